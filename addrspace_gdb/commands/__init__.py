@@ -1,0 +1,1 @@
+"""The commands: each parses its arguments, asks, and hands the answer to a view."""

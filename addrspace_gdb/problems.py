@@ -1,0 +1,52 @@
+"""What can go wrong, and how it is told.
+
+Two forms: a `ProblemError` stops a command with one line; a `Problems` list collects what was found
+damaged or unknown on the way, so that the rest is still shown and the exit status still says it.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, List
+
+
+class ProblemError(Exception):
+    """Stops a command. The message is one line: what is wrong, then what to do about it."""
+
+
+class UnreadableError(Exception):
+    """Memory at `address` could not be read; costs that range and nothing else."""
+
+    def __init__(self, address: int, size: int) -> None:
+        super().__init__(f"cannot read {size} bytes at {address:#x}")
+        self.address = address
+        self.size = size
+
+
+class Problems:
+    """A bounded, ordered list of one-line findings; repeats are counted, not repeated."""
+
+    LIMIT = 20
+
+    def __init__(self) -> None:
+        self._lines: List[str] = []
+        self.dropped = 0
+
+    def add(self, line: str) -> None:
+        """Record `line` unless it is already there; past LIMIT only count it."""
+        if line in self._lines:
+            return
+        if len(self._lines) >= self.LIMIT:
+            self.dropped += 1
+            return
+        self._lines.append(line)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._lines
+        if self.dropped:
+            yield f"{self.dropped} more problems of this kind are not shown"
+
+    def __len__(self) -> int:
+        return len(self._lines) + self.dropped
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
