@@ -1,0 +1,72 @@
+"""/proc/PID of a remote process, read through the stub's own file access (`vFile` packets).
+
+gdbserver serves them; other stubs may not, and then there is nothing to read.
+Packets: gdb manual, "Host I/O Packets". Files are opened read-only and closed again.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import gdb
+
+_CHUNK = 0x3000  # stubs cut answers to their packet size; 12 KiB fits gdbserver's 16 KiB
+_MOST = 1 << 28  # a /proc file that does not end is not one
+
+
+class RemoteProc:
+    """ProcFiles over a gdb.RemoteTargetConnection."""
+
+    local = False
+
+    def __init__(self, connection: gdb.RemoteTargetConnection, pid: int) -> None:
+        self._connection = connection
+        self._pid = pid
+
+    def path(self, name: str) -> str:
+        """The path on the machine where the process runs."""
+        return f"/proc/{self._pid}/{name}"
+
+    def read(self, name: str, offset: int = 0, size: Optional[int] = None) -> bytes:
+        """Bytes of /proc/PID/`name` from `offset`, to the end of the file without `size`. Raises OSError."""
+        handle = self._call(f"vFile:open:{self.path(name).encode().hex()},0,0")[0]
+        try:
+            return self._read_all(handle, offset, _MOST if size is None else size)
+        finally:
+            self._call(f"vFile:close:{handle:x}")
+
+    def _read_all(self, handle: int, offset: int, size: int) -> bytes:
+        parts = []
+        while size > 0:
+            count, data = self._call(f"vFile:pread:{handle:x},{min(size, _CHUNK):x},{offset:x}")
+            if count == 0:
+                break
+            parts.append(data)
+            offset += count
+            size -= count
+        return b"".join(parts)
+
+    def _call(self, packet: str) -> "tuple[int, bytes]":
+        answer = self._connection.send_packet(packet.encode())
+        if not answer or not answer.startswith(b"F"):
+            raise OSError("the remote stub does not read files (no vFile support)")
+        head, _, data = answer[1:].partition(b";")
+        number, _, error = head.partition(b",")
+        if number.startswith(b"-"):
+            raise OSError(f"the remote stub could not do {packet.split(':')[1]}: errno {error.decode() or '?'}")
+        return int(number, 16), _unescape(data)
+
+
+def _unescape(data: bytes) -> bytes:
+    """Undo the remote protocol's escape: `}` then the byte xor 0x20."""
+    if b"}" not in data:
+        return data
+    head, *rest = data.split(b"}")
+    out = bytearray(head)
+    joined = iter(rest)
+    for part in joined:
+        while not part:  # "}}"?: an escaped "}" is 7d 5d, so an empty part is a broken packet
+            part = next(joined, b"\x5d")
+        out.append(part[0] ^ 0x20)
+        out += part[1:]
+    return bytes(out)

@@ -1,0 +1,192 @@
+"""The gdb implementation of `Target`: the selected inferior, read-only."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Optional
+
+import gdb
+
+from addrspace_gdb.debugger.gdb_remote import RemoteProc
+from addrspace_gdb.debugger.gdb_types import convert
+from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.debugger.target import ProcFiles, Symbol, Thread
+from addrspace_gdb.problems import ProblemError, UnreadableError
+
+# gdb's architecture name: Go's name, stack pointer and thread pointer registers.
+_ARCHS = {
+    "i386:x86-64": ("amd64", "rsp", "fs_base"),
+    "i386": ("386", "esp", "gs_base"),
+    "aarch64": ("arm64", "sp", "tpidr"),
+}
+
+
+class LocalProc:
+    """ProcFiles of a process on this machine."""
+
+    local = True
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def path(self, name: str) -> str:
+        """/proc/PID/`name`."""
+        return f"/proc/{self._pid}/{name}"
+
+    def read(self, name: str, offset: int = 0, size: Optional[int] = None) -> bytes:
+        """Bytes of the file from `offset`, to its end without `size`. Raises OSError."""
+        with open(self.path(name), "rb", buffering=0 if size is None else -1) as file:
+            if offset:
+                file.seek(offset)
+            return file.read() if size is None else file.read(size)
+
+
+class GdbTarget:
+    """The inferior selected in gdb. One object serves until the inferior moves."""
+
+    def __init__(self) -> None:
+        self._inferior = gdb.selected_inferior()
+        if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
+            raise ProblemError("no process: run or attach to one, or load a core file (`core-file FILE`)")
+        self._check_stopped()
+        connection = self._inferior.connection
+        what = connection.type if connection is not None else "native"
+        self.kind = "core" if what == "core" else "remote" if "remote" in what else "live"
+        self.pid: Optional[int] = self._inferior.pid
+        self.executable: Optional[str] = _executable(self._inferior)
+        self.core_file: Optional[str] = _core_file(self._inferior) if self.kind == "core" else None
+        name = self._inferior.architecture().name()
+        self.arch, self._sp, self._tls = _ARCHS.get(name, (name, "sp", ""))
+        self.pointer_size = int(gdb.lookup_type("long").sizeof) if name not in _ARCHS else _width(self.arch)
+        self.byte_order = "big" if "big" in gdb.execute("show endian", to_string=True) else "little"
+        self._symbols: Dict[str, Optional[Symbol]] = {}
+        self._types: Dict[str, Optional[Type]] = {}
+        self._threads: Optional[List[Thread]] = None
+
+    def _check_stopped(self) -> None:
+        running = [t for t in self._inferior.threads() if t.is_running()]
+        if running:
+            raise ProblemError("the process is running: stop it first (Ctrl-C or `interrupt`)")
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes at `address`."""
+        if size == 0:
+            return b""
+        if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
+            raise UnreadableError(address, size)
+        try:
+            return bytes(self._inferior.read_memory(address, size))
+        except (gdb.error, MemoryError, OverflowError):
+            raise UnreadableError(address, size) from None
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        """A global variable by its linker name."""
+        if name not in self._symbols:
+            self._symbols[name] = self._find_symbol(name)
+        return self._symbols[name]
+
+    def _find_symbol(self, name: str) -> Optional[Symbol]:
+        try:
+            found = gdb.lookup_global_symbol(name, gdb.SYMBOL_VAR_DOMAIN)
+            if found is not None and found.addr_class == gdb.SYMBOL_LOC_STATIC:
+                value = found.value()
+                return Symbol(name, int(value.address), int(value.type.sizeof))
+            # Without DWARF the ELF symbol table still knows the address, not the size.
+            return Symbol(name, int(gdb.parse_and_eval(f"(unsigned long)&'{name}'")), 0)
+        except (gdb.error, RuntimeError, TypeError):
+            return None
+
+    def type(self, name: str) -> Optional[Type]:
+        """A type by its DWARF name."""
+        if name not in self._types:
+            try:
+                self._types[name] = convert(gdb.lookup_type(name))
+            except gdb.error:
+                self._types[name] = None
+        return self._types[name]
+
+    def threads(self) -> List[Thread]:
+        """Every thread with the registers of its innermost frame; the selection is put back."""
+        if self._threads is None:
+            with kept_selection() as selected:
+                self._threads = [
+                    self._thread(t, selected is not None and t.num == selected)
+                    for t in sorted(self._inferior.threads(), key=lambda t: t.num)
+                ]
+        return self._threads
+
+    def _thread(self, thread: gdb.InferiorThread, selected: bool) -> Thread:
+        pc = sp = tls = None
+        try:
+            thread.switch()
+            frame = gdb.newest_frame()
+            pc, sp = int(frame.pc()), _register(frame, self._sp, self.pointer_size)
+            tls = _register(frame, self._tls, self.pointer_size) if self._tls else None
+        except gdb.error:
+            pass  # a thread without registers (a cut core) stays listed, its registers unknown
+        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+        return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected)
+
+    def proc_files(self) -> Optional[ProcFiles]:
+        """/proc/PID, here or behind the remote stub."""
+        if self.kind == "live" and self.pid:
+            return LocalProc(self.pid)
+        connection = self._inferior.connection
+        if self.kind == "remote" and self.pid and isinstance(connection, gdb.RemoteTargetConnection):
+            return RemoteProc(connection, self.pid)
+        return None
+
+    def evaluate(self, expression: str) -> int:
+        """An address from an expression in gdb's current language."""
+        try:
+            value = gdb.parse_and_eval(expression)
+            code = value.type.strip_typedefs().code
+            if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC) and value.address:
+                return int(value.address)
+            return int(value) & ((1 << (8 * self.pointer_size)) - 1)
+        except (gdb.error, OverflowError, ValueError, TypeError) as error:
+            raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
+
+
+@contextmanager
+def kept_selection() -> Iterator[Optional[int]]:
+    """Run a block that switches threads, and put thread and frame back; yields the thread's number."""
+    thread = gdb.selected_thread()
+    try:
+        frame: Optional[gdb.Frame] = gdb.selected_frame()
+    except gdb.error:
+        frame = None
+    try:
+        yield thread.num if thread is not None else None
+    finally:
+        if thread is not None and thread.is_valid():
+            thread.switch()
+            if frame is not None and frame.is_valid():
+                frame.select()
+
+
+def _register(frame: gdb.Frame, name: str, pointer_size: int) -> Optional[int]:
+    try:
+        return int(frame.read_register(name)) & ((1 << (8 * pointer_size)) - 1)
+    except (gdb.error, ValueError):
+        return None
+
+
+def _width(arch: str) -> int:
+    return 4 if arch == "386" else 8
+
+
+def _executable(inferior: gdb.Inferior) -> Optional[str]:
+    name = inferior.progspace.filename if inferior.progspace is not None else None
+    return os.fspath(name) if name else None
+
+
+def _core_file(inferior: gdb.Inferior) -> Optional[str]:
+    known = getattr(inferior, "corefile", None)  # gdb 17 has it; older ones say it in `info files` only
+    if known is not None:
+        return str(known.filename)
+    text = gdb.execute("info files", to_string=True)
+    found = re.search(r"core dump file:\s*\n\s*[`'\"](.+)['\"], file type", text)
+    return found.group(1) if found else None

@@ -1,0 +1,222 @@
+"""A typed piece of the target's memory: an address, a layout and the bytes, read in one go."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from typing import Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.debugger.layout import Located, Type
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+
+MAX_READ = 1 << 30  # no single structure of the runtime is larger; a length beyond it is garbage
+
+
+Order = Literal["little", "big"]
+
+
+class Slice(NamedTuple):
+    """A Go slice header (src/runtime/slice.go): data pointer, length and capacity in elements."""
+
+    data: int
+    length: int
+    capacity: int
+
+
+class Runtime:
+    """Lookups in the target's Go runtime, with what was found damaged on the way."""
+
+    def __init__(self, target: Target, problems: Problems) -> None:
+        self.target = target
+        self.problems = problems
+        self.word = target.pointer_size
+
+    def layout(self, name: str) -> Type:
+        """The layout of a runtime type. ProblemError if there is no debug information for it."""
+        found = self.target.type(name)
+        if found is None or (found.kind == "struct" and not found.fields):
+            raise ProblemError(
+                f"no debug information for {name}: the program was built with -ldflags=-w or stripped; "
+                "build it without, or give gdb the unstripped file (`symbol-file FILE`)"
+            )
+        return found
+
+    def address(self, name: str) -> int:
+        """The address of a runtime variable. ProblemError if there is no such symbol."""
+        found = self.target.symbol(name)
+        if found is None:
+            raise ProblemError(
+                f"no symbol {name}: not a Go program, or its symbols are stripped (-ldflags=-s); "
+                "give gdb the unstripped file (`symbol-file FILE`)"
+            )
+        return found.address
+
+    def has(self, name: str) -> bool:
+        """Whether the variable exists in this version of the runtime."""
+        return self.target.symbol(name) is not None
+
+    def record(self, type_name: str, address: int) -> "Record":
+        """Read one struct whole. Raises UnreadableError."""
+        return Record(self, self.layout(type_name), address)
+
+    def variable(self, name: str, type_name: str) -> "Record":
+        """Read a global struct variable whole."""
+        return self.record(type_name, self.address(name))
+
+    def word_at(self, address: int) -> int:
+        """One pointer-sized integer. Raises UnreadableError."""
+        return int.from_bytes(self.target.read(address, self.word), self.order)
+
+    def global_word(self, name: str) -> int:
+        """The pointer or uintptr that the variable `name` holds."""
+        return self.word_at(self.address(name))
+
+    def global_number(self, name: str, size: int) -> int:
+        """The unsigned number of `size` bytes that the variable `name` holds."""
+        return int.from_bytes(self.target.read(self.address(name), size), self.order)
+
+    @property
+    def order(self) -> Order:
+        """The byte order, in the form int.from_bytes wants."""
+        return "little" if self.target.byte_order == "little" else "big"
+
+    def words(self, address: int, count: int, what: str) -> "array[int]":
+        """`count` pointer-sized integers in one read; empty, and a problem told, if that cannot be."""
+        size = count * self.word
+        if not 0 <= size <= MAX_READ:
+            self.problems.add(f"{what}: a length of {count} is not plausible; left out")
+            return array("Q")
+        try:
+            raw = array("Q" if self.word == 8 else "I", self.target.read(address, size))
+        except UnreadableError:
+            self.problems.add(f"{what}: {count} entries at {address:#x} cannot be read; left out")
+            return array("Q")
+        if self.order == "big":
+            raw.byteswap()
+        return raw if self.word == 8 else array("Q", raw)
+
+    def chain(self, first: int, next_offset: int, what: str, limit: int = 1 << 20) -> Iterator[int]:
+        """Addresses of a linked list; stops, and tells a problem, at a cycle or an unreadable node."""
+        seen = set()
+        at = first
+        while at:
+            if at in seen or len(seen) >= limit:
+                self.problems.add(f"{what}: the list does not end after {len(seen)} entries; the rest is left out")
+                return
+            seen.add(at)
+            try:
+                following = self.word_at(at + next_offset)
+            except UnreadableError:
+                self.problems.add(f"{what}: entry {at:#x} cannot be read; the rest of the list is left out")
+                return
+            yield at
+            at = following
+
+
+class Record:
+    """One struct of the target, read whole; fields are decoded when asked for."""
+
+    def __init__(
+        self, runtime: Runtime, type_: Type, address: int, data: Optional[memoryview] = None
+    ) -> None:
+        self.runtime = runtime
+        self.type = type_
+        self.address = address
+        if data is None:
+            if type_.size > MAX_READ:
+                raise UnreadableError(address, type_.size)
+            data = memoryview(runtime.target.read(address, type_.size))
+        self.data = data
+
+    def number(self, *paths: str) -> int:
+        """The integer, bool or pointer in the first of `paths` that exists, atomic wrappers looked through."""
+        place = self.type.scalar(*paths)
+        raw = self.data[place.offset : place.offset + place.size]
+        return int.from_bytes(raw, self.runtime.order, signed=place.type.kind == "int")
+
+    def real(self, path: str) -> float:
+        """The float64 at `path`."""
+        place = self.type.scalar(path)
+        code = ("<" if self.runtime.order == "little" else ">") + ("d" if place.size == 8 else "f")
+        return float(struct.unpack_from(code, self.data, place.offset)[0])
+
+    def has(self, path: str) -> bool:
+        """Whether this version of the struct has the field."""
+        return self.type.has(path)
+
+    def at(self, path: str) -> int:
+        """The address of the field."""
+        return self.address + self.type.locate(path).offset
+
+    def sub(self, path: str) -> "Record":
+        """The struct embedded at `path`, on the same bytes."""
+        place = self.type.locate(path)
+        piece = self.data[place.offset : place.offset + place.size]
+        return Record(self.runtime, place.type, self.address + place.offset, piece)
+
+    def slice(self, *paths: str) -> Slice:
+        """The slice header at the first of `paths` that exists."""
+        place: Located = self.type.locate(*paths)
+        word = self.runtime.word
+        raw = self.data[place.offset : place.offset + 3 * word]
+        parts = [int.from_bytes(raw[i * word : (i + 1) * word], self.runtime.order) for i in range(3)]
+        return Slice(*parts)
+
+    def elements(self, path: str) -> Iterator["Record"]:
+        """Each struct of the array at `path`, on the same bytes."""
+        place = self.type.locate(path)
+        if place.type.element is None:
+            raise KeyError(f"{self.type.name}.{path} is not an array")
+        size = place.type.element.size
+        for index in range(place.type.count):
+            offset = place.offset + index * size
+            yield Record(self.runtime, place.type.element, self.address + offset, self.data[offset : offset + size])
+
+
+_GAP = 4096  # neighbours closer than this are read together
+_RUN = 1 << 22
+
+
+def bulk(
+    runtime: Runtime, addresses: Sequence[int], size: int, what: str
+) -> Iterator[Tuple[memoryview, int, List[int]]]:
+    """Read many structs of `size` bytes at the ascending `addresses` in few large reads.
+
+    Yields (bytes, address of the first byte, the addresses in it). What cannot be read is left out and
+    told as a problem of `what`.
+    """
+    for run in _runs(addresses, size):
+        start = run[0]
+        try:
+            yield memoryview(runtime.target.read(start, run[-1] + size - start)), start, run
+        except UnreadableError:
+            yield from _one_by_one(runtime, run, size, what)
+
+
+def _runs(addresses: Sequence[int], size: int) -> Iterator[List[int]]:
+    run: List[int] = []
+    reach = limit = 0
+    for address in addresses:
+        if run and address <= reach and address < limit:
+            run.append(address)
+        else:
+            if run:
+                yield run
+            run, limit = [address], address + _RUN
+        reach = address + size + _GAP
+    if run:
+        yield run
+
+
+def _one_by_one(
+    runtime: Runtime, run: List[int], size: int, what: str
+) -> Iterator[Tuple[memoryview, int, List[int]]]:
+    lost = 0
+    for address in run:
+        try:
+            yield memoryview(runtime.target.read(address, size)), address, [address]
+        except UnreadableError:
+            lost += 1
+    if lost:
+        runtime.problems.add(f"{what}: {lost} of them cannot be read (first near {run[0]:#x}); left out")
