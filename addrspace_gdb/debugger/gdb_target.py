@@ -92,7 +92,7 @@ class GdbTarget:
             found = gdb.lookup_global_symbol(name, gdb.SYMBOL_VAR_DOMAIN)
             if found is not None and found.addr_class == gdb.SYMBOL_LOC_STATIC:
                 value = found.value()
-                return Symbol(name, int(value.address), int(value.type.sizeof))
+                return Symbol(name, int(value.address), int(value.type.sizeof), convert(value.type))
             # Without DWARF the ELF symbol table still knows the address, not the size.
             return Symbol(name, int(gdb.parse_and_eval(f"(unsigned long)&'{name}'")), 0)
         except (gdb.error, RuntimeError, TypeError):

@@ -15,7 +15,8 @@ class Symbol(NamedTuple):
 
     name: str
     address: int
-    size: int
+    size: int  # 0 where only the ELF symbol table knows the name
+    type: Optional[Type] = None  # its layout, None without debug information
 
 
 class Thread(NamedTuple):

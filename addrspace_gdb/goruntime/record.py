@@ -34,7 +34,10 @@ class Runtime:
 
     def layout(self, name: str) -> Type:
         """The layout of a runtime type. ProblemError if there is no debug information for it."""
-        found = self.target.type(name)
+        return self._checked(self.target.type(name), name)
+
+    @staticmethod
+    def _checked(found: Optional[Type], name: str) -> Type:
         if found is None or (found.kind == "struct" and not found.fields):
             raise ProblemError(
                 f"no debug information for {name}: the program was built with -ldflags=-w or stripped; "
@@ -60,9 +63,11 @@ class Runtime:
         """Read one struct whole. Raises UnreadableError."""
         return Record(self, self.layout(type_name), address)
 
-    def variable(self, name: str, type_name: str) -> "Record":
-        """Read a global struct variable whole."""
-        return self.record(type_name, self.address(name))
+    def variable(self, name: str) -> "Record":
+        """Read a global variable whole, laid out as its own type says. Raises UnreadableError."""
+        address = self.address(name)
+        symbol = self.target.symbol(name)
+        return Record(self, self._checked(symbol.type if symbol else None, name), address)
 
     def word_at(self, address: int) -> int:
         """One pointer-sized integer. Raises UnreadableError."""

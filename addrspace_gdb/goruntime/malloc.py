@@ -1,0 +1,222 @@
+"""The runtime's own memory outside the heap arenas, each piece by its owner (src/runtime/malloc.go ff.).
+
+Everything here came straight from the OS through sysAlloc or sysReserve; the ranges are rounded up to
+whole pages as mmap does. Small runtime structures live inside the persistentalloc chunks.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, List, NamedTuple
+
+from addrspace_gdb.goruntime.mheap import Arenas
+from addrspace_gdb.goruntime.proc import Scheduler
+from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.problems import UnreadableError
+
+PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
+PERSISTENT_LARGEST = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves
+_LIMIT = 1 << 46
+
+
+class Owned(NamedTuple):
+    """Memory [start, end) that one runtime structure owns; `label` adds detail."""
+
+    start: int
+    end: int
+    kind: str
+    label: str = ""
+
+
+def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Scheduler) -> List[Owned]:
+    """Every piece of runtime memory outside the heap. Damaged structures are told and left out."""
+    found: List[Owned] = []
+    sources = (
+        _arena_index(arenas),
+        _page_allocator(runtime, heap),
+        _arrays(heap),
+        _span_sets(heap),
+        _persistent(runtime),
+        _mark_bits(runtime),
+        _profiler(runtime),
+        _span_queues(runtime),
+        _getrandom(runtime, scheduler),
+        _tracer(runtime, scheduler),
+        _linear(heap),
+    )
+    for source in sources:
+        try:
+            found.extend(owned for owned in source if _plausible(runtime, owned))
+        except (UnreadableError, KeyError) as error:
+            runtime.problems.add(f"runtime memory: {error}; one of its owners is left out")
+    return found
+
+
+def _plausible(runtime: Runtime, owned: Owned) -> bool:
+    if 0 < owned.start < owned.end <= 1 << (8 * runtime.word) and owned.end - owned.start <= _LIMIT:
+        return True
+    if owned.start != owned.end:
+        runtime.problems.add(f"{owned.kind}: the range {owned.start:#x}-{owned.end:#x} is not plausible; left out")
+    return False
+
+
+def _arena_index(arenas: Arenas) -> Iterator[Owned]:
+    """mheap_.arenas' L2 tables, and each arena's heapArena."""
+    for address, size in arenas.index:
+        yield Owned(address, address + size, "arena index")
+    for arena in arenas.arenas:
+        if arena.metadata:
+            yield Owned(arena.metadata, arena.metadata + arenas.metadata_size, "arena metadata")
+
+
+def _page_allocator(runtime: Runtime, heap: Record) -> Iterator[Owned]:
+    """mheap_.pages: five radix levels reserved whole, chunk bitmaps, the scavenger's index."""
+    place = heap.type.locate("pages.summary")
+    header = 3 * runtime.word
+    for level in range(place.type.count):
+        at = heap.address + place.offset + level * header
+        data, _, capacity = runtime.words(at, 3, "mheap_.pages.summary") or (0, 0, 0)
+        size = capacity * _element_size(runtime, "runtime.pallocSum", runtime.word)
+        yield Owned(data, data + size, "page summaries", f"level {level}")
+    chunks = heap.type.locate("pages.chunks")
+    if chunks.type.element is not None and "*" in chunks.type.element.fields:
+        size = chunks.type.element.fields["*"][1].size
+        pointers = runtime.words(heap.address + chunks.offset, chunks.type.count, "mheap_.pages.chunks")
+        for pointer in pointers:
+            if pointer:
+                yield Owned(pointer, pointer + size, "page bitmaps")
+    index = heap.slice("pages.scav.index.chunks")
+    size = index.capacity * _element_size(runtime, "runtime.atomicScavChunkData", 8)
+    yield Owned(index.data, index.data + size, "scavenge index")
+
+
+def _element_size(runtime: Runtime, name: str, otherwise: int) -> int:
+    found = runtime.target.type(name)
+    return found.size if found is not None and found.size else otherwise
+
+
+def _arrays(heap: Record) -> Iterator[Owned]:
+    """Arrays that outgrew persistentalloc or never used it."""
+    word = heap.runtime.word
+    spans = heap.slice("allspans")
+    yield Owned(spans.data, spans.data + spans.capacity * word, "span list")
+    for name in ("allArenas", "heapArenas", "userArenaArenas"):
+        if heap.has(name):
+            header = heap.slice(name)
+            if header.capacity * word > PERSISTENT_LARGEST:
+                yield Owned(header.data, header.data + header.capacity * word, "arena list")
+    ranges = heap.slice("pages.inUse.ranges")
+    if ranges.capacity * 2 * word > PERSISTENT_LARGEST:
+        yield Owned(ranges.data, ranges.data + ranges.capacity * 2 * word, "page ranges")
+
+
+def _span_sets(heap: Record) -> Iterator[Owned]:
+    """Spines of the central lists' spanSets (src/runtime/mspanset.go) that are too large for a chunk."""
+    word = heap.runtime.word
+    for central in heap.elements("central"):
+        for name in ("mcentral.partial", "mcentral.full"):
+            for spans in central.elements(name):
+                size = spans.number("spineCap") * word
+                if size > PERSISTENT_LARGEST:
+                    spine = spans.number("spine.p", "spine")
+                    yield Owned(spine, spine + size, "span set")
+
+
+def _persistent(runtime: Runtime) -> Iterator[Owned]:
+    """persistentalloc's chunks; the first word of each links to the one before."""
+    first = runtime.global_word("runtime.persistentChunks")
+    for chunk in runtime.chain(first, 0, "runtime.persistentChunks"):
+        yield Owned(chunk, chunk + PERSISTENT_CHUNK, "persistent allocations")
+
+
+def _mark_bits(runtime: Runtime) -> Iterator[Owned]:
+    """gcBitsArenas' four lists (src/runtime/mheap.go): mark and allocation bits of spans."""
+    lists = runtime.variable("runtime.gcBitsArenas")
+    layout = runtime.layout("runtime.gcBitsArena")
+    follow = layout.scalar("next", "gcBitsHeader.next").offset
+    for name in ("free", "next", "current", "previous"):
+        for arena in runtime.chain(lists.number(name), follow, f"gcBitsArenas.{name}"):
+            yield Owned(arena, arena + layout.size, "mark bits")
+
+
+def _profiler(runtime: Runtime) -> Iterator[Owned]:
+    """The hash table of profile buckets (src/runtime/mprof.go)."""
+    table = runtime.global_word("runtime.buckhash")
+    if table:
+        size = _element_size(runtime, "runtime.buckhashArray", 179999 * runtime.word)  # buckHashSize
+        yield Owned(table, table + size, "profile buckets")
+
+
+def _span_queues(runtime: Runtime) -> Iterator[Owned]:
+    """Rings of the Green Tea collector's span queues (src/runtime/mgcmark_greenteagc.go, Go 1.26)."""
+    work = runtime.variable("runtime.work")
+    if not work.has("spanSPMCs.list"):
+        return
+    layout = runtime.layout("runtime.spanSPMC")
+    # listHeadManual holds the address of the object, and its nodes those of objects (list_manual.go).
+    follow = layout.locate("allnode").offset + runtime.layout("runtime.listNodeManual").scalar("next").offset
+    for address in runtime.chain(work.number("spanSPMCs.list.obj"), follow, "work.spanSPMCs"):
+        queue = Record(runtime, layout, address)
+        ring = queue.number("ring")
+        yield Owned(ring, ring + queue.number("cap") * runtime.word, "span queue")
+
+
+def _getrandom(runtime: Runtime, scheduler: Scheduler) -> Iterator[Owned]:
+    """Pages of the vDSO getrandom states (src/runtime/vgetrandom_linux.go, Go 1.24)."""
+    if not runtime.has("runtime.vgetrandomAlloc"):
+        return
+    alloc = runtime.variable("runtime.vgetrandomAlloc")
+    states, size = alloc.slice("states"), alloc.number("stateSize")
+    known = list(runtime.words(states.data, states.length, "vgetrandomAlloc.states"))
+    for state in known + [m.vgetrandom for m in scheduler.ms]:
+        if state:
+            yield Owned(state & -4096, state + max(1, size), "getrandom states")
+
+
+def _tracer(runtime: Runtime, scheduler: Scheduler) -> Iterator[Owned]:
+    """Buffers of the execution tracer: in Ms and Ps, empty, full and being read (src/runtime/tracebuf.go)."""
+    layout = runtime.target.type("runtime.traceBuf")
+    if layout is None or not runtime.has("runtime.trace"):
+        return
+    trace = runtime.variable("runtime.trace")
+    heads = [b for m in scheduler.ms for b in m.trace_buffers]
+    for path in ("reading", "empty", "fullHead", "buf", "cpuLogBuf"):
+        if trace.has(path):
+            heads.append(trace.number(path))
+    if trace.has("full"):  # [2]traceBufQueue since Go 1.23 (1.22 with the new tracer)
+        heads.extend(queue.number("head") for queue in trace.elements("full"))
+    if trace.has("cpuBuf"):
+        place = trace.type.locate("cpuBuf")
+        heads.extend(runtime.words(trace.address + place.offset, place.size // runtime.word, "trace.cpuBuf"))
+    follow = layout.scalar("link", "traceBufHeader.link").offset
+    seen = set()
+    for head in heads:
+        for buffer in runtime.chain(head, follow, "trace buffers"):
+            if buffer not in seen:
+                seen.add(buffer)
+                yield Owned(buffer, buffer + layout.size, "trace buffer")
+    yield from _trace_regions(runtime, trace)
+
+
+def _trace_regions(runtime: Runtime, trace: Record) -> Iterator[Owned]:
+    """Blocks of the tracer's tables (src/runtime/traceregion.go, Go 1.22)."""
+    layout = runtime.target.type("runtime.traceRegionAllocBlock")
+    if layout is None:
+        return
+    follow = layout.scalar("next", "traceRegionAllocBlockHeader.next").offset
+    for table in ("stackTab", "stringTab", "typeTab"):
+        if not trace.has(table) or trace.type.locate(table).type.kind != "array":
+            continue
+        for entry in trace.elements(table):
+            for path in ("tab.mem.current", "tab.mem.full", "mem.current", "mem.full"):
+                if entry.has(path):
+                    for block in runtime.chain(entry.number(path), follow, f"trace.{table}"):
+                        yield Owned(block, block + layout.size, "trace tables")
+
+
+def _linear(heap: Record) -> Iterator[Owned]:
+    """32-bit only: heapArena metadata comes from one reservation (mheap_.heapArenaAlloc)."""
+    linear = heap.sub("heapArenaAlloc")
+    base = linear.number("next")
+    end = linear.number("end")
+    if base and end > base:
+        yield Owned(base, end, "arena metadata", "reserved")

@@ -1,0 +1,256 @@
+"""Goroutines, Ms and Ps: allgs, allm and allp (src/runtime/proc.go, runtime2.go).
+
+A million goroutines are kept as columns of integers, not as a million objects.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Dict, List, NamedTuple, Tuple
+
+from addrspace_gdb.goruntime.record import Record, Runtime, bulk
+from addrspace_gdb.problems import UnreadableError
+
+GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
+DEAD, DEAD_EXTRA = 6, 11
+RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
+
+# gStatusStrings, src/runtime/traceback.go. 1.26 added leaked and deadextra (a g that waits in an extra M
+# for a callback from C; before 1.26 such a g was simply dead). 5 and 7 are unused.
+STATUS = {
+    0: "idle",
+    1: "runnable",
+    2: "running",
+    3: "syscall",
+    4: "waiting",
+    6: "dead",
+    8: "copystack",
+    9: "preempted",
+    10: "leaked",
+    11: "waiting for cgo callback",
+}
+
+_COLUMNS = (
+    "address",
+    "lo",
+    "hi",
+    "m",
+    "sp",
+    "pc",
+    "bp",
+    "syscallsp",
+    "syscallpc",
+    "status",
+    "goid",
+    "waitsince",
+    "waitreason",
+    "parent",
+    "gopc",
+    "startpc",
+    "labels",
+)
+_PATHS = {
+    "lo": ("stack.lo",),
+    "hi": ("stack.hi",),
+    "m": ("m",),
+    "sp": ("sched.sp",),
+    "pc": ("sched.pc",),
+    "bp": ("sched.bp",),
+    "syscallsp": ("syscallsp",),
+    "syscallpc": ("syscallpc",),
+    "status": ("atomicstatus",),
+    "goid": ("goid",),
+    "waitsince": ("waitsince",),
+    "waitreason": ("waitreason",),
+    "parent": ("parentGoid",),
+    "gopc": ("gopc",),
+    "startpc": ("startpc",),
+    "labels": ("labels",),
+}
+
+
+class Goroutines:
+    """Every g of runtime.allgs, dead ones too, as parallel columns in order of the g's address."""
+
+    def __init__(self) -> None:
+        self.columns: Dict[str, "array[int]"] = {
+            name: array("q" if name == "waitsince" else "Q") for name in _COLUMNS
+        }
+
+    def __len__(self) -> int:
+        return len(self.columns["address"])
+
+    def column(self, name: str) -> "array[int]":
+        """One column: address, lo, hi, m, sp, pc, bp, status, goid, startpc ... as in the g struct."""
+        return self.columns[name]
+
+    def rows(self, *names: str) -> "zip[Tuple[int, ...]]":
+        """Iterate several columns side by side."""
+        return zip(*(self.columns[name] for name in names))
+
+
+def read_goroutines(runtime: Runtime) -> Goroutines:
+    """Read every goroutine. allgptr and allglen are what the runtime's own lock-free readers use."""
+    layout = runtime.layout("runtime.g")
+    names = sorted(_PATHS, key=lambda name: layout.scalar(*_PATHS[name]).offset)
+    unpack = layout.decoder(
+        *(_PATHS[name][0] for name in names), byte_order=runtime.target.byte_order
+    ).unpack_from
+    count = runtime.global_word("runtime.allglen")
+    addresses = runtime.words(runtime.global_word("runtime.allgptr"), count, "runtime.allgs")
+    found = Goroutines()
+    for block, base, run in bulk(runtime, sorted(addresses), layout.size, "goroutines"):
+        rows = [unpack(block, address - base) for address in run]
+        found.columns["address"].extend(run)
+        for name, values in zip(names, zip(*rows)):
+            found.columns[name].extend(values)
+    return found
+
+
+def is_live(status: int) -> bool:
+    """Whether a g with this status is a goroutine that exists."""
+    return status & ~GSCAN not in (DEAD, DEAD_EXTRA)
+
+
+def status_word(status: int) -> str:
+    """Go's own word for an atomicstatus, "???" for one it does not know (as Go prints it)."""
+    return STATUS.get(status & ~GSCAN, "???")
+
+
+class M(NamedTuple):
+    """An OS thread as the runtime knows it. Stacks are (lo, hi), (0, 0) where there is none."""
+
+    address: int
+    id: int
+    procid: int  # kernel thread id
+    curg: int
+    g0: int
+    g0_stack: Tuple[int, int]
+    g0_sp: int
+    gsignal: int
+    gsignal_stack: Tuple[int, int]
+    vgetrandom: int  # address of the thread's vDSO getrandom state, 0 for none
+    trace_buffers: Tuple[int, ...]
+
+
+class P(NamedTuple):
+    """A processor: its page cache and the stacks in its mcache, which are free but not in the pool."""
+
+    address: int
+    id: int
+    mcache: int
+    page_cache: Record
+    stack_caches: List[Tuple[int, int]]  # (first free stack, bytes in the list)
+
+
+@dataclass
+class Scheduler:
+    """allm and allp."""
+
+    ms: List[M] = field(default_factory=list)
+    ps: List[P] = field(default_factory=list)
+
+
+def read_scheduler(runtime: Runtime) -> Scheduler:
+    """Read every M and P."""
+    return Scheduler(_ms(runtime), _ps(runtime))
+
+
+def _ms(runtime: Runtime) -> List[M]:
+    layout = runtime.layout("runtime.m")
+    link = layout.scalar("alllink").offset
+    first = runtime.global_word("runtime.allm")
+    addresses = list(runtime.chain(first, link, "runtime.allm"))
+    # sched.freem: Ms that ended and whose g0 stack is not freed yet (src/runtime/proc.go, mexit).
+    freed = runtime.variable("runtime.sched").number("freem")
+    addresses += runtime.chain(freed, layout.scalar("freelink").offset, "sched.freem")
+    found = []
+    for address in addresses:
+        try:
+            found.append(_m(runtime, Record(runtime, layout, address)))
+        except UnreadableError:
+            runtime.problems.add(f"runtime.allm: m at {address:#x} cannot be read; left out")
+    return found
+
+
+def _m(runtime: Runtime, record: Record) -> M:
+    g0, gsignal = record.number("g0"), record.number("gsignal")
+    g0_stack, g0_sp = _stack(runtime, g0)
+    return M(
+        record.address,
+        record.number("id"),
+        record.number("procid"),
+        record.number("curg"),
+        g0,
+        g0_stack,
+        g0_sp,
+        gsignal,
+        _stack(runtime, gsignal)[0],
+        # Go 1.24 added the vDSO getrandom state (mOS in src/runtime/os_linux.go).
+        record.number("vgetrandomState", "mOS.vgetrandomState") if _has_vgetrandom(record) else 0,
+        _trace_buffers(record),
+    )
+
+
+def _has_vgetrandom(record: Record) -> bool:
+    return record.has("vgetrandomState") or record.has("mOS.vgetrandomState")
+
+
+def _trace_buffers(record: Record) -> Tuple[int, ...]:
+    """Pointers in m.trace.buf: [2]*traceBuf since 1.22 (1.23 for good), [2][experiments]*traceBuf since 1.24."""
+    place = record.type.find("trace.buf")
+    if place is None:
+        return ()
+    word = record.runtime.word
+    raw = record.data[place.offset : place.offset + place.size]
+    pointers = (int.from_bytes(raw[i : i + word], record.runtime.order) for i in range(0, place.size, word))
+    return tuple(p for p in pointers if p)
+
+
+def _stack(runtime: Runtime, g: int) -> Tuple[Tuple[int, int], int]:
+    """Stack bounds and saved sp of a g, zeroes if there is none or it cannot be read."""
+    if not g:
+        return (0, 0), 0
+    try:
+        record = runtime.record("runtime.g", g)
+    except UnreadableError:
+        runtime.problems.add(f"g at {g:#x} cannot be read; its stack is left out")
+        return (0, 0), 0
+    return (record.number("stack.lo"), record.number("stack.hi")), record.number("sched.sp")
+
+
+def _ps(runtime: Runtime) -> List[P]:
+    header = runtime.variable("runtime.allp").slice("")
+    found = []
+    for address in runtime.words(header.data, header.length, "runtime.allp"):
+        if not address:
+            continue  # allp has nil slots past GOMAXPROCS while it is being resized
+        try:
+            found.append(_p(runtime, runtime.record("runtime.p", address)))
+        except UnreadableError:
+            runtime.problems.add(f"runtime.allp: p at {address:#x} cannot be read; left out")
+    return found
+
+
+def _p(runtime: Runtime, record: Record) -> P:
+    caches: List[Tuple[int, int]] = []
+    mcache = record.number("mcache")
+    if mcache:
+        layout = runtime.layout("runtime.mcache")
+        place = layout.locate("stackcache")
+        lists = Record(runtime, place.type, mcache + place.offset)
+        caches = [(e.number("list"), e.number("size")) for e in lists.elements("")]
+    return P(record.address, record.number("id"), mcache, record.sub("pcache"), caches)
+
+
+def count_by_status(goroutines: Goroutines) -> Dict[str, int]:
+    """How many live goroutines have each status word, most frequent first."""
+    counts: Dict[str, int] = {}
+    for status in goroutines.column("status"):
+        if is_live(status):
+            word = status_word(status)
+            counts[word] = counts.get(word, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+

@@ -1,0 +1,98 @@
+"""Everything the Go runtime knows about its memory, read in one pass while the process stands still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional
+
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.malloc import Owned, read_owned
+from addrspace_gdb.goruntime.mheap import Arenas, read_arenas
+from addrspace_gdb.goruntime.mpagealloc import Pages, PageRun, page_cache, read_pages
+from addrspace_gdb.goruntime.mspan import Spans, read_spans
+from addrspace_gdb.goruntime.mstats import gc_phase, read_memstats
+from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
+from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.stack import Stacks, read_stacks
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+
+_MAX_VERSION = 200
+
+
+@dataclass
+class GoView:
+    """One reading of the runtime."""
+
+    version: Optional[str]
+    arenas: Arenas
+    spans: Spans
+    pages: Pages
+    goroutines: Goroutines
+    scheduler: Scheduler
+    stacks: Stacks
+    owned: List[Owned]
+    memstats: Optional[Dict[str, int]]
+    gc_phase: Optional[str]
+    cgo: bool
+    race: bool
+
+
+def read_go(target: Target, problems: Problems) -> GoView:
+    """Read the runtime of `target`. ProblemError if it is not a Go program or its symbols are missing."""
+    runtime = Runtime(target, problems)
+    try:
+        return _read(runtime)
+    except UnreadableError as error:
+        raise ProblemError(f"the Go runtime's own variables: {error}; the core may be truncated") from None
+    except KeyError as error:
+        raise ProblemError(
+            f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+        ) from None
+
+
+def _read(runtime: Runtime) -> GoView:
+    heap = runtime.variable("runtime.mheap_")
+    spans = read_spans(runtime, heap)
+    arenas = read_arenas(runtime, heap, spans.user_arenas)
+    pages = read_pages(runtime, heap)
+    goroutines = read_goroutines(runtime)
+    scheduler = read_scheduler(runtime)
+    cached: List[PageRun] = []
+    for p in scheduler.ps:
+        cached.extend(page_cache(p.page_cache))
+    pages.cached.extend(sorted(cached))
+    return GoView(
+        go_version(runtime),
+        arenas,
+        spans,
+        pages,
+        goroutines,
+        scheduler,
+        read_stacks(runtime, spans.manual, goroutines, scheduler),
+        read_owned(runtime, heap, arenas, scheduler),
+        _memstats(runtime, heap, scheduler),
+        gc_phase(runtime),
+        cgo=bool(runtime.global_number("runtime.iscgo", 1)),
+        race=runtime.has("runtime.racedatastart") or runtime.has("__tsan_init"),
+    )
+
+
+def _memstats(runtime: Runtime, heap: Record, scheduler: Scheduler) -> Optional[Dict[str, int]]:
+    try:
+        return read_memstats(runtime, heap, scheduler)
+    except (UnreadableError, KeyError) as error:
+        runtime.problems.add(f"memory statistics: {error}")
+        return None
+
+
+def go_version(runtime: Runtime) -> Optional[str]:
+    """runtime.buildVersion, such as "go1.26.6"; None if it cannot be read."""
+    try:
+        header = runtime.target.read(runtime.address("runtime.buildVersion"), 2 * runtime.word)
+        data = int.from_bytes(header[: runtime.word], runtime.order)
+        length = int.from_bytes(header[runtime.word :], runtime.order)
+        if not 0 < length <= _MAX_VERSION:
+            return None
+        return runtime.target.read(data, length).decode("utf-8", "replace")
+    except (UnreadableError, ProblemError):
+        return None
