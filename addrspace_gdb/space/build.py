@@ -1,0 +1,194 @@
+"""From a reading to the finished address space: claims, partition, totals, checks, picture."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+from addrspace_gdb.process.geometry import gaps
+from addrspace_gdb.space import picture as rows
+from addrspace_gdb.space import region as areas
+from addrspace_gdb.space.checks import checks
+from addrspace_gdb.space.details import detail
+from addrspace_gdb.space.goclaims import go_claims
+from addrspace_gdb.space.images import image_claims
+from addrspace_gdb.space.model import AddressSpace, AreaTotal, Picture, Row
+from addrspace_gdb.space.overlay import normalise, overlay
+from addrspace_gdb.space.partition import area_totals, mapping_uses, partition, total
+from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.region import Claim, Region
+from addrspace_gdb.space.rest import rest_of
+
+
+def build(reading: Reading, each_goroutine: bool = True, check: bool = False) -> AddressSpace:
+    """The whole answer. Without `each_goroutine` neighbouring stacks are one region (the diagram)."""
+    claims = _claims(reading, each_goroutine)
+    regions = partition(reading.mappings, claims, rest_of(reading), reading.residency)
+    unmapped = _unmapped(reading)
+    return AddressSpace(
+        target=reading.info,
+        mappings=mapping_uses(reading.mappings, reading.residency),
+        regions=regions,
+        unmapped=unmapped,
+        areas=_all_areas(unmapped, regions),
+        goroutines=reading.goroutines,
+        memstats=reading.go.memstats,
+        checks=checks(reading.mappings, regions, reading.go, reading.smaps) if check else [],
+        picture=_picture(reading, regions, unmapped),
+    )
+
+
+def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
+    """All claims, the surer over the less sure: libc by content, images, thread stacks, Go's runtime."""
+    libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)
+    images = normalise(image_claims(reading.loaded))
+    stacks = normalise(
+        Claim(s.start, s.end, areas.THREAD_STACKS, s.kind, f"thread {s.tid}" if s.tid else "")
+        for s in reading.thread_stacks
+    )
+    go = go_claims(reading.go, reading.info.page_size, reading.problems, each_goroutine)
+    return overlay(overlay(overlay(libc, images), stacks), go)
+
+
+def _unmapped(reading: Reading) -> List[Region]:
+    """Kernel, non-canonical hole, free gaps and the null area, in address order."""
+    shape = reading.geometry
+    made = []
+    null_end = shape.mmap_min_addr or reading.info.page_size
+    if reading.mappings:
+        null_end = min(null_end, reading.mappings[0].start)
+    if null_end:
+        made.append(_empty(0, null_end, areas.NULL, "null"))
+    for start, end in gaps(reading.mappings, shape):
+        start = max(start, null_end)
+        if start < end:
+            made.append(_empty(start, end, areas.FREE, "free"))
+    if shape.non_canonical is not None:
+        made.append(_empty(*shape.non_canonical, areas.NON_CANONICAL, "non-canonical"))
+    top = 1 << (8 * reading.info.pointer_size)
+    if shape.kernel_start < top:
+        made.append(_empty(shape.kernel_start, top, areas.KERNEL, "kernel"))
+    return made
+
+
+def _empty(start: int, end: int, area: str, kind: str) -> Region:
+    return Region(start, end, area, kind, "", "", None, None, None)
+
+
+def _all_areas(unmapped: Sequence[Region], regions: Sequence[Region]) -> List[AreaTotal]:
+    return area_totals(unmapped) + area_totals(regions)
+
+
+def _picture(reading: Reading, regions: Sequence[Region], unmapped: Sequence[Region]) -> Picture:
+    return Picture(
+        target=reading.info,
+        rows=_rows(reading, regions, unmapped),
+        threads=len(reading.threads),
+        goroutines=reading.goroutines,
+        gc_phase=reading.go.gc_phase,
+        virtual=sum(m.size for m in reading.mappings),
+        resident=total(r.resident for r in regions),
+        swapped=total(r.swapped for r in regions),
+        selected=reading.selected,
+        notes=list(reading.notes),
+        problems=list(reading.problems),
+    )
+
+
+def _rows(reading: Reading, regions: Sequence[Region], unmapped: Sequence[Region]) -> List[Row]:
+    """Rows from high to low: the kernel's half, then zones of mappings with the gaps between."""
+    user = [r for r in regions if r.start < reading.geometry.user_end]
+    zones = rows.bands(user)
+    gaps_above = _gaps_between(zones, reading)
+    made: List[Row] = list(_top(reading, unmapped, regions))
+    heap_zone = next((i for i, z in enumerate(zones) if any(b.name == rows.HEAP_ROW for b in z)), None)
+    for index in range(len(zones) - 1, -1, -1):
+        gap = gaps_above.get(index)
+        if gap is not None:
+            made.append(_gap(gap, index == heap_zone, reading))
+        made.extend(_zone_rows(zones[index], reading))
+    made.extend(_bottom(zones, unmapped))
+    return _with_absent(made, reading)
+
+
+def _gaps_between(zones: List[List[rows.Band]], reading: Reading) -> Dict[int, Tuple[int, int]]:
+    """The unmapped range above each zone (up to the next one, or to the end of the user half)."""
+    found: Dict[int, Tuple[int, int]] = {}
+    for index, zone in enumerate(zones):
+        low = max(band.end for band in zone)
+        higher = zones[index + 1] if index + 1 < len(zones) else None
+        high = min(b.start for b in higher) if higher else reading.geometry.user_end
+        if low < high:
+            found[index] = (low, high)
+    return found
+
+
+def _top(reading: Reading, unmapped: Sequence[Region], regions: Sequence[Region]) -> Iterator[Row]:
+    for region in reversed(unmapped):
+        if region.area == areas.KERNEL:
+            above = [r for r in regions if r.start >= region.start]
+            note = "".join(f"; {r.kind} page at {r.start:#x}" for r in above[:1])
+            yield rows.gap_row(
+                "Kernel Space", region.area, region.start, region.end, "the kernel's half, closed to the program" + note
+            )
+        elif region.area == areas.NON_CANONICAL:
+            bits = reading.geometry.user_end.bit_length()
+            text = f"not addresses at all: the processor translates {bits} bits"
+            yield rows.gap_row("Non-canonical hole", region.area, region.start, region.end, text)
+
+
+def _gap(gap: Tuple[int, int], above_heap: bool, reading: Reading) -> Row:
+    if not above_heap:
+        return rows.gap_row("free", areas.FREE, *gap, "unmapped")
+    return rows.gap_row(rows.FREE_ROW, areas.FREE, *gap, "unmapped: the heap grows up into it, mmap takes from it")
+
+
+def _zone_rows(zone: List[rows.Band], reading: Reading) -> Iterator[Row]:
+    has_heap = any(band.name == rows.HEAP_ROW for band in zone)
+    for band in reversed(zone):
+        inside = rows.HEAP_ROW if band.name == rows.STACKS_ROW and has_heap else None
+        yield rows.band_row(band, detail(band.name, band.regions, reading), _marks(band, reading), inside)
+
+
+def _marks(band: rows.Band, reading: Reading) -> Tuple[str, ...]:
+    thread = next((t for t in reading.threads if t.selected), None)
+    if thread is None:
+        return ()
+    pointers = (("pc", thread.pc), ("sp", thread.sp))
+    return tuple(name for name, value in pointers if value is not None and _holds(band, value))
+
+
+def _holds(band: rows.Band, address: int) -> bool:
+    index = bisect_right([r.start for r in band.regions], address) - 1
+    return index >= 0 and address < band.regions[index].end
+
+
+def _bottom(zones: List[List[rows.Band]], unmapped: Sequence[Region]) -> Iterator[Row]:
+    null = next((r for r in unmapped if r.area == areas.NULL), None)
+    null_end = null.end if null is not None else 0
+    lowest = min((b.start for z in zones for b in z), default=0)
+    if null_end < lowest:
+        yield rows.gap_row("free", areas.FREE, null_end, lowest, "unmapped")
+    if null is not None:
+        text = "a nil pointer dereference faults here (vm.mmap_min_addr)"
+        yield rows.gap_row("Reserved / NULL", areas.NULL, 0, null_end, text)
+
+
+def _with_absent(made: List[Row], reading: Reading) -> List[Row]:
+    """The tutorial's areas are always there, also those that this process does not have."""
+    names = {row.name for row in made}
+    anchor = next((i for i, row in enumerate(made) if row.name in (rows.FREE_ROW, rows.HEAP_ROW)), len(made))
+    if rows.LIBS_ROW not in names:
+        made.insert(anchor, rows.absent_row(rows.LIBS_ROW, areas.SHARED_LIBS, "none: statically linked"))
+    wanted = (
+        (rows.HEAP_ROW, areas.HEAP),
+        (rows.FREE_ROW, areas.FREE),
+        (rows.STACKS_ROW, areas.GOROUTINE_STACKS),
+        (rows.GLOBALS_ROW, areas.GLOBALS),
+        (rows.CODE_ROW, areas.CODE),
+        ("Reserved / NULL", areas.NULL),
+    )
+    for name, area in wanted:
+        if name not in names:
+            made.append(rows.absent_row(name, area, "none found"))
+    return made

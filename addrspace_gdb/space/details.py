@@ -1,0 +1,125 @@
+"""The one line of living detail that each row of the diagram has."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, List, Sequence
+
+from addrspace_gdb import sizes
+from addrspace_gdb.goruntime import stack
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.space import goclaims
+from addrspace_gdb.space import picture as rows
+from addrspace_gdb.space.partition import total
+from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.region import Region
+
+
+def by_kind(regions: Sequence[Region]) -> Dict[str, int]:
+    """Bytes of each kind, largest first."""
+    found: Dict[str, int] = {}
+    for region in regions:
+        found[region.kind] = found.get(region.kind, 0) + region.size
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _listing(amounts: Dict[str, int], most: int = 4) -> str:
+    return ", ".join(f"{kind} {sizes.size(size)}" for kind, size in list(amounts.items())[:most] if size)
+
+
+def _heap(regions: Sequence[Region], reading: Reading) -> str:
+    amounts, spans = by_kind(regions), reading.go.spans
+    free = amounts.get(goclaims.FREE_PAGES, 0) + amounts.get(goclaims.CACHED_PAGES, 0)
+    parts = [
+        f"{sizes.plural(spans.in_use, 'span')}, {sizes.plural(spans.objects, 'object')} in use",
+        f"{sizes.size(free)} free, {sizes.size(amounts.get(goclaims.RETURNED_PAGES, 0))} returned",
+    ]
+    if reading.go.arenas.next_arena is not None:
+        parts.append(f"next arena {reading.go.arenas.next_arena:#x}")
+    return "; ".join(parts)
+
+
+def _stacks(regions: Sequence[Region], reading: Reading) -> str:
+    amounts, use = by_kind(regions), reading.stack_use
+    free = sum(amounts.get(kind, 0) for kind in (stack.FREE_POOL, stack.FREE_CACHE, stack.FREE_LARGE))
+    text = f"{sizes.plural(use.goroutines, 'goroutine')}, {sizes.size(use.used)} used of {sizes.size(use.allocated)}"
+    system = amounts.get(stack.SYSTEM_STACK, 0) + amounts.get(stack.SIGNAL_STACK, 0)
+    if system:
+        text += f"; threads' g0 {sizes.size(system)}"
+    return text + f"; {sizes.size(free)} free for reuse"
+
+
+def _runtime(regions: Sequence[Region], reading: Reading) -> str:
+    resident: Dict[str, int] = {}
+    for region in regions:
+        resident[region.kind] = resident.get(region.kind, 0) + (region.resident or 0)
+    if total(r.resident for r in regions) is None:
+        return _listing(by_kind(regions), 3)
+    ranked = dict(sorted(resident.items(), key=lambda item: -item[1]))
+    return "resident: " + _listing(ranked, 3)
+
+
+def _kinds(regions: Sequence[Region], reading: Reading) -> str:
+    return _listing(by_kind(regions))
+
+
+def _code(regions: Sequence[Region], reading: Reading) -> str:
+    functions = f"{sizes.count(reading.functions)} Go functions, " if reading.functions else ""
+    return functions + _listing(by_kind(regions), 3)
+
+
+def _libraries(regions: Sequence[Region], reading: Reading) -> str:
+    return _names(sorted({r.label for r in regions if r.label}), "library", "libraries")
+
+
+def _files(regions: Sequence[Region], reading: Reading) -> str:
+    return _names(sorted({os.path.basename(r.file or "") for r in regions}), "file", "files")
+
+
+def _names(names: List[str], one: str, more: str) -> str:
+    text = sizes.plural(len(names), one, more)
+    shown = ", ".join(printable(name) for name in names[:4])
+    return f"{text}: {shown}" + (", …" if len(names) > 4 else "")
+
+
+def _main_stack(regions: Sequence[Region], reading: Reading) -> str:
+    main = reading.main_thread
+    if main is None or main.sp is None:
+        return "the first thread's stack, arguments and environment"
+    for region in regions:
+        if region.start <= main.sp < region.end:
+            return f"thread {main.tid}: {sizes.size(region.end - main.sp)} used, with arguments and environment"
+    return f"arguments and environment; thread {main.tid} runs on another stack"
+
+
+def _threads(regions: Sequence[Region], reading: Reading) -> str:
+    counts: Dict[str, int] = {}
+    for region in regions:
+        counts[region.kind] = counts.get(region.kind, 0) + 1
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _vdso(regions: Sequence[Region], reading: Reading) -> str:
+    return "kernel code and data shared with every process: " + ", ".join(
+        sorted({r.kind for r in regions})
+    )
+
+
+_BY_ROW: Dict[str, Callable[[Sequence[Region], Reading], str]] = {
+    rows.HEAP_ROW: _heap,
+    rows.STACKS_ROW: _stacks,
+    rows.RUNTIME_ROW: _runtime,
+    rows.CODE_ROW: _code,
+    rows.LIBS_ROW: _libraries,
+    "Mapped Files": _files,
+    rows.MAIN_STACK_ROW: _main_stack,
+    rows.THREADS_ROW: _threads,
+    "vDSO": _vdso,
+}
+
+
+def detail(name: str, regions: Sequence[Region], reading: Reading) -> str:
+    """What there is to say about the row `name`, in one line."""
+    return _BY_ROW.get(name, _kinds)(regions, reading)
+
+

@@ -1,0 +1,179 @@
+"""One reading of the process: everything that needs it to stand still, in one pass, bulk reads first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.usage import StackUse, stack_use, what_runs
+from addrspace_gdb.goruntime.view import GoView, read_go
+from addrspace_gdb.problems import ProblemError, Problems
+from addrspace_gdb.process.corefile import Core, read_core
+from addrspace_gdb.process.geometry import Geometry, geometry
+from addrspace_gdb.process.libc import libc_ranges
+from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_totals
+from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.space.images import Loaded, find_images
+from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
+
+PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
+
+
+@dataclass
+class Reading:
+    """What was read. Composing the partition from it touches the process no more."""
+
+    info: TargetInfo
+    mappings: List[Mapping]
+    residency: Residency
+    go: GoView
+    loaded: Loaded
+    threads: List[Thread]
+    main_thread: Optional[Thread]
+    thread_stacks: List[ThreadStack]
+    libc: List[Tuple[int, int, str]]
+    geometry: Geometry
+    goroutines: GoroutineCounts
+    stack_use: StackUse
+    functions: int  # in the Go modules' tables
+    selected: Optional[str]
+    smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
+    notes: List[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+
+
+def read(target: Target, check: bool = False) -> Reading:
+    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
+    problems = Problems()
+    proc = target.proc_files()
+    core = _core(target)
+    page_size = core.page_size if core is not None else PAGE_SIZE
+    mappings = core.mappings if core is not None else _mappings(proc, problems)
+    go = read_go(target, problems)
+    residency = read_residency(proc, mappings, page_size, problems)
+    smaps = _smaps(proc, problems) if check else None
+    tables = symtab.load(target, problems)
+    threads = target.threads()
+    modules = symtab.modules(target, problems)
+    loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
+    stacks = thread_stacks(threads, mappings, target.read)
+    taken = {s.start for s in stacks}
+    libc = libc_ranges(mappings, target.read, page_size, lambda m: m.start in taken) if _has_libc(loaded) else []
+    reading = Reading(
+        info=_info(target, core, go, page_size),
+        mappings=mappings,
+        residency=residency,
+        go=go,
+        loaded=loaded,
+        threads=threads,
+        main_thread=_main_thread(threads, target, core),
+        thread_stacks=stacks,
+        libc=libc,
+        geometry=geometry(target.arch, target.pointer_size, mappings, proc),
+        goroutines=_count(go, tables, target),
+        stack_use=stack_use(go.goroutines, go.scheduler, threads),
+        functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
+        selected=_selected(threads, go, tables),
+        smaps=smaps,
+        problems=problems,
+    )
+    _take_notes(reading, core)
+    return reading
+
+
+def _core(target: Target) -> Optional[Core]:
+    if target.kind != "core":
+        return None
+    if target.core_file is None:
+        raise ProblemError("gdb does not say which core file it has open; load it again with `core-file FILE`")
+    return read_core(target.core_file)
+
+
+def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
+    if proc is None:
+        raise ProblemError("the remote stub does not give access to /proc; use gdbserver, or dump a core there")
+    try:
+        found = parse_maps(proc.read("maps"), problems)
+    except OSError as error:
+        raise ProblemError(f"the process's mappings cannot be read ({proc.path('maps')}): {error}") from None
+    if not found:
+        raise ProblemError(f"{proc.path('maps')} is empty: the process has exited")
+    return sorted(found)
+
+
+def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
+    if proc is None:
+        return None
+    try:
+        return parse_smaps_totals(proc.read("smaps"), problems)
+    except OSError as error:
+        problems.add(f"{proc.path('smaps')} cannot be read ({error}): resident bytes are not checked")
+        return None
+
+
+def _has_libc(loaded: Loaded) -> bool:
+    """Whether anything in the process may have called malloc: a dynamic program, or a static C library."""
+    return bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
+
+
+def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
+    pid = core.pid if core is not None and core.pid else target.pid
+    return next((t for t in threads if t.tid == pid), None)
+
+
+def _info(target: Target, core: Optional[Core], go: GoView, page_size: int) -> TargetInfo:
+    pid = core.pid if core is not None and core.pid else target.pid
+    executable = target.executable or (core.executable if core is not None else None)
+    return TargetInfo(
+        target.kind, pid, executable, target.core_file, target.arch, target.pointer_size, page_size, go.version
+    )
+
+
+def _count(go: GoView, tables: symtab.Symtab, target: Target) -> GoroutineCounts:
+    by_status = count_by_status(go.goroutines)
+    known: Dict[int, bool] = {}
+    system = 0
+    for status, start in go.goroutines.rows("status", "startpc"):
+        if is_live(status):
+            if start not in known:
+                known[start] = tables.is_system_goroutine(start)
+            system += known[start]
+    return GoroutineCounts(sum(by_status.values()), by_status, system)
+
+
+def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
+    """Where the selected thread is, in words."""
+    thread = next((t for t in threads if t.selected), None)
+    if thread is None:
+        return None
+    text = f"thread {thread.number} ({thread.tid})"
+    if thread.pc is not None:
+        name = tables.function_name(thread.pc)
+        text += f" at {thread.pc:#x}" + (f" in {name}" if name else "")
+    run = what_runs(thread, go.goroutines, go.scheduler)
+    if run.goid is not None and run.stack == "goroutine":
+        return f"{text}, on the stack of goroutine {run.goid}"
+    where = {"g0": "the system stack (g0)", "signal": "the signal stack"}.get(run.stack, "a stack of its own")
+    text += f", on {where}" + (f" of m{run.m.id}" if run.m is not None and run.stack != "other" else "")
+    return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
+
+
+def _take_notes(reading: Reading, core: Optional[Core]) -> None:
+    """Say what cannot be known, and why."""
+    notes = reading.notes
+    if core is not None:
+        notes.extend(core.notes)
+        if core.truncated:
+            reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
+    if reading.residency.reason:
+        notes.append(reading.residency.reason)
+    notes.extend(reading.residency.notes)
+    notes.extend(reading.geometry.notes)
+    notes.extend(reading.loaded.notes)
+    if reading.stack_use.unknown:
+        count = reading.stack_use.unknown
+        notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")

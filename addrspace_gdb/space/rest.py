@@ -1,0 +1,69 @@
+"""What a mapping is when nobody claims it: named by the kernel, its file, or only by its permissions."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.images import PADDING
+from addrspace_gdb.space.picture import MAIN_STACK_KIND
+from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.region import (
+    CODE,
+    FOREIGN,
+    GLOBALS,
+    MAPPED_FILES,
+    SHARED_LIBS,
+    THREAD_STACKS,
+    VDSO,
+    Claim,
+)
+
+_VDSO_NAMES = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]")
+_SHARED = (("/memfd:", "memfd"), ("/dev/shm/", "shared memory"), ("/SYSV", "System V shared memory"))
+
+# Address ranges of the Go race detector on linux/amd64 (ThreadSanitizer's shadow and its records of heap
+# blocks; compiler-rt, tsan_platform.h, "Go on linux/amd64").
+_RACE_LOW, _RACE_HIGH = 1 << 44, 1 << 46
+
+
+def rest_of(reading: Reading) -> Callable[[Mapping], Claim]:
+    """The function that names what is left of a mapping."""
+
+    def named(mapping: Mapping) -> Claim:
+        area, kind, label = _name(mapping, reading)
+        return Claim(mapping.start, mapping.end, area, kind, label)
+
+    return named
+
+
+def _name(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
+    if mapping.name in _VDSO_NAMES:
+        return VDSO, mapping.name.strip("[]"), ""
+    if mapping.name == "[stack]":
+        return THREAD_STACKS, MAIN_STACK_KIND, ""
+    if mapping.file is not None:
+        return _file(mapping, reading)
+    if mapping.name == "[heap]":
+        return FOREIGN, "malloc heap (brk)", ""
+    if reading.go.race:
+        shadow = _RACE_LOW <= mapping.start < _RACE_HIGH
+        return FOREIGN, "race detector shadow" if shadow else "race detector memory", ""
+    kind = "reserved address space" if mapping.permissions.startswith("---") else "anonymous memory"
+    return FOREIGN, kind, printable(mapping.name.strip("[]"))
+
+
+def _file(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
+    file = mapping.file or ""
+    for prefix, kind in _SHARED:
+        if file.startswith(prefix):
+            return FOREIGN, kind, ""
+    if file.startswith("/dev/zero"):
+        return FOREIGN, "shared anonymous memory", ""
+    role = reading.loaded.files.get(file)
+    if role == "program":
+        return (CODE if "x" in mapping.permissions else GLOBALS), PADDING, ""
+    if role == "library":
+        return SHARED_LIBS, PADDING, ""
+    return MAPPED_FILES, "file", ""
