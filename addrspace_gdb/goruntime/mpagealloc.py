@@ -6,7 +6,7 @@ ranges in mheap_.pages.inUse have been grown into; the rest of an arena is reser
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.mheap import base_offset
 from addrspace_gdb.goruntime.mspan import PAGE
@@ -35,6 +35,7 @@ class Pages(NamedTuple):
     in_use: List[Tuple[int, int]]  # address ranges grown into
     runs: List[PageRun]  # cover in_use
     cached: List[PageRun]  # free pages held by a P's page cache; ALLOCATED in `runs`
+    padding: Optional[Tuple[int, int]] = None  # see `base_padding`
 
 
 def read_pages(runtime: Runtime, heap: Record) -> Pages:
@@ -48,6 +49,21 @@ def read_pages(runtime: Runtime, heap: Record) -> Pages:
             else:
                 runs.append(run)
     return Pages(ranges, runs, [])
+
+
+def base_padding(pages: Pages, first_span: Optional[int]) -> Optional[Tuple[int, int]]:
+    """Pages marked allocated that only push the heap's base to a random address.
+
+    Since Go 1.26 (markRandomPaddingPages, src/runtime/mpagealloc.go) they stand at the beginning of the
+    first range, below the first span; the runtime counts them as idle and returned.
+    """
+    if not pages.runs or pages.runs[0].state != ALLOCATED:
+        return None
+    start, end = pages.runs[0].start, pages.runs[0].end
+    if first_span is not None:
+        end = min(end, first_span)
+    end = min([end, *(run.start for run in pages.cached if run.start >= start)])
+    return (start, end) if start < end else None
 
 
 def _in_use(runtime: Runtime, heap: Record) -> List[Tuple[int, int]]:

@@ -150,11 +150,13 @@ class Scheduler:
 
     ms: List[M] = field(default_factory=list)
     ps: List[P] = field(default_factory=list)
+    crash_stack: Tuple[int, int] = (0, 0)  # kept for printing a crash (runtime.gcrash, Go 1.22)
 
 
 def read_scheduler(runtime: Runtime) -> Scheduler:
     """Read every M and P."""
-    return Scheduler(_ms(runtime), _ps(runtime))
+    crash = _stack(runtime, runtime.address("runtime.gcrash"))[0] if runtime.has("runtime.gcrash") else (0, 0)
+    return Scheduler(_ms(runtime), _ps(runtime), crash)
 
 
 def _ms(runtime: Runtime) -> List[M]:

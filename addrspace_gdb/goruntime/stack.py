@@ -18,6 +18,7 @@ GOROUTINE = "goroutine"
 DEAD_GOROUTINE = "dead goroutine"
 SYSTEM_STACK = "g0 stack"
 SIGNAL_STACK = "signal stack"
+CRASH_STACK = "crash stack"
 FREE_POOL = "free stack (pool)"
 FREE_CACHE = "free stack (P cache)"
 FREE_LARGE = "free stack (large)"
@@ -77,6 +78,9 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> List[Piece]:
         for (lo, hi), kind in ((m.g0_stack, SYSTEM_STACK), (m.gsignal_stack, SIGNAL_STACK)):
             if lo < hi:
                 owners.append(Piece(lo, hi, kind, m.id))
+    lo, hi = scheduler.crash_stack
+    if lo < hi:
+        owners.append(Piece(lo, hi, CRASH_STACK, 0))
     owners.sort()
     return owners
 

@@ -8,12 +8,13 @@ from typing import Dict, List, Optional
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.malloc import Owned, read_owned
 from addrspace_gdb.goruntime.mheap import Arenas, read_arenas
-from addrspace_gdb.goruntime.mpagealloc import Pages, PageRun, page_cache, read_pages
+from addrspace_gdb.goruntime.mpagealloc import PageRun, Pages, base_padding, page_cache, read_pages
 from addrspace_gdb.goruntime.mspan import Spans, read_spans
 from addrspace_gdb.goruntime.mstats import gc_phase, read_memstats
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
+from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 
 _MAX_VERSION = 200
@@ -61,6 +62,8 @@ def _read(runtime: Runtime) -> GoView:
     for p in scheduler.ps:
         cached.extend(page_cache(p.page_cache))
     pages.cached.extend(sorted(cached))
+    if (go_minor(runtime.target) or 0) >= 26:
+        pages = pages._replace(padding=base_padding(pages, spans.runs[0][0] if spans.runs else None))
     return GoView(
         go_version(runtime),
         arenas,

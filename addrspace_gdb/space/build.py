@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.process.geometry import gaps
+from addrspace_gdb.process.geometry import gaps, null_end
+from addrspace_gdb.process.threads import ThreadStack
 from addrspace_gdb.space import picture as rows
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.checks import checks
 from addrspace_gdb.space.details import detail
-from addrspace_gdb.space.goclaims import go_claims
+from addrspace_gdb.space.goclaims import go_claims, outside_claims
 from addrspace_gdb.space.images import image_claims
 from addrspace_gdb.space.model import AddressSpace, AreaTotal, Picture, Row
 from addrspace_gdb.space.overlay import normalise, overlay
@@ -41,32 +42,41 @@ def build(reading: Reading, each_goroutine: bool = True, check: bool = False) ->
 def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     """All claims, the surer over the less sure: libc by content, images, thread stacks, Go's runtime."""
     libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)
-    images = normalise(image_claims(reading.loaded))
+    images = image_claims(reading.loaded, reading.info.page_size)
     stacks = normalise(
-        Claim(s.start, s.end, areas.THREAD_STACKS, s.kind, f"thread {s.tid}" if s.tid else "")
+        Claim(s.start, s.end, areas.THREAD_STACKS, _stack_kind(s), _thread_label(s.tid))
         for s in reading.thread_stacks
     )
     go = go_claims(reading.go, reading.info.page_size, reading.problems, each_goroutine)
-    return overlay(overlay(overlay(libc, images), stacks), go)
+    own = normalise(outside_claims(reading.go))
+    return overlay(overlay(overlay(overlay(own, libc), images), stacks), go)
+
+
+_STACK_KINDS = {"stack": "thread stack", "guard": "stack guard", "tls": "thread-local storage"}
+
+
+def _stack_kind(stack: ThreadStack) -> str:
+    if stack.kind == "stack" and stack.note == "main thread":
+        return rows.MAIN_STACK_KIND
+    return _STACK_KINDS.get(stack.kind, stack.kind)
+
+
+def _thread_label(tid: Optional[int]) -> str:
+    return f"thread {tid}" if tid else ""
 
 
 def _unmapped(reading: Reading) -> List[Region]:
     """Kernel, non-canonical hole, free gaps and the null area, in address order."""
     shape = reading.geometry
     made = []
-    null_end = shape.mmap_min_addr or reading.info.page_size
-    if reading.mappings:
-        null_end = min(null_end, reading.mappings[0].start)
-    if null_end:
-        made.append(_empty(0, null_end, areas.NULL, "null"))
-    for start, end in gaps(reading.mappings, shape):
-        start = max(start, null_end)
-        if start < end:
-            made.append(_empty(start, end, areas.FREE, "free"))
+    low = null_end(reading.mappings, shape)
+    if low:
+        made.append(_empty(0, low, areas.NULL, "null"))
+    made += [_empty(start, end, areas.FREE, "free") for start, end in gaps(reading.mappings, shape)]
     if shape.non_canonical is not None:
         made.append(_empty(*shape.non_canonical, areas.NON_CANONICAL, "non-canonical"))
     top = 1 << (8 * reading.info.pointer_size)
-    if shape.kernel_start < top:
+    if shape.kernel_start is not None and shape.kernel_start < top:
         made.append(_empty(shape.kernel_start, top, areas.KERNEL, "kernel"))
     return made
 
@@ -165,13 +175,13 @@ def _holds(band: rows.Band, address: int) -> bool:
 
 def _bottom(zones: List[List[rows.Band]], unmapped: Sequence[Region]) -> Iterator[Row]:
     null = next((r for r in unmapped if r.area == areas.NULL), None)
-    null_end = null.end if null is not None else 0
+    floor = null.end if null is not None else 0
     lowest = min((b.start for z in zones for b in z), default=0)
-    if null_end < lowest:
-        yield rows.gap_row("free", areas.FREE, null_end, lowest, "unmapped")
+    if floor < lowest:
+        yield rows.gap_row("free", areas.FREE, floor, lowest, "unmapped")
     if null is not None:
         text = "a nil pointer dereference faults here (vm.mmap_min_addr)"
-        yield rows.gap_row("Reserved / NULL", areas.NULL, 0, null_end, text)
+        yield rows.gap_row("Reserved / NULL", areas.NULL, 0, floor, text)
 
 
 def _with_absent(made: List[Row], reading: Reading) -> List[Row]:

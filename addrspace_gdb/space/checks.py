@@ -98,6 +98,9 @@ def _runtime(go: GoView) -> List[Check]:
     returned += sum(r.end - r.start for r in go.pages.cached if r.state == mpagealloc.RETURNED)
     idle = sum(r.end - r.start for r in go.pages.runs if r.state != mpagealloc.ALLOCATED)
     idle += sum(r.end - r.start for r in go.pages.cached)
+    if go.pages.padding is not None:
+        returned += go.pages.padding[1] - go.pages.padding[0]
+        idle += go.pages.padding[1] - go.pages.padding[0]
     return [
         Check("bytes of spans in use", go.spans.in_use_bytes, stats["HeapInuse"], "MemStats.HeapInuse"),
         Check("bytes of stack spans", go.stacks.in_use, stats["StackInuse"], "MemStats.StackInuse"),

@@ -15,6 +15,7 @@ RESERVED = "reserved"  # address space of an arena that the heap has not grown i
 FREE_PAGES = "free pages"  # kept by the runtime
 RETURNED_PAGES = "returned pages"  # given back to the OS (scavenged)
 CACHED_PAGES = "page cache"  # free, held by one P
+BASE_PADDING = "base padding"  # pages left out to randomise the heap's base (Go 1.26)
 TRANSIT_PAGES = "pages in transit"  # allocated, but no span yet (stopped inside the allocator)
 SMALL_OBJECTS = "small objects"
 LARGE_OBJECTS = "large objects"
@@ -44,14 +45,15 @@ def go_claims(go: GoView, page_size: int, problems: Problems, each_goroutine: bo
     heap = normalise(Claim(a.start, a.end, HEAP, RESERVED) for a in go.arenas.arenas)
     heap = overlay(heap, normalise(_pages(go)))
     heap = overlay(heap, normalise(_cached(go)))
+    if go.pages.padding is not None:
+        heap = overlay(heap, [Claim(*go.pages.padding, HEAP, BASE_PADDING)])
     heap = overlay(heap, [Claim(s, e, HEAP, _SPANS[kind]) for s, e, kind in go.spans.runs])
     manual = [Claim(s, e, HEAP, WORK_BUFFERS) for s, e in go.stacks.work_buffers]
     manual += [Claim(s, e, HEAP, BITMAPS) for s, e in go.stacks.other_manual]
     heap = overlay(heap, normalise(manual))
     heap = overlay(heap, _stacks(go, each_goroutine))
-    outside = normalise(_outside(go), problems, "stacks outside the heap")
     owned = normalise(_owned(go, page_size), problems, "the runtime's own memory")
-    return overlay(overlay(outside, owned), heap)
+    return overlay(owned, heap)
 
 
 def _pages(go: GoView) -> Iterator[Claim]:
@@ -82,8 +84,8 @@ def stack_label(piece: stack.Piece) -> str:
     return ""
 
 
-def _outside(go: GoView) -> Iterator[Claim]:
-    """g0 stacks that the heap does not hold and no pthread either: a library's own first thread."""
+def outside_claims(go: GoView) -> Iterator[Claim]:
+    """g0 stacks that the heap does not hold: m0's, cgo threads', a library's own first thread's."""
     for piece in go.stacks.outside:
         if piece.kind in (stack.SYSTEM_STACK, stack.SIGNAL_STACK):
             yield Claim(piece.start, piece.end, THREAD_STACKS, piece.kind, stack_label(piece))

@@ -10,9 +10,10 @@ from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.elf import Image, LoadedImage, image_at, load_bias, read_image
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
+from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.region import CODE, GLOBALS, SHARED_LIBS, Claim
 
-_SHF_EXECINSTR, _SHF_TLS = 0x4, 0x400
+_SHF_TLS = 0x400
 _PF_X, _PF_W = 1, 2
 PADDING = "padding"  # between sections, and from the last one to the end of its page
 
@@ -123,23 +124,34 @@ def _extent(image: Image) -> Tuple[int, int]:
     )
 
 
-def image_claims(loaded: Loaded) -> Iterator[Claim]:
-    """Claims of every image, not sorted; sections lie over segments."""
-    for image in loaded.program:
-        yield from _section_claims(image)
-    for image in loaded.libraries:
-        yield from _segment_claims(image)
+def image_claims(loaded: Loaded, page_size: int) -> List[Claim]:
+    """Claims of every image: sections of the program over its whole pages, segments of libraries."""
+    pages = normalise(c for image in loaded.program for c in _page_claims(image, page_size))
+    sections = normalise(c for image in loaded.program for c in _section_claims(image))
+    libraries = normalise(c for image in loaded.libraries for c in _segment_claims(image, page_size))
+    return overlay(libraries, overlay(pages, sections))
+
+
+def _page_claims(loaded: LoadedImage, page_size: int) -> Iterator[Claim]:
+    """Whole pages of each segment: what lies between sections and up to the end of the last page."""
+    for segment in loaded.image.segments:
+        start = loaded.bias + segment.vaddr
+        end = start + segment.memsz
+        area = CODE if segment.flags & _PF_X else GLOBALS
+        yield Claim(start // page_size * page_size, -(-end // page_size) * page_size, area, PADDING)
 
 
 def _section_claims(loaded: LoadedImage) -> Iterator[Claim]:
     sections = [s for s in loaded.image.sections if s.size and not s.flags & _SHF_TLS and s.address]
     if not sections:
         yield from _program_segments(loaded)
+    code = [(s.vaddr, s.vaddr + s.memsz) for s in loaded.image.segments if s.flags & _PF_X]
     for section in sections:
-        area = CODE if section.flags & _SHF_EXECINSTR else GLOBALS
+        # Go's linker puts the build id's note into the text segment: it counts as code's company there.
+        executable = any(start <= section.address < end for start, end in code)
         kind = _KINDS.get(section.name, section.name.lstrip(".") or "section")
         start = loaded.bias + section.address
-        yield Claim(start, start + section.size, area, printable(kind))
+        yield Claim(start, start + section.size, CODE if executable else GLOBALS, printable(kind))
 
 
 def _program_segments(loaded: LoadedImage) -> Iterator[Claim]:
@@ -151,7 +163,7 @@ def _program_segments(loaded: LoadedImage) -> Iterator[Claim]:
         yield Claim(start, start + segment.memsz, area, kind)
 
 
-def _segment_claims(loaded: LoadedImage) -> Iterator[Claim]:
+def _segment_claims(loaded: LoadedImage, page_size: int) -> Iterator[Claim]:
     label = printable(os.path.basename(loaded.image.path))
     for segment in loaded.image.segments:
         start = loaded.bias + segment.vaddr
@@ -159,4 +171,5 @@ def _segment_claims(loaded: LoadedImage) -> Iterator[Claim]:
         kind = "text" if segment.flags & _PF_X else "data" if segment.flags & _PF_W else "rodata"
         yield Claim(start, in_file, SHARED_LIBS, kind, label)
         if segment.memsz > segment.filesz:
-            yield Claim(in_file, start + segment.memsz, SHARED_LIBS, "bss", label)
+            end = -(-(start + segment.memsz) // page_size) * page_size
+            yield Claim(in_file, end, SHARED_LIBS, "bss", label)

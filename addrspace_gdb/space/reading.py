@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Tuple
 
@@ -60,9 +61,10 @@ def read(target: Target, check: bool = False) -> Reading:
     threads = target.threads()
     modules = symtab.modules(target, problems)
     loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
-    stacks = thread_stacks(threads, mappings, target.read)
-    taken = {s.start for s in stacks}
-    libc = libc_ranges(mappings, target.read, page_size, lambda m: m.start in taken) if _has_libc(loaded) else []
+    stacks = thread_stacks(
+        threads, mappings, target.read, target.pointer_size, target.byte_order, page_size
+    )
+    libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
         info=_info(target, core, go, page_size),
         mappings=mappings,
@@ -118,6 +120,30 @@ def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, 
 def _has_libc(loaded: Loaded) -> bool:
     """Whether anything in the process may have called malloc: a dynamic program, or a static C library."""
     return bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
+
+
+def _libc(
+    target: Target,
+    mappings: List[Mapping],
+    go: GoView,
+    loaded: Loaded,
+    stacks: List[ThreadStack],
+    page_size: int,
+) -> List[Tuple[int, int, str]]:
+    """What malloc holds, looked for outside everything that has another owner."""
+    if not _has_libc(loaded):
+        return []
+    owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
+    owned += [(s.start, s.end) for s in stacks]
+    owned.sort()
+    starts = [start for start, _ in owned]
+
+    def excluded(start: int, end: int) -> bool:
+        at = bisect_right(starts, start)
+        return (at > 0 and owned[at - 1][1] > start) or (at < len(owned) and owned[at][0] < end)
+
+    word, order = target.pointer_size, target.byte_order
+    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
 
 
 def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:

@@ -1,0 +1,206 @@
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode.
+
+The shell side and the gdb side speak through files in a private folder: the environment variable
+``ADDRSPACE_GDB_REQUEST`` holds a JSON object with what is asked for and the paths to answer to (see
+`make_request`), so nothing is ever quoted into a gdb command. What gdb itself prints is caught and
+not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, Dict, Optional, Sequence
+
+from . import __version__
+from .launch import LOADER, Answer, Signalled, catch_signals, find_gdb, run_gdb, tell
+from .precheck import check_core, check_process, elf_type
+from .problems import ProblemError
+from .process.escape import printable
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line `argv` (default: the process's own); returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.command == "init":
+            _to_stdout(io.BytesIO(b"source " + os.fsencode(LOADER) + b"\n"))
+            return 0
+        return dump(options)
+    except ProblemError as problem:
+        tell(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Signalled as signalled:
+        return 128 + signalled.number
+    except OSError as error:
+        tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="addrspace-gdb", description="Where every byte of a Go process lives, by gdb."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("init", help="print the line for ~/.gdbinit that brings the commands into gdb")
+    dump_parser = commands.add_parser(
+        "dump",
+        help="print the address space of a process or a core file",
+        description="Print the address space of a running process, which is paused while it is read and"
+        " then goes on, or of a core file.",
+    )
+    add = dump_parser.add_argument
+    add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
+    add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
+    add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
+    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
+    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
+    add("--ascii", action="store_true", help="draw with ASCII characters only")
+    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
+    add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
+        " environment, the one on PATH")  # fmt: skip
+    return parser
+
+
+def _width(text: str) -> int:
+    width = int(text) if text.isdecimal() else 0
+    if not 40 <= width <= 1000:
+        raise argparse.ArgumentTypeError("not a number from 40 to 1000")
+    return width
+
+
+def dump(options: argparse.Namespace) -> int:
+    """Carry out ``dump``; returns 0 or 1. Everything that can be refused is refused before gdb starts."""
+    catch_signals()
+    gdb = find_gdb(options.gdb)
+    request = make_request(options)
+    output = _Output(options.output) if options.output else None
+    folder = tempfile.mkdtemp(prefix="addrspace-gdb-")  # for this user only
+    try:
+        answer = Answer(Path(folder))
+        request.update(result=str(answer.result), problems=str(answer.problems), notes=str(answer.notes))
+        status = run_gdb(gdb, request, answer)
+        if answer.result.stat().st_size:
+            if output:
+                output.commit(answer.result)
+            else:
+                with open(answer.result, "rb") as result:
+                    _to_stdout(result)
+        answer.tell(status)
+        return 1 if status else 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if output:
+            output.discard()
+
+
+def make_request(options: argparse.Namespace) -> Dict[str, Any]:
+    """What is asked of the gdb side, checked as far as can be without stopping anything.
+
+    Keys: ``pid`` (int) or ``core`` (path), the other None; ``exe`` (path or None); ``format``
+    ("text", "classic", "json"); ``output`` (path or None, for information: the shell side writes it);
+    ``check``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three files to
+    answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
+    ``notes`` (lines for stderr that are not problems, such as statistics).
+    """
+    pid = core = None
+    if options.target.isascii() and options.target.isdecimal():
+        pid = int(options.target[:20])
+        check_process(pid)
+    else:
+        core = os.path.abspath(options.target)
+        check_core(core)
+    if options.exe and elf_type(options.exe) is None:
+        raise ProblemError(f"{printable(options.exe)} is not an ELF executable")
+    tty = sys.stdout.isatty() and not options.output
+    return {
+        "pid": pid,
+        "core": core,
+        "exe": os.path.abspath(options.exe) if options.exe else None,
+        "format": options.format,
+        "output": options.output,
+        "check": options.check,
+        "stats": options.stats,
+        "ascii": options.ascii or (not options.output and not _speaks_unicode()),
+        "width": options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns)),
+        "color": tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb"),
+    }
+
+
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+class _Output:
+    """The file named by --output: written beside its place, then moved there, so it is never half there.
+
+    What is not a regular file (/dev/stdout, a pipe) is written to directly.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._place = os.path.realpath(name)
+        self._beside: Optional[str] = None
+        try:
+            if os.path.isdir(name):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if os.path.exists(name) and not os.access(name, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if os.path.exists(name) and not os.path.isfile(name):
+                return
+            handle, self._beside = tempfile.mkstemp(prefix=".addrspace-", dir=os.path.dirname(self._place))
+            os.close(handle)
+        except OSError as error:
+            raise ProblemError(f"cannot write {printable(name)}: {error.strerror}") from None
+
+    def commit(self, source: Path) -> None:
+        """Put the contents of `source` into the output file; ProblemError if that fails."""
+        try:
+            if self._beside is None:
+                with open(source, "rb") as result, open(self._name, "wb") as file:
+                    shutil.copyfileobj(result, file)
+            else:
+                self._replace(source, self._beside)
+        except OSError as error:
+            raise ProblemError(f"cannot write {printable(self._name)}: {error.strerror}") from None
+
+    def _replace(self, source: Path, beside: str) -> None:
+        shutil.copyfile(source, beside)
+        try:
+            mode = os.stat(self._place).st_mode & 0o7777
+        except FileNotFoundError:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        os.chmod(beside, mode)
+        os.replace(beside, self._place)
+        self._beside = None
+
+    def discard(self) -> None:
+        """Leave nothing behind; does nothing after `commit`."""
+        if self._beside:
+            try:
+                os.unlink(self._beside)
+            except OSError:
+                pass
+
+
+def _to_stdout(source: BinaryIO) -> None:
+    """Copy `source` to stdout; a reader that goes away early has what it wanted."""
+    try:
+        shutil.copyfileobj(source, sys.stdout.buffer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Or the interpreter would try again, at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,52 @@
+"""Argument parsing that fits a debugger: errors are one line, help is text, nothing exits."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any, List, NoReturn, Optional
+
+from addrspace_gdb.problems import ProblemError
+
+
+class HelpRequested(Exception):
+    """--help was given; the argument is the text to show."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of exiting."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        """One line that says what is wrong and where to read on."""
+        raise ProblemError(f"{self.prog}: {message} (see `help {self.prog}`)")
+
+    def print_help(self, file: Any = None) -> None:
+        """Hand the text to the caller."""
+        raise HelpRequested(self.format_help())
+
+    def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
+        """Never exit the debugger."""
+        raise ProblemError((message or "").strip() or f"{self.prog}: cannot go on")
+
+    def parse_line(self, line: str) -> argparse.Namespace:
+        """Parse what was typed after the command's name."""
+        return self.parse_args(split(line))
+
+
+def split(line: str) -> List[str]:
+    """Words of a command line, with shell-like quotes. ProblemError if a quote is not closed."""
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise ProblemError(f"cannot read the arguments: {error}") from None
+
+
+def add_output(parser: argparse.ArgumentParser, forms: List[str]) -> None:
+    """The options that every command with a table or diagram has."""
+    parser.add_argument("--format", choices=forms, default="text", help="form of the output (default: text)")
+    parser.add_argument("--output", metavar="FILE", help="write to FILE instead of the terminal")

@@ -1,0 +1,96 @@
+"""What a command is given: the target, the settings, a place to write to. Knows no debugger."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Callable, NamedTuple, Optional, Protocol
+
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.space.reading import Reading
+
+
+class Settings(NamedTuple):
+    """How output looks: from `set addrspace ...`, the terminal and NO_COLOR."""
+
+    width: int
+    unicode: bool
+    color: bool
+    style: str
+
+
+class Session(Protocol):
+    """The debugger's side of a command."""
+
+    @property
+    def settings(self) -> Settings:
+        """How output looks now."""
+
+    def target(self) -> Target:
+        """The selected inferior. ProblemError if there is none."""
+
+    def reading(self, check: bool = False) -> Reading:
+        """A reading of it, from the cache while the inferior has not moved."""
+
+    def write(self, text: str) -> None:
+        """Show text."""
+
+
+class Command(NamedTuple):
+    """A command: its name in the debugger, its help text, and what runs it with what was typed after it."""
+
+    name: str
+    help: str
+    run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
+    words: Callable[[], "list[str]"]  # what completion offers
+
+
+def deliver(session: Session, text: str, output: Optional[str]) -> None:
+    """Show `text`, or write it whole to the file `output` (atomically: a cut session leaves no half)."""
+    if output is None:
+        session.write(text)
+        return
+    path = os.path.expanduser(output)
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+            return
+        _replace(path, text)
+    except OSError as error:
+        raise ProblemError(f"cannot write {printable(output)}: {error.strerror or error}") from None
+
+
+def _replace(path: str, text: str) -> None:
+    folder = os.path.dirname(path) or "."
+    descriptor, name = tempfile.mkstemp(prefix=".addrspace-", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def check_writable(output: Optional[str]) -> None:
+    """Say that a file cannot be written before the work is done. ProblemError."""
+    if output is None:
+        return
+    path = os.path.expanduser(output)
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise ProblemError(f"cannot write {printable(output)}: it is a directory")
+    writable = os.access(path, os.W_OK) if os.path.exists(path) else os.access(folder, os.W_OK)
+    if not writable:
+        reason = "permission denied" if os.path.isdir(folder) else f"no directory {printable(folder)}"
+        raise ProblemError(f"cannot write {printable(output)}: {reason}")

@@ -1,0 +1,117 @@
+"""gdb's side of a command: parameters, the cache of readings, output, errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any, Dict, Optional, Tuple
+
+import gdb
+
+from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.space.reading import Reading, read
+
+DEFAULT_WIDTH = 100
+NARROWEST = 72
+
+
+class GdbSession:
+    """The selected inferior, what was read of it since it last moved, and gdb's settings."""
+
+    def __init__(self) -> None:
+        self._targets: Dict[int, GdbTarget] = {}
+        self._readings: Dict[int, Tuple[bool, Reading]] = {}
+        for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
+            getattr(gdb.events, event).connect(self.forget)
+        for event in ("clear_objfiles", "inferior_deleted", "free_objfile"):
+            if hasattr(gdb.events, event):
+                getattr(gdb.events, event).connect(self.forget)
+
+    def forget(self, event: object = None) -> None:
+        """Drop what was read: the inferior moved, or its memory or symbols changed."""
+        self._targets.clear()
+        self._readings.clear()
+
+    @property
+    def settings(self) -> Settings:
+        """Width, characters and colour as the parameters, gdb and the terminal say now."""
+        style = gdb.parameter("addrspace style")
+        return Settings(_width(), _unicode(), _color(), str(style or "quiet"))
+
+    def target(self) -> Target:
+        """The selected inferior."""
+        number = gdb.selected_inferior().num
+        if number not in self._targets:
+            self._targets[number] = GdbTarget()
+        return self._targets[number]
+
+    def reading(self, check: bool = False) -> Reading:
+        """What was read of it; read now unless it has not moved since. The selected thread may differ."""
+        number = gdb.selected_inferior().num
+        target = GdbTarget()
+        key = gdb.selected_thread()
+        cached = self._readings.get(number)
+        if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
+            return cached[1]
+        self._targets[number] = target
+        self._readings[number] = (check, read(target, check))
+        return self._readings[number][1]
+
+    def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:
+        kept = self._targets.get(number)
+        if kept is None or thread is None:
+            return False
+        return any(t.selected and t.number == thread.num for t in kept.threads())
+
+    def write(self, text: str) -> None:
+        """Through gdb, so that its pager and `pipe` work."""
+        gdb.write(text)
+
+
+def _width() -> int:
+    wanted = int(gdb.parameter("addrspace width") or 0)
+    width = wanted or int(gdb.parameter("width") or 0) or DEFAULT_WIDTH
+    return max(NARROWEST, width if wanted else min(width, 140))
+
+
+def _unicode() -> bool:
+    choice = gdb.parameter("addrspace unicode")
+    if choice != "auto":
+        return choice == "on"
+    charset = str(gdb.parameter("host-charset") or "")
+    if charset.startswith("auto"):
+        charset = gdb.execute("show host-charset", to_string=True)
+    return "UTF-8" in charset.upper()
+
+
+def _color() -> bool:
+    if os.environ.get("NO_COLOR") or not sys.__stdout__ or not os.isatty(1):
+        return False
+    choice = gdb.parameter("addrspace color")
+    return bool(gdb.parameter("style enabled")) if choice == "auto" else choice == "on"
+
+
+def guarded(run: Any, *arguments: Any) -> Any:
+    """Run a command; whatever goes wrong becomes gdb's one-line error."""
+    try:
+        return run(*arguments)
+    except ProblemError as error:
+        raise gdb.GdbError(f"addrspace: {error}") from None
+    except (gdb.GdbError, KeyboardInterrupt):
+        raise
+    except UnreadableError as error:
+        raise gdb.GdbError(f"addrspace: {error}; the process may have exited") from None
+    except MemoryError:
+        raise gdb.GdbError("addrspace: not enough memory for this process; try `--limit`") from None
+    except Exception as error:
+        if gdb.parameter("addrspace debug"):
+            traceback.print_exc()
+        what = printable(f"{type(error).__name__}: {error}")
+        raise gdb.GdbError(
+            f"addrspace: internal error: {what} (`set addrspace debug on` shows where; please report it)"
+        ) from None

@@ -1,0 +1,174 @@
+"""moduledata: what the linker tells the runtime about each image (src/runtime/symtab.go).
+
+The executable has one; every plugin and every `-linkshared` library adds another to the list that starts
+at runtime.firstmoduledata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.problems import Problems, UnreadableError
+
+MAX_MODULES = 4096
+_MAX_TEXT_SECTIONS = 4096
+_MAX_STRING = 4096
+
+_SCALARS = (
+    "pcHeader findfunctab minpc maxpc text etext noptrdata enoptrdata data edata bss ebss noptrbss enoptrbss "
+    "covctrs ecovctrs end gcdata gcbss types etypes rodata gofunc "
+    "epclntab "  # since Go 1.26
+    "typedesclen itaboffset itabsize "  # since Go 1.27, which dropped typelinks and itablinks
+    "hasmain bad next"
+).split()
+_SLICES = "funcnametab cutab filetab pctab pclntable ftab textsectmap typelinks itablinks".split()
+_STRINGS = ("modulename", "pluginpath")
+
+
+class Slice(NamedTuple):
+    """A Go slice as it lies in memory: address of the first element, and the number of elements."""
+
+    address: int
+    length: int
+
+
+class TextSection(NamedTuple):
+    """One entry of textsectmap: offsets [start, end) from moduledata.text lie at `address`."""
+
+    start: int
+    end: int
+    address: int
+
+
+@dataclass(frozen=True)
+class Module:
+    """One moduledata, decoded. Addresses are run-time addresses; a field this Go version lacks is None."""
+
+    address: int
+    scalars: Dict[str, int]  # by the field's own name: text, etext, noptrdata ... (None in `get` if absent)
+    slices: Dict[str, Slice]
+    text_sections: Tuple[TextSection, ...]  # more than one only for very large programs on some arches
+    modulename: str
+    pluginpath: str
+    gcdatamask: Optional[Slice]  # length in bits; one bit a word of [data, edata); None before modulesinit
+    gcbssmask: Optional[Slice]  # as gcdatamask, for [bss, ebss)
+    size: int  # bytes of the moduledata itself
+
+    def get(self, name: str) -> Optional[int]:
+        """The scalar field `name`, None where this Go version has no such field."""
+        return self.scalars.get(name)
+
+    def __getitem__(self, name: str) -> int:
+        """The scalar field `name`. Raises KeyError where this Go version has no such field."""
+        return self.scalars[name]
+
+    def slice(self, name: str) -> Slice:
+        """The slice field `name`; an empty one where this Go version has no such field."""
+        return self.slices.get(name, Slice(0, 0))
+
+    @property
+    def bad(self) -> bool:
+        """The plugin failed to load and the runtime ignores the module."""
+        return bool(self.scalars.get("bad"))
+
+    @property
+    def has_main(self) -> bool:
+        """The module holds func main.main."""
+        return bool(self.scalars.get("hasmain"))
+
+
+def modules(target: Target, problems: Problems) -> List[Module]:
+    """Every module in list order, the runtime's own first; empty with a problem if there is none.
+
+    A damaged link ends the walk: what was found until then is returned.
+    """
+    symbol, layout = target.symbol("runtime.firstmoduledata"), target.type("runtime.moduledata")
+    if symbol is None or layout is None:
+        missing = "runtime.firstmoduledata" if symbol is None else "type runtime.moduledata"
+        problems.add(f"no {missing}: the module list cannot be read")
+        return []
+    found: List[Module] = []
+    seen = set()
+    address = symbol.address
+    while address:
+        if address in seen or len(found) >= MAX_MODULES:
+            problems.add(f"the module list does not end: {address:#x} follows {found[-1].address:#x}")
+            break
+        seen.add(address)
+        try:
+            module = _decode(target, layout, address)
+        except (UnreadableError, KeyError) as error:
+            problems.add(f"moduledata at {address:#x}: {_reason(error)}")
+            break
+        if not module["text"] <= module["etext"] or not module["minpc"] < module["maxpc"]:
+            problems.add(f"moduledata at {address:#x} is damaged: its text ends before it starts")
+            break
+        found.append(module)
+        address = module["next"]
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return f"field {error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _decode(target: Target, layout: Type, address: int) -> Module:
+    raw = target.read(address, layout.size)
+    scalars = {name: _scalar(target, raw, layout, name) for name in _SCALARS if layout.has(name)}
+    slices = {
+        name: Slice(
+            _scalar(target, raw, layout, f"{name}.array"), _scalar(target, raw, layout, f"{name}.len")
+        )
+        for name in _SLICES
+        if layout.has(name)
+    }
+    return Module(
+        address=address,
+        scalars=scalars,
+        slices=slices,
+        text_sections=_text_sections(target, slices.get("textsectmap", Slice(0, 0))),
+        modulename=_string(target, raw, layout, _STRINGS[0]),
+        pluginpath=_string(target, raw, layout, _STRINGS[1]),
+        gcdatamask=_bitvector(target, raw, layout, "gcdatamask"),
+        gcbssmask=_bitvector(target, raw, layout, "gcbssmask"),
+        size=layout.size,
+    )
+
+
+def _scalar(target: Target, raw: bytes, layout: Type, path: str) -> int:
+    place = layout.scalar(path)
+    order = "big" if target.byte_order == "big" else "little"
+    return int.from_bytes(raw[place.offset : place.offset + place.size], order)  # type: ignore[arg-type]
+
+
+def _string(target: Target, raw: bytes, layout: Type, name: str) -> str:
+    """A Go string field; empty if it cannot be read (a name is never worth failing for)."""
+    size = _scalar(target, raw, layout, f"{name}.len")
+    if not 0 < size <= _MAX_STRING:
+        return ""
+    try:
+        return target.read(_scalar(target, raw, layout, f"{name}.str"), size).decode("utf-8", "replace")
+    except UnreadableError:
+        return ""
+
+
+def _bitvector(target: Target, raw: bytes, layout: Type, name: str) -> Optional[Slice]:
+    data = _scalar(target, raw, layout, f"{name}.bytedata")
+    return Slice(data, _scalar(target, raw, layout, f"{name}.n")) if data else None
+
+
+def _text_sections(target: Target, where: Slice) -> Tuple[TextSection, ...]:
+    """textsectmap: {vaddr, end, baseaddr} of uintptr (src/runtime/symtab.go, textsect)."""
+    if where.length <= 1 or where.length > _MAX_TEXT_SECTIONS:
+        return ()
+    word = target.pointer_size
+    raw = target.read(where.address, where.length * 3 * word)
+    order = "big" if target.byte_order == "big" else "little"
+    words = [
+        int.from_bytes(raw[at : at + word], order)  # type: ignore[arg-type]
+        for at in range(0, len(raw), word)
+    ]
+    return tuple(TextSection(*words[at : at + 3]) for at in range(0, len(words), 3))

@@ -1,0 +1,360 @@
+"""Stack frames: src/runtime/traceback.go's unwinder, over the bytes of a stack.
+
+The stack-pointer tables of pclntab give every Go frame's size exactly at any instruction, prologues
+included; frame pointers are followed only out of code that has no such table (C).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime import funcid
+from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME, Func
+from addrspace_gdb.goruntime.symtab import Location, Symtab
+
+MAX_FRAMES = 1_000_000
+_MAX_FOREIGN = 64
+_NO_LINK_REGISTER = ("amd64", "386")
+
+
+class Stack(NamedTuple):
+    """The bytes [low, low + len(data)) of a stack; `data` may start at sp, but must reach to its top."""
+
+    low: int
+    data: bytes  # or any buffer
+
+
+class Saved(NamedTuple):
+    """Where a thread's user goroutine (m.curg) stands while the thread runs on g0: curg.sched."""
+
+    stack: Stack
+    pc: int
+    sp: int
+
+
+class Walk(NamedTuple):
+    """The physical frames of a stack, innermost first, as parallel lists: cheap for millions of frames."""
+
+    pcs: List[int]
+    sps: List[int]
+    problem: Optional[str]  # why the walk stopped before the top of the stack; None: it reached the top
+    trap: bool  # the first pc is an instruction that was interrupted, not one behind a call
+
+
+class Frame(NamedTuple):
+    """One logical frame. Inlined ones share pc, sp and cfa with the physical frame that follows them."""
+
+    pc: int
+    sp: int
+    cfa: Optional[int]  # sp of the caller once it has returned there; None if the size is not known
+    size: int  # cfa - sp, so that sizes add up over a stack; 0 for an inlined frame or if not known
+    function: Optional[str]  # the linker's name; None for code that is not Go
+    name: Optional[str]  # as Go prints it
+    file: str
+    line: int
+    inlined: bool
+    kind: str  # see funcid.py
+    entry: Optional[int]
+    start_line: int
+    problem: Optional[str] = None  # on the last frame: why there is no caller
+
+
+class Creator(NamedTuple):
+    """The go statement that made a goroutine."""
+
+    goid: int  # 0 if not known
+    function: str
+    name: str
+    file: str
+    line: int
+    shown: bool  # Go's dump prints it
+
+
+class _Step(NamedTuple):
+    """What is known about a pc: its function and frame size, and what follows it if not simply a caller."""
+
+    func: Optional[Func]
+    size: int  # of the frame, return address included; 0 if not known
+    kind: str
+    stop: Optional[str]  # "" for the proper top of a stack, else why the walk cannot go on
+
+
+class Unwinder:
+    """Unwinds any number of stacks of one target, remembering what it learns about each pc."""
+
+    def __init__(self, symtab: Symtab) -> None:
+        self.symtab = symtab
+        self._word = symtab.pointer_size
+        code = ("<" if symtab.byte_order == "little" else ">") + ("Q" if self._word == 8 else "I")
+        self._read_word = struct.Struct(code).unpack_from
+        self._sizes: Dict[int, int] = {}  # pc to frame size, only where the caller simply follows
+        self._steps: Dict[int, _Step] = {}
+        self._expanded: Dict[Tuple[int, bool], Tuple[Location, ...]] = {}
+        self._supported = symtab.arch in _NO_LINK_REGISTER
+
+    def walk(
+        self,
+        stack: Stack,
+        pc: int,
+        sp: int,
+        *,
+        bp: Optional[int] = None,
+        trap: bool = False,
+        in_syscall: bool = False,
+        saved: Optional[Saved] = None,
+        limit: int = MAX_FRAMES,
+    ) -> Walk:
+        """Physical frames from (pc, sp) to the top of the stack.
+
+        trap: pc and sp are a thread's registers (not g.sched, g.syscallpc, which hold a return address).
+        in_syscall: they are g.syscallpc and g.syscallsp. saved: go on there when g0's frames end in
+        systemstack, mcall or morestack. bp: the frame pointer, to leave code that is not Go. Never raises.
+        """
+        state = _State(stack, pc, sp, saved)
+        first: Optional[str] = None
+        try:
+            if not pc:  # a call of a nil func: the caller's frame is the innermost
+                state.pc, state.sp, trap = self._word_at(stack, sp), sp + self._word, False
+            if self._step(state.pc).func is None:
+                first = self._leave_foreign(state, bp)
+            elif in_syscall or trap:
+                first = self._first_frame(state, in_syscall, trap)
+            if first is None:
+                first = self._run(state, limit)
+        except (struct.error, IndexError):
+            first = f"the stack pointer {state.sp:#x} is outside the stack"
+        return Walk(state.pcs, state.sps, first or None, trap)
+
+    def _word_at(self, stack: Stack, address: int) -> int:
+        if address < stack.low:
+            raise IndexError(address)
+        return int(self._read_word(stack.data, address - stack.low)[0])
+
+    def _run(self, state: _State, limit: int) -> str:
+        """Walk until something stops it; returns why, "" at the proper top of the stack."""
+        while True:
+            reason = self._callers(state, limit)
+            if reason is not None:
+                return reason
+            step = self._step(state.pc)
+            jump = self._jump(state, step)
+            if step.func is None and state.pcs:
+                caller = self._step(state.pcs[-1]).func
+                name = caller.name if caller else "code that is not Go"
+                return f"the return address {state.pc:#x} of {name} is in no Go function"
+            if not jump:
+                state.pcs.append(state.pc)
+                state.sps.append(state.sp)
+                return step.stop or ""
+
+    def _callers(self, state: _State, limit: int) -> Optional[str]:
+        """The inner loop: frames whose caller simply follows. None when `state.pc` needs a decision."""
+        sizes, read, pcs, sps = self._sizes, self._read_word, state.pcs, state.sps
+        data, base = state.stack.data, state.stack.low + self._word
+        pc, sp = state.pc, state.sp
+        if sp < state.stack.low:
+            raise IndexError(sp)
+        try:
+            while len(pcs) < limit:
+                size = sizes.get(pc)
+                if size is None:
+                    size = self._learn(pc)
+                    if size is None:
+                        return None
+                pcs.append(pc)
+                sps.append(sp)
+                sp += size
+                (pc,) = read(data, sp - base)
+            return f"the stack has more than {limit} frames"
+        finally:
+            state.pc, state.sp = pc, sp
+
+    def _learn(self, pc: int) -> Optional[int]:
+        step = self._step(pc)
+        if step.stop is not None:
+            return None
+        self._sizes[pc] = step.size
+        return step.size
+
+    def _step(self, pc: int) -> _Step:
+        step = self._steps.get(pc)
+        if step is None:
+            step = self._steps[pc] = self._classify(pc)
+        return step
+
+    def _classify(self, pc: int) -> _Step:
+        func = self.symtab.find(pc)
+        if func is None:
+            return _Step(None, 0, funcid.NORMAL, f"{pc:#x} is in no Go function")
+        kind = self.symtab.kind(func.func_id)
+        delta = self.symtab.sp_delta(pc)
+        size = 0 if delta is None else delta + self._word
+        stop = None
+        if func.flags & TOP_FRAME:
+            stop = ""
+        elif func.flags & SP_WRITE and kind != "cgocallback":
+            # cgocallback keeps a valid frame of itself on both stacks while it switches.
+            stop = f"{func.name} switches stacks"
+        elif not size:
+            stop = f"{func.name} has no stack size table"
+        elif not self._supported:
+            stop = f"frames on {self.symtab.arch} cannot be unwound"
+        return _Step(func, size, kind, stop)
+
+    def _first_frame(self, state: _State, in_syscall: bool, trap: bool) -> Optional[str]:
+        """An innermost SPWRITE function can still be left when it has not touched sp: the state saved at
+        the entry of a system call, and the function's first instruction."""
+        step = self._step(state.pc)
+        untouched = in_syscall or (trap and step.func is not None and state.pc == step.func.entry)
+        if not (untouched and step.stop and step.size and self._supported):
+            return None
+        state.pcs.append(state.pc)
+        state.sps.append(state.sp)
+        state.sp += step.size
+        state.pc = self._word_at(state.stack, state.sp - self._word)
+        return None
+
+    def _jump(self, state: _State, step: _Step) -> bool:
+        """Follow a switch from g0 to the user goroutine's stack (unwindJumpStack in traceback.go).
+
+        systemstack returns to its caller, so its frame is taken on the user's stack; morestack never
+        returns, and is left out; mcall's caller is what curg.sched says, which Go itself does not follow.
+        """
+        saved = state.saved
+        if saved is None or step.kind not in ("systemstack", "mcall", "morestack"):
+            return False
+        state.stack, state.saved = saved.stack, None
+        if step.kind != "morestack":
+            state.pcs.append(state.pc)
+            state.sps.append(saved.sp if step.kind == "systemstack" else state.sp)
+        if step.kind == "systemstack":
+            state.sp = saved.sp + step.size
+            state.pc = self._word_at(saved.stack, state.sp - self._word)
+        else:
+            state.pc, state.sp = saved.pc, saved.sp
+        return True
+
+    def _leave_foreign(self, state: _State, bp: Optional[int]) -> Optional[str]:
+        """Follow frame pointers out of C until a Go return address; None when one was found."""
+        pc, sp = state.pc, state.sp
+        state.pcs.append(pc)
+        state.sps.append(sp)
+        for _ in range(_MAX_FOREIGN if bp else 0):
+            if not bp or bp < sp or bp - state.stack.low + 2 * self._word > len(state.stack.data):
+                break
+            pc, sp = self._word_at(state.stack, bp + self._word), bp + 2 * self._word
+            bp = self._word_at(state.stack, bp)
+            if self._step(pc).func is not None:
+                state.pc, state.sp = pc, sp
+                return None
+            state.pcs.append(pc)
+            state.sps.append(sp)
+        return f"{state.pc:#x} is in no Go function"
+
+    def frames(self, walk: Walk) -> List[Frame]:
+        """Every logical frame of `walk`, inlined calls expanded, innermost first."""
+        result: List[Frame] = []
+        trap = walk.trap
+        for pc, sp in zip(walk.pcs, walk.sps):
+            step = self._step(pc)
+            cfa = sp + step.size if step.size else None
+            if step.func is None:
+                result.append(Frame(pc, sp, None, 0, None, None, "?", 0, False, funcid.NORMAL, None, 0, None))
+                continue
+            for place in self.locations(pc, trap):
+                result.append(
+                    Frame(
+                        pc=pc,
+                        sp=sp,
+                        cfa=cfa,
+                        size=0 if place.inlined else step.size,
+                        function=place.function,
+                        name=place.name,
+                        file=place.file,
+                        line=place.line,
+                        inlined=place.inlined,
+                        kind=place.kind,
+                        entry=step.func.entry,
+                        start_line=place.start_line,
+                    )
+                )
+            trap = funcid.is_injected(step.kind)
+        if walk.problem and result:
+            result[-1] = result[-1]._replace(problem=walk.problem)
+        return result
+
+    def unwind(
+        self,
+        stack: Stack,
+        pc: int,
+        sp: int,
+        *,
+        bp: Optional[int] = None,
+        trap: bool = False,
+        in_syscall: bool = False,
+        saved: Optional[Saved] = None,
+        limit: int = MAX_FRAMES,
+    ) -> List[Frame]:
+        """`walk` and `frames` in one: the logical frames of one stack."""
+        return self.frames(
+            self.walk(stack, pc, sp, bp=bp, trap=trap, in_syscall=in_syscall, saved=saved, limit=limit)
+        )
+
+    def locations(self, pc: int, trap: bool = False) -> Tuple[Location, ...]:
+        """The logical frames at a frame's pc. Without `trap`, pc is a return address and the call before
+        it counts, unless it is the function's first instruction (a goroutine that has not run yet)."""
+        key = (pc, trap)
+        found = self._expanded.get(key)
+        if found is None:
+            func = self._step(pc).func
+            back = func is not None and not trap and pc > func.entry
+            found = self._expanded[key] = self.symtab.locations(pc - 1 if back else pc)
+        return found
+
+    def size(self, pc: int) -> int:
+        """Bytes of the physical frame at `pc`, return address included; 0 if not known."""
+        return self._step(pc).size
+
+    def creator(self, gopc: int, parent_goid: int) -> Optional[Creator]:
+        """What g.gopc and g.parentGoid say: the function with the go statement; None if there is none.
+
+        parentGoid is 0 for the first goroutines. Inlining is not expanded, as in printcreatedby.
+        """
+        func = self.symtab.find(gopc)
+        if func is None:
+            return None
+        at = gopc - 1 if gopc > func.entry else gopc
+        place = (self.symtab.locations(at) or (None,))[-1]
+        file, line = self.symtab.file_line(at)
+        kind = place.kind if place else funcid.NORMAL
+        shown = funcid.is_shown(func.name, kind, funcid.NORMAL, False, self.symtab.minor)
+        return Creator(parent_goid, func.name, self.symtab.printed(func.name), file, line, shown)
+
+    def printed(self, frames: Sequence[Frame], level: int = 1) -> List[Frame]:
+        """The frames Go's own dump prints (showframe), with the names it prints.
+
+        level: GOTRACEBACK's; 1 ("single", "all") hides the runtime and wrappers, 2 ("system") nothing.
+        If all would be hidden, all are shown.
+        """
+        shown: List[Frame] = []
+        callee = funcid.NORMAL
+        for frame in frames:
+            name = frame.function
+            if name is None:
+                continue
+            if level > 1 or funcid.is_shown(name, frame.kind, callee, not shown, self.symtab.minor):
+                shown.append(frame._replace(name="panic") if name == "runtime.gopanic" else frame)
+            callee = frame.kind
+        if not shown and level < 2 and frames:
+            return self.printed(frames, 2)
+        return shown
+
+
+class _State:
+    """Where a walk stands."""
+
+    def __init__(self, stack: Stack, pc: int, sp: int, saved: Optional[Saved]) -> None:
+        self.stack, self.pc, self.sp, self.saved = stack, pc, sp, saved
+        self.pcs: List[int] = []
+        self.sps: List[int] = []

@@ -1,0 +1,320 @@
+"""A core file as the process it was: mappings, names, threads, signal. For gdb's cores and the kernel's.
+
+The debugger reads the memory; this reads the headers and the notes, and of memory only the program
+headers of the executable.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from typing import IO, Dict, List, NamedTuple, Optional, Sequence
+
+from addrspace_gdb.problems import ProblemError, Problems
+from addrspace_gdb.process.corenotes import (
+    AT_ENTRY,
+    AT_EXECFN,
+    AT_PHDR,
+    AT_PHNUM,
+    AT_RANDOM,
+    AT_SYSINFO_EHDR,
+    CoreNotes,
+    CoreSignal,
+    CoreThread,
+    MappedFile,
+    read_notes,
+)
+from addrspace_gdb.process.elf import (
+    PF_R,
+    PF_W,
+    PF_X,
+    PT_LOAD,
+    PT_NOTE,
+    PT_PHDR,
+    Header,
+    Segment,
+    open_regular,
+    read_at,
+    read_header,
+    read_segments,
+)
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.mappings import Mapping
+
+_PN_XNUM = 0xFFFF
+_MAX_NOTES = 512 << 20  # bytes: about 3 KiB a thread, 100 a mapping
+_HEAP_DISTANCE = 64 << 20  # the kernel moves brk by at most 32 MiB on amd64 (arch_randomize_brk)
+_UNKNOWN = "????"
+
+
+class Core(NamedTuple):
+    """What a core file says about its process."""
+
+    path: str
+    machine: str  # "EM_X86_64" ...
+    pointer_size: int
+    byte_order: str
+    mappings: List[Mapping]  # sorted; `dumped` is what the file really holds
+    threads: List[CoreThread]  # the first is the one that died (kernel) or was selected (gdb)
+    pid: Optional[int]
+    command: Optional[str]
+    executable: Optional[str]  # path, from the mapping that holds the program headers or the entry point
+    auxv: Dict[int, int]
+    signal: Optional[CoreSignal]
+    page_size: int
+    truncated: bool
+    missing: int  # bytes that the headers promise and the file does not have
+    notes: List[str]  # what was inferred or is damaged
+
+
+def read_core(path: str) -> Core:
+    """Read the core file at `path`. Raises ProblemError, one line, where it is not a usable one.
+
+    Mappings are the PT_LOAD segments (permissions from p_flags; the fourth is "?": a core does not say
+    private or shared), with files from NT_FILE, and the ranges that only NT_FILE lists, which are mapped
+    but not in the core: permissions "????". gdb's gcore leaves out PROT_NONE memory altogether, so that
+    cannot be seen at all. Names in brackets are inferred from the auxiliary vector (see `_name`).
+    """
+    with open_regular(path, path) as stream:
+        try:
+            return _read_core(stream, path)
+        except OSError as error:
+            raise ProblemError(f"cannot read {printable(path)}: {error.strerror}") from error
+
+
+def _read_core(stream: IO[bytes], path: str) -> Core:
+    problems = Problems()
+    header = read_header(stream, path)
+    if header.type != "CORE":
+        raise ProblemError(f"{printable(path)} is an ELF file but not a core (type {printable(header.type)})")
+    length = os.fstat(stream.fileno()).st_size
+    segments = _core_segments(stream, header, path, length)
+    missing = sum(max(0, s.offset + s.filesz - max(length, s.offset)) for s in segments)
+    found = _notes(stream, header, segments, path, problems)
+    mappings = _join([s for s in segments if s.type == PT_LOAD], found.files, length, header, problems)
+    if not mappings:
+        raise ProblemError(f"{printable(path)} is a core without memory{' (truncated)' if missing else ''}")
+    if missing:
+        problems.add(f"the core is truncated: {missing} bytes are missing")
+    executable = _executable(mappings, found.auxv)
+    bss_end = _image_end(stream, header, segments, found.auxv)
+    return Core(
+        path,
+        header.machine,
+        header.pointer_size,
+        header.byte_order,
+        _name(mappings, found.auxv, executable, bss_end),
+        found.threads,
+        found.pid,
+        found.command,
+        executable,
+        found.auxv,
+        found.signal,
+        found.page_size or 4096,
+        missing > 0,
+        missing,
+        list(problems),
+    )
+
+
+def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) -> List[Segment]:
+    """The program headers; ProblemError unless the file holds all of them."""
+    if header.phnum == _PN_XNUM:
+        # The count is in the section header, which the kernel writes last and a truncated file lacks.
+        # Notes follow the program headers directly (elf_core_dump in fs/binfmt_elf.c).
+        first = read_segments(stream, header._replace(phnum=1), path)
+        size = 56 if header.pointer_size == 8 else 32
+        if first and first[0].type == PT_NOTE and first[0].offset > header.phoff:
+            header = header._replace(phnum=(first[0].offset - header.phoff) // size)
+    segments = read_segments(stream, header, path)
+    if len(segments) < max(header.phnum, 1):
+        raise ProblemError(f"{printable(path)} is truncated: {length} bytes do not hold its program headers")
+    return segments
+
+
+def _notes(
+    stream: IO[bytes], header: Header, segments: Sequence[Segment], path: str, problems: Problems
+) -> CoreNotes:
+    places = [s for s in segments if s.type == PT_NOTE]
+    if sum(s.filesz for s in places) > _MAX_NOTES:
+        raise ProblemError(f"{printable(path)} claims more than {_MAX_NOTES >> 20} MiB of notes: damaged")
+    data = b""
+    for segment in places:
+        part = read_at(stream, segment.offset, segment.filesz)
+        data += part + bytes(-len(part) % 4)
+    if not data:
+        raise ProblemError(f"{printable(path)} has no notes: no threads and no mapped files are known")
+    return read_notes(data, header.machine, header.pointer_size, header.byte_order, problems)
+
+
+def _join(
+    loads: Sequence[Segment],
+    files: Sequence[MappedFile],
+    length: int,
+    header: Header,
+    problems: Problems,
+) -> List[Mapping]:
+    """The union of the segments and the mapped files, cut where either begins or ends."""
+    limit = 1 << 8 * header.pointer_size
+    spans: List[Segment] = []
+    for segment in sorted(loads, key=lambda s: s.vaddr):
+        end = segment.vaddr + segment.memsz
+        if segment.memsz == 0:
+            continue
+        if end > limit or (spans and segment.vaddr < spans[-1].vaddr + spans[-1].memsz):
+            problems.add(f"core: the segment at {segment.vaddr:#x} overlaps another or is too long")
+            continue
+        spans.append(segment)
+    known: List[MappedFile] = []
+    for file in sorted(files):
+        if file.end > limit or (known and file.start < known[-1].end):
+            problems.add(f"core: the mapped file at {file.start:#x} overlaps another")
+            continue
+        known.append(file)
+    return sorted(_pieces(spans, known, length) + _undumped(spans, known))
+
+
+def _pieces(spans: Sequence[Segment], files: Sequence[MappedFile], length: int) -> List[Mapping]:
+    """The segments, cut at the edges of mapped files."""
+    found: List[Mapping] = []
+    ends = [file.end for file in files]
+    for segment in spans:
+        at, end = segment.vaddr, segment.vaddr + segment.memsz
+        held = max(0, min(segment.filesz, segment.memsz, length - segment.offset))
+        index = bisect_right(ends, at)
+        while at < end:
+            file: Optional[MappedFile] = None
+            stop = end
+            if index < len(files) and files[index].start < end:
+                if files[index].start <= at:
+                    file = files[index]
+                    stop = min(end, file.end)
+                    index += 1
+                else:
+                    stop = files[index].start
+            dumped = min(max(0, segment.vaddr + held - at), stop - at)
+            found.append(_mapping(at, stop, _permissions(segment.flags), file, dumped))
+            at = stop
+    return found
+
+
+def _undumped(spans: Sequence[Segment], files: Sequence[MappedFile]) -> List[Mapping]:
+    """What NT_FILE lists outside every segment."""
+    found: List[Mapping] = []
+    ends = [span.vaddr + span.memsz for span in spans]
+    for file in files:
+        at = file.start
+        index = bisect_right(ends, at)
+        while at < file.end:
+            below = spans[index].vaddr if index < len(spans) else file.end
+            if at < below:
+                found.append(_mapping(at, min(below, file.end), _UNKNOWN, file, 0))
+            at = max(at, ends[index]) if index < len(spans) else file.end
+            index += 1
+    return found
+
+
+def _mapping(start: int, end: int, permissions: str, file: Optional[MappedFile], dumped: int) -> Mapping:
+    if file is None:
+        return Mapping(start, end, permissions, None, dumped=dumped)
+    return Mapping(start, end, permissions, file.path, file.offset + start - file.start, dumped=dumped)
+
+
+def _permissions(flags: int) -> str:
+    return "".join(c if flags & bit else "-" for c, bit in (("r", PF_R), ("w", PF_W), ("x", PF_X))) + "?"
+
+
+def _at(mappings: Sequence[Mapping], address: Optional[int]) -> Optional[int]:
+    """Index of the mapping that holds `address`."""
+    if not address:
+        return None
+    index = bisect_right([m.start for m in mappings], address) - 1
+    return index if index >= 0 and address < mappings[index].end else None
+
+
+def _executable(mappings: Sequence[Mapping], auxv: Dict[int, int]) -> Optional[str]:
+    for key in (AT_PHDR, AT_ENTRY):
+        index = _at(mappings, auxv.get(key))
+        if index is not None and mappings[index].file is not None:
+            return mappings[index].file
+    return None
+
+
+def _image_end(
+    stream: IO[bytes], header: Header, segments: Sequence[Segment], auxv: Dict[int, int]
+) -> Optional[int]:
+    """Where the executable's .bss ends, from its program headers in the dumped memory at AT_PHDR."""
+    address, count = auxv.get(AT_PHDR, 0), auxv.get(AT_PHNUM, 0)
+    size = count * (56 if header.pointer_size == 8 else 32)
+    for segment in segments:
+        if segment.type == PT_LOAD and segment.vaddr <= address < segment.vaddr + segment.filesz:
+            if count > 1024 or address + size > segment.vaddr + segment.filesz:
+                return None
+            place = header._replace(phoff=segment.offset + address - segment.vaddr, phnum=count)
+            headers = read_segments(stream, place, "")
+            itself = [s.vaddr for s in headers if s.type == PT_PHDR]
+            ends = [s.vaddr + s.memsz for s in headers if s.type == PT_LOAD]
+            if not itself or not ends or len(headers) < count:
+                return None
+            return address - itself[0] + max(ends)
+    return None
+
+
+def _name(
+    mappings: List[Mapping], auxv: Dict[int, int], executable: Optional[str], bss_end: Optional[int]
+) -> List[Mapping]:
+    """Give the kernel's names to what the auxiliary vector identifies.
+
+    [stack] holds AT_RANDOM (or AT_EXECFN), [vdso] begins at AT_SYSINFO_EHDR, [vvar] is the read-only
+    memory directly below it. [heap] is inferred: the first anonymous read-write mapping past the end of
+    the executable's .bss, within 64 MiB of it, before any other file.
+    """
+    named = list(mappings)
+
+    def name(index: int, text: str) -> None:
+        named[index] = named[index]._replace(name=text)
+
+    stack = _at(mappings, auxv.get(AT_RANDOM) or auxv.get(AT_EXECFN))
+    if stack is not None and mappings[stack].file is None:
+        name(stack, "[stack]")
+    vdso = _at(mappings, auxv.get(AT_SYSINFO_EHDR))
+    if vdso is not None and mappings[vdso].start == auxv[AT_SYSINFO_EHDR]:
+        name(vdso, "[vdso]")
+        below = vdso - 1
+        while below >= 0 and _is_vvar(mappings[below], mappings[below + 1].start):
+            name(below, "[vvar]")
+            below -= 1
+    if mappings[-1].start >= 1 << 63:
+        name(len(mappings) - 1, "[vsyscall]")
+    heap = _heap(named, executable, bss_end)
+    if heap is not None:
+        name(heap, "[heap]")
+    return named
+
+
+def _is_vvar(mapping: Mapping, end: int) -> bool:
+    return mapping.end == end and mapping.file is None and mapping.permissions[:3] == "r--"
+
+
+def _heap(mappings: Sequence[Mapping], executable: Optional[str], bss_end: Optional[int]) -> Optional[int]:
+    own = [i for i, m in enumerate(mappings) if executable is not None and m.file == executable]
+    if not own:
+        return None
+    last = own[-1]
+    image_end = mappings[last].end
+    bss = _is_data(mappings, last + 1) and mappings[last + 1].start == image_end
+    if bss_end is not None:
+        bss = bss and bss_end > image_end
+        image_end = max(image_end, bss_end)
+    index = last + 2 if bss else last + 1
+    if _is_data(mappings, index) and mappings[index].start - image_end <= _HEAP_DISTANCE:
+        return index
+    return None
+
+
+def _is_data(mappings: Sequence[Mapping], index: int) -> bool:
+    """Whether there is an anonymous, unnamed read-write mapping at `index`."""
+    if index >= len(mappings):
+        return False
+    mapping = mappings[index]
+    return mapping.file is None and not mapping.name and mapping.permissions[:2] == "rw"

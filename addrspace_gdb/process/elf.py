@@ -1,0 +1,381 @@
+"""ELF headers: what the executable and the shared libraries put where, read without reading the files.
+
+Only the file header, the two header tables, the section names and a few notes are read. Layouts are those
+of the ELF specification (gABI) and include/uapi/linux/elf.h; pyelftools decodes the file header.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.debugger.target import ProcFiles
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.mappings import Mapping, file_path, is_deleted
+from addrspace_gdb.process.notes import iter_notes
+
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
+PF_X, PF_W, PF_R = 1, 2, 4
+_PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
+_SHF_ALLOC, _SHT_NOBITS = 2, 8
+_NT_GNU_BUILD_ID = 3
+_DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
+
+_MAX_SEGMENTS = 1 << 20  # vm.max_map_count has been raised to this; a core has one segment a mapping
+_MAX_SECTIONS = 1 << 16
+_MAX_NAMES = 16 << 20  # bytes of section names
+_MAX_CANDIDATES, _MAX_OWN = 32, 1024  # mappings of one file that load_bias weighs
+_MAX_SMALL = 1 << 20  # bytes of a note segment, an interpreter path or a dynamic section
+
+
+class Segment(NamedTuple):
+    """A program header."""
+
+    type: int
+    flags: int  # PF_R | PF_W | PF_X
+    offset: int
+    vaddr: int
+    filesz: int
+    memsz: int
+
+
+class Section(NamedTuple):
+    """A section that occupies memory (SHF_ALLOC). `address` has no load bias."""
+
+    name: str
+    address: int
+    size: int
+    flags: int
+    offset: int
+    in_file: bool  # False: .bss and its like
+
+
+class Image(NamedTuple):
+    """What the headers of one ELF file say."""
+
+    path: str
+    type: str  # "EXEC", "DYN" or "CORE"
+    machine: str  # "EM_X86_64" ...
+    pointer_size: int
+    byte_order: str  # "little" or "big"
+    entry: int
+    segments: List[Segment]  # PT_LOAD only, in file order
+    sections: List[Section]
+    build_id: Optional[str]  # GNU build id in hex
+    interp: Optional[str]  # the dynamic linker it asks for
+    has_dwarf: bool
+    has_symtab: bool
+    static: bool  # an executable, position-independent or not, that needs no dynamic linker
+
+
+class LoadedImage(NamedTuple):
+    """An image and where it was loaded: run-time address = `bias` + address in the file."""
+
+    image: Image
+    bias: int
+    start: int
+    end: int  # end of the last segment in memory, .bss included
+
+
+class Header(NamedTuple):
+    """The ELF file header, decoded, with the real number of program headers."""
+
+    type: str
+    machine: str
+    pointer_size: int
+    byte_order: str
+    entry: int
+    phoff: int
+    phnum: int
+    shoff: int
+    shnum: int
+    shstrndx: int
+
+
+def read_header(stream: IO[bytes], path: str) -> Header:
+    """The header of the ELF file in `stream`. Raises ProblemError where it is not one."""
+    from elftools.elf.structs import ELFStructs  # imported late: it costs 25 ms
+
+    ident = read_at(stream, 0, 16)
+    if not ident:
+        raise ProblemError(f"{printable(path)} is empty")
+    if ident[:4] != b"\x7fELF":
+        raise ProblemError(f"{printable(path)} is not an ELF file")
+    if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        raise ProblemError(f"{printable(path)} has a damaged ELF header")
+    structs = ELFStructs(little_endian=ident[5] == 1, elfclass=32 * ident[4])
+    structs.create_basic_structs()
+    try:
+        raw = structs.Elf_Ehdr.parse(read_at(stream, 0, 64))
+    except Exception as error:  # construct raises many kinds; whatever it is, the file is no good
+        raise ProblemError(f"{printable(path)} has a truncated ELF header") from error
+    pointer = 4 * ident[4]
+    order = "little" if ident[5] == 1 else "big"
+    if (
+        raw.e_phnum
+        and raw.e_phentsize != _PHDR[pointer][1]
+        or raw.e_shnum
+        and raw.e_shentsize != _SHDR[pointer]
+    ):
+        raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
+    phnum, shnum, names = int(raw.e_phnum), int(raw.e_shnum), int(raw.e_shstrndx)
+    if raw.e_shoff and (phnum == _PN_XNUM or shnum == 0 or names == 0xFFFF):
+        first = list(_sections(stream, pointer, order, int(raw.e_shoff), 1))
+        if first:  # gABI: values that do not fit in the header are in section 0
+            phnum = first[0][7] if phnum == _PN_XNUM else phnum
+            shnum = shnum or first[0][5]
+            names = first[0][6] if names == 0xFFFF else names
+    kind, machine = str(raw.e_type), str(raw.e_machine)
+    return Header(
+        kind[3:] if kind.startswith("ET_") else kind,
+        machine,
+        pointer,
+        order,
+        int(raw.e_entry),
+        int(raw.e_phoff),
+        phnum,
+        int(raw.e_shoff),
+        shnum,
+        names,
+    )
+
+
+# Elf32_Phdr and Elf64_Phdr order their fields differently: format, size, and where each field is.
+_PHDR: Dict[int, Tuple[str, int, Tuple[int, ...]]] = {
+    4: ("8I", 32, (0, 6, 1, 2, 4, 5)),
+    8: ("2I6Q", 56, (0, 1, 2, 3, 5, 6)),
+}
+_SHDR = {4: 40, 8: 64}
+
+
+def read_segments(stream: IO[bytes], header: Header, path: str) -> List[Segment]:
+    """Every program header that the file still holds. Raises ProblemError for an impossible count."""
+    if header.phnum > _MAX_SEGMENTS:
+        raise ProblemError(f"{printable(path)} claims {header.phnum} program headers: damaged")
+    layout, size, order = _PHDR[header.pointer_size]
+    data = read_at(stream, header.phoff, header.phnum * size)
+    entry = struct.Struct(("<" if header.byte_order == "little" else ">") + layout)
+    whole = data[: len(data) // size * size]
+    return [Segment(*(fields[i] for i in order)) for fields in entry.iter_unpack(whole)]
+
+
+def _sections(
+    stream: IO[bytes], pointer: int, order: str, offset: int, count: int
+) -> Iterator[Tuple[int, int, int, int, int, int, int, int]]:
+    """(name, type, flags, address, offset, size, link, info) of each section header in the file."""
+    entry = struct.Struct(("<" if order == "little" else ">") + ("2I4Q2I2Q" if pointer == 8 else "10I"))
+    data = read_at(stream, offset, count * entry.size)
+    for fields in entry.iter_unpack(data[: len(data) // entry.size * entry.size]):
+        yield fields[:8]
+
+
+def read_image(path: str, shown: Optional[str] = None) -> Image:
+    """The headers of the ELF file at `path`; the image is called `shown` where that is another name.
+
+    Raises ProblemError, one line, where the file cannot be opened or is not a usable ELF file. Section
+    headers that are missing (sstrip, a truncated file) leave `sections` empty.
+    """
+    name = shown if shown is not None else path
+    with open_regular(path, name) as stream:
+        try:
+            return _image(stream, read_header(stream, name), name)
+        except OSError as error:
+            raise ProblemError(f"cannot read {printable(name)}: {error.strerror}") from error
+
+
+def open_regular(path: str, shown: str) -> IO[bytes]:
+    """Open a file for reading; ProblemError where that fails or it is a pipe, a device or a directory."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ProblemError(f"{printable(shown)} is not a regular file")
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ProblemError(f"cannot read {printable(shown)}: {reason}") from error
+
+
+def _image(stream: IO[bytes], header: Header, name: str) -> Image:
+    headers = read_segments(stream, header, name)
+    if header.shnum > _MAX_SECTIONS:
+        raise ProblemError(f"{printable(name)} claims {header.shnum} sections: damaged")
+    names, sections = _named_sections(stream, header)
+    interp = _interp(stream, headers)
+    return Image(
+        path=name,
+        type=header.type,
+        machine=header.machine,
+        pointer_size=header.pointer_size,
+        byte_order=header.byte_order,
+        entry=header.entry,
+        segments=[segment for segment in headers if segment.type == PT_LOAD],
+        sections=sections,
+        build_id=_build_id(stream, headers, header.byte_order),
+        interp=interp,
+        has_dwarf=".debug_info" in names or ".zdebug_info" in names,
+        has_symtab=".symtab" in names,
+        static=interp is None and (header.type == "EXEC" or _is_pie(stream, header, headers)),
+    )
+
+
+def _named_sections(stream: IO[bytes], header: Header) -> Tuple[List[str], List[Section]]:
+    """The names of all sections, and those that occupy memory."""
+    if not header.shoff:
+        return [], []
+    raw = list(_sections(stream, header.pointer_size, header.byte_order, header.shoff, header.shnum))
+    table = b""
+    if header.shstrndx < len(raw):
+        place = raw[header.shstrndx]
+        table = read_at(stream, place[4], min(place[5], _MAX_NAMES))
+    names: List[str] = []
+    allocated: List[Section] = []
+    for at, kind, flags, address, offset, size, _link, _info in raw:
+        end = table.find(b"\0", at)
+        name = table[at : end if 0 <= end <= at + 4096 else at + 4096].decode("utf-8", "surrogateescape")
+        names.append(name)
+        if flags & _SHF_ALLOC:
+            allocated.append(Section(name, address, size, flags, offset, kind != _SHT_NOBITS))
+    return names, allocated
+
+
+def _interp(stream: IO[bytes], headers: Sequence[Segment]) -> Optional[str]:
+    for segment in headers:
+        if segment.type == PT_INTERP:
+            data = read_at(stream, segment.offset, min(segment.filesz, 4096))
+            return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return None
+
+
+def _build_id(stream: IO[bytes], headers: Sequence[Segment], byte_order: str) -> Optional[str]:
+    for segment in headers:
+        if segment.type == PT_NOTE:
+            data = read_at(stream, segment.offset, min(segment.filesz, _MAX_SMALL))
+            for owner, kind, text in iter_notes(data, byte_order):
+                if owner == b"GNU" and kind == _NT_GNU_BUILD_ID:
+                    return bytes(text).hex()
+    return None
+
+
+def _is_pie(stream: IO[bytes], header: Header, headers: Sequence[Segment]) -> bool:
+    """Whether the dynamic section says DF_1_PIE, as the linker marks executables of type DYN."""
+    pair = struct.Struct(
+        ("<" if header.byte_order == "little" else ">") + ("2Q" if header.pointer_size == 8 else "2I")
+    )
+    for segment in headers:
+        if segment.type == PT_DYNAMIC:
+            data = read_at(stream, segment.offset, min(segment.filesz, _MAX_SMALL))
+            for tag, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
+                if tag == _DT_FLAGS_1:
+                    return bool(value & _DF_1_PIE)
+    return False
+
+
+def read_at(stream: IO[bytes], offset: int, size: int) -> bytes:
+    """What the file holds of [offset, offset + size); nothing for an offset that no file can have.
+
+    `size` must have been checked against a bound: the buffer is allocated at once.
+    """
+    if size <= 0 or not 0 <= offset < 1 << 63:
+        return b""
+    try:
+        stream.seek(offset)
+    except OSError:  # EINVAL: beyond what the file system can store
+        return b""
+    return stream.read(size)
+
+
+def load_bias(
+    image: Image, mappings: Sequence[Mapping], file: Optional[str] = None, page_size: int = 4096
+) -> Optional[int]:
+    """What to add to the image's addresses; None where the image is not loaded.
+
+    `file` is the name under which `mappings` list it (without it, the image's path). The lowest PT_LOAD
+    gives the bias; a file that is mapped more than once (read as data too) is taken where most of its
+    segments are found at the addresses that this bias gives them.
+    """
+    name = image.path if file is None else file
+    own = [m for m in mappings if m.file is not None and name in (m.file, file_path(m))]
+    if not own or not image.segments:
+        return None
+    lowest = min(image.segments, key=lambda segment: segment.vaddr)
+    offset = lowest.offset - lowest.vaddr % page_size
+    address = lowest.vaddr - lowest.vaddr % page_size
+    best: Optional[int] = None
+    best_score = -1
+    first = [m for m in own if m.offset <= offset < m.offset + m.size]
+    for mapping in first[:_MAX_CANDIDATES]:
+        bias = mapping.start + (offset - mapping.offset) - address
+        score = _segments_found(image, own[:_MAX_OWN], bias)
+        if bias >= 0 and score > best_score:
+            best, best_score = bias, score
+    return best
+
+
+def _segments_found(image: Image, own: Sequence[Mapping], bias: int) -> int:
+    """How many segments lie where `bias` puts them, with the file contents that they have there."""
+    found = 0
+    for segment in image.segments[:_MAX_CANDIDATES]:
+        at = bias + segment.vaddr
+        found += any(m.start <= at < m.end and at - m.start + m.offset == segment.offset for m in own)
+    return found
+
+
+def image_at(
+    path: str,
+    mappings: Sequence[Mapping],
+    proc: Optional[ProcFiles] = None,
+    page_size: int = 4096,
+) -> Optional[LoadedImage]:
+    """The ELF file that `mappings` list as `path`, and where it is loaded; None where it is not.
+
+    Raises ProblemError where the file cannot be opened or is not ELF.
+    """
+    own = [m for m in mappings if m.file is not None and path in (m.file, file_path(m))]
+    if not own:
+        return None
+    image = read_image(open_path(proc, own[0]), shown=path)
+    bias = load_bias(image, own, path, page_size)
+    if bias is None:
+        return None
+    start = bias + min(segment.vaddr for segment in image.segments)
+    end = bias + max(segment.vaddr + segment.memsz for segment in image.segments)
+    return LoadedImage(image, bias, start - start % page_size, min(end + -end % page_size, 1 << 64))
+
+
+def open_path(proc: Optional[ProcFiles], mapping: Mapping) -> str:
+    """A path under which the mapped file can be opened, though it may be deleted or in another mount
+    namespace: /proc/PID/root/PATH if that is the very file, else /proc/PID/map_files (needs
+    CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), else /proc/PID/exe, else the path itself.
+    """
+    path = file_path(mapping)
+    if path is None:
+        raise ProblemError(f"the mapping at {mapping.start:#x} has no file")
+    if proc is None or not proc.local:
+        return path
+    rooted = proc.path("root") + path
+    links = [proc.path(f"map_files/{mapping.start:x}-{mapping.end:x}")]
+    if _points_to(proc.path("exe"), mapping.file or ""):
+        links.append(proc.path("exe"))
+    for candidate in [rooted, *links]:
+        if _is_file(candidate, mapping.inode):
+            return candidate
+    if not is_deleted(mapping) and _is_file(rooted, 0):  # overlay and btrfs: maps shows another inode
+        return rooted
+    return path
+
+
+def _points_to(link: str, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except (OSError, ValueError):
+        return False
+
+
+def _is_file(path: str, inode: int) -> bool:
+    """Whether `path` can be opened and is inode `inode` (0: whichever)."""
+    try:
+        return os.access(path, os.R_OK) and inode in (0, os.stat(path).st_ino)
+    except (OSError, ValueError):
+        return False

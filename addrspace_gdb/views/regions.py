@@ -1,0 +1,166 @@
+"""Regions as tables: every region, a summary by area and kind, and the invariants that were checked."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.space.model import Check
+from addrspace_gdb.space.region import AREAS, UNMAPPED_AREAS, Region
+from addrspace_gdb.views import sizes, tokens
+from addrspace_gdb.views.table import GAP, Column, table
+from addrspace_gdb.views.text import clean, clip_left
+
+MIN_LABEL = 16  # columns for what a region is called, however narrow the rest leaves it
+
+
+def regions_table(
+    regions: Sequence[Region], width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
+) -> Iterator[tokens.Pair]:
+    """One row a region, in the order given, and a line of totals.
+
+    The last column is cut to `width` (paths lose their beginning); None, as for a file, cuts nothing.
+    """
+    swapped = any(region.swapped for region in regions)
+    columns = [
+        Column("Range", "left", tokens.ADDRESS),
+        Column("Size", "right", tokens.SIZE),
+        Column("Resident", "right", tokens.SIZE),
+        *([Column("Swapped", "right", tokens.SIZE)] if swapped else []),
+        Column("Perm", "left", tokens.QUIET),
+        Column("Area", "left", tokens.NAME),
+        Column("Kind", "left", tokens.TEXT),
+        Column("Label", "left", tokens.TEXT),
+    ]
+    rows = [_row(region, swapped, unicode, pointer_size) for region in regions]
+    if width is not None:
+        rows = _fit(columns, rows, width, unicode)
+    yield from table(columns, rows)
+    yield from _totals(regions)
+
+
+def _row(region: Region, swapped: bool, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
+    start, end = sizes.address(region.start, pointer_size), sizes.address(region.end, pointer_size)
+    cells = [f"{start}-{end}", sizes.size(region.size), _use(region, region.resident)]
+    if swapped:
+        cells.append(_use(region, region.swapped))
+    label = region.label
+    if region.file and region.file not in label:
+        label = f"{label} {region.file}".lstrip()
+    cells += [region.permissions, region.area, region.kind, label]
+    return tuple([cell if cell.isascii() and cell.isprintable() else clean(cell, unicode) for cell in cells])
+
+
+def _use(region: Region, n: Optional[int]) -> str:
+    """Resident or swapped bytes; nothing where nothing is mapped, which is not the same as not known."""
+    return "" if region.area in UNMAPPED_AREAS else sizes.size(n)
+
+
+def _fit(
+    columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], width: int, unicode: bool
+) -> List[Tuple[str, ...]]:
+    """The rows with labels cut to what the other columns leave of `width`."""
+    used = 0
+    for index, column in enumerate(columns[:-1]):
+        used += max([len(row[index]) for row in rows] + [len(column.heading)]) + GAP
+    room = max(width - used, MIN_LABEL)
+    return [
+        row if len(row[-1]) <= room and row[-1].isascii() else (*row[:-1], clip_left(row[-1], room, unicode))
+        for row in rows
+    ]
+
+
+def _totals(regions: Sequence[Region]) -> Iterator[tokens.Pair]:
+    mapped = [region for region in regions if region.area not in UNMAPPED_AREAS]
+    size, resident, swapped = _sums(mapped)
+    text = f"{sizes.plural(len(mapped), 'region')}, {sizes.size(size)}"
+    if mapped:
+        text += f", {sizes.size(resident)} resident"
+    if swapped:
+        text += f", {sizes.size(swapped)} swapped"
+    if len(mapped) < len(regions):
+        text += f"; {sizes.count(len(regions) - len(mapped))} not mapped"
+    yield tokens.HEADING, text
+    yield tokens.NEWLINE
+
+
+def _sums(regions: Iterable[Region]) -> Tuple[int, Optional[int], Optional[int]]:
+    """Size, resident and swapped bytes; the last two None as soon as one region's is not known."""
+    size = 0
+    resident: Optional[int] = 0
+    swapped: Optional[int] = 0
+    for region in regions:
+        size += region.end - region.start
+        resident = None if resident is None or region.resident is None else resident + region.resident
+        swapped = None if swapped is None or region.swapped is None else swapped + region.swapped
+    return size, resident, swapped
+
+
+def regions_summary(regions: Iterable[Region], unicode: bool = True) -> Iterator[tokens.Pair]:
+    """One row an area and kind, of what is mapped: how many regions, their bytes, their share of all."""
+    groups: Dict[Tuple[str, str], List[Region]] = {}
+    for region in regions:
+        if region.area not in UNMAPPED_AREAS:
+            groups.setdefault((region.area, region.kind), []).append(region)
+    places = {area: place for place, area in enumerate(AREAS)}
+    sums = {key: (len(group), *_sums(group)[:2]) for key, group in groups.items()}
+    everything = [region for group in groups.values() for region in group]
+    size, resident, _ = _sums(everything)
+    rows = []
+    for key in sorted(sums, key=lambda key: (places.get(key[0], len(places)), -sums[key][1], key)):
+        row = _summary_row(clean(key[0], unicode), *sums[key], size, resident)
+        rows.append((*row, clean(key[1], unicode)))
+    rows.append((*_summary_row("all", len(everything), size, resident, size, resident), ""))
+    columns = [
+        Column("Area", "left", tokens.NAME),
+        Column("Regions", "right", tokens.SIZE),
+        Column("Size", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("Resident", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("Kind", "left", tokens.TEXT),
+    ]
+    yield from table(columns, rows)
+
+
+def _summary_row(
+    area: str, count: int, size: int, resident: Optional[int], all_size: int, all_resident: Optional[int]
+) -> Tuple[str, ...]:
+    return (
+        area,
+        sizes.count(count),
+        sizes.size(size),
+        sizes.share(size, all_size),
+        sizes.size(resident),
+        sizes.share(resident, all_resident),
+    )
+
+
+def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[tokens.Pair]:
+    """One row an invariant: our number, the other one and whose it is, and whether they agree."""
+    words = {True: "ok", False: "MISMATCH", None: "unknown"}
+    rows = [
+        (
+            words[c.ok],
+            sizes.count(c.ours),
+            sizes.count(c.theirs),
+            clean(c.source, unicode),
+            clean(c.name, unicode),
+        )
+        for c in checks
+    ]
+    columns = [
+        Column("Check", "left", tokens.TEXT),
+        Column("Ours", "right", tokens.SIZE),
+        Column("Theirs", "right", tokens.SIZE),
+        Column("Source", "left", tokens.QUIET),
+        Column("What", "left", tokens.TEXT),
+    ]
+    verdicts = {"ok": tokens.GOOD, "MISMATCH": tokens.PROBLEM}
+    for token, text in table(columns, rows):
+        yield verdicts.get(text.strip(), token), text
+    counts = [sum(1 for check in checks if check.ok is verdict) for verdict in (True, False, None)]
+    text = (
+        f"{sizes.plural(len(checks), 'check')}: {counts[0]} ok, {counts[1]} mismatched, {counts[2]} unknown"
+    )
+    yield (tokens.PROBLEM if counts[1] else tokens.HEADING), text
+    yield tokens.NEWLINE

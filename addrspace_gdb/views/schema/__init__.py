@@ -1,0 +1,21 @@
+"""JSON Schemas (draft 2020-12) of what `--format json` prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict
+
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.escape import printable
+
+NAMES = ("addrspace/1", "goroutine-stacks/1")
+
+
+def schema(name: str) -> Dict[str, Any]:
+    """The schema of the documents whose "schema" is `name`. ProblemError if there is none."""
+    if name not in NAMES:
+        raise ProblemError(f'no schema is called "{printable(name)}"; there are {", ".join(NAMES)}')
+    path = Path(__file__).with_name(name.replace("/", "-") + ".schema.json")
+    document: Dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+    return document
