@@ -38,7 +38,9 @@ def parser() -> Parser:
         description="List every region of the address space, one a row, lowest address first.",
         epilog=_EPILOG,
     )
-    made.add_argument("filters", nargs="*", metavar="FILTER", help="which regions (default: all that is mapped)")
+    made.add_argument(
+        "filters", nargs="*", metavar="FILTER", help="which regions (default: all that is mapped)"
+    )
     add_output(made, ["text", "json"])
     made.add_argument("--summary", action="store_true", help="one row for each area and kind")
     made.add_argument("--limit", type=_count, metavar="N", help="at most N rows")
@@ -104,7 +106,9 @@ def _filter(word: str, session: Session) -> Filter:
     if _ADDRESS.match(word):
         return _Holds(session.target().evaluate(word[1:] if word.startswith("@") else word))
     text = word.lower()
-    return lambda region: any(text in (part or "").lower() for part in (region.kind, region.label, region.file))
+    return lambda region: any(
+        text in (part or "").lower() for part in (region.kind, region.label, region.file)
+    )
 
 
 class _Holds:

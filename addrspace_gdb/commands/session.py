@@ -44,7 +44,7 @@ class Command(NamedTuple):
     name: str
     help: str
     run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
-    words: Callable[[], "list[str]"]  # what completion offers
+    words: Callable[[], list[str]]  # what completion offers
 
 
 def deliver(session: Session, text: str, output: Optional[str]) -> None:

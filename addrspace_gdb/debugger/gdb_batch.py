@@ -61,7 +61,7 @@ def _answer(request: Dict[str, Any]) -> List[str]:
     return [damaged] if damaged else []
 
 
-def _read(request: Dict[str, Any], check: bool) -> "tuple[Reading, Optional[float]]":
+def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float]]:
     """The reading, and for how many seconds the process was stopped (None for a core)."""
     if request.get("core"):
         if request.get("exe"):

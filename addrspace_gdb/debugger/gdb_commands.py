@@ -48,7 +48,7 @@ class _GdbCommand(gdb.Command):
         if damaged:
             raise gdb.GdbError(f"addrspace: {damaged}")
 
-    def complete(self, text: str, word: str) -> "List[str] | int":
+    def complete(self, text: str, word: str) -> List[str] | int:
         """Options, sub-commands and areas; file names after --output."""
         before = text.split()
         if text[-1:].isspace():
@@ -65,14 +65,13 @@ class _GdbCommand(gdb.Command):
 def _parameters() -> Tuple[gdb.Parameter, ...]:
     gdb_prefixes = (_Prefix("set addrspace", "set"), _Prefix("show addrspace", "show"))
     _registered.extend(gdb_prefixes)
-    made = (
+    return (
         _Choice("unicode", ("auto", "on", "off"), "Draw with Unicode characters; off draws in ASCII."),
         _Choice("color", ("auto", "on", "off"), "Colour the output; auto follows `set style enabled`."),
         _Text("style", "quiet", "Pygments style of coloured output."),
         _Number("width", "Columns of the output; 0 follows `set width`."),
         _Switch("debug", "Show Python's traceback of internal errors."),
     )
-    return made
 
 
 class _Prefix(gdb.Command):

@@ -46,14 +46,16 @@ class RemoteProc:
             size -= count
         return b"".join(parts)
 
-    def _call(self, packet: str) -> "tuple[int, bytes]":
+    def _call(self, packet: str) -> tuple[int, bytes]:
         answer = self._connection.send_packet(packet.encode())
         if not answer or not answer.startswith(b"F"):
             raise OSError("the remote stub does not read files (no vFile support)")
         head, _, data = answer[1:].partition(b";")
         number, _, error = head.partition(b",")
         if number.startswith(b"-"):
-            raise OSError(f"the remote stub could not do {packet.split(':')[1]}: errno {error.decode() or '?'}")
+            raise OSError(
+                f"the remote stub could not do {packet.split(':')[1]}: errno {error.decode() or '?'}"
+            )
         return int(number, 16), _unescape(data)
 
 

@@ -94,7 +94,8 @@ class GdbTarget:
                 value = found.value()
                 return Symbol(name, int(value.address), int(value.type.sizeof), convert(value.type))
             # Without DWARF the ELF symbol table still knows the address, not the size.
-            return Symbol(name, int(gdb.parse_and_eval(f"(unsigned long)&'{name}'")), 0)
+            address = gdb.parse_and_eval(f"(unsigned long)&'{name}'")
+            return Symbol(name, int(address), 0)
         except (gdb.error, RuntimeError, TypeError):
             return None
 

@@ -23,7 +23,7 @@ class Located(NamedTuple):
 
     offset: int
     size: int
-    type: "Type"
+    type: Type
 
 
 @dataclass
@@ -33,13 +33,13 @@ class Type:
     name: str
     size: int
     kind: str
-    element: Optional["Type"] = None
+    element: Optional[Type] = None
     count: int = 0
-    load_fields: Optional[Callable[[], Dict[str, Tuple[int, "Type"]]]] = None
-    _fields: Optional[Dict[str, Tuple[int, "Type"]]] = field(default=None, repr=False)
+    load_fields: Optional[Callable[[], Dict[str, Tuple[int, Type]]]] = None
+    _fields: Optional[Dict[str, Tuple[int, Type]]] = field(default=None, repr=False)
 
     @property
-    def fields(self) -> Dict[str, Tuple[int, "Type"]]:
+    def fields(self) -> Dict[str, Tuple[int, Type]]:
         """Field name to (offset, type), in declaration order; empty for what is not a struct."""
         if self._fields is None:
             self._fields = self.load_fields() if self.load_fields else {}

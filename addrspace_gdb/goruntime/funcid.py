@@ -10,11 +10,30 @@ from typing import Optional, Tuple
 
 NORMAL, WRAPPER = "normal", "wrapper"
 
-_GO_1_21 = (
-    "normal abort asmcgocall asyncPreempt cgocallback debugCallV2 gcBgMarkWorker goexit gogo gopanic "
-    "handleAsyncEvent mcall morestack mstart panicwrap rt0_go runfinq runtime_main sigpanic systemstack "
-    "systemstack_switch wrapper"
-).split()
+_GO_1_21 = [
+    "normal",
+    "abort",
+    "asmcgocall",
+    "asyncPreempt",
+    "cgocallback",
+    "debugCallV2",
+    "gcBgMarkWorker",
+    "goexit",
+    "gogo",
+    "gopanic",
+    "handleAsyncEvent",
+    "mcall",
+    "morestack",
+    "mstart",
+    "panicwrap",
+    "rt0_go",
+    "runfinq",
+    "runtime_main",
+    "sigpanic",
+    "systemstack",
+    "systemstack_switch",
+    "wrapper",
+]
 # Go 1.22 added corostart (coroutines of package iter).
 _GO_1_22 = _GO_1_21[:5] + ["corostart"] + _GO_1_21[5:]
 # Go 1.25 renamed runfinq, moved it behind runtime_main and added runCleanups.

@@ -55,7 +55,9 @@ def _plausible(runtime: Runtime, owned: Owned) -> bool:
     if 0 < owned.start < owned.end <= 1 << (8 * runtime.word) and owned.end - owned.start <= _LIMIT:
         return True
     if owned.start != owned.end:
-        runtime.problems.add(f"{owned.kind}: the range {owned.start:#x}-{owned.end:#x} is not plausible; left out")
+        runtime.problems.add(
+            f"{owned.kind}: the range {owned.start:#x}-{owned.end:#x} is not plausible; left out"
+        )
     return False
 
 

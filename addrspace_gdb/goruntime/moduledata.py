@@ -24,7 +24,17 @@ _SCALARS = (
     "typedesclen itaboffset itabsize "  # since Go 1.27, which dropped typelinks and itablinks
     "hasmain bad next"
 ).split()
-_SLICES = "funcnametab cutab filetab pctab pclntable ftab textsectmap typelinks itablinks".split()
+_SLICES = [
+    "funcnametab",
+    "cutab",
+    "filetab",
+    "pctab",
+    "pclntable",
+    "ftab",
+    "textsectmap",
+    "typelinks",
+    "itablinks",
+]
 _STRINGS = ("modulename", "pluginpath")
 
 

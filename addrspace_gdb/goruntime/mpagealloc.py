@@ -73,7 +73,9 @@ def _in_use(runtime: Runtime, heap: Record) -> List[Tuple[int, int]]:
     for start, end in zip(words[::2], words[1::2]):
         bad = start % PAGE or end % PAGE or end <= start or (ranges and start < ranges[-1][1])
         if bad or end - start > 1 << 46:
-            runtime.problems.add(f"mheap_.pages.inUse: the range {start:#x}-{end:#x} is not plausible; left out")
+            runtime.problems.add(
+                f"mheap_.pages.inUse: the range {start:#x}-{end:#x} is not plausible; left out"
+            )
             continue
         ranges.append((start, end))
     return ranges

@@ -26,7 +26,9 @@ class ManualSpan(NamedTuple):
 
     start: int
     size: int
-    element: int  # size of one stack; 0 for what is not a stack (elemsize is set by src/runtime/stack.go only)
+    element: (
+        int  # size of one stack; 0 for what is not a stack (elemsize is set by src/runtime/stack.go only)
+    )
     free_list: int  # manualFreeList: first free stack, 0 for none
     allocated: int  # allocCount: stacks in use
     address: int  # of the mspan itself
@@ -82,9 +84,7 @@ def read_spans(runtime: Runtime, heap: Record) -> Spans:
     return spans
 
 
-def _sort_out(
-    rows: "List[Tuple[int, ...]]", addresses: List[int], spans: Spans, packed: List[int]
-) -> int:
+def _sort_out(rows: List[Tuple[int, ...]], addresses: List[int], spans: Spans, packed: List[int]) -> int:
     """Add the live spans of one block to `spans` and `packed`; the number of impossible ones."""
     odd = count = size = objects = object_bytes = 0
     add = packed.append

@@ -78,9 +78,7 @@ _SYSTEM = ("stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gcMiscSys",
 
 def _deltas(generations: List[Record]) -> Dict[str, int]:
     """heapStats: three generations of counters that add up to the truth (consistentHeapStats)."""
-    return {
-        name: sum(g.number(name) for g in generations if g.has(name)) & _MASK for name in _DELTAS
-    }
+    return {name: sum(g.number(name) for g in generations if g.has(name)) & _MASK for name in _DELTAS}
 
 
 def _by_class(generations: List[Record], name: str) -> List[int]:

@@ -74,18 +74,18 @@ class Goroutines:
     """Every g of runtime.allgs, dead ones too, as parallel columns in order of the g's address."""
 
     def __init__(self) -> None:
-        self.columns: Dict[str, "array[int]"] = {
+        self.columns: Dict[str, array[int]] = {
             name: array("q" if name == "waitsince" else "Q") for name in _COLUMNS
         }
 
     def __len__(self) -> int:
         return len(self.columns["address"])
 
-    def column(self, name: str) -> "array[int]":
+    def column(self, name: str) -> array[int]:
         """One column: address, lo, hi, m, sp, pc, bp, status, goid, startpc ... as in the g struct."""
         return self.columns[name]
 
-    def rows(self, *names: str) -> "zip[Tuple[int, ...]]":
+    def rows(self, *names: str) -> zip[Tuple[int, ...]]:
         """Iterate several columns side by side."""
         return zip(*(self.columns[name] for name in names))
 
@@ -200,7 +200,7 @@ def _has_vgetrandom(record: Record) -> bool:
 
 
 def _trace_buffers(record: Record) -> Tuple[int, ...]:
-    """Pointers in m.trace.buf: [2]*traceBuf since 1.22 (1.23 for good), [2][experiments]*traceBuf since 1.24."""
+    """Pointers in m.trace.buf: [2]*traceBuf since Go 1.22, [2][experiments]*traceBuf since 1.24."""
     place = record.type.find("trace.buf")
     if place is None:
         return ()
@@ -254,5 +254,3 @@ def count_by_status(goroutines: Goroutines) -> Dict[str, int]:
             word = status_word(status)
             counts[word] = counts.get(word, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-

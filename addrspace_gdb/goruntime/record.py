@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, Literal, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.debugger.target import Target
@@ -59,11 +59,11 @@ class Runtime:
         """Whether the variable exists in this version of the runtime."""
         return self.target.symbol(name) is not None
 
-    def record(self, type_name: str, address: int) -> "Record":
+    def record(self, type_name: str, address: int) -> Record:
         """Read one struct whole. Raises UnreadableError."""
         return Record(self, self.layout(type_name), address)
 
-    def variable(self, name: str) -> "Record":
+    def variable(self, name: str) -> Record:
         """Read a global variable whole, laid out as its own type says. Raises UnreadableError."""
         address = self.address(name)
         symbol = self.target.symbol(name)
@@ -86,7 +86,7 @@ class Runtime:
         """The byte order, in the form int.from_bytes wants."""
         return "little" if self.target.byte_order == "little" else "big"
 
-    def words(self, address: int, count: int, what: str) -> "array[int]":
+    def words(self, address: int, count: int, what: str) -> array[int]:
         """`count` pointer-sized integers in one read; empty, and a problem told, if that cannot be."""
         size = count * self.word
         if not 0 <= size <= MAX_READ:
@@ -103,11 +103,13 @@ class Runtime:
 
     def chain(self, first: int, next_offset: int, what: str, limit: int = 1 << 20) -> Iterator[int]:
         """Addresses of a linked list; stops, and tells a problem, at a cycle or an unreadable node."""
-        seen = set()
+        seen: Set[int] = set()
         at = first
         while at:
             if at in seen or len(seen) >= limit:
-                self.problems.add(f"{what}: the list does not end after {len(seen)} entries; the rest is left out")
+                self.problems.add(
+                    f"{what}: the list does not end after {len(seen)} entries; the rest is left out"
+                )
                 return
             seen.add(at)
             try:
@@ -135,7 +137,7 @@ class Record:
         self.data = data
 
     def number(self, *paths: str) -> int:
-        """The integer, bool or pointer in the first of `paths` that exists, atomic wrappers looked through."""
+        """The integer, bool or pointer in the first of `paths` that exists; looks through atomic wrappers."""
         place = self.type.scalar(*paths)
         raw = self.data[place.offset : place.offset + place.size]
         return int.from_bytes(raw, self.runtime.order, signed=place.type.kind == "int")
@@ -154,7 +156,7 @@ class Record:
         """The address of the field."""
         return self.address + self.type.locate(path).offset
 
-    def sub(self, path: str) -> "Record":
+    def sub(self, path: str) -> Record:
         """The struct embedded at `path`, on the same bytes."""
         place = self.type.locate(path)
         piece = self.data[place.offset : place.offset + place.size]
@@ -168,7 +170,7 @@ class Record:
         parts = [int.from_bytes(raw[i * word : (i + 1) * word], self.runtime.order) for i in range(3)]
         return Slice(*parts)
 
-    def elements(self, path: str) -> Iterator["Record"]:
+    def elements(self, path: str) -> Iterator[Record]:
         """Each struct of the array at `path`, on the same bytes."""
         place = self.type.locate(path)
         if place.type.element is None:
@@ -176,7 +178,9 @@ class Record:
         size = place.type.element.size
         for index in range(place.type.count):
             offset = place.offset + index * size
-            yield Record(self.runtime, place.type.element, self.address + offset, self.data[offset : offset + size])
+            yield Record(
+                self.runtime, place.type.element, self.address + offset, self.data[offset : offset + size]
+            )
 
 
 _GAP = 4096  # neighbours closer than this are read together

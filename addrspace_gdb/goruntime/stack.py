@@ -131,9 +131,7 @@ def _span_pieces(span: ManualSpan, owned: List[Piece], free: Dict[int, str]) -> 
             at = until
 
 
-def _free_in(
-    runtime: Runtime, span: ManualSpan, caches: Dict[int, str], large: Set[int]
-) -> Dict[int, str]:
+def _free_in(runtime: Runtime, span: ManualSpan, caches: Dict[int, str], large: Set[int]) -> Dict[int, str]:
     """Start address of each free slot in the span, and which list it is in."""
     if span.address in large:
         return {span.start: FREE_LARGE}
@@ -144,7 +142,9 @@ def _free_in(
         free = dict(caches) if len(caches) < 64 else _CachedThenPool(caches)
     while at:
         if not span.start <= at < span.start + span.size or steps >= most:
-            runtime.problems.add(f"stackpool: the free list of the span at {span.start:#x} is damaged; cut short")
+            runtime.problems.add(
+                f"stackpool: the free list of the span at {span.start:#x} is damaged; cut short"
+            )
             break
         free[at] = FREE_POOL
         steps += 1

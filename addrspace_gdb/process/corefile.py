@@ -43,7 +43,7 @@ from addrspace_gdb.process.mappings import Mapping
 
 _PN_XNUM = 0xFFFF
 _MAX_NOTES = 512 << 20  # bytes: about 3 KiB a thread, 100 a mapping
-_HEAP_DISTANCE = 64 << 20  # the kernel moves brk by at most 32 MiB on amd64 (arch_randomize_brk)
+_HEAP_DISTANCE = 1 << 30  # how far arch_randomize_brk moves brk: 32 MiB, on 64-bit machines up to 1 GiB
 _UNKNOWN = "????"
 
 
@@ -72,8 +72,9 @@ def read_core(path: str) -> Core:
 
     Mappings are the PT_LOAD segments (permissions from p_flags; the fourth is "?": a core does not say
     private or shared), with files from NT_FILE, and the ranges that only NT_FILE lists, which are mapped
-    but not in the core: permissions "????". gdb's gcore leaves out PROT_NONE memory altogether, so that
-    cannot be seen at all. Names in brackets are inferred from the auxiliary vector (see `_name`).
+    but not in the core: permissions "????". gdb's gcore gives every segment PF_R: what it does not call
+    writable or executable may as well be PROT_NONE, "?--?" for anonymous memory. It also leaves out
+    [vvar]. Names in brackets are inferred from the auxiliary vector (see `_name`).
     """
     with open_regular(path, path) as stream:
         try:
@@ -90,8 +91,8 @@ def _read_core(stream: IO[bytes], path: str) -> Core:
     length = os.fstat(stream.fileno()).st_size
     segments = _core_segments(stream, header, path, length)
     missing = sum(max(0, s.offset + s.filesz - max(length, s.offset)) for s in segments)
-    found = _notes(stream, header, segments, path, problems)
-    mappings = _join([s for s in segments if s.type == PT_LOAD], found.files, length, header, problems)
+    found = _notes(stream, header, segments, path, missing, problems)
+    mappings = _join(segments, found, length, header, problems)
     if not mappings:
         raise ProblemError(f"{printable(path)} is a core without memory{' (truncated)' if missing else ''}")
     if missing:
@@ -133,7 +134,12 @@ def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) ->
 
 
 def _notes(
-    stream: IO[bytes], header: Header, segments: Sequence[Segment], path: str, problems: Problems
+    stream: IO[bytes],
+    header: Header,
+    segments: Sequence[Segment],
+    path: str,
+    missing: int,
+    problems: Problems,
 ) -> CoreNotes:
     places = [s for s in segments if s.type == PT_NOTE]
     if sum(s.filesz for s in places) > _MAX_NOTES:
@@ -142,36 +148,40 @@ def _notes(
     for segment in places:
         part = read_at(stream, segment.offset, segment.filesz)
         data += part + bytes(-len(part) % 4)
+    if not data and missing:
+        raise ProblemError(
+            f"{printable(path)} is truncated: {missing} bytes are missing, its notes among them"
+        )
     if not data:
         raise ProblemError(f"{printable(path)} has no notes: no threads and no mapped files are known")
     return read_notes(data, header.machine, header.pointer_size, header.byte_order, problems)
 
 
 def _join(
-    loads: Sequence[Segment],
-    files: Sequence[MappedFile],
-    length: int,
-    header: Header,
-    problems: Problems,
+    segments: Sequence[Segment], notes: CoreNotes, length: int, header: Header, problems: Problems
 ) -> List[Mapping]:
     """The union of the segments and the mapped files, cut where either begins or ends."""
     limit = 1 << 8 * header.pointer_size
     spans: List[Segment] = []
-    for segment in sorted(loads, key=lambda s: s.vaddr):
+    for segment in sorted(segments, key=lambda s: s.vaddr):
         end = segment.vaddr + segment.memsz
-        if segment.memsz == 0:
+        if segment.type != PT_LOAD or segment.memsz == 0:
             continue
         if end > limit or (spans and segment.vaddr < spans[-1].vaddr + spans[-1].memsz):
             problems.add(f"core: the segment at {segment.vaddr:#x} overlaps another or is too long")
             continue
         spans.append(segment)
     known: List[MappedFile] = []
-    for file in sorted(files):
+    for file in sorted(notes.files):
         if file.end > limit or (known and file.start < known[-1].end):
             problems.add(f"core: the mapped file at {file.start:#x} overlaps another")
             continue
         known.append(file)
-    return sorted(_pieces(spans, known, length) + _undumped(spans, known))
+    pieces = _pieces(spans, known, length)
+    if notes.by_gdb:
+        doubtful = (m.file is None and m.permissions == "r--?" for m in pieces)
+        pieces = [m._replace(permissions="?--?") if doubt else m for m, doubt in zip(pieces, doubtful)]
+    return sorted(pieces + _undumped(spans, known))
 
 
 def _pieces(spans: Sequence[Segment], files: Sequence[MappedFile], length: int) -> List[Mapping]:
@@ -267,7 +277,7 @@ def _name(
 
     [stack] holds AT_RANDOM (or AT_EXECFN), [vdso] begins at AT_SYSINFO_EHDR, [vvar] is the read-only
     memory directly below it. [heap] is inferred: the first anonymous read-write mapping past the end of
-    the executable's .bss, within 64 MiB of it, before any other file.
+    the executable's .bss, within 1 GiB of it, before any other file.
     """
     named = list(mappings)
 
@@ -293,7 +303,7 @@ def _name(
 
 
 def _is_vvar(mapping: Mapping, end: int) -> bool:
-    return mapping.end == end and mapping.file is None and mapping.permissions[:3] == "r--"
+    return mapping.end == end and mapping.file is None and mapping.permissions[1:3] == "--"
 
 
 def _heap(mappings: Sequence[Mapping], executable: Optional[str], bss_end: Optional[int]) -> Optional[int]:

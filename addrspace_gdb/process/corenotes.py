@@ -78,6 +78,7 @@ class CoreNotes(NamedTuple):
     signal: Optional[CoreSignal]
     files: List[MappedFile]
     page_size: Optional[int]
+    by_gdb: bool  # written by gdb's gcore, whose NT_FILE counts in bytes
 
 
 def read_notes(
@@ -92,7 +93,7 @@ def read_notes(
     pid: Optional[int] = None
     command: Optional[str] = None
     signal: Optional[CoreSignal] = None
-    page_size: Optional[int] = None
+    unit = 0
     for owner, kind, text in iter_notes(data, byte_order):
         if owner not in (b"CORE", b"LINUX"):
             continue
@@ -108,14 +109,16 @@ def read_notes(
             elif kind == NT_SIGINFO and signal is None:
                 signal = _signal(text, pointer_size, prefix)
             elif kind == NT_FILE:
-                files, page_size = _files(text, pointer_size, prefix, problems)
+                files, unit = _files(text, pointer_size, prefix, problems)
             elif kind in (NT_386_TLS, NT_ARM_TLS) and threads:
                 base = _tls(text, kind, selectors.get(len(threads) - 1, 0), prefix)
                 threads[-1] = threads[-1]._replace(fs_base=base)
         except struct.error:
             problems.add(f"core: note {kind:#x} is too short")
-    page_size = auxv.get(AT_PAGESZ) or page_size
-    return CoreNotes(threads, pid, command, auxv, signal, files, page_size)
+    for page_size in (auxv.get(AT_PAGESZ, 0), unit):
+        if 1 << 10 <= page_size <= 1 << 26 and page_size & (page_size - 1) == 0:
+            return CoreNotes(threads, pid, command, auxv, signal, files, page_size, unit == 1)
+    return CoreNotes(threads, pid, command, auxv, signal, files, None, unit == 1)
 
 
 def _thread(text: memoryview, machine: str, prefix: str) -> CoreThread:
@@ -172,10 +175,11 @@ def _signal(text: memoryview, pointer_size: int, prefix: str) -> CoreSignal:
 
 def _files(
     text: memoryview, pointer_size: int, prefix: str, problems: Problems
-) -> Tuple[List[MappedFile], Optional[int]]:
-    """NT_FILE: count, page_size, count times (start, end, offset in pages), then the paths with NULs.
+) -> Tuple[List[MappedFile], int]:
+    """The files and the unit of their offsets, in bytes.
 
-    gdb's gcore writes page_size 1 and offsets in bytes, which is no page size.
+    NT_FILE: count, page_size, count times (start, end, offset in pages), then the paths with NULs. gdb's
+    gcore writes page_size 1 and offsets in bytes.
     """
     word = "Q" if pointer_size == 8 else "I"
     count, unit = struct.unpack_from(f"{prefix}2{word}", text)
@@ -184,7 +188,7 @@ def _files(
     most = (len(text) - start) // (entry.size + 1)  # every entry has at least the NUL of its path
     if count > most:
         problems.add(f"core: NT_FILE claims {count} files, {most} fit at most")
-        return [], None
+        return [], 0
     table = text[start : start + count * entry.size]
     paths = bytes(text[start + count * entry.size :]).split(b"\0")
     files = [
@@ -192,4 +196,4 @@ def _files(
         for (low, high, pages), path in zip(entry.iter_unpack(table), paths)
         if low < high and path
     ]
-    return files, unit if unit > 1 and unit & (unit - 1) == 0 else None
+    return files, unit

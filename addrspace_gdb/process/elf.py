@@ -20,7 +20,7 @@ from addrspace_gdb.process.notes import iter_notes
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
 PF_X, PF_W, PF_R = 1, 2, 4
 _PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
-_SHF_ALLOC, _SHT_NOBITS = 2, 8
+_SHF_ALLOC, _SHF_TLS, _SHT_NOBITS = 2, 0x400, 8
 _NT_GNU_BUILD_ID = 3
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
 
@@ -43,7 +43,8 @@ class Segment(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A section that occupies memory (SHF_ALLOC). `address` has no load bias."""
+    """A section that occupies memory: SHF_ALLOC, but not .tbss, whose addresses are those of the sections
+    behind it. `address` has no load bias."""
 
     name: str
     address: int
@@ -235,7 +236,7 @@ def _named_sections(stream: IO[bytes], header: Header) -> Tuple[List[str], List[
         end = table.find(b"\0", at)
         name = table[at : end if 0 <= end <= at + 4096 else at + 4096].decode("utf-8", "surrogateescape")
         names.append(name)
-        if flags & _SHF_ALLOC:
+        if flags & _SHF_ALLOC and not (flags & _SHF_TLS and kind == _SHT_NOBITS):
             allocated.append(Section(name, address, size, flags, offset, kind != _SHT_NOBITS))
     return names, allocated
 
@@ -314,11 +315,17 @@ def load_bias(
 
 
 def _segments_found(image: Image, own: Sequence[Mapping], bias: int) -> int:
-    """How many segments lie where `bias` puts them, with the file contents that they have there."""
+    """How many segments lie where `bias` puts them: the file's contents there, executable if they are."""
     found = 0
     for segment in image.segments[:_MAX_CANDIDATES]:
         at = bias + segment.vaddr
-        found += any(m.start <= at < m.end and at - m.start + m.offset == segment.offset for m in own)
+        permission = "x" if segment.flags & PF_X else "-"
+        found += any(
+            m.start <= at < m.end
+            and at - m.start + m.offset == segment.offset
+            and m.permissions[2] in (permission, "?")
+            for m in own
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.process.mappings import Mapping, is_anonymous
+from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
 from addrspace_gdb.process.words import Read, Words
 
 BRK, ARENA, ARENA_RESERVE, MMAPPED = "brk heap", "malloc arena", "malloc arena, reserved", "malloc mmap"
@@ -156,7 +156,7 @@ def _arena_ranges(heaps: Sequence[_Heap], mappings: Sequence[Mapping], step: int
         for mapping in ordered[bisect_right(ends, at) :]:
             if mapping.start >= heap.start + step:
                 break
-            if mapping.file is None and mapping.permissions[:3] == "---":
+            if mapping.file is None and mapping.permissions[:3] in NO_ACCESS:
                 found.append((max(at, mapping.start), min(heap.start + step, mapping.end), ARENA_RESERVE))
     return found
 

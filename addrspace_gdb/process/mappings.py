@@ -8,6 +8,7 @@ from addrspace_gdb.problems import Problems
 from addrspace_gdb.process.escape import printable
 
 DELETED = " (deleted)"  # d_path's mark for a file that has no name any more (Linux, fs/d_path.c)
+NO_ACCESS = ("---", "?--")  # PROT_NONE; a core from gdb does not tell it from read-only memory
 
 
 class Mapping(NamedTuple):

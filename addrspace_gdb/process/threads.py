@@ -12,7 +12,7 @@ from bisect import bisect_right
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.debugger.target import Thread
-from addrspace_gdb.process.mappings import Mapping, is_anonymous
+from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
 from addrspace_gdb.process.words import Read, Words
 
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
@@ -212,4 +212,4 @@ def _is_data(mapping: Mapping) -> bool:
 
 
 def _is_guard(mapping: Mapping) -> bool:
-    return mapping.file is None and mapping.permissions[:3] == "---"
+    return mapping.file is None and mapping.permissions[:3] in NO_ACCESS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import reduce
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.geometry import gaps, null_end
@@ -19,6 +20,8 @@ from addrspace_gdb.space.partition import area_totals, mapping_uses, partition, 
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import Claim, Region
 from addrspace_gdb.space.rest import rest_of
+
+LINKER_DATA = "dynamic linker data"
 
 
 def build(reading: Reading, each_goroutine: bool = True, check: bool = False) -> AddressSpace:
@@ -48,8 +51,9 @@ def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
         for s in reading.thread_stacks
     )
     go = go_claims(reading.go, reading.info.page_size, reading.problems, each_goroutine)
-    own = normalise(outside_claims(reading.go))
-    return overlay(overlay(overlay(overlay(own, libc), images), stacks), go)
+    linker = normalise(Claim(s, e, areas.SHARED_LIBS, LINKER_DATA) for s, e in reading.linker)
+    layers = [linker, normalise(outside_claims(reading.go)), libc, images, stacks, go]
+    return reduce(overlay, layers)
 
 
 _STACK_KINDS = {"stack": "thread stack", "guard": "stack guard", "tls": "thread-local storage"}
@@ -139,7 +143,11 @@ def _top(reading: Reading, unmapped: Sequence[Region], regions: Sequence[Region]
             above = [r for r in regions if r.start >= region.start]
             note = "".join(f"; {r.kind} page at {r.start:#x}" for r in above[:1])
             yield rows.gap_row(
-                "Kernel Space", region.area, region.start, region.end, "the kernel's half, closed to the program" + note
+                "Kernel Space",
+                region.area,
+                region.start,
+                region.end,
+                "the kernel's half, closed to the program" + note,
             )
         elif region.area == areas.NON_CANONICAL:
             bits = reading.geometry.user_end.bit_length()
@@ -150,7 +158,9 @@ def _top(reading: Reading, unmapped: Sequence[Region], regions: Sequence[Region]
 def _gap(gap: Tuple[int, int], above_heap: bool, reading: Reading) -> Row:
     if not above_heap:
         return rows.gap_row("free", areas.FREE, *gap, "unmapped")
-    return rows.gap_row(rows.FREE_ROW, areas.FREE, *gap, "unmapped: the heap grows up into it, mmap takes from it")
+    return rows.gap_row(
+        rows.FREE_ROW, areas.FREE, *gap, "unmapped: the heap grows up into it, mmap takes from it"
+    )
 
 
 def _zone_rows(zone: List[rows.Band], reading: Reading) -> Iterator[Row]:

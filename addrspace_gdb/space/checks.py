@@ -54,9 +54,7 @@ def _cover(mappings: Sequence[Mapping], regions: Sequence[Region]) -> List[Check
     ]
 
 
-def _resident(
-    mappings: Sequence[Mapping], regions: Sequence[Region], smaps: SmapsTotals
-) -> List[Check]:
+def _resident(mappings: Sequence[Mapping], regions: Sequence[Region], smaps: SmapsTotals) -> List[Check]:
     """Resident and swapped bytes of each mapping's regions against smaps, mapping by mapping."""
     rss: List[Optional[int]] = []
     swap: List[Optional[int]] = []

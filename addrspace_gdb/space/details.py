@@ -42,7 +42,8 @@ def _heap(regions: Sequence[Region], reading: Reading) -> str:
 def _stacks(regions: Sequence[Region], reading: Reading) -> str:
     amounts, use = by_kind(regions), reading.stack_use
     free = sum(amounts.get(kind, 0) for kind in (stack.FREE_POOL, stack.FREE_CACHE, stack.FREE_LARGE))
-    text = f"{sizes.plural(use.goroutines, 'goroutine')}, {sizes.size(use.used)} used of {sizes.size(use.allocated)}"
+    text = sizes.plural(use.goroutines, "goroutine")
+    text += f", {sizes.size(use.used)} used of {sizes.size(use.allocated)}"
     system = amounts.get(stack.SYSTEM_STACK, 0) + amounts.get(stack.SIGNAL_STACK, 0)
     if system:
         text += f"; threads' g0 {sizes.size(system)}"
@@ -88,7 +89,9 @@ def _main_stack(regions: Sequence[Region], reading: Reading) -> str:
         return "the first thread's stack, arguments and environment"
     for region in regions:
         if region.start <= main.sp < region.end:
-            return f"thread {main.tid}: {sizes.size(region.end - main.sp)} used, with arguments and environment"
+            return (
+                f"thread {main.tid}: {sizes.size(region.end - main.sp)} used, with arguments and environment"
+            )
     return f"arguments and environment; thread {main.tid} runs on another stack"
 
 
@@ -100,9 +103,7 @@ def _threads(regions: Sequence[Region], reading: Reading) -> str:
 
 
 def _vdso(regions: Sequence[Region], reading: Reading) -> str:
-    return "kernel code and data shared with every process: " + ", ".join(
-        sorted({r.kind for r in regions})
-    )
+    return "kernel code and data shared with every process: " + ", ".join(sorted({r.kind for r in regions}))
 
 
 _BY_ROW: Dict[str, Callable[[Sequence[Region], Reading], str]] = {
@@ -121,5 +122,3 @@ _BY_ROW: Dict[str, Callable[[Sequence[Region], Reading], str]] = {
 def detail(name: str, regions: Sequence[Region], reading: Reading) -> str:
     """What there is to say about the row `name`, in one line."""
     return _BY_ROW.get(name, _kinds)(regions, reading)
-
-

@@ -69,9 +69,7 @@ def _cached(go: GoView) -> Iterator[Claim]:
 def _stacks(go: GoView, each: bool) -> List[Claim]:
     """Stack pieces as claims; they are ascending and disjoint already."""
     if each:
-        return [
-            Claim(p.start, p.end, GOROUTINE_STACKS, p.kind, stack_label(p)) for p in go.stacks.pieces
-        ]
+        return [Claim(p.start, p.end, GOROUTINE_STACKS, p.kind, stack_label(p)) for p in go.stacks.pieces]
     return normalise(Claim(p.start, p.end, GOROUTINE_STACKS, p.kind) for p in go.stacks.pieces)
 
 

@@ -58,7 +58,9 @@ def find_images(
         except ProblemError as error:
             image = _given(executable, own, file, page_size) if file == main else None
             if image is None:
-                found.notes.append(f"{printable(os.path.basename(file))}: its sections are not known ({error})")
+                found.notes.append(
+                    f"{printable(os.path.basename(file))}: its sections are not known ({error})"
+                )
         if image is None and not program and not any("x" in m.permissions for m in own):
             continue
         found.files[file] = "program" if program else "library"
@@ -100,9 +102,7 @@ def _main_file(
     return next((file for file in by_file if os.path.basename(file) == base), None)
 
 
-def _given(
-    executable: Optional[str], own: List[Mapping], file: str, page_size: int
-) -> Optional[LoadedImage]:
+def _given(executable: Optional[str], own: List[Mapping], file: str, page_size: int) -> Optional[LoadedImage]:
     """The program's image from the file that the debugger was given instead of the recorded one."""
     if executable is None:
         return None

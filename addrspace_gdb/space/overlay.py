@@ -61,7 +61,7 @@ def overlay(lower: Sequence[Claim], upper: Sequence[Claim]) -> List[Claim]:
     return made
 
 
-def cut(claims: Sequence[Claim], mapping: Mapping, first: int) -> "tuple[List[Claim], int]":
+def cut(claims: Sequence[Claim], mapping: Mapping, first: int) -> tuple[List[Claim], int]:
     """The claims inside `mapping`, cut to it, starting the search at index `first`.
 
     Returns them and the index to continue with for the next mapping.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.process import libc
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.model import Row
 from addrspace_gdb.space.partition import total
@@ -38,6 +39,7 @@ _BY_AREA = {
     areas.VDSO: "vDSO",
     areas.MAPPED_FILES: "Mapped Files",
 }
+_LIBC_KINDS = (libc.BRK, libc.ARENA, libc.ARENA_RESERVE, libc.MMAPPED)
 _GROWTH = {HEAP_ROW: "up", STACKS_ROW: "down", MAIN_STACK_ROW: "down", THREADS_ROW: "down", C_HEAP_ROW: "up"}
 
 MAX_ROWS = 18
@@ -50,7 +52,7 @@ def row_name(region: Region) -> str:
     if region.area == areas.THREAD_STACKS:
         return MAIN_STACK_ROW if region.kind == MAIN_STACK_KIND else THREADS_ROW
     if region.area == areas.FOREIGN:
-        if region.kind.startswith("malloc"):
+        if region.kind in _LIBC_KINDS:
             return C_HEAP_ROW
         return RACE_ROW if region.kind.startswith("race detector") else FOREIGN_ROW
     return _BY_AREA[region.area]
@@ -98,9 +100,7 @@ def _zone(regions: Sequence[Region]) -> List[Band]:
         members.setdefault(name, []).append(region)
         pieces[name] = pieces.get(name, 0) + (name != last)
         last = name
-    made = [
-        Band(name, own, pieces[name], own[0].start, own[-1].end) for name, own in members.items()
-    ]
+    made = [Band(name, own, pieces[name], own[0].start, own[-1].end) for name, own in members.items()]
     made.sort(key=lambda band: (band.end, band.name != STACKS_ROW))
     return _stacks_below_heap(made)
 

@@ -15,9 +15,11 @@ from addrspace_gdb.problems import ProblemError, Problems
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.libc import libc_ranges
+from addrspace_gdb.process.linker import linker_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_totals
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.process.words import Words
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 
@@ -37,6 +39,7 @@ class Reading:
     main_thread: Optional[Thread]
     thread_stacks: List[ThreadStack]
     libc: List[Tuple[int, int, str]]
+    linker: List[Tuple[int, int]]
     geometry: Geometry
     goroutines: GoroutineCounts
     stack_use: StackUse
@@ -61,9 +64,7 @@ def read(target: Target, check: bool = False) -> Reading:
     threads = target.threads()
     modules = symtab.modules(target, problems)
     loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
-    stacks = thread_stacks(
-        threads, mappings, target.read, target.pointer_size, target.byte_order, page_size
-    )
+    stacks = thread_stacks(threads, mappings, target.read, target.pointer_size, target.byte_order, page_size)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
         info=_info(target, core, go, page_size),
@@ -75,6 +76,7 @@ def read(target: Target, check: bool = False) -> Reading:
         main_thread=_main_thread(threads, target, core),
         thread_stacks=stacks,
         libc=libc,
+        linker=_linker(target, mappings, stacks, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
         goroutines=_count(go, tables, target),
         stack_use=stack_use(go.goroutines, go.scheduler, threads),
@@ -91,13 +93,17 @@ def _core(target: Target) -> Optional[Core]:
     if target.kind != "core":
         return None
     if target.core_file is None:
-        raise ProblemError("gdb does not say which core file it has open; load it again with `core-file FILE`")
+        raise ProblemError(
+            "gdb does not say which core file it has open; load it again with `core-file FILE`"
+        )
     return read_core(target.core_file)
 
 
 def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
     if proc is None:
-        raise ProblemError("the remote stub does not give access to /proc; use gdbserver, or dump a core there")
+        raise ProblemError(
+            "the remote stub does not give access to /proc; use gdbserver, or dump a core there"
+        )
     try:
         found = parse_maps(proc.read("maps"), problems)
     except OSError as error:
@@ -146,6 +152,14 @@ def _libc(
     return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
 
 
+def _linker(
+    target: Target, mappings: List[Mapping], stacks: List[ThreadStack], page_size: int
+) -> List[Tuple[int, int]]:
+    symbol = target.symbol("_r_debug")
+    words = Words(target.read, target.pointer_size, target.byte_order)
+    return linker_ranges(symbol.address if symbol else None, mappings, words, stacks, page_size)
+
+
 def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
     pid = core.pid if core is not None and core.pid else target.pid
     return next((t for t in threads if t.tid == pid), None)
@@ -155,7 +169,14 @@ def _info(target: Target, core: Optional[Core], go: GoView, page_size: int) -> T
     pid = core.pid if core is not None and core.pid else target.pid
     executable = target.executable or (core.executable if core is not None else None)
     return TargetInfo(
-        target.kind, pid, executable, target.core_file, target.arch, target.pointer_size, page_size, go.version
+        target.kind,
+        pid,
+        executable,
+        target.core_file,
+        target.arch,
+        target.pointer_size,
+        page_size,
+        go.version,
     )
 
 

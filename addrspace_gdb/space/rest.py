@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.libc import BRK
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.images import PADDING
 from addrspace_gdb.space.picture import MAIN_STACK_KIND
@@ -38,7 +39,7 @@ def rest_of(reading: Reading) -> Callable[[Mapping], Claim]:
     return named
 
 
-def _name(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
+def _name(mapping: Mapping, reading: Reading) -> tuple[str, str, str]:
     if mapping.name in _VDSO_NAMES:
         return VDSO, mapping.name.strip("[]"), ""
     if mapping.name == "[stack]":
@@ -46,7 +47,7 @@ def _name(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
     if mapping.file is not None:
         return _file(mapping, reading)
     if mapping.name == "[heap]":
-        return FOREIGN, "malloc heap (brk)", ""
+        return FOREIGN, BRK, ""
     if reading.go.race:
         shadow = _RACE_LOW <= mapping.start < _RACE_HIGH
         return FOREIGN, "race detector shadow" if shadow else "race detector memory", ""
@@ -54,7 +55,7 @@ def _name(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
     return FOREIGN, kind, printable(mapping.name.strip("[]"))
 
 
-def _file(mapping: Mapping, reading: Reading) -> "tuple[str, str, str]":
+def _file(mapping: Mapping, reading: Reading) -> tuple[str, str, str]:
     file = mapping.file or ""
     for prefix, kind in _SHARED:
         if file.startswith(prefix):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import List, NamedTuple
 
+from addrspace_gdb import sizes
 from addrspace_gdb.space.model import Picture, Row
-from addrspace_gdb.views import sizes, tokens
+from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import Glyphs, glyphs
 from addrspace_gdb.views.text import Line, cells, clean, clip, clip_words, wrap
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Iterable, List, Optional, Tuple
 
+from addrspace_gdb import sizes
 from addrspace_gdb.space.model import GoroutineCounts, Picture, Row, TargetInfo
-from addrspace_gdb.views import sizes, tokens
+from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
 from addrspace_gdb.views.text import Line, cells, clean, clip_left, wrap
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
+from addrspace_gdb import sizes
 from addrspace_gdb.space.model import Check
 from addrspace_gdb.space.region import AREAS, UNMAPPED_AREAS, Region
-from addrspace_gdb.views import sizes, tokens
+from addrspace_gdb.views import tokens
 from addrspace_gdb.views.table import GAP, Column, table
 from addrspace_gdb.views.text import clean, clip_left
 

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Iterator, List
 
 from addrspace_gdb.process.escape import printable
-from addrspace_gdb.views.sizes import UNITS
+from addrspace_gdb.sizes import UNITS
 from addrspace_gdb.views.tokens import NEWLINE, TEXT, Pair, TokenType
 
 
@@ -90,18 +90,40 @@ def _fitting(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, limit: int, unicode: bool = True) -> List[str]:
-    """`text` in at most `limit` lines of `width` columns, broken between words; what is over is cut off."""
+    """`text` in at most `limit` lines of `width` columns, broken between words; what is over is cut off.
+
+    Lines end after a comma or semicolon where that costs nothing of the text.
+    """
     words = _words(text)
+    lines = _filled(words, width, limit, unicode, phrases=True)
+    if lines and lines[-1].endswith(ellipsis(unicode)):
+        return _filled(words, width, limit, unicode, phrases=False)
+    return lines
+
+
+def _filled(words: List[str], width: int, limit: int, unicode: bool, phrases: bool) -> List[str]:
     lines: List[str] = []
     while words and len(lines) < limit:
         if len(lines) == limit - 1:
             lines.append(clip_words(" ".join(words), width, unicode))
             break
-        line = words.pop(0)
-        while words and cells(line) + 1 + cells(words[0]) <= width:
-            line += " " + words.pop(0)
-        lines.append(clip(line, width, unicode))
+        count = _fitting_words(words, width)
+        ends = [i for i in range(count, count // 2, -1) if words[i - 1].endswith((",", ";"))]
+        if phrases and ends and count < len(words):
+            count = ends[0]
+        lines.append(clip(" ".join(words[:count]), width, unicode))
+        words = words[count:]
     return lines
+
+
+def _fitting_words(words: List[str], width: int) -> int:
+    """How many of the words go on one line, at least one."""
+    used = cells(words[0])
+    for count, word in enumerate(words[1:], 1):
+        used += 1 + cells(word)
+        if used > width:
+            return count
+    return len(words)
 
 
 def _words(text: str) -> List[str]:
