@@ -92,10 +92,11 @@ class GdbTarget:
             found = gdb.lookup_global_symbol(name, gdb.SYMBOL_VAR_DOMAIN)
             if found is not None and found.addr_class == gdb.SYMBOL_LOC_STATIC:
                 value = found.value()
+                assert value.address is not None
                 return Symbol(name, int(value.address), int(value.type.sizeof), convert(value.type))
             # Without DWARF the ELF symbol table still knows the address, not the size.
-            address = gdb.parse_and_eval(f"(unsigned long)&'{name}'")
-            return Symbol(name, int(address), 0)
+            address = int(gdb.parse_and_eval(f"&'{name}'"))
+            return Symbol(name, address & ((1 << (8 * self.pointer_size)) - 1), 0)
         except (gdb.error, RuntimeError, TypeError):
             return None
 

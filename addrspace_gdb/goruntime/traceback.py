@@ -15,6 +15,7 @@ from addrspace_gdb.goruntime.symtab import Location, Symtab
 
 MAX_FRAMES = 1_000_000
 _MAX_FOREIGN = 64
+_TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
 _NO_LINK_REGISTER = ("amd64", "386")
 
 
@@ -58,6 +59,14 @@ class Frame(NamedTuple):
     entry: Optional[int]
     start_line: int
     problem: Optional[str] = None  # on the last frame: why there is no caller
+
+
+class Registers(NamedTuple):
+    """Where a thread was when a signal interrupted it."""
+
+    pc: int
+    sp: int
+    bp: int
 
 
 class Creator(NamedTuple):
@@ -203,10 +212,13 @@ class Unwinder:
         return _Step(func, size, kind, stop)
 
     def _first_frame(self, state: _State, in_syscall: bool, trap: bool) -> Optional[str]:
-        """An innermost SPWRITE function can still be left when it has not touched sp: the state saved at
-        the entry of a system call, and the function's first instruction."""
+        """An innermost SPWRITE function can still be left while it has not switched: in the state saved at
+        the entry of a system call, at its first instruction, and when it leaves the goroutine's stack for
+        g0's but sp is still on the goroutine's (there is no `saved`), where its frame stays valid."""
         step = self._step(state.pc)
-        untouched = in_syscall or (trap and step.func is not None and state.pc == step.func.entry)
+        at_entry = step.func is not None and state.pc == step.func.entry
+        leaving = state.saved is None and step.kind in _TO_G0
+        untouched = in_syscall or (trap and (at_entry or leaving))
         if not (untouched and step.stop and step.size and self._supported):
             return None
         state.pcs.append(state.pc)
@@ -311,6 +323,23 @@ class Unwinder:
             back = func is not None and not trap and pc > func.entry
             found = self._expanded[key] = self.symtab.locations(pc - 1 if back else pc)
         return found
+
+    def interrupted(self, stack: Stack, walk: Walk) -> Optional[Registers]:
+        """What a signal handler interrupted, if `walk`, over the signal `stack`, ends in sigtramp.
+
+        The kernel's struct rt_sigframe on amd64 is the return address, then the ucontext with its
+        registers 40 bytes in: r8-r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip
+        (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h). None on other architectures.
+        """
+        step = self._step(walk.pcs[-1])
+        if self.symtab.arch != "amd64" or step.func is None or step.func.name != "runtime.sigtramp":
+            return None
+        registers = walk.sps[-1] + step.size + 40
+        try:
+            bp, sp, pc = (self._word_at(stack, registers + 8 * index) for index in (10, 15, 16))
+        except (struct.error, IndexError):
+            return None
+        return Registers(pc, sp, bp)
 
     def size(self, pc: int) -> int:
         """Bytes of the physical frame at `pc`, return address included; 0 if not known."""

@@ -6,10 +6,9 @@ storage in anonymous pages of its own.
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Iterator, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
-from addrspace_gdb.process.threads import ThreadStack
 from addrspace_gdb.process.words import Words
 
 _MOST_OBJECTS = 1 << 14
@@ -20,16 +19,20 @@ def linker_ranges(
     r_debug: Optional[int],
     mappings: Sequence[Mapping],
     words: Words,
-    stacks: Iterable[ThreadStack],
+    main_tls: Optional[int],
     page_size: int,
 ) -> List[Tuple[int, int]]:
     """Anonymous ranges that ld.so uses; they may contain memory with a surer owner.
 
     `r_debug` is the address of `_r_debug` (elf/link.h: version, then the first link_map), None if there
-    is no dynamic linker.
+    is no dynamic linker; `main_tls` is the main thread's thread pointer.
     """
-    known = list(_link_maps(r_debug, words)) if r_debug else []
-    known += [stack.start for stack in stacks if stack.kind == "tls"]
+    if not r_debug:
+        return []
+    known = list(_link_maps(r_debug, words))
+    if main_tls:
+        known.append(max(main_tls - _SMALL, 0))  # static TLS lies below the thread pointer on x86
+        known.append(main_tls)
     found = set()
     for address in known:
         mapping = next((m for m in mappings if m.start <= address < m.end), None)

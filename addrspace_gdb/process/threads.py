@@ -46,8 +46,12 @@ def thread_stacks(
     pointer_size: int = 8,
     byte_order: str = "little",
     page_size: int = 4096,
+    main_tid: Optional[int] = None,
 ) -> List[ThreadStack]:
     """Every stack range that libc or the kernel made for a thread, sorted, disjoint.
+
+    `main_tid` is the thread that the kernel started the program with (the process id): libc made no block
+    for it, whatever its neighbourhood looks like.
 
     A thread whose thread pointer is not libc's (Go without cgo points it into its own `m`) has none here.
     The main thread's thread-local storage is one anonymous mapping made by the dynamic linker: kind "tls".
@@ -57,7 +61,7 @@ def thread_stacks(
     found = [_main_stack(threads, m) for m in mappings if m.name == "[stack]"]
     blocks: Dict[_Block, Thread] = {}
     for thread in threads:
-        block = finder.live(thread)
+        block = finder.live(thread) if thread.tid != main_tid else None
         if block is not None:
             blocks.setdefault(block, thread)
     for block, thread in blocks.items():

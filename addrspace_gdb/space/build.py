@@ -49,6 +49,7 @@ def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     stacks = normalise(
         Claim(s.start, s.end, areas.THREAD_STACKS, _stack_kind(s), _thread_label(s.tid))
         for s in reading.thread_stacks
+        if s.kind != "tls"  # the dynamic linker's, and less sure than any other owner
     )
     go = go_claims(reading.go, reading.info.page_size, reading.problems, each_goroutine)
     linker = normalise(Claim(s, e, areas.SHARED_LIBS, LINKER_DATA) for s, e in reading.linker)
@@ -56,7 +57,7 @@ def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     return reduce(overlay, layers)
 
 
-_STACK_KINDS = {"stack": "thread stack", "guard": "stack guard", "tls": "thread-local storage"}
+_STACK_KINDS = {"stack": "thread stack", "guard": "stack guard"}
 
 
 def _stack_kind(stack: ThreadStack) -> str:

@@ -64,7 +64,10 @@ def read(target: Target, check: bool = False) -> Reading:
     threads = target.threads()
     modules = symtab.modules(target, problems)
     loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
-    stacks = thread_stacks(threads, mappings, target.read, target.pointer_size, target.byte_order, page_size)
+    main = _main_thread(threads, target, core)
+    main_tid = main.tid if main is not None else None
+    word, order = target.pointer_size, target.byte_order
+    stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
         info=_info(target, core, go, page_size),
@@ -73,10 +76,10 @@ def read(target: Target, check: bool = False) -> Reading:
         go=go,
         loaded=loaded,
         threads=threads,
-        main_thread=_main_thread(threads, target, core),
+        main_thread=main,
         thread_stacks=stacks,
         libc=libc,
-        linker=_linker(target, mappings, stacks, page_size),
+        linker=_linker(target, mappings, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
         goroutines=_count(go, tables, target),
         stack_use=stack_use(go.goroutines, go.scheduler, threads),
@@ -153,11 +156,12 @@ def _libc(
 
 
 def _linker(
-    target: Target, mappings: List[Mapping], stacks: List[ThreadStack], page_size: int
+    target: Target, mappings: List[Mapping], main: Optional[Thread], page_size: int
 ) -> List[Tuple[int, int]]:
     symbol = target.symbol("_r_debug")
     words = Words(target.read, target.pointer_size, target.byte_order)
-    return linker_ranges(symbol.address if symbol else None, mappings, words, stacks, page_size)
+    main_tls = main.tls if main is not None else None
+    return linker_ranges(symbol.address if symbol else None, mappings, words, main_tls, page_size)
 
 
 def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
