@@ -11,6 +11,8 @@ from typing import Optional
 import gdb
 
 _CHUNK = 0x3000  # stubs cut answers to their packet size; 12 KiB fits gdbserver's 16 KiB
+_ENTRY = 8  # bytes of a pagemap entry
+_FARTHEST = 1 << 31  # gdbserver 13.1 parses a file offset as an int; 18.1 does not
 _MOST = 1 << 28  # a /proc file that does not end is not one
 
 
@@ -38,12 +40,19 @@ class RemoteProc:
     def _read_all(self, handle: int, offset: int, size: int) -> bytes:
         parts = []
         while size > 0:
-            count, data = self._call(f"vFile:pread:{handle:x},{min(size, _CHUNK):x},{offset:x}")
+            try:
+                count, data = self._call(f"vFile:pread:{handle:x},{min(size, _CHUNK):x},{offset:x}")
+            except OSError as error:
+                if offset < _FARTHEST:
+                    raise
+                raise OSError(f"this gdbserver reads only the first 2 GiB of a file ({error})") from None
             if count == 0:
                 break
-            parts.append(data)
-            offset += count
-            size -= count
+            # A stub sends fewer bytes when some need escaping; pagemap must be read in whole entries.
+            kept = count - count % _ENTRY if count > _ENTRY else count
+            parts.append(data[:kept])
+            offset += kept
+            size -= kept
         return b"".join(parts)
 
     def _call(self, packet: str) -> tuple[int, bytes]:
@@ -60,15 +69,6 @@ class RemoteProc:
 
 
 def _unescape(data: bytes) -> bytes:
-    """Undo the remote protocol's escape: `}` then the byte xor 0x20."""
-    if b"}" not in data:
-        return data
+    """Undo the remote protocol's escape: `}` then the byte xor 0x20 (an escaped `}` is `}]`)."""
     head, *rest = data.split(b"}")
-    out = bytearray(head)
-    joined = iter(rest)
-    for part in joined:
-        while not part:  # "}}"?: an escaped "}" is 7d 5d, so an empty part is a broken packet
-            part = next(joined, b"\x5d")
-        out.append(part[0] ^ 0x20)
-        out += part[1:]
-    return bytes(out)
+    return head + b"".join(bytes((part[0] ^ 0x20,)) + part[1:] for part in rest if part)

@@ -115,33 +115,32 @@ def read_header(stream: IO[bytes], path: str) -> Header:
         raise ProblemError(f"{printable(path)} has a truncated ELF header") from error
     pointer = 4 * ident[4]
     order = "little" if ident[5] == 1 else "big"
-    if (
-        raw.e_phnum
-        and raw.e_phentsize != _PHDR[pointer][1]
-        or raw.e_shnum
-        and raw.e_shentsize != _SHDR[pointer]
-    ):
+    wrong_segments = raw.e_phnum and raw.e_phentsize != _PHDR[pointer][1]
+    if wrong_segments or (raw.e_shnum and raw.e_shentsize != _SHDR[pointer]):
         raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
-    phnum, shnum, names = int(raw.e_phnum), int(raw.e_shnum), int(raw.e_shstrndx)
-    if raw.e_shoff and (phnum == _PN_XNUM or shnum == 0 or names == 0xFFFF):
-        first = list(_sections(stream, pointer, order, int(raw.e_shoff), 1))
-        if first:  # gABI: values that do not fit in the header are in section 0
-            phnum = first[0][7] if phnum == _PN_XNUM else phnum
-            shnum = shnum or first[0][5]
-            names = first[0][6] if names == 0xFFFF else names
-    kind, machine = str(raw.e_type), str(raw.e_machine)
-    return Header(
+    kind = str(raw.e_type)
+    header = Header(
         kind[3:] if kind.startswith("ET_") else kind,
-        machine,
+        str(raw.e_machine),
         pointer,
         order,
-        int(raw.e_entry),
-        int(raw.e_phoff),
-        phnum,
-        int(raw.e_shoff),
-        shnum,
-        names,
+        *(int(raw[name]) for name in ("e_entry", "e_phoff", "e_phnum", "e_shoff", "e_shnum", "e_shstrndx")),
     )
+    return _with_large_counts(stream, header)
+
+
+def _with_large_counts(stream: IO[bytes], header: Header) -> Header:
+    """Counts that do not fit in the header are in section 0 (gABI, Section Header)."""
+    fits = header.phnum != _PN_XNUM and header.shnum != 0 and header.shstrndx != 0xFFFF
+    if fits or not header.shoff:
+        return header
+    for zero in _sections(stream, header.pointer_size, header.byte_order, header.shoff, 1):
+        header = header._replace(
+            phnum=zero[7] if header.phnum == _PN_XNUM else header.phnum,
+            shnum=header.shnum or zero[5],
+            shstrndx=zero[6] if header.shstrndx == 0xFFFF else header.shstrndx,
+        )
+    return header
 
 
 # Elf32_Phdr and Elf64_Phdr order their fields differently: format, size, and where each field is.

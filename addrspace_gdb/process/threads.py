@@ -9,7 +9,7 @@ mapping of its own (glibc >= 2.42, MADV_GUARD_INSTALL). The guard's address is t
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.target import Thread
 from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
@@ -102,6 +102,7 @@ class _Finder:
         self._starts = [m.start for m in self._mappings]
         self._words = words
         self._page = page_size
+        self._place: Optional[int] = None  # of the record, from the thread pointer: the same for all
         self.seen_libc = False
 
     def _index(self, address: Optional[int]) -> Optional[int]:
@@ -122,21 +123,37 @@ class _Finder:
         own = self._words.at(tls, 1)
         points_to_itself = own is not None and own[0] == tls  # tcbhead_t.tcb, on x86; arm64 has none
         self.seen_libc |= points_to_itself
-        # The descriptor begins at the thread pointer on x86 and ends there on arm64.
-        low = max(mapping.start, tls - (0 if points_to_itself else _DESCRIPTOR))
-        high = min(mapping.end, tls + _DESCRIPTOR)
-        for block in self._recorded(low, high):
-            if block.start + block.guard < tls < block.end <= tls + _MAX_ABOVE:
-                self.seen_libc = True
-                return block
+        block = self._described(tls, mapping, points_to_itself)
+        if block is not None:
+            self.seen_libc = True
+            return block
         return self._by_mappings(index, tls) if points_to_itself or own is None else None
 
-    def _recorded(self, low: int, high: int) -> List[_Block]:
-        """What three words in a row of [low, high) say, where that is a possible block."""
+    def _described(self, tls: int, mapping: Mapping, points_to_itself: bool) -> Optional[_Block]:
+        """The block that the descriptor of this thread pointer records, where it last was or anywhere.
+
+        The descriptor begins at the thread pointer on x86 and ends there on arm64.
+        """
+        first = tls - (0 if points_to_itself else _DESCRIPTOR)
+        places = [(first, tls + _DESCRIPTOR)]
+        if self._place is not None:
+            places.insert(0, (tls + self._place, tls + self._place + 3 * self._words.size))
+        for low, high in places:
+            low = max(mapping.start, low)
+            for at, block in self._recorded(low, min(mapping.end, high)):
+                if block.start + block.guard < tls < block.end <= tls + _MAX_ABOVE:
+                    self._place = at - tls
+                    return block
+        return None
+
+    def _recorded(self, low: int, high: int) -> List[Tuple[int, _Block]]:
+        """Where three words in a row of [low, high) are a possible block, and which."""
         size = self._words.size
-        words = self._words.at(low, (high - low) // size)
-        found: List[_Block] = []
-        for start, length, guard in zip(words or (), (words or ())[1:], (words or ())[2:]):
+        words = self._words.at(low, (high - low) // size) if low < high else None
+        found: List[Tuple[int, _Block]] = []
+        if words is None or not any(words):
+            return found
+        for index, (start, length, guard) in enumerate(zip(words, words[1:], words[2:])):
             if (
                 start
                 and start % self._page == 0
@@ -145,7 +162,7 @@ class _Finder:
                 and guard < length
                 and self._covers(start + guard, start + length)
             ):
-                found.append(_Block(start, start + length, guard))
+                found.append((low + index * size, _Block(start, start + length, guard)))
         return found
 
     def _covers(self, start: int, end: int) -> bool:
@@ -187,7 +204,8 @@ class _Finder:
         Looked for at the end of mappings above a guard, and below blocks that share a mapping.
         """
         known = {block.end for block in live}
-        ends = [m.end for i, m in enumerate(self._mappings) if _is_data(m) and self._may_hold(i, live)]
+        shared = {self._index(block.end - 1) for block in live}
+        ends = [m.end for i, m in enumerate(self._mappings) if i in shared or self._is_guarded(i)]
         ends += [block.start for block in live]
         found: List[_Block] = []
         for _ in range(_MAX_CACHED):
@@ -198,17 +216,18 @@ class _Finder:
                 continue
             known.add(end)
             last = end - self._page
-            match = [b for b in self._recorded(last, end) if b.end == end and b.start + b.guard < last]
+            match = [b for _, b in self._recorded(last, end) if b.end == end and b.start + b.guard < last]
             if match:
                 found.append(match[0])
                 ends.append(match[0].start)
         return found
 
-    def _may_hold(self, index: int, live: Sequence[_Block]) -> bool:
+    def _is_guarded(self, index: int) -> bool:
+        """Whether this may be a stack above a guard: PTHREAD_STACK_MIN is 16 KiB and more."""
         mapping, below = self._mappings[index], self._mappings[index - 1] if index else None
-        if below is not None and below.end == mapping.start and _is_guard(below):
-            return True
-        return any(mapping.start <= block.start < mapping.end for block in live)
+        if below is None or below.end != mapping.start or mapping.size < 2 * self._page:
+            return False
+        return _is_guard(below) and _is_data(mapping)
 
 
 def _is_data(mapping: Mapping) -> bool:

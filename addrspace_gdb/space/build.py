@@ -14,7 +14,7 @@ from addrspace_gdb.space.checks import checks
 from addrspace_gdb.space.details import detail
 from addrspace_gdb.space.goclaims import go_claims, outside_claims
 from addrspace_gdb.space.images import image_claims
-from addrspace_gdb.space.model import AddressSpace, AreaTotal, Picture, Row
+from addrspace_gdb.space.model import AddressSpace, AreaTotal, MappingUse, Picture, Row
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.partition import area_totals, mapping_uses, partition, total
 from addrspace_gdb.space.reading import Reading
@@ -29,16 +29,17 @@ def build(reading: Reading, each_goroutine: bool = True, check: bool = False) ->
     claims = _claims(reading, each_goroutine)
     regions = partition(reading.mappings, claims, rest_of(reading), reading.residency)
     unmapped = _unmapped(reading)
+    uses = mapping_uses(reading.mappings, reading.residency)
     return AddressSpace(
         target=reading.info,
-        mappings=mapping_uses(reading.mappings, reading.residency),
+        mappings=uses,
         regions=regions,
         unmapped=unmapped,
         areas=_all_areas(unmapped, regions),
         goroutines=reading.goroutines,
         memstats=reading.go.memstats,
         checks=checks(reading.mappings, regions, reading.go, reading.smaps) if check else [],
-        picture=_picture(reading, regions, unmapped),
+        picture=_picture(reading, regions, unmapped, uses),
     )
 
 
@@ -94,7 +95,9 @@ def _all_areas(unmapped: Sequence[Region], regions: Sequence[Region]) -> List[Ar
     return area_totals(unmapped) + area_totals(regions)
 
 
-def _picture(reading: Reading, regions: Sequence[Region], unmapped: Sequence[Region]) -> Picture:
+def _picture(
+    reading: Reading, regions: Sequence[Region], unmapped: Sequence[Region], uses: Sequence[MappingUse]
+) -> Picture:
     return Picture(
         target=reading.info,
         rows=_rows(reading, regions, unmapped),
@@ -102,8 +105,8 @@ def _picture(reading: Reading, regions: Sequence[Region], unmapped: Sequence[Reg
         goroutines=reading.goroutines,
         gc_phase=reading.go.gc_phase,
         virtual=sum(m.size for m in reading.mappings),
-        resident=total(r.resident for r in regions),
-        swapped=total(r.swapped for r in regions),
+        resident=total(use.resident for use in uses),
+        swapped=total(use.swapped for use in uses),
         selected=reading.selected,
         notes=list(reading.notes),
         problems=list(reading.problems),
