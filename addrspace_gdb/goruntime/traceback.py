@@ -15,6 +15,7 @@ from addrspace_gdb.goruntime.symtab import Location, Symtab
 
 MAX_FRAMES = 1_000_000
 _MAX_FOREIGN = 64
+_SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
 _NO_LINK_REGISTER = ("amd64", "386")
 
@@ -111,24 +112,26 @@ class Unwinder:
         bp: Optional[int] = None,
         trap: bool = False,
         in_syscall: bool = False,
+        on_g0: bool = False,
         saved: Optional[Saved] = None,
         limit: int = MAX_FRAMES,
     ) -> Walk:
         """Physical frames from (pc, sp) to the top of the stack.
 
         trap: pc and sp are a thread's registers (not g.sched, g.syscallpc, which hold a return address).
-        in_syscall: they are g.syscallpc and g.syscallsp. saved: go on there when g0's frames end in
-        systemstack, mcall or morestack. bp: the frame pointer, to leave code that is not Go. Never raises.
+        in_syscall: they are g.syscallpc and g.syscallsp. on_g0: it is the stack of a g0 or gsignal, whose
+        frames end in systemstack, mcall or morestack; go on at `saved` then, if given. bp: the frame
+        pointer, to leave code that is not Go. Never raises.
         """
-        state = _State(stack, pc, sp, saved)
+        state = _State(stack, pc, sp, on_g0 or saved is not None, saved)
         first: Optional[str] = None
         try:
             if not pc:  # a call of a nil func: the caller's frame is the innermost
                 state.pc, state.sp, trap = self._word_at(stack, sp), sp + self._word, False
             if self._step(state.pc).func is None:
                 first = self._leave_foreign(state, bp)
-            elif in_syscall or trap:
-                first = self._first_frame(state, in_syscall, trap)
+            else:
+                self._first_frame(state, in_syscall)
             if first is None:
                 first = self._run(state, limit)
         except (struct.error, IndexError):
@@ -147,15 +150,26 @@ class Unwinder:
             if reason is not None:
                 return reason
             step = self._step(state.pc)
-            jump = self._jump(state, step)
             if step.func is None and state.pcs:
                 caller = self._step(state.pcs[-1]).func
                 name = caller.name if caller else "code that is not Go"
                 return f"the return address {state.pc:#x} of {name} is in no Go function"
-            if not jump:
-                state.pcs.append(state.pc)
-                state.sps.append(state.sp)
-                return step.stop or ""
+            if step.kind in _TO_G0 and step.size and self._supported:
+                if not state.on_g0:
+                    self._leave(state, step)  # not switched yet, or back again: its frame is whole
+                    continue
+                if self._jump(state, step):
+                    continue
+            state.pcs.append(state.pc)
+            state.sps.append(state.sp)
+            return step.stop or ""
+
+    def _leave(self, state: _State, step: _Step) -> None:
+        """Take the frame at (pc, sp) and go to its caller's."""
+        state.pcs.append(state.pc)
+        state.sps.append(state.sp)
+        state.sp += step.size
+        state.pc = self._word_at(state.stack, state.sp - self._word)
 
     def _callers(self, state: _State, limit: int) -> Optional[str]:
         """The inner loop: frames whose caller simply follows. None when `state.pc` needs a decision."""
@@ -200,7 +214,7 @@ class Unwinder:
         delta = self.symtab.sp_delta(pc)
         size = 0 if delta is None else delta + self._word
         stop = None
-        if func.flags & TOP_FRAME:
+        if func.flags & TOP_FRAME or func.name == _SIGNAL_RETURN:
             stop = ""
         elif func.flags & SP_WRITE and kind != "cgocallback":
             # cgocallback keeps a valid frame of itself on both stacks while it switches.
@@ -211,21 +225,14 @@ class Unwinder:
             stop = f"frames on {self.symtab.arch} cannot be unwound"
         return _Step(func, size, kind, stop)
 
-    def _first_frame(self, state: _State, in_syscall: bool, trap: bool) -> Optional[str]:
-        """An innermost SPWRITE function can still be left while it has not switched: in the state saved at
-        the entry of a system call, at its first instruction, and when it leaves the goroutine's stack for
-        g0's but sp is still on the goroutine's (there is no `saved`), where its frame stays valid."""
+    def _first_frame(self, state: _State, in_syscall: bool) -> None:
+        """An innermost SPWRITE function can still be left while it has not touched sp: in the state saved
+        at the entry of a system call, and at its first instruction."""
         step = self._step(state.pc)
-        at_entry = step.func is not None and state.pc == step.func.entry
-        leaving = state.saved is None and step.kind in _TO_G0
-        untouched = in_syscall or (trap and (at_entry or leaving))
-        if not (untouched and step.stop and step.size and self._supported):
-            return None
-        state.pcs.append(state.pc)
-        state.sps.append(state.sp)
-        state.sp += step.size
-        state.pc = self._word_at(state.stack, state.sp - self._word)
-        return None
+        if step.func is None or not step.stop or not step.size or not self._supported:
+            return
+        if in_syscall or state.pc == step.func.entry:
+            self._leave(state, step)
 
     def _jump(self, state: _State, step: _Step) -> bool:
         """Follow a switch from g0 to the user goroutine's stack (unwindJumpStack in traceback.go).
@@ -234,17 +241,17 @@ class Unwinder:
         returns, and is left out; mcall's caller is what curg.sched says, which Go itself does not follow.
         """
         saved = state.saved
-        if saved is None or step.kind not in ("systemstack", "mcall", "morestack"):
+        if saved is None or step.kind == "asmcgocall":
             return False
-        state.stack, state.saved = saved.stack, None
-        if step.kind != "morestack":
-            state.pcs.append(state.pc)
-            state.sps.append(saved.sp if step.kind == "systemstack" else state.sp)
+        state.stack, state.on_g0, state.saved = saved.stack, False, None
         if step.kind == "systemstack":
-            state.sp = saved.sp + step.size
-            state.pc = self._word_at(saved.stack, state.sp - self._word)
-        else:
-            state.pc, state.sp = saved.pc, saved.sp
+            state.sp = saved.sp
+            self._leave(state, step)
+            return True
+        if step.kind == "mcall":
+            state.pcs.append(state.pc)
+            state.sps.append(state.sp)
+        state.pc, state.sp = saved.pc, saved.sp
         return True
 
     def _leave_foreign(self, state: _State, bp: Optional[int]) -> Optional[str]:
@@ -305,13 +312,15 @@ class Unwinder:
         bp: Optional[int] = None,
         trap: bool = False,
         in_syscall: bool = False,
+        on_g0: bool = False,
         saved: Optional[Saved] = None,
         limit: int = MAX_FRAMES,
     ) -> List[Frame]:
         """`walk` and `frames` in one: the logical frames of one stack."""
-        return self.frames(
-            self.walk(stack, pc, sp, bp=bp, trap=trap, in_syscall=in_syscall, saved=saved, limit=limit)
+        walk = self.walk(
+            stack, pc, sp, bp=bp, trap=trap, in_syscall=in_syscall, on_g0=on_g0, saved=saved, limit=limit
         )
+        return self.frames(walk)
 
     def locations(self, pc: int, trap: bool = False) -> Tuple[Location, ...]:
         """The logical frames at a frame's pc. Without `trap`, pc is a return address and the call before
@@ -332,9 +341,10 @@ class Unwinder:
         (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h). None on other architectures.
         """
         step = self._step(walk.pcs[-1])
-        if self.symtab.arch != "amd64" or step.func is None or step.func.name != "runtime.sigtramp":
+        name = step.func.name if step.func else None
+        if self.symtab.arch != "amd64" or name not in ("runtime.sigtramp", _SIGNAL_RETURN):
             return None
-        registers = walk.sps[-1] + step.size + 40
+        registers = walk.sps[-1] + (0 if name == _SIGNAL_RETURN else step.size) + 40
         try:
             bp, sp, pc = (self._word_at(stack, registers + 8 * index) for index in (10, 15, 16))
         except (struct.error, IndexError):
@@ -383,7 +393,7 @@ class Unwinder:
 class _State:
     """Where a walk stands."""
 
-    def __init__(self, stack: Stack, pc: int, sp: int, saved: Optional[Saved]) -> None:
-        self.stack, self.pc, self.sp, self.saved = stack, pc, sp, saved
+    def __init__(self, stack: Stack, pc: int, sp: int, on_g0: bool, saved: Optional[Saved]) -> None:
+        self.stack, self.pc, self.sp, self.on_g0, self.saved = stack, pc, sp, on_g0, saved
         self.pcs: List[int] = []
         self.sps: List[int] = []

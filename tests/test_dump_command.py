@@ -1,0 +1,297 @@
+"""The shell's side of `addrspace-gdb dump`: what is refused before gdb starts, and how gdb's end is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+from harness import CHECKOUT
+from harness.debuggers import Gdb
+from harness.processes import Process, Processes
+
+from addrspace_gdb.precheck import check_process
+from addrspace_gdb.problems import ProblemError
+
+COMMAND = [sys.executable, "-m", "addrspace_gdb"]
+FakeGdb = Callable[..., str]
+
+
+def cli(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with `more` in its environment."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=CHECKOUT,
+        timeout=60,
+        env={**os.environ, **more},
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], expected: str) -> None:
+    """Status 1, nothing on stdout, and one line."""
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
+
+
+@pytest.fixture
+def sleeper(processes: Processes) -> Process:
+    """A process to name."""
+    return processes.start(["sleep", "60"])
+
+
+@pytest.fixture
+def fake_gdb(tmp_path: Path) -> FakeGdb:
+    """Makes a program that is run as gdb from lines of Python; in them `request` is what it was asked."""
+    path = tmp_path / "fake gdb"
+
+    def make(*lines: str) -> str:
+        start = "import json, os, sys\nrequest = json.loads(os.environ['ADDRSPACE_GDB_REQUEST'])\n"
+        path.write_text(f"#!{sys.executable}\n{start}" + "\n".join(lines))
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["draw"],
+        ["dump"],
+        ["dump", "1", "2"],
+        ["dump", "1", "--format", "xml"],
+        ["dump", "1", "--width", "9"],
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: List[str]) -> None:
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: addrspace-gdb")
+
+
+def test_no_such_process() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert_refused(cli("dump", str(gone.pid)), f"there is no process {gone.pid}")
+    assert_refused(cli("dump", "0"), "there is no process 0")
+    assert_refused(cli("dump", "9" * 5000), "there is no process 9+")
+
+
+def test_an_exited_process_that_nobody_has_waited_for() -> None:
+    with subprocess.Popen(["true"], stdin=subprocess.DEVNULL) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        assert_refused(cli("dump", str(zombie.pid)), rf"process {zombie.pid} \(true\) has exited .*")
+
+
+def test_a_thread_is_not_a_process(processes: Processes) -> None:
+    code = "import threading as t, time\nt.Thread(target=time.sleep, args=[60]).start()\n"
+    code += "print('ready', flush=True)"
+    threaded = processes.start([sys.executable, "-c", code]).wait_ready()
+    threads = {int(entry.name) for entry in Path(f"/proc/{threaded.pid}/task").iterdir()}
+    (thread,) = threads - {threaded.pid}
+    assert_refused(
+        cli("dump", str(thread)), f"{thread} is a thread of process {threaded.pid}; give {threaded.pid}"
+    )
+
+
+def test_itself() -> None:
+    code = "import os, sys; from addrspace_gdb.cli import main; sys.exit(main(['dump', str(os.getpid())]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert_refused(done, r"process \d+ is addrspace-gdb itself")
+
+
+def test_a_process_under_another_debugger(gdb_exe: Gdb, sleeper: Process, processes: Processes) -> None:
+    commands = ["-ex", f"attach {sleeper.pid}", "-ex", r"echo ready\n", "-ex", "shell sleep 60"]
+    other = processes.start([str(gdb_exe.path), "-nx", "-q", "-batch", *commands]).wait_ready()
+    try:
+        done = cli("dump", str(sleeper.pid))
+    finally:
+        other.kill()  # before the process it holds
+    assert_refused(
+        done, rf"process {sleeper.pid} \(sleep\) is being debugged already, by process {other.pid}"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_no_permission(sleeper: Process) -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            check_process(sleeper.pid)
+        except ProblemError as problem:
+            os.write(writer, str(problem).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with open(reader) as answer:
+        expected = rf"no permission to look into process {sleeper.pid} \(sleep\): it belongs to user id 0; .*"
+        assert re.fullmatch(expected, answer.read())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is not a core file"),
+        (b"\x7fELF", "is not a core file"),
+        (b"some text\n" * 9, "is not a core file"),
+        (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0\x3e\0", "is a program, not a core file; .* --exe"),
+        (b"\x28\xb5\x2f\xfd" + bytes(60), r"is compressed; unpack it first \(zstd -d\)"),
+    ],
+)
+def test_not_a_core(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "core \x1b[31m"
+    path.write_bytes(content)
+    shown = re.escape(str(path).replace("\x1b", r"\x1b"))
+    assert_refused(cli("dump", str(path)), f"{shown} {expected}")
+
+
+def test_a_core_that_cannot_be_read(tmp_path: Path) -> None:
+    assert_refused(
+        cli("dump", str(tmp_path / "none")), f"cannot read {tmp_path}/none: No such file or directory"
+    )
+    assert_refused(cli("dump", str(tmp_path)), f"{tmp_path} is not a file")
+    os.mkfifo(tmp_path / "pipe")
+    assert_refused(cli("dump", str(tmp_path / "pipe")), f"{tmp_path}/pipe is not a file")
+
+
+def test_an_executable_that_is_none(sleeper: Process) -> None:
+    assert_refused(cli("dump", str(sleeper.pid), "--exe", __file__), f"{__file__} is not an ELF executable")
+
+
+def test_a_gdb_that_is_none(sleeper: Process) -> None:
+    assert_refused(
+        cli("dump", str(sleeper.pid), "--gdb", "/none"), "--gdb: /none is not a program that can be run"
+    )
+    assert_refused(
+        cli("dump", str(sleeper.pid), ADDRSPACE_GDB="/none"),
+        r"\$ADDRSPACE_GDB: /none is not a program that can be run",
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("none/out", "No such file or directory"), ("", "Is a directory")]
+)
+def test_an_unwritable_output_is_found_before_gdb_starts(
+    tmp_path: Path, sleeper: Process, fake_gdb: FakeGdb, place: str, why: str
+) -> None:
+    gdb = fake_gdb(f"open({str(tmp_path / 'started')!r}, 'w')")
+    output = f"{tmp_path}/{place}"
+    assert_refused(cli("dump", str(sleeper.pid), "--gdb", gdb, "-o", output), f"cannot write {output}: {why}")
+    assert not (tmp_path / "started").exists()
+
+
+def test_what_is_asked_reaches_gdb(tmp_path: Path, sleeper: Process, fake_gdb: FakeGdb) -> None:
+    gdb = fake_gdb(
+        "json.dump(request, open(request['result'], 'w'))",
+        "assert os.stat(request['result']).st_mode & 0o77 == 0",
+        "assert not {'PYTHONPATH', 'PYTHONHOME', 'DEBUGINFOD_URLS'} & set(os.environ)",
+    )
+    options = ["--format", "classic", "--check", "--stats", "--ascii", "--width", "72", "--exe", "/bin/sh"]
+    arguments = ["dump", str(sleeper.pid), "--gdb", gdb, *options]
+    done = cli(*arguments, PYTHONPATH="/none", DEBUGINFOD_URLS="http://[::1]:1/")
+    assert (done.returncode, done.stderr) == (0, "")
+    request = json.loads(done.stdout)
+    answers = [Path(request.pop(key)) for key in ("result", "problems", "notes")]
+    assert request == {
+        "pid": sleeper.pid,
+        "core": None,
+        "exe": "/bin/sh",
+        "format": "classic",
+        "output": None,
+        "check": True,
+        "stats": True,
+        "ascii": True,
+        "width": 72,
+        "color": False,
+    }
+    assert not any(path.parent.exists() for path in answers)
+
+
+def test_output_appears_whole_or_not_at_all(tmp_path: Path, sleeper: Process, fake_gdb: FakeGdb) -> None:
+    output = tmp_path / "out" / "file"
+    output.parent.mkdir()
+    output.write_text("before")
+    output.chmod(0o640)
+    arguments = ["dump", str(sleeper.pid), "-o", str(output), "--gdb"]
+    assert cli(*arguments, fake_gdb("sys.exit(1)")).returncode == 1
+    assert output.read_text() == "before"
+
+    done = cli(*arguments, fake_gdb("open(request['result'], 'w').write('after')"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert output.read_text() == "after"
+    assert stat.S_IMODE(output.stat().st_mode) == 0o640
+    assert os.listdir(output.parent) == ["file"]
+
+
+def test_problems_are_lines_and_status_1(sleeper: Process, fake_gdb: FakeGdb) -> None:
+    gdb = fake_gdb(
+        "open(request['result'], 'w').write('what could be read\\n')",
+        "open(request['problems'], 'w').write('one \\x1b[2J\\ntwo\\n')",
+        "print('noise'); sys.exit(1)",
+    )
+    done = cli("dump", str(sleeper.pid), "--gdb", gdb)
+    assert (done.returncode, done.stdout) == (1, "what could be read\n")
+    assert done.stderr == "addrspace-gdb: one \\x1b[2J\naddrspace-gdb: two\n"
+
+
+def test_gdbs_sudden_death_is_one_line(sleeper: Process, fake_gdb: FakeGdb) -> None:
+    gdb = fake_gdb("sys.stderr.write('warning\\nlast words\\n'); sys.stderr.flush(); os.abort()")
+    done = cli("dump", str(sleeper.pid), "--gdb", gdb)
+    assert_refused(done, f"gdb was ended by signal {int(signal.SIGABRT)}: last words")
+
+
+def test_a_reader_that_goes_away_is_no_error(sleeper: Process, fake_gdb: FakeGdb) -> None:
+    gdb = fake_gdb("open(request['result'], 'w').write('line\\n' * 1_000_000)")
+    command = shlex.join([*COMMAND, "dump", str(sleeper.pid), "--gdb", gdb])
+    script = f"{command} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("line\n0\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_dump_lets_the_process_go(
+    tmp_path: Path,
+    gdb_exe: Gdb,
+    sleeper: Process,
+    processes: Processes,
+    fake_gdb: FakeGdb,
+    number: signal.Signals,
+) -> None:
+    # A real gdb that is attached, and busy.
+    attach = ["-ex", f"attach {sleeper.pid}", "-ex", "python import time; time.sleep(60)"]
+    command = [str(gdb_exe.path), "-nx", "-q", "-batch", *attach]
+    gdb = fake_gdb(f"os.execv({command[0]!r}, {command!r})")
+    # Also where SIGINT is ignored, as in a background job of a script, Ctrl-C must reach it.
+    code = "import signal, sys; signal.signal(2, signal.default_int_handler)\n"
+    code += "from addrspace_gdb.cli import main; sys.exit(main())"
+    arguments = ["dump", str(sleeper.pid), "--gdb", gdb]
+    environment = {"TMPDIR": str(tmp_path)}
+    dump = processes.start([sys.executable, "-c", code, *arguments], cwd=CHECKOUT, env=environment)
+    deadline = time.monotonic() + 30
+    while sleeper.state() != "t":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    dump.popen.send_signal(number)
+    _, errors = dump.popen.communicate(timeout=30)
+    assert (dump.popen.returncode, errors) == (128 + number, b"")
+    assert sleeper.running()
+    assert not list(tmp_path.glob("addrspace-gdb-*"))
