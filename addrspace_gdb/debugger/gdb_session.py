@@ -14,6 +14,7 @@ from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.reading import Reading, read
 
 DEFAULT_WIDTH = 100
@@ -59,7 +60,11 @@ class GdbSession:
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
         self._targets[number] = target
-        self._readings[number] = (check, read(target, check))
+        progress = Progress(_show_progress if _on_terminal() else None)
+        try:
+            self._readings[number] = (check, read(target, check, progress))
+        finally:
+            progress.finish()
         return self._readings[number][1]
 
     def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:
@@ -71,6 +76,15 @@ class GdbSession:
     def write(self, text: str) -> None:
         """Through gdb, so that its pager and `pipe` work."""
         gdb.write(text)
+
+
+def _on_terminal() -> bool:
+    return os.isatty(1) and os.isatty(2)
+
+
+def _show_progress(text: str) -> None:
+    gdb.write(f"\r\x1b[K{text}", gdb.STDERR)
+    gdb.flush(gdb.STDERR)
 
 
 def _width() -> int:

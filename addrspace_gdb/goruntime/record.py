@@ -9,6 +9,7 @@ from typing import Iterator, List, Literal, NamedTuple, Optional, Sequence, Set,
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.progress import Progress
 
 MAX_READ = 1 << 30  # no single structure of the runtime is larger; a length beyond it is garbage
 
@@ -27,9 +28,10 @@ class Slice(NamedTuple):
 class Runtime:
     """Lookups in the target's Go runtime, with what was found damaged on the way."""
 
-    def __init__(self, target: Target, problems: Problems) -> None:
+    def __init__(self, target: Target, problems: Problems, progress: Optional[Progress] = None) -> None:
         self.target = target
         self.problems = problems
+        self.progress = progress or Progress()
         self.word = target.pointer_size
 
     def layout(self, name: str) -> Type:
@@ -195,7 +197,10 @@ def bulk(
     Yields (bytes, address of the first byte, the addresses in it). What cannot be read is left out and
     told as a problem of `what`.
     """
+    done = 0
     for run in _runs(addresses, size):
+        runtime.progress.step(what, done, len(addresses))
+        done += len(run)
         start = run[0]
         try:
             yield memoryview(runtime.target.read(start, run[-1] + size - start)), start, run

@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.progress import Progress
 
 _MAX_VERSION = 200
 
@@ -38,9 +39,9 @@ class GoView:
     race: bool
 
 
-def read_go(target: Target, problems: Problems) -> GoView:
+def read_go(target: Target, problems: Problems, progress: Optional[Progress] = None) -> GoView:
     """Read the runtime of `target`. ProblemError if it is not a Go program or its symbols are missing."""
-    runtime = Runtime(target, problems)
+    runtime = Runtime(target, problems, progress)
     try:
         return _read(runtime)
     except UnreadableError as error:

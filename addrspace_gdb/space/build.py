@@ -118,7 +118,7 @@ def _rows(reading: Reading, regions: Sequence[Region], unmapped: Sequence[Region
     user = [r for r in regions if r.start < reading.geometry.user_end]
     zones = rows.bands(user)
     gaps_above = _gaps_between(zones, reading)
-    made: List[Row] = list(_top(reading, unmapped, regions))
+    made: List[Row] = list(_top(reading, unmapped))
     heap_zone = next((i for i, z in enumerate(zones) if any(b.name == rows.HEAP_ROW for b in z)), None)
     for index in range(len(zones) - 1, -1, -1):
         gap = gaps_above.get(index)
@@ -141,30 +141,23 @@ def _gaps_between(zones: List[List[rows.Band]], reading: Reading) -> Dict[int, T
     return found
 
 
-def _top(reading: Reading, unmapped: Sequence[Region], regions: Sequence[Region]) -> Iterator[Row]:
+def _top(reading: Reading, unmapped: Sequence[Region]) -> Iterator[Row]:
     for region in reversed(unmapped):
         if region.area == areas.KERNEL:
-            above = [r for r in regions if r.start >= region.start]
-            note = "".join(f"; {r.kind} page at {r.start:#x}" for r in above[:1])
-            yield rows.gap_row(
-                "Kernel Space",
-                region.area,
-                region.start,
-                region.end,
-                "the kernel's half, closed to the program" + note,
-            )
+            text = "reserved for the kernel"
+            yield rows.gap_row("Kernel Space", region.area, region.start, region.end, text)
         elif region.area == areas.NON_CANONICAL:
             bits = reading.geometry.user_end.bit_length()
-            text = f"not addresses at all: the processor translates {bits} bits"
+            text = f"no valid addresses ({bits}-bit)"
             yield rows.gap_row("Non-canonical hole", region.area, region.start, region.end, text)
 
 
 def _gap(gap: Tuple[int, int], above_heap: bool, reading: Reading) -> Row:
     if not above_heap:
-        return rows.gap_row("free", areas.FREE, *gap, "unmapped")
-    return rows.gap_row(
-        rows.FREE_ROW, areas.FREE, *gap, "unmapped: the heap grows up into it, mmap takes from it"
-    )
+        guard = gap[1] == reading.geometry.user_end and gap[1] - gap[0] <= reading.info.page_size
+        text = "the kernel keeps the last page free" if guard else "unmapped"
+        return rows.gap_row("free", areas.FREE, *gap, text)
+    return rows.gap_row(rows.FREE_ROW, areas.FREE, *gap, "the heap grows up into this gap")
 
 
 def _zone_rows(zone: List[rows.Band], reading: Reading) -> Iterator[Row]:
@@ -194,7 +187,7 @@ def _bottom(zones: List[List[rows.Band]], unmapped: Sequence[Region]) -> Iterato
     if floor < lowest:
         yield rows.gap_row("free", areas.FREE, floor, lowest, "unmapped")
     if null is not None:
-        text = "a nil pointer dereference faults here (vm.mmap_min_addr)"
+        text = "a nil dereference faults here"
         yield rows.gap_row("Reserved / NULL", areas.NULL, 0, floor, text)
 
 
@@ -203,7 +196,7 @@ def _with_absent(made: List[Row], reading: Reading) -> List[Row]:
     names = {row.name for row in made}
     anchor = next((i for i, row in enumerate(made) if row.name in (rows.FREE_ROW, rows.HEAP_ROW)), len(made))
     if rows.LIBS_ROW not in names:
-        made.insert(anchor, rows.absent_row(rows.LIBS_ROW, areas.SHARED_LIBS, "none: statically linked"))
+        made.insert(anchor, rows.absent_row(rows.LIBS_ROW, areas.SHARED_LIBS, "statically linked"))
     wanted = (
         (rows.HEAP_ROW, areas.HEAP),
         (rows.FREE_ROW, areas.FREE),

@@ -10,9 +10,12 @@ from addrspace_gdb.goruntime import stack
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space import goclaims
 from addrspace_gdb.space import picture as rows
+from addrspace_gdb.space.images import PADDING
 from addrspace_gdb.space.partition import total
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import Region
+
+ROOM = 50  # columns of a detail line in a diagram of 100 columns
 
 
 def by_kind(regions: Sequence[Region]) -> Dict[str, int]:
@@ -23,8 +26,15 @@ def by_kind(regions: Sequence[Region]) -> Dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _listing(amounts: Dict[str, int], most: int = 4) -> str:
-    return ", ".join(f"{kind} {sizes.size(size)}" for kind, size in list(amounts.items())[:most] if size)
+def _listing(amounts: Dict[str, int], room: int = ROOM) -> str:
+    """ "kind size" of the largest kinds, as many as fit; an ellipsis for the rest."""
+    text = ""
+    for kind, size in amounts.items():
+        item = f"{', ' if text else ''}{kind} {sizes.size(size)}"
+        if size and len(text) + len(item) > room:
+            return text + ", …" if text else item
+        text += item if size else ""
+    return text
 
 
 def _heap(regions: Sequence[Region], reading: Reading) -> str:
@@ -42,31 +52,29 @@ def _heap(regions: Sequence[Region], reading: Reading) -> str:
 def _stacks(regions: Sequence[Region], reading: Reading) -> str:
     amounts, use = by_kind(regions), reading.stack_use
     free = sum(amounts.get(kind, 0) for kind in (stack.FREE_POOL, stack.FREE_CACHE, stack.FREE_LARGE))
-    text = sizes.plural(use.goroutines, "goroutine")
-    text += f", {sizes.size(use.used)} used of {sizes.size(use.allocated)}"
     system = amounts.get(stack.SYSTEM_STACK, 0) + amounts.get(stack.SIGNAL_STACK, 0)
-    if system:
-        text += f"; threads' g0 {sizes.size(system)}"
-    return text + f"; {sizes.size(free)} free for reuse"
+    text = sizes.plural(use.goroutines, "goroutine")
+    text += f" use {sizes.size(use.used)} of {sizes.size(use.allocated)}"
+    return f"{text}; threads' own {sizes.size(system)}; free {sizes.size(free)}"
 
 
 def _runtime(regions: Sequence[Region], reading: Reading) -> str:
+    if total(r.resident for r in regions) is None:
+        return _listing(by_kind(regions))
     resident: Dict[str, int] = {}
     for region in regions:
         resident[region.kind] = resident.get(region.kind, 0) + (region.resident or 0)
-    if total(r.resident for r in regions) is None:
-        return _listing(by_kind(regions), 3)
-    ranked = dict(sorted(resident.items(), key=lambda item: -item[1]))
-    return "resident: " + _listing(ranked, 3)
+    return "resident: " + _listing(dict(sorted(resident.items(), key=lambda item: -item[1])), ROOM - 10)
 
 
 def _kinds(regions: Sequence[Region], reading: Reading) -> str:
-    return _listing(by_kind(regions))
+    return _listing({kind: size for kind, size in by_kind(regions).items() if kind != PADDING})
 
 
 def _code(regions: Sequence[Region], reading: Reading) -> str:
     functions = f"{sizes.count(reading.functions)} Go functions, " if reading.functions else ""
-    return functions + _listing(by_kind(regions), 3)
+    text = {kind: size for kind, size in by_kind(regions).items() if kind != PADDING}
+    return functions + _listing(text, ROOM - len(functions))
 
 
 def _libraries(regions: Sequence[Region], reading: Reading) -> str:
@@ -85,14 +93,10 @@ def _names(names: List[str], one: str, more: str) -> str:
 
 def _main_stack(regions: Sequence[Region], reading: Reading) -> str:
     main = reading.main_thread
-    if main is None or main.sp is None:
-        return "the first thread's stack, arguments and environment"
     for region in regions:
-        if region.start <= main.sp < region.end:
-            return (
-                f"thread {main.tid}: {sizes.size(region.end - main.sp)} used, with arguments and environment"
-            )
-    return f"arguments and environment; thread {main.tid} runs on another stack"
+        if main is not None and main.sp is not None and region.start <= main.sp < region.end:
+            return f"{sizes.size(region.end - main.sp)} used; arguments and environment at its top"
+    return "arguments and environment at its top"
 
 
 def _threads(regions: Sequence[Region], reading: Reading) -> str:
@@ -103,7 +107,7 @@ def _threads(regions: Sequence[Region], reading: Reading) -> str:
 
 
 def _vdso(regions: Sequence[Region], reading: Reading) -> str:
-    return "kernel code and data shared with every process: " + ", ".join(sorted({r.kind for r in regions}))
+    return "the kernel's, for system calls: " + ", ".join(sorted({r.kind for r in regions}))
 
 
 _BY_ROW: Dict[str, Callable[[Sequence[Region], Reading], str]] = {

@@ -98,7 +98,9 @@ def _zone(regions: Sequence[Region]) -> List[Band]:
     for region in regions:
         name = row_name(region)
         members.setdefault(name, []).append(region)
-        pieces[name] = pieces.get(name, 0) + (name != last)
+        # Stacks are carved from the heap: they do not break it into pieces.
+        broken = name != last and not (name == HEAP_ROW and last == STACKS_ROW and name in pieces)
+        pieces[name] = pieces.get(name, 0) + broken
         last = name
     made = [Band(name, own, pieces[name], own[0].start, own[-1].end) for name, own in members.items()]
     made.sort(key=lambda band: (band.end, band.name != STACKS_ROW))

@@ -20,6 +20,8 @@ from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_tota
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
+from addrspace_gdb.progress import Progress
+from addrspace_gdb.space.identity import require_go, version_notes
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 
@@ -50,15 +52,19 @@ class Reading:
     problems: Problems = field(default_factory=Problems)
 
 
-def read(target: Target, check: bool = False) -> Reading:
+def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
     """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
     problems = Problems()
+    progress = progress or Progress()
     proc = target.proc_files()
     core = _core(target)
     page_size = core.page_size if core is not None else PAGE_SIZE
     mappings = core.mappings if core is not None else _mappings(proc, problems)
-    go = read_go(target, problems)
+    require_go(target, core, mappings, proc)
+    go = read_go(target, problems, progress)
+    progress.step("resident pages")
     residency = read_residency(proc, mappings, page_size, problems)
+    progress.step("symbols and files")
     smaps = _smaps(proc, problems) if check else None
     tables = symtab.load(target, problems)
     threads = target.threads()
@@ -88,7 +94,7 @@ def read(target: Target, check: bool = False) -> Reading:
         smaps=smaps,
         problems=problems,
     )
-    _take_notes(reading, core)
+    _take_notes(reading, core, target)
     return reading
 
 
@@ -213,7 +219,7 @@ def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optio
     return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
 
 
-def _take_notes(reading: Reading, core: Optional[Core]) -> None:
+def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     """Say what cannot be known, and why."""
     notes = reading.notes
     if core is not None:
@@ -223,6 +229,7 @@ def _take_notes(reading: Reading, core: Optional[Core]) -> None:
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
+    notes.extend(version_notes(target))
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     if reading.stack_use.unknown:
