@@ -209,8 +209,8 @@ class FuncTable:
         )
 
     def name_at(self, offset: int) -> str:
-        """funcName: the string at `offset` of funcnametab, empty for 0."""
-        return self._names.text(offset) if offset else ""
+        """The string at `offset` of funcnametab (the runtime's funcName has none for the first, at 0)."""
+        return self._names.text(offset)
 
     def value(self, func: Func, table: int, pc: int) -> int:
         """pcvalue: what the table at offset `table` of pctab says for `pc` in `func`; -1 for nothing."""

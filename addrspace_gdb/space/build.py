@@ -155,7 +155,7 @@ def _top(reading: Reading, unmapped: Sequence[Region]) -> Iterator[Row]:
 def _gap(gap: Tuple[int, int], above_heap: bool, reading: Reading) -> Row:
     if not above_heap:
         guard = gap[1] == reading.geometry.user_end and gap[1] - gap[0] <= reading.info.page_size
-        text = "the kernel keeps the last page free" if guard else "unmapped"
+        text = "the kernel's guard page" if guard else "unmapped"
         return rows.gap_row("free", areas.FREE, *gap, text)
     return rows.gap_row(rows.FREE_ROW, areas.FREE, *gap, "the heap grows up into this gap")
 

@@ -64,7 +64,7 @@ def _runtime(regions: Sequence[Region], reading: Reading) -> str:
     resident: Dict[str, int] = {}
     for region in regions:
         resident[region.kind] = resident.get(region.kind, 0) + (region.resident or 0)
-    return "resident: " + _listing(dict(sorted(resident.items(), key=lambda item: -item[1])), ROOM - 10)
+    return "resident: " + _listing(dict(sorted(resident.items(), key=lambda item: -item[1])), 2 * ROOM - 20)
 
 
 def _kinds(regions: Sequence[Region], reading: Reading) -> str:
