@@ -18,23 +18,16 @@ _MAX_TEXT_SECTIONS = 4096
 _MAX_STRING = 4096
 
 _SCALARS = (
-    "pcHeader findfunctab minpc maxpc text etext noptrdata enoptrdata data edata bss ebss noptrbss enoptrbss "
-    "covctrs ecovctrs end gcdata gcbss types etypes rodata gofunc "
-    "epclntab "  # since Go 1.26
-    "typedesclen itaboffset itabsize "  # since Go 1.27, which dropped typelinks and itablinks
-    "hasmain bad next"
-).split()
-_SLICES = [
-    "funcnametab",
-    "cutab",
-    "filetab",
-    "pctab",
-    "pclntable",
-    "ftab",
-    "textsectmap",
-    "typelinks",
-    "itablinks",
-]
+    ("pcHeader", "findfunctab", "minpc", "maxpc", "text", "etext", "noptrdata", "enoptrdata", "data", "edata")
+    + ("bss", "ebss", "noptrbss", "enoptrbss", "covctrs", "ecovctrs", "end", "gcdata", "gcbss")
+    + ("types", "etypes", "rodata", "gofunc", "hasmain", "bad", "next")
+    + ("epclntab",)  # since Go 1.26
+    + ("typedesclen", "itaboffset", "itabsize")  # since Go 1.27, which dropped typelinks and itablinks
+)
+_SLICES = ("funcnametab", "cutab", "filetab", "pctab", "pclntable", "ftab", "textsectmap") + (
+    "typelinks",  # until Go 1.26
+    "itablinks",  # until Go 1.26
+)
 _STRINGS = ("modulename", "pluginpath")
 
 

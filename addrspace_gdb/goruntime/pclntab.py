@@ -103,7 +103,8 @@ class FuncTable:
     def __init__(self, target: Target, module: Module) -> None:
         self._order = "<" if target.byte_order == "little" else ">"
         self._target, self.module = target, module
-        # entryOff nameOff args deferreturn pcsp pcfile pcln npcdata cuOffset startLine funcID flag _ nfuncdata
+        # entryOff nameOff args deferreturn pcsp pcfile pcln npcdata cuOffset startLine
+        # funcID flag _ nfuncdata
         self._func = struct.Struct(self._order + "IiiIIIIIIiBBxB")
         self._quantum = self._check_header()
         self._names = Window(target, *module.slice("funcnametab"))

@@ -192,7 +192,7 @@ class Symtab:
     def is_system_goroutine(
         self, start_pc: int, running_finalizer: bool = False, running_cleanups: bool = False
     ) -> bool:
-        """Whether a goroutine that started at `start_pc` is the runtime's own (funcid.is_system_goroutine)."""
+        """Whether a goroutine that started at `start_pc` is the runtime's own (see funcid.py)."""
         func = self.find(start_pc)
         if func is None:
             return False
@@ -223,9 +223,8 @@ def go_minor(target: Target) -> Optional[int]:
     word = target.pointer_size
     order = "<" if target.byte_order == "little" else ">"
     try:
-        address, size = struct.unpack(
-            order + ("QQ" if word == 8 else "II"), target.read(symbol.address, 2 * word)
-        )
+        raw = target.read(symbol.address, 2 * word)
+        address, size = struct.unpack(order + ("QQ" if word == 8 else "II"), raw)
         text = target.read(address, size).decode("ascii", "replace") if size <= _MAX_VERSION else ""
     except UnreadableError:
         return None

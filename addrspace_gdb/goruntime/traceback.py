@@ -14,6 +14,7 @@ from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME, Func
 from addrspace_gdb.goruntime.symtab import Location, Symtab
 
 MAX_FRAMES = 1_000_000
+_OUTSIDE = (struct.error, IndexError, OverflowError)  # of a read beyond the bytes of the stack
 _MAX_FOREIGN = 64
 _SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
@@ -134,7 +135,7 @@ class Unwinder:
                 self._first_frame(state, in_syscall)
             if first is None:
                 first = self._run(state, limit)
-        except (struct.error, IndexError):
+        except _OUTSIDE:
             first = f"the stack pointer {state.sp:#x} is outside the stack"
         return Walk(state.pcs, state.sps, first or None, trap)
 
@@ -279,6 +280,7 @@ class Unwinder:
             step = self._step(pc)
             cfa = sp + step.size if step.size else None
             if step.func is None:
+                trap = False
                 result.append(Frame(pc, sp, None, 0, None, None, "?", 0, False, funcid.NORMAL, None, 0, None))
                 continue
             for place in self.locations(pc, trap):
@@ -347,7 +349,7 @@ class Unwinder:
         registers = walk.sps[-1] + (0 if name == _SIGNAL_RETURN else step.size) + 40
         try:
             bp, sp, pc = (self._word_at(stack, registers + 8 * index) for index in (10, 15, 16))
-        except (struct.error, IndexError):
+        except _OUTSIDE:
             return None
         return Registers(pc, sp, bp)
 

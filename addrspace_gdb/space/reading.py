@@ -214,7 +214,7 @@ def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optio
     run = what_runs(thread, go.goroutines, go.scheduler)
     if run.goid is not None and run.stack == "goroutine":
         return f"{text}, on the stack of goroutine {run.goid}"
-    where = {"g0": "the system stack (g0)", "signal": "the signal stack"}.get(run.stack, "a stack of its own")
+    where = {"g0": "g0", "signal": "the signal stack"}.get(run.stack, "a stack of its own")
     text += f", on {where}" + (f" of m{run.m.id}" if run.m is not None and run.stack != "other" else "")
     return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
 
