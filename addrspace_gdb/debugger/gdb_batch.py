@@ -17,6 +17,7 @@ from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.reading import Reading, read
@@ -64,9 +65,8 @@ def _answer(request: Dict[str, Any]) -> List[str]:
 def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float]]:
     """The reading, and for how many seconds the process was stopped (None for a core)."""
     if request.get("core"):
-        if request.get("exe"):
-            gdb.execute(f"file {_quoted(request['exe'])}", to_string=True)
-        gdb.execute(f"core-file {_quoted(request['core'])}", to_string=True)
+        gdb.execute(f"file {_quoted(request.get('exe') or _program_of(request['core']))}", to_string=True)
+        _open_core(request["core"])
         return read(GdbTarget(), check), None
     pid = int(request["pid"])
     gdb.execute(f"file {_quoted(request.get('exe') or f'/proc/{pid}/exe')}", to_string=True)
@@ -81,6 +81,24 @@ def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float
         return read(GdbTarget(), check), time.monotonic() - attached
     finally:
         gdb.execute("detach", to_string=True)
+
+
+def _open_core(path: str) -> None:
+    try:
+        gdb.execute(f"core-file {_quoted(path)}", to_string=True)
+    except gdb.error:
+        read_core(path)  # says more exactly what is wrong with the file
+        raise
+
+
+def _program_of(path: str) -> str:
+    """The program that made the core, as the core records it. ProblemError if it is not here."""
+    program = read_core(path).executable
+    if program is None:
+        raise ProblemError(f"{printable(path)} does not say which program made it: give it with --exe FILE")
+    if not os.path.exists(program):
+        raise ProblemError(f"the core's program {printable(program)} is not here: give it with --exe FILE")
+    return program
 
 
 def _quoted(path: str) -> str:

@@ -30,7 +30,7 @@ def require_go(
     name = target.executable or (core.executable if core is not None else None) or "the program"
     image = _image(target, core, mappings, proc)
     shown = printable(name)
-    if image is None:
+    if image is None or target.executable is None:
         raise ProblemError(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
         )
