@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Iterator, List, NamedTuple
 
 from addrspace_gdb.goruntime.mheap import Arenas
+from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.trace import tracer_memory
 from addrspace_gdb.problems import UnreadableError
 
 PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
@@ -40,7 +42,8 @@ def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Schedu
         _profiler(runtime),
         _span_queues(runtime),
         _getrandom(runtime, scheduler),
-        _tracer(runtime, scheduler),
+        (Owned(start, end, kind) for start, end, kind in tracer_memory(runtime, scheduler)),
+        _pointer_masks(runtime),
         _linear(heap),
     )
     for source in sources:
@@ -174,45 +177,14 @@ def _getrandom(runtime: Runtime, scheduler: Scheduler) -> Iterator[Owned]:
             yield Owned(state & -4096, state + max(1, size), "getrandom states")
 
 
-def _tracer(runtime: Runtime, scheduler: Scheduler) -> Iterator[Owned]:
-    """Buffers of the execution tracer: in Ms and Ps, empty, full and being read (src/runtime/tracebuf.go)."""
-    layout = runtime.target.type("runtime.traceBuf")
-    if layout is None or not runtime.has("runtime.trace"):
-        return
-    trace = runtime.variable("runtime.trace")
-    heads = [b for m in scheduler.ms for b in m.trace_buffers]
-    for path in ("reading", "empty", "fullHead", "buf", "cpuLogBuf"):
-        if trace.has(path):
-            heads.append(trace.number(path))
-    if trace.has("full"):  # [2]traceBufQueue since Go 1.23 (1.22 with the new tracer)
-        heads.extend(queue.number("head") for queue in trace.elements("full"))
-    if trace.has("cpuBuf"):
-        place = trace.type.locate("cpuBuf")
-        heads.extend(runtime.words(trace.address + place.offset, place.size // runtime.word, "trace.cpuBuf"))
-    follow = layout.scalar("link", "traceBufHeader.link").offset
-    seen = set()
-    for head in heads:
-        for buffer in runtime.chain(head, follow, "trace buffers"):
-            if buffer not in seen:
-                seen.add(buffer)
-                yield Owned(buffer, buffer + layout.size, "trace buffer")
-    yield from _trace_regions(runtime, trace)
-
-
-def _trace_regions(runtime: Runtime, trace: Record) -> Iterator[Owned]:
-    """Blocks of the tracer's tables (src/runtime/traceregion.go, Go 1.22)."""
-    layout = runtime.target.type("runtime.traceRegionAllocBlock")
-    if layout is None:
-        return
-    follow = layout.scalar("next", "traceRegionAllocBlockHeader.next").offset
-    for table in ("stackTab", "stringTab", "typeTab"):
-        if not trace.has(table) or trace.type.locate(table).type.kind != "array":
-            continue
-        for entry in trace.elements(table):
-            for path in ("tab.mem.current", "tab.mem.full", "mem.current", "mem.full"):
-                if entry.has(path):
-                    for block in runtime.chain(entry.number(path), follow, f"trace.{table}"):
-                        yield Owned(block, block + layout.size, "trace tables")
+def _pointer_masks(runtime: Runtime) -> Iterator[Owned]:
+    """GC masks of very large data and bss segments (progToPointerMask, src/runtime/mbitmap.go)."""
+    for module in modules(runtime.target, runtime.problems):
+        for mask in (module.gcdatamask, module.gcbssmask):
+            if mask is not None:
+                size = -(-mask.length // 8) + 1
+                if size > PERSISTENT_LARGEST:
+                    yield Owned(mask.address, mask.address + size, "pointer masks")
 
 
 def _linear(heap: Record) -> Iterator[Owned]:

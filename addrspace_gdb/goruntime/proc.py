@@ -142,6 +142,7 @@ class P(NamedTuple):
     mcache: int
     page_cache: Record
     stack_caches: List[Tuple[int, int]]  # (first free stack, bytes in the list)
+    trace_buffer: int  # up to Go 1.21 the tracer's buffers belong to Ps
 
 
 @dataclass
@@ -237,13 +238,14 @@ def _ps(runtime: Runtime) -> List[P]:
 
 def _p(runtime: Runtime, record: Record) -> P:
     caches: List[Tuple[int, int]] = []
+    trace = record.number("trace.buf") if record.has("trace.buf") else 0
     mcache = record.number("mcache")
     if mcache:
         layout = runtime.layout("runtime.mcache")
         place = layout.locate("stackcache")
         lists = Record(runtime, place.type, mcache + place.offset)
         caches = [(e.number("list"), e.number("size")) for e in lists.elements("")]
-    return P(record.address, record.number("id"), mcache, record.sub("pcache"), caches)
+    return P(record.address, record.number("id"), mcache, record.sub("pcache"), caches, trace)
 
 
 def count_by_status(goroutines: Goroutines) -> Dict[str, int]:

@@ -1,0 +1,1 @@
+"""Measures this project beside the tools people use today; `scripts/bench` runs it."""

@@ -1,0 +1,95 @@
+"""Fixtures for real gdb sessions on real programs; `harness` has what they hand out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional
+
+import pytest
+from harness import full_matrix
+from harness.build import Binary, build
+from harness.debuggers import Gdb, gdbs
+from harness.processes import Processes
+from harness.toolchains import Toolchain, Unavailable, selected_versions, toolchain
+
+Builder = Callable[..., Binary]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "matrix: runs only with ADDRSPACE_MATRIX=1")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    if full_matrix():
+        return
+    skip = pytest.mark.skip(reason="ADDRSPACE_MATRIX=1 runs it")
+    for item in items:
+        if item.get_closest_marker("matrix"):
+            item.add_marker(skip)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "gdb_exe" in metafunc.fixturenames:
+        found: List[Optional[Gdb]] = list(gdbs()) or [None]
+        metafunc.parametrize("gdb_exe", found, ids=str, indirect=True, scope="session")
+    if "go" in metafunc.fixturenames:
+        versions = selected_versions()
+        ids = ["go" + version for version in versions]
+        metafunc.parametrize("go", versions, ids=ids, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def gdb_exe(request: pytest.FixtureRequest) -> Gdb:
+    """Each gdb in turn (`harness.debuggers.gdbs`)."""
+    if request.param is None:
+        pytest.skip("no gdb on PATH, in ADDRSPACE_TEST_GDBS or in the cache")
+    assert isinstance(request.param, Gdb)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def go(request: pytest.FixtureRequest) -> Toolchain:
+    """Each Go toolchain of this run in turn: the oldest and the newest, or all of them."""
+    return _toolchain(request.param)
+
+
+@pytest.fixture(scope="session")
+def newest_go() -> Toolchain:
+    """The newest Go, for what does not differ between versions."""
+    return _toolchain(selected_versions()[-1])
+
+
+def _toolchain(version: str) -> Toolchain:
+    try:
+        return toolchain(version)
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+
+
+@pytest.fixture(scope="session")
+def build_program() -> Builder:
+    """`harness.build.build`, with what cannot be built here as a skip."""
+
+    def builder(program: str, go: Optional[Toolchain] = None, variant: str = "plain") -> Binary:
+        try:
+            return build(program, go, variant)
+        except Unavailable as problem:
+            pytest.skip(str(problem))
+
+    return builder
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Starts processes for a test; they are killed after it, however it ends."""
+    started = Processes()
+    try:
+        yield started
+    finally:
+        started.kill_all()
+
+
+@pytest.fixture
+def oracle_file(tmp_path: Path) -> Path:
+    """Where a program of this test writes its oracle."""
+    return tmp_path / "oracle.json"

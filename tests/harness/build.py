@@ -1,0 +1,154 @@
+"""Test programs, built once for each toolchain and variant and kept in the user's cache."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from harness import PROGRAMS, cache_dir
+from harness.toolchains import Toolchain, Unavailable, go_environment
+
+VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386")
+
+# Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
+_FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
+    "plain": ((), "0"),
+    "pie": (("-buildmode=pie",), "0"),
+    "cgo": ((), "1"),
+    "race": (("-race",), "1"),
+    "noopt": (("-gcflags=all=-N -l",), "0"),
+    "stripped": (("-ldflags=-s -w",), "0"),
+    "c-shared": (("-buildmode=c-shared",), "1"),
+    "plugin": ((), "1"),
+    "386": ((), "0"),
+}
+_OWN_VARIANT = {"cshared": "c-shared", "pluginhost": "plugin"}
+_NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
+
+
+class Binary(NamedTuple):
+    """A built program: the executable, and the library or plugin it takes as its second argument."""
+
+    program: str
+    variant: str
+    path: Path
+    library: Optional[Path]
+
+    @property
+    def breakpoint(self) -> str:
+        """The function where the program stops, as gdb names it."""
+        return "breakpoint" if self.program in ("cshared", "c_only") else "main.breakpoint"
+
+    def arguments(self, oracle: Path, *more: str) -> List[str]:
+        """The program's arguments: the oracle's file, its library if it has one, and what else it takes."""
+        return [str(oracle), *([str(self.library)] if self.library else []), *more]
+
+
+def build(program: str, toolchain: Optional[Toolchain], variant: str = "plain") -> Binary:
+    """The program of tests/programs built that way. Unavailable if the combination is impossible.
+
+    `toolchain` is None for the C program. RuntimeError, with the compiler's output, if it does not build.
+    """
+    _refuse_impossible(program, toolchain, variant)
+    version = toolchain.version if toolchain else "c"
+    folder = cache_dir() / "test-binaries" / f"{program}-{version}-{variant}-{_digest(program, variant)}"
+    if not folder.exists():
+        _build_into(folder, program, toolchain, variant)
+    return Binary(program, variant, folder / program, _library(folder))
+
+
+def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: str) -> None:
+    if variant not in VARIANTS:
+        raise ValueError(f"no such variant: {variant}")
+    if toolchain is None and program != "c_only":
+        raise ValueError(f"{program} needs a Go toolchain")
+    own = _OWN_VARIANT.get(program)
+    if own and variant != own:
+        raise Unavailable(f"{program} is built as {own} only")
+    if not own and variant in _OWN_VARIANT.values():
+        raise Unavailable(f"{program} is not a {variant} program")
+    if program in _NEEDS_C and variant == "386":
+        raise Unavailable(f"{program} has C code, which needs a 32-bit C library")
+    needs_compiler = program in _NEEDS_C or _FLAGS[variant][1] == "1"
+    if needs_compiler and not shutil.which("cc"):
+        raise Unavailable("no C compiler (cc) on PATH")
+
+
+def _digest(program: str, variant: str) -> str:
+    digest = hashlib.sha256()
+    sources = [PROGRAMS / program] + ([] if program == "c_only" else [PROGRAMS / "kit"])
+    for path in sorted(p for source in sources for p in source.rglob("*") if p.is_file()):
+        digest.update(f"{path}\0".encode() + path.read_bytes())
+    digest.update(repr((_FLAGS[variant], _c_compiler_version())).encode())
+    return digest.hexdigest()[:16]
+
+
+def _c_compiler_version() -> str:
+    compiler = shutil.which("cc")
+    return str(os.stat(compiler).st_mtime) if compiler else ""
+
+
+def _library(folder: Path) -> Optional[Path]:
+    library = folder / "library.so"
+    return library if library.exists() else None
+
+
+def _build_into(folder: Path, program: str, toolchain: Optional[Toolchain], variant: str) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(str(folder) + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return
+        scratch = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=str(folder.parent)))
+        try:
+            for command, where, environment in _commands(scratch, program, toolchain, variant):
+                _compile(command, where, environment)
+            scratch.chmod(0o755)
+            scratch.rename(folder)
+        finally:
+            shutil.rmtree(str(scratch), ignore_errors=True)
+
+
+Command = Tuple[List[str], Path, Dict[str, str]]
+
+
+def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], variant: str) -> Iterator[Command]:
+    source = PROGRAMS / program
+    flags, cgo = _FLAGS[variant]
+    environment = go_environment()
+    environment["CGO_ENABLED"] = "1" if program in _NEEDS_C else cgo
+    if variant == "386":
+        environment["GOARCH"] = "386"
+    compiler = ["cc", "-g", "-O1", "-pthread", "-o", str(scratch / program)]
+    if toolchain is None:
+        yield [*compiler, "main.c"], source, environment
+        return
+    go_build = [str(toolchain.go), "build", *flags]
+    library = str(scratch / "library.so")
+    if variant == "c-shared":
+        yield [*go_build, "-o", library, "."], source, environment
+        yield [*compiler, "host/main.c", "-ldl"], source, environment
+        return
+    if variant == "plugin":
+        yield [*go_build, "-buildmode=plugin", "-o", library, "."], source / "plugin", environment
+    yield [*go_build, "-o", str(scratch / program), "."], source, environment
+
+
+def _compile(command: List[str], where: Path, environment: Dict[str, str]) -> None:
+    done = subprocess.run(
+        command,
+        cwd=str(where),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")

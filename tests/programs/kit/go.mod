@@ -1,0 +1,3 @@
+module addrspace.test/kit
+
+go 1.21

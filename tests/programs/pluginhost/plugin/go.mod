@@ -1,0 +1,3 @@
+module addrspace.test/plugin
+
+go 1.21
