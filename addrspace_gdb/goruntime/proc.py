@@ -6,6 +6,7 @@ A million goroutines are kept as columns of integers, not as a million objects.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Tuple
 
@@ -251,8 +252,8 @@ def _p(runtime: Runtime, record: Record) -> P:
 def count_by_status(goroutines: Goroutines) -> Dict[str, int]:
     """How many live goroutines have each status word, most frequent first."""
     counts: Dict[str, int] = {}
-    for status in goroutines.column("status"):
+    for status, count in Counter(goroutines.column("status")).items():
         if is_live(status):
             word = status_word(status)
-            counts[word] = counts.get(word, 0) + 1
+            counts[word] = counts.get(word, 0) + count
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

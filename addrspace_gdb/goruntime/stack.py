@@ -70,10 +70,15 @@ def read_stacks(
 
 def _owners(goroutines: Goroutines, scheduler: Scheduler) -> List[Piece]:
     """Every stack that a g claims, ascending."""
-    owners = []
-    for lo, hi, goid, status in goroutines.rows("lo", "hi", "goid", "status"):
-        if lo < hi:
-            owners.append(Piece(lo, hi, GOROUTINE if is_live(status) else DEAD_GOROUTINE, goid))
+    kinds = {
+        status: GOROUTINE if is_live(status) else DEAD_GOROUTINE
+        for status in set(goroutines.column("status"))
+    }
+    owners = [
+        Piece(lo, hi, kinds[status], goid)
+        for lo, hi, goid, status in goroutines.rows("lo", "hi", "goid", "status")
+        if lo < hi
+    ]
     for m in scheduler.ms:
         for (lo, hi), kind in ((m.g0_stack, SYSTEM_STACK), (m.gsignal_stack, SIGNAL_STACK)):
             if lo < hi:

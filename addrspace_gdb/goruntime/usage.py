@@ -22,10 +22,11 @@ def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread
     """Add up the stacks of live goroutines, with the registers of threads that run one."""
     running = running_sp(scheduler, threads)
     count = allocated = used = unknown = largest = 0
+    dead = {status for status in set(goroutines.column("status")) if not is_live(status)}
     for address, lo, hi, sp, syscallsp, status in goroutines.rows(
         "address", "lo", "hi", "sp", "syscallsp", "status"
     ):
-        if not is_live(status):
+        if status in dead:
             continue
         count += 1
         size = hi - lo if hi > lo else 0

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from functools import reduce
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.process.geometry import gaps, null_end
 from addrspace_gdb.process.threads import ThreadStack
 from addrspace_gdb.space import picture as rows
@@ -26,6 +27,11 @@ LINKER_DATA = "dynamic linker data"
 
 def build(reading: Reading, each_goroutine: bool = True, check: bool = False) -> AddressSpace:
     """The whole answer. Without `each_goroutine` neighbouring stacks are one region (the diagram)."""
+    with no_cycle_collection():
+        return _build(reading, each_goroutine, check)
+
+
+def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
     claims = _claims(reading, each_goroutine)
     regions = partition(reading.mappings, claims, rest_of(reading), reading.residency)
     unmapped = _unmapped(reading)

@@ -70,7 +70,19 @@ def _stacks(go: GoView, each: bool) -> List[Claim]:
     """Stack pieces as claims; they are ascending and disjoint already."""
     if each:
         return [Claim(p.start, p.end, GOROUTINE_STACKS, p.kind, stack_label(p)) for p in go.stacks.pieces]
-    return normalise(Claim(p.start, p.end, GOROUTINE_STACKS, p.kind) for p in go.stacks.pieces)
+    merged: List[Claim] = []
+    start = end = 0
+    kind = ""
+    for at, to, what, _ in go.stacks.pieces:
+        if at == end and what == kind:
+            end = to
+            continue
+        if end:
+            merged.append(Claim(start, end, GOROUTINE_STACKS, kind))
+        start, end, kind = at, to, what
+    if end:
+        merged.append(Claim(start, end, GOROUTINE_STACKS, kind))
+    return merged
 
 
 def stack_label(piece: stack.Piece) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Tuple
 
+from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
@@ -54,8 +56,12 @@ class Reading:
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
     """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
+    with no_cycle_collection():
+        return _read(target, check, progress or Progress())
+
+
+def _read(target: Target, check: bool, progress: Progress) -> Reading:
     problems = Problems()
-    progress = progress or Progress()
     proc = target.proc_files()
     core = _core(target)
     page_size = core.page_size if core is not None else PAGE_SIZE
@@ -192,13 +198,12 @@ def _info(target: Target, core: Optional[Core], go: GoView, page_size: int) -> T
 
 def _count(go: GoView, tables: symtab.Symtab, target: Target) -> GoroutineCounts:
     by_status = count_by_status(go.goroutines)
-    known: Dict[int, bool] = {}
-    system = 0
-    for status, start in go.goroutines.rows("status", "startpc"):
-        if is_live(status):
-            if start not in known:
-                known[start] = tables.is_system_goroutine(start)
-            system += known[start]
+    kinds = Counter(go.goroutines.rows("status", "startpc"))
+    system = sum(
+        count
+        for (status, start), count in kinds.items()
+        if is_live(status) and tables.is_system_goroutine(start)
+    )
     return GoroutineCounts(sum(by_status.values()), by_status, system)
 
 

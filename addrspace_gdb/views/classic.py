@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb import sizes
 from addrspace_gdb.space import region
 from addrspace_gdb.space.model import AreaTotal, Picture, Row
-from addrspace_gdb import sizes
 from addrspace_gdb.views import facts, tokens
 from addrspace_gdb.views.glyphs import Glyphs, glyphs
 from addrspace_gdb.views.text import Line, cells, clean, wrap
