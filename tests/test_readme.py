@@ -1,0 +1,123 @@
+"""Every command that the README shows is run; a new one that no test knows fails here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+from conftest import Builder
+from harness.debuggers import gdbs
+from harness.gdbrun import run_gdb
+from harness.processes import Process, Processes
+from harness.scenes import attach, start
+from harness.toolchains import Toolchain
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# Commands that set up or test the project itself: other tests run them, or they run this one.
+ELSEWHERE = {
+    "pip install .": "test_install.py",
+    "scripts/demo": "test_install.py and below",
+    "scripts/test": "what runs this",
+    "scripts/test -k partition": "below, collected only",
+    "scripts/test --matrix": "below, collected only",
+    "scripts/bench --only small --runs 1": "below",
+}
+
+
+def shell_commands() -> List[str]:
+    """The lines after `$` in console blocks."""
+    blocks = re.findall(r"```console\n(.*?)```", README, re.S)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def gdb_commands() -> List[str]:
+    """The lines after `(gdb)`."""
+    return re.findall(r"^\(gdb\) (.*)$", README, re.M)
+
+
+@pytest.fixture
+def running(processes: Processes, build_program: Builder, newest_go: Toolchain, oracle_file: Path) -> Process:
+    """A running Go program to look at."""
+    return start(processes, build_program("shapes", newest_go), oracle_file, "quiet")
+
+
+def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """addrspace-gdb as the installed script runs it."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), ADDRSPACE_GDB=str(gdbs()[0].path))
+    command = [sys.executable, "-m", "addrspace_gdb", *words]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_every_shell_command_is_known() -> None:
+    unknown = [c for c in shell_commands() if c not in ELSEWHERE and not c.startswith("addrspace-gdb ")]
+    assert not unknown
+    assert shell_commands() and gdb_commands()
+
+
+def test_gdb_commands_work_in_order(
+    running: Process, build_program: Builder, newest_go: Toolchain, tmp_path: Path
+) -> None:
+    commands = [c.replace("/tmp/", f"{tmp_path}/") for c in gdb_commands()]
+    marked = [line for command in commands for line in (f"echo @@@ {command}\\n", command)]
+    binary = build_program("shapes", newest_go)
+    result = run_gdb(gdbs()[0], marked, attach(running, binary), load=True, cwd=ROOT)
+    assert "addrspace:" not in result.stderr, result.stderr
+    parts = result.stdout.split("@@@ ")[1:]
+    assert len(parts) == len(commands)
+    silent = [c for c, part in zip(commands, parts) if not part.split("\n", 1)[1].strip()]
+    assert all(c.startswith("set ") or "--output" in c for c in silent), silent
+    assert (tmp_path / "space.json").stat().st_size > 1000
+
+
+def test_dump_commands(
+    running: Process, build_program: Builder, newest_go: Toolchain, tmp_path: Path
+) -> None:
+    binary = build_program("shapes", newest_go)
+    run_gdb(gdbs()[0], [f"generate-core-file {tmp_path}/core.4242"], attach(running, binary))
+    (tmp_path / "server").symlink_to(binary.path)
+    for command in shell_commands():
+        words = shlex.split(command)
+        if words[0] == "addrspace-gdb":
+            words = [str(running.pid) if word == "4242" else word for word in words[1:]]
+            result = cli(*words, cwd=tmp_path)
+            assert result.returncode == 0, (command, result.stderr)
+            assert result.stdout or "--output" in words, command
+    assert (tmp_path / "space.json").exists()
+    assert running.running()
+
+
+@pytest.mark.parametrize("arguments", [["-k", "partition"], ["--matrix"]])
+def test_script_test_selects_tests(arguments: List[str]) -> None:
+    command = [str(ROOT / "scripts" / "test"), *arguments, "--collect-only", "-q"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    assert "tests collected" in result.stdout
+    if arguments[0] == "-k":
+        assert "test_readme" not in result.stdout
+
+
+def test_demo_shows_the_diagram() -> None:
+    result = subprocess.run(
+        [str(ROOT / "scripts" / "demo")], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    for name in ("Kernel Space", "Go Heap", "Goroutine Stacks", "Code Segment", "Reserved / NULL"):
+        assert name in result.stdout
+    assert "waiting" in result.stdout
+
+
+def test_bench_runs() -> None:
+    command = [str(ROOT / "scripts" / "bench"), "--only", "small", "--runs", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "addrspace" in result.stdout
