@@ -76,7 +76,7 @@ setup_python() {
 # True if $1 is a go command of version 1.21 or newer.
 good_go() {
     local version
-    version=$(cd / && "$1" env GOVERSION 2>/dev/null) || return 1
+    version=$(cd / && XDG_CONFIG_HOME=$CACHE/config "$1" env GOVERSION 2>/dev/null) || return 1
     [[ $version =~ go([0-9]+)\.([0-9]+) ]] || return 1
     ((BASH_REMATCH[1] > 1 || BASH_REMATCH[2] >= 21))
 }
