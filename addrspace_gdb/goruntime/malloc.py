@@ -171,7 +171,7 @@ def _getrandom(runtime: Runtime, scheduler: Scheduler) -> Iterator[Owned]:
         return
     alloc = runtime.variable("runtime.vgetrandomAlloc")
     states, size = alloc.slice("states"), alloc.number("stateSize")
-    known = list(runtime.words(states.data, states.length, "vgetrandomAlloc.states"))
+    known = list(runtime.slice_words(states, "vgetrandomAlloc.states", 1 << 20))
     for state in known + [m.vgetrandom for m in scheduler.ms]:
         if state:
             yield Owned(state & -4096, state + max(1, size), "getrandom states")

@@ -52,7 +52,7 @@ def read_arenas(runtime: Runtime, heap: Record, user_spans: List[int]) -> Arenas
     for name, user in (("heapArenas", False), ("userArenaArenas", True), ("allArenas", False)):
         if heap.has(name):
             header = heap.slice(name)
-            for index in runtime.words(header.data, min(header.length, _MAX_ARENAS), f"mheap_.{name}"):
+            for index in runtime.slice_words(header, f"mheap_.{name}", _MAX_ARENAS):
                 indexes.setdefault(index, user)
     offset, limit = base_offset(runtime), 1 << (8 * runtime.word)
     for start in user_spans:

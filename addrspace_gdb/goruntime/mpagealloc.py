@@ -68,7 +68,10 @@ def base_padding(pages: Pages, first_span: Optional[int]) -> Optional[Tuple[int,
 
 def _in_use(runtime: Runtime, heap: Record) -> List[Tuple[int, int]]:
     header = heap.slice("pages.inUse.ranges")  # []addrRange{base, limit offAddr}, src/runtime/mranges.go
-    words = runtime.words(header.data, 2 * min(header.length, _MAX_RANGES), "mheap_.pages.inUse")
+    if not 0 <= header.length <= min(header.capacity, _MAX_RANGES):
+        runtime.problems.add(f"mheap_.pages.inUse: a length of {header.length} is not plausible; left out")
+        return []
+    words = runtime.words(header.data, 2 * header.length, "mheap_.pages.inUse")
     ranges: List[Tuple[int, int]] = []
     for start, end in zip(words[::2], words[1::2]):
         bad = start % PAGE or end % PAGE or end <= start or (ranges and start < ranges[-1][1])

@@ -17,6 +17,8 @@ PAGE = 1 << PAGE_SHIFT
 # mSpanState, src/runtime/mheap.go, all versions.
 DEAD, IN_USE, MANUAL = 0, 1, 2
 
+_SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
+
 # What a merged run of spans holds.
 SMALL, LARGE, USER_ARENA, MANUAL_RUN = 0, 1, 2, 3
 
@@ -61,15 +63,16 @@ _FIELDS = (
 )
 
 
-def read_spans(runtime: Runtime, heap: Record) -> Spans:
-    """Read every span that mheap_.allspans lists."""
+def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
+    """Read every span that mheap_.allspans lists. `grown` is how many bytes the heap has grown to: there
+    cannot be more spans than pages."""
     layout = runtime.layout("runtime.mspan")
     ordered = layout.order(*_FIELDS)
     unpack = layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
     pick = [ordered.index(name) for name in _FIELDS]
     straight = pick == sorted(pick)
     header: Slice = heap.slice("allspans")
-    addresses = sorted(runtime.words(header.data, header.length, "mheap_.allspans"))
+    addresses = sorted(runtime.slice_words(header, "mheap_.allspans", grown // PAGE + _SPARE))
     spans = Spans(total=len(addresses))
     packed: List[int] = []
     odd = 0

@@ -8,12 +8,14 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.goruntime.record import Record, Runtime, bulk
+from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
 from addrspace_gdb.problems import UnreadableError
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
+_MOST_PS = 1 << 16
+_MOST_GOROUTINES = 1 << 25
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
 
@@ -91,7 +93,7 @@ class Goroutines:
         return zip(*(self.columns[name] for name in names))
 
 
-def read_goroutines(runtime: Runtime) -> Goroutines:
+def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines:
     """Read every goroutine. allgptr and allglen are what the runtime's own lock-free readers use."""
     layout = runtime.layout("runtime.g")
     names = sorted(_PATHS, key=lambda name: layout.scalar(*_PATHS[name]).offset)
@@ -99,7 +101,11 @@ def read_goroutines(runtime: Runtime) -> Goroutines:
         *(_PATHS[name][0] for name in names), byte_order=runtime.target.byte_order
     ).unpack_from
     count = runtime.global_word("runtime.allglen")
-    addresses = runtime.words(runtime.global_word("runtime.allgptr"), count, "runtime.allgs")
+    room = runtime.variable("runtime.allgs").slice("").capacity
+    header = Slice(runtime.global_word("runtime.allgptr"), count, room)
+    # Every g is an object of the heap, so `grown`, the bytes it has grown to, bounds their number.
+    most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
+    addresses = runtime.slice_words(header, "runtime.allgs", most)
     found = Goroutines()
     for block, base, run in bulk(runtime, sorted(addresses), layout.size, "goroutines"):
         rows = [unpack(block, address - base) for address in run]
@@ -227,7 +233,7 @@ def _stack(runtime: Runtime, g: int) -> Tuple[Tuple[int, int], int]:
 def _ps(runtime: Runtime) -> List[P]:
     header = runtime.variable("runtime.allp").slice("")
     found = []
-    for address in runtime.words(header.data, header.length, "runtime.allp"):
+    for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MOST_PS)):
         if not address:
             continue  # allp has nil slots past GOMAXPROCS while it is being resized
         try:

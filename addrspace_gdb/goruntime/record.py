@@ -11,7 +11,7 @@ from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.progress import Progress
 
-MAX_READ = 1 << 30  # no single structure of the runtime is larger; a length beyond it is garbage
+MAX_READ = 1 << 28  # no single structure of the runtime is larger; a length beyond it is garbage
 
 
 Order = Literal["little", "big"]
@@ -103,6 +103,13 @@ class Runtime:
             raw.byteswap()
         return raw if self.word == 8 else array("Q", raw)
 
+    def slice_words(self, header: Slice, what: str, limit: int) -> array[int]:
+        """The pointers or integers of a Go slice; empty, and a problem told, if its header is damaged."""
+        if not 0 <= header.length <= min(header.capacity, limit):
+            self.problems.add(f"{what}: a length of {header.length} is not plausible; left out")
+            return array("Q")
+        return self.words(header.data, header.length, what)
+
     def chain(self, first: int, next_offset: int, what: str, limit: int = 1 << 20) -> Iterator[int]:
         """Addresses of a linked list; stops, and tells a problem, at a cycle or an unreadable node."""
         seen: Set[int] = set()
@@ -187,6 +194,7 @@ class Record:
 
 _GAP = 4096  # neighbours closer than this are read together
 _RUN = 1 << 22
+_MOST_LOST = 1 << 12
 
 
 def bulk(
@@ -197,7 +205,7 @@ def bulk(
     Yields (bytes, address of the first byte, the addresses in it). What cannot be read is left out and
     told as a problem of `what`.
     """
-    done = 0
+    done = failed = 0
     for run in _runs(addresses, size):
         runtime.progress.step(what, done, len(addresses))
         done += len(run)
@@ -205,6 +213,10 @@ def bulk(
         try:
             yield memoryview(runtime.target.read(start, run[-1] + size - start)), start, run
         except UnreadableError:
+            failed += 1
+            if failed > _MOST_LOST:
+                runtime.problems.add(f"{what}: so many of them cannot be read that the rest is left out")
+                return
             yield from _one_by_one(runtime, run, size, what)
 
 
@@ -232,5 +244,8 @@ def _one_by_one(
             yield memoryview(runtime.target.read(address, size)), address, [address]
         except UnreadableError:
             lost += 1
+            if lost >= _MOST_LOST:
+                runtime.problems.add(f"{what}: so many of them cannot be read that the rest is left out")
+                break
     if lost:
         runtime.problems.add(f"{what}: {lost} of them cannot be read (first near {run[0]:#x}); left out")

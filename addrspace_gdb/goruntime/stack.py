@@ -25,6 +25,10 @@ FREE_LARGE = "free stack (large)"
 UNCLAIMED = "stack in transit"
 
 
+POOL_SPAN = 32 << 10  # _StackCacheSize, src/runtime/malloc.go, all versions
+SMALLEST_STACK = 1 << 11  # fixedStack on Linux: stackMin, src/runtime/stack.go
+
+
 class Piece(NamedTuple):
     """[start, end) of stack memory, what it is and whose: a goid for goroutines, an M's id for g0."""
 
@@ -49,7 +53,7 @@ def read_stacks(
 ) -> Stacks:
     """Attribute every byte of the manual spans."""
     work = _work_buffers(runtime)
-    spans = [s for s in manual if s.address not in work and s.element]
+    spans = _sound(runtime, [s for s in manual if s.address not in work and s.element])
     in_use = sum(s.size for s in spans)
     owners = _owners(goroutines, scheduler)
     caches = _cached(runtime, scheduler)
@@ -66,6 +70,24 @@ def read_stacks(
         [(s.start, s.start + s.size) for s in manual if s.address not in work and not s.element],
         claimed.outside,
     )
+
+
+def _sound(runtime: Runtime, spans: List[ManualSpan]) -> List[ManualSpan]:
+    """Stack spans without overlaps, each of one large stack or of the pool's size; damage is told."""
+    made: List[ManualSpan] = []
+    odd = 0
+    for span in sorted(spans):
+        if made and span.start < made[-1].start + made[-1].size:
+            odd += 1
+            continue
+        pooled = span.size == POOL_SPAN and span.element >= SMALLEST_STACK
+        if not pooled and span.element != span.size:
+            odd += 1
+            span = span._replace(element=span.size, free_list=0)
+        made.append(span)
+    if odd:
+        runtime.problems.add(f"stack spans: {odd} hold impossible values")
+    return made
 
 
 def _owners(goroutines: Goroutines, scheduler: Scheduler) -> List[Piece]:

@@ -54,10 +54,11 @@ def read_go(target: Target, problems: Problems, progress: Optional[Progress] = N
 
 def _read(runtime: Runtime) -> GoView:
     heap = runtime.variable("runtime.mheap_")
-    spans = read_spans(runtime, heap)
-    arenas = read_arenas(runtime, heap, spans.user_arenas)
     pages = read_pages(runtime, heap)
-    goroutines = read_goroutines(runtime)
+    grown = sum(end - start for start, end in pages.in_use)
+    spans = read_spans(runtime, heap, grown)
+    arenas = read_arenas(runtime, heap, spans.user_arenas)
+    goroutines = read_goroutines(runtime, grown)
     scheduler = read_scheduler(runtime)
     cached: List[PageRun] = []
     for p in scheduler.ps:
