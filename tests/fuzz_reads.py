@@ -1,0 +1,102 @@
+"""Runs inside gdb on a core: damages what is read of it, again and again, and reports as JSON.
+
+Each seed is one run of the whole command on memory in which bits flip, words become 0, 2^60, all ones or
+their own address (a cycle), at a random rate. It goes through the real target; only `read` is wrapped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import time
+import traceback
+from typing import Any, Callable, Dict, List
+
+from addrspace_gdb.commands.addrspace import text, verdict
+from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.space.build import build
+from addrspace_gdb.space.reading import read
+
+SETTINGS = Settings(100, True, False, "quiet")
+TOO_LONG = 20  # seconds for one run of some 0.1 s: a hang
+
+
+def damage(data: bytes, address: int, how: int, source: random.Random) -> bytes:
+    """`data`, read at `address`, with a few bytes or words replaced."""
+    made = bytearray(data)
+    for _ in range(source.choice((1, 1, 3, 20))):
+        at = source.randrange(len(made))
+        word = at & ~7
+        room = len(made[word : word + 8])
+        if how == 0:
+            made[at] ^= 1 << source.randrange(8)
+        elif how == 1:
+            made[at] = source.randrange(256)
+        else:
+            value = {2: 1 << 60, 3: 0, 4: address & ~7, 5: (1 << 64) - 1}[how]
+            made[word : word + 8] = value.to_bytes(8, "little")[:room]
+    return bytes(made)
+
+
+def damaging(target: GdbTarget, seed: int) -> Callable[[int, int], bytes]:
+    """A `read` that damages some of what it returns."""
+    source = random.Random(seed)
+    how, rate, honest = source.randrange(6), source.choice((0.02, 0.1, 0.5)), target.read
+
+    def reading(address: int, size: int) -> bytes:
+        data = honest(address, size)
+        return damage(data, address, how, source) if data and source.random() < rate else data
+
+    return reading
+
+
+def too_long(number: int, frame: Any) -> None:
+    raise TimeoutError(f"still running after {TOO_LONG} s")
+
+
+def one(seed: int) -> Dict[str, Any]:
+    """Run the command once; what came of it, and every line that a person would see."""
+    target = GdbTarget()
+    setattr(target, "read", damaging(target, seed))  # noqa: B010  (a method is replaced on purpose)
+    started = time.monotonic()
+    outcome, lines, uncovered = "clean", [], 0
+    signal.alarm(TOO_LONG)
+    try:
+        space = build(read(target, check=True), each_goroutine=bool(seed & 1), check=True)
+        for form in ("text", "classic", "json"):
+            lines += text(space, form, SETTINGS).splitlines() if form != "json" else []
+        lines += [verdict(space) or ""]
+        outcome = "damaged" if space.picture.problems else "clean"
+        uncovered = sum(c.ok is False for c in space.checks[:2])
+    except ProblemError as error:
+        outcome, lines = "refused", [str(error)]
+    except Exception:
+        outcome, lines = "traceback", traceback.format_exc().splitlines()
+    finally:
+        signal.alarm(0)
+    odd = [line for line in lines if any(ord(c) < 32 for c in line)]
+    return {
+        "seed": seed,
+        "outcome": outcome,
+        "uncovered": uncovered,
+        "odd": odd[:3],
+        "seconds": time.monotonic() - started,
+        "lines": lines if outcome in ("refused", "traceback") else [],
+    }
+
+
+def main() -> None:
+    signal.signal(signal.SIGALRM, too_long)
+    first, count = (int(n) for n in os.environ["FUZZ_SEEDS"].split(","))
+    results: List[Dict[str, Any]] = [one(seed) for seed in range(first, first + count)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with open(os.environ["FUZZ_REPORT"], "w", encoding="utf-8") as file:
+        json.dump({"results": results, "peak": peak}, file)
+
+
+main()
