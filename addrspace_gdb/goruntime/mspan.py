@@ -7,7 +7,7 @@ met and left out. A process may have a million: they are read in bulk and kept a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
 
@@ -17,6 +17,7 @@ PAGE = 1 << PAGE_SHIFT
 # mSpanState, src/runtime/mheap.go, all versions.
 DEAD, IN_USE, MANUAL = 0, 1, 2
 
+_MOST_SPANS = 1 << 25  # 256 GiB of the smallest spans
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
 
 # What a merged run of spans holds.
@@ -63,7 +64,7 @@ _FIELDS = (
 )
 
 
-def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
+def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> Spans:
     """Read every span that mheap_.allspans lists. `grown` is how many bytes the heap has grown to: there
     cannot be more spans than pages."""
     layout = runtime.layout("runtime.mspan")
@@ -72,7 +73,8 @@ def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     pick = [ordered.index(name) for name in _FIELDS]
     straight = pick == sorted(pick)
     header: Slice = heap.slice("allspans")
-    addresses = sorted(runtime.slice_words(header, "mheap_.allspans", grown // PAGE + _SPARE))
+    most = _MOST_SPANS if grown is None else grown // PAGE + _SPARE
+    addresses = sorted(runtime.slice_words(header, "mheap_.allspans", most))
     spans = Spans(total=len(addresses))
     packed: List[int] = []
     odd = 0
