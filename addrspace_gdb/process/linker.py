@@ -6,17 +6,40 @@ storage in anonymous pages of its own.
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Set, Tuple
+from bisect import bisect_right
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.elf import LoadedImage, open_regular
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.process.words import Words
 
+_PF_W = 2
+_MOST_DATA = 1 << 20
 _MOST_OBJECTS = 1 << 14
 _SMALL = 64 << 10  # ld.so asks for a page or two at a time; a larger mapping has merged with another
 
 
+def find_r_debug(linker: LoadedImage) -> Optional[int]:
+    """Run-time address of `_r_debug` in the loaded dynamic linker, from its own symbol table."""
+    from elftools.common.exceptions import ELFError  # imported late, as in elf.py
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
+
+    try:
+        with open_regular(linker.image.path, linker.image.path) as stream:
+            table = ELFFile(stream).get_section_by_name(".dynsym")
+            if not isinstance(table, SymbolTableSection):
+                return None
+            found = table.get_symbol_by_name("_r_debug") or []
+            return linker.bias + int(found[0]["st_value"]) if found else None
+    except (ELFError, ProblemError, OSError, ValueError, KeyError):
+        return None
+
+
 def linker_ranges(
     r_debug: Optional[int],
+    linker: Optional[LoadedImage],
     mappings: Sequence[Mapping],
     words: Words,
     main_tls: Optional[int],
@@ -24,22 +47,38 @@ def linker_ranges(
 ) -> List[Tuple[int, int]]:
     """Anonymous ranges that ld.so uses; they may contain memory with a surer owner.
 
-    `r_debug` is the address of `_r_debug` (elf/link.h: version, then the first link_map), None if there
-    is no dynamic linker; `main_tls` is the main thread's thread pointer.
+    Found by what points to them: the link_maps behind `r_debug` (address of `_r_debug`, elf/link.h), the
+    writable data of `linker`, and `main_tls`, the main thread's thread pointer. Each may be None.
     """
-    if not r_debug:
-        return []
-    known = list(_link_maps(r_debug, words))
-    if main_tls:
-        known.append(max(main_tls - _SMALL, 0))  # static TLS lies below the thread pointer on x86
-        known.append(main_tls)
-    found = set()
+    known = list(_link_maps(r_debug, words)) if r_debug else []
+    known += _data_words(linker, words) if linker is not None else []
+    own = words.at(main_tls, 1) if main_tls and known else None
+    if main_tls and own is not None and own[0] == main_tls:  # libc's tcbhead_t, not Go's own use of it
+        known += [main_tls, max(main_tls - _SMALL, 0)]  # static TLS lies below the thread pointer on x86
+    data = [m for m in mappings if is_anonymous(m) and m.permissions[:2] == "rw" and not m.name]
+    starts = [m.start for m in data]
+    lowest: Dict[int, int] = {}
     for address in known:
-        mapping = next((m for m in mappings if m.start <= address < m.end), None)
-        if mapping is not None and is_anonymous(mapping) and mapping.permissions[:2] == "rw":
-            low = address // page_size * page_size
-            found.add((mapping.start if mapping.size <= _SMALL else max(mapping.start, low), mapping.end))
-    return sorted(found)
+        index = bisect_right(starts, address) - 1
+        if index >= 0 and address < data[index].end:
+            lowest[index] = min(lowest.get(index, address), address)
+    ranges = []
+    for index, low in sorted(lowest.items()):
+        mapping = data[index]
+        start = mapping.start if mapping.size <= _SMALL else low // page_size * page_size
+        if mapping.end - start <= 2 * _SMALL:
+            ranges.append((start, mapping.end))
+    return ranges
+
+
+def _data_words(linker: LoadedImage, words: Words) -> List[int]:
+    """Every word of the linker's writable data."""
+    found: List[int] = []
+    for segment in linker.image.segments:
+        if segment.flags & _PF_W and segment.memsz <= _MOST_DATA:
+            start = linker.bias + segment.vaddr + -segment.vaddr % words.size
+            found.extend(words.at(start, segment.memsz // words.size) or ())
+    return found
 
 
 def _link_maps(r_debug: int, words: Words) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from addrspace_gdb.problems import ProblemError, Problems
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.libc import libc_ranges
-from addrspace_gdb.process.linker import linker_ranges
+from addrspace_gdb.process.linker import find_r_debug, linker_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_totals
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
@@ -91,7 +92,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         main_thread=main,
         thread_stacks=stacks,
         libc=libc,
-        linker=_linker(target, mappings, main, page_size),
+        linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
         goroutines=_count(go, tables, target),
         stack_use=stack_use(go.goroutines, go.scheduler, threads),
@@ -168,12 +169,18 @@ def _libc(
 
 
 def _linker(
-    target: Target, mappings: List[Mapping], main: Optional[Thread], page_size: int
+    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[Thread], page_size: int
 ) -> List[Tuple[int, int]]:
+    """Memory of the dynamic linker. gdb may know nothing of it where the program needs no library."""
     symbol = target.symbol("_r_debug")
+    address = symbol.address if symbol is not None else None
+    interpreters = {os.path.basename(i.image.interp) for i in loaded.program if i.image.interp}
+    linker = next((i for i in loaded.libraries if os.path.basename(i.image.path) in interpreters), None)
+    if address is None and linker is not None:
+        address = find_r_debug(linker)
     words = Words(target.read, target.pointer_size, target.byte_order)
     main_tls = main.tls if main is not None else None
-    return linker_ranges(symbol.address if symbol else None, mappings, words, main_tls, page_size)
+    return linker_ranges(address, linker, mappings, words, main_tls, page_size)
 
 
 def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:

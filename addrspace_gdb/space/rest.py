@@ -62,9 +62,15 @@ def _file(mapping: Mapping, reading: Reading) -> tuple[str, str, str]:
             return FOREIGN, kind, ""
     if file.startswith("/dev/zero"):
         return FOREIGN, "shared anonymous memory", ""
-    role = reading.loaded.files.get(file)
+    role = reading.loaded.files.get(file) if _is_loaded_part(mapping, reading) else None
     if role == "program":
         return (CODE if "x" in mapping.permissions else GLOBALS), PADDING, ""
     if role == "library":
         return SHARED_LIBS, PADDING, ""
     return MAPPED_FILES, "file", ""
+
+
+def _is_loaded_part(mapping: Mapping, reading: Reading) -> bool:
+    """Whether a mapping of a loaded file belongs to its image: programs map such files as data, too."""
+    images = [i for i in reading.loaded.program + reading.loaded.libraries if i.image.path == mapping.file]
+    return not images or any(mapping.start < i.end and i.start < mapping.end for i in images)
