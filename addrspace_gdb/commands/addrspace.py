@@ -79,4 +79,4 @@ def words() -> List[str]:
     return ["--classic", "--format", "--output", "--check", "regions"]
 
 
-COMMAND = Command("addrspace", parser().format_help(), run, words)
+COMMAND = Command("addrspace", parser().help_text(), run, words)

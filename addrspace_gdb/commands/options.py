@@ -27,7 +27,15 @@ class Parser(argparse.ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Hand the text to the caller."""
-        raise HelpRequested(self.format_help())
+        raise HelpRequested(self.help_text())
+
+    def help_text(self) -> str:
+        """The help with what the command does first: debuggers list commands by their first line."""
+        description, self.description = self.description or "", None
+        try:
+            return f"{description}\n\n{self.format_help()}"
+        finally:
+            self.description = description
 
     def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
         """Never exit the debugger."""

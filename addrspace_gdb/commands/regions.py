@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Tuple
 
 from addrspace_gdb.commands.addrspace import verdict
-from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.options import Parser, add_output, split
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
@@ -56,7 +56,10 @@ def _count(text: str) -> int:
 
 def run(session: Session, line: str) -> Optional[str]:
     """List regions of the selected inferior."""
-    arguments = parser().parse_line(line)
+    # Permissions such as "---" look like options.
+    permissions, words = partition_words(split(line))
+    arguments = parser().parse_args(words)
+    arguments.filters += permissions
     check_writable(arguments.output)
     areas = [word for word in arguments.filters if word in AREAS]
     keep = [_filter(word, session) for word in arguments.filters if word not in AREAS]
@@ -93,6 +96,12 @@ def run(session: Session, line: str) -> Optional[str]:
     return verdict(space)
 
 
+def partition_words(words: List[str]) -> Tuple[List[str], List[str]]:
+    """The words that are permissions, and the others."""
+    permissions = [word for word in words if _PERMISSIONS.match(word)]
+    return permissions, [word for word in words if not _PERMISSIONS.match(word)]
+
+
 def _wants_unmapped(areas: List[str], keep: List[Filter]) -> bool:
     """Unmapped space is listed when it is asked for by area, or when an address may lie in it."""
     return any(area in UNMAPPED_AREAS for area in areas) or any(isinstance(one, _Holds) for one in keep)
@@ -126,4 +135,4 @@ def words() -> List[str]:
     return ["--format", "--output", "--summary", "--limit", "resident", *AREAS]
 
 
-COMMAND = Command("addrspace regions", parser().format_help(), run, words)
+COMMAND = Command("addrspace regions", parser().help_text(), run, words)

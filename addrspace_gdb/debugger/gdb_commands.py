@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from typing import List, Optional, Tuple
 
 import gdb
@@ -48,18 +50,24 @@ class _GdbCommand(gdb.Command):
         if damaged:
             raise gdb.GdbError(f"addrspace: {damaged}")
 
-    def complete(self, text: str, word: str) -> List[str] | int:
+    def complete(self, text: str, word: str) -> List[str]:
         """Options, sub-commands and areas; file names after --output."""
         before = text.split()
         if text[-1:].isspace():
             before.append("")
-        if len(before) > 1 and before[-2] == "--output":
-            return gdb.COMPLETE_FILENAME
-        if len(before) > 1 and before[-2] == "--format":
-            return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
         current = before[-1] if before else ""
         cut = len(current) - len(word)
+        if len(before) > 1 and before[-2] == "--output":
+            return [name[cut:] for name in _files(current)]
+        if len(before) > 1 and before[-2] == "--format":
+            return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
         return [offer[cut:] for offer in self._command.words() if offer.startswith(current)]
+
+
+def _files(start: str) -> List[str]:
+    """File names that begin with `start`, folders with a slash."""
+    names = glob.glob(glob.escape(os.path.expanduser(start)) + "*")
+    return sorted(name + "/" if os.path.isdir(name) else name for name in names)
 
 
 def _parameters() -> Tuple[gdb.Parameter, ...]:

@@ -42,7 +42,7 @@ _BY_AREA = {
 _LIBC_KINDS = (libc.BRK, libc.ARENA, libc.ARENA_RESERVE, libc.MMAPPED)
 _GROWTH = {HEAP_ROW: "up", STACKS_ROW: "down", MAIN_STACK_ROW: "down", THREADS_ROW: "down", C_HEAP_ROW: "up"}
 
-MAX_ROWS = 18
+MAX_ROWS = 20
 _SMALLEST_BREAK = 1 << 30  # a gap of a GiB or more may part two zones
 _MOST_BREAKS = 6
 

@@ -65,6 +65,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     problems = Problems()
     proc = target.proc_files()
     core = _core(target)
+    if core is not None and core.truncated:
+        problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     page_size = core.page_size if core is not None else PAGE_SIZE
     mappings = core.mappings if core is not None else _mappings(proc, problems)
     require_go(target, core, mappings, proc)
@@ -236,8 +238,6 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     notes = reading.notes
     if core is not None:
         notes.extend(core.notes)
-        if core.truncated:
-            reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)

@@ -99,7 +99,9 @@ def block(row: Row, nested: bool, ranged: bool, frame: Frame, limit: int) -> Blo
     if limit:
         inside, tail = [name, *notes[:limit]], _join(span, *notes[limit:], detail)
     else:
-        inside, tail = [f"{name} {growth[:1]}".rstrip()], _join(span, pieces, origin, detail)
+        marked = f"{name} {growth[:1]}".rstrip()
+        whole = cells(marked) <= frame.inner - (6 if nested else 3)  # the name matters more than the mark
+        inside, tail = [marked if whole else name], _join(span, pieces, origin, detail)
     lines: List[str] = []
     must = _join(span, *(notes[limit:] if limit else (pieces, origin)))
     if limit and cells(tail) > room:

@@ -18,7 +18,9 @@ def clean(text: str, unicode: bool = True) -> str:
     if not text.isprintable():
         text = printable(text)
     if not unicode and not text.isascii():
-        text = text.encode("ascii", "backslashreplace").decode("ascii")
+        text = (
+            text.replace(ellipsis(True), ellipsis(False)).encode("ascii", "backslashreplace").decode("ascii")
+        )
     return text
 
 
