@@ -20,6 +20,7 @@ PATTERNS = ("function:", "reason:")
 _TOKEN = re.compile(r"""\s*((?:[^\s"']|"[^"]*"|'[^']*'|["'])+)""")
 _NUMBER = re.compile(r"\d+")
 _RANGE = re.compile(r"(\d+)-(\d+)")
+_FRAME = re.compile(r"f(?:r(?:a(?:me?)?)?)?\s+(?!apply\b)(\S.*)")
 _VARIABLE = re.compile(r"\$\w+")
 
 Variable = Callable[[str], int]  # the value of a convenience variable; raises ProblemError
@@ -76,24 +77,26 @@ class Select(NamedTuple):
 
 def parse_apply(line: str, variable: Variable) -> Apply:
     """Take apart what follows `goroutine-apply`. ProblemError says in one line what is wrong."""
+    words, flags, command = split(line)
+    if command.startswith("-"):
+        raise ProblemError(f"goroutine-apply: there is no flag {printable(command.split()[0])}")
+    return _apply(words, flags, command, variable)
+
+
+def split(line: str) -> Tuple[List[str], List[str], str]:
+    """The goroutines, the flags, and the command with what follows it, each as typed."""
     words: List[str] = []
     flags: List[str] = []
     at = 0
     while True:
         token = _TOKEN.match(line, at)
-        if not token:
-            break
-        word = token.group(1)
-        if word in FLAGS:
-            flags.append(word)
-        elif _is_choice(word):
-            words.append(word)
-        elif word.startswith("-"):
-            raise ProblemError(f"goroutine-apply: unknown flag {printable(word)} (see `help goroutine-apply`)")
+        if token and token.group(1) in FLAGS:
+            flags.append(token.group(1))
+        elif token and _is_choice(token.group(1)):
+            words.append(token.group(1))
         else:
-            break
+            return words, flags, line[at:].strip()
         at = token.end()
-    return _apply(words, flags, line[at:].strip(), variable)
 
 
 def _apply(words: List[str], flags: List[str], command: str, variable: Variable) -> Apply:
@@ -168,6 +171,12 @@ def _pattern(word: str, prefix: str) -> Pattern[str]:
         return re.compile(text)
     except (re.error, ValueError) as error:
         raise ProblemError(f"goroutine-apply: {printable(word)}: {error}") from None
+
+
+def selecting(command: str) -> Optional[str]:
+    """For `frame WHICH` (not `frame apply`), which selects a frame and prints it: the part WHICH."""
+    match = _FRAME.fullmatch(command)
+    return match.group(1) if match else None
 
 
 def words() -> List[str]:

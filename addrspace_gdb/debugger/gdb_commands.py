@@ -11,6 +11,7 @@ import gdb
 from addrspace_gdb.commands import COMMANDS
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Command
+from addrspace_gdb.debugger import gdb_goroutine
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 
 _registered: List[object] = []
@@ -25,6 +26,7 @@ def register() -> None:
     prefixes = {command.name for command in COMMANDS if any(_under(command, c) for c in COMMANDS)}
     _registered.append(session)
     _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in COMMANDS)
+    gdb_goroutine.register(session)
 
 
 def _under(prefix: Command, command: Command) -> bool:

@@ -22,7 +22,7 @@ REGISTERS: Dict[str, Tuple[str, str, str]] = {
     "386": ("eip", "esp", "ebp"),
     "arm64": ("pc", "sp", "x29"),
 }
-# How many frames of the thread may stand before the goroutine's: its innermost one, and what is inlined there.
+# Frames of the thread that may stand before the goroutine's: its innermost one, and what is inlined in it.
 _MAX_OWN_FRAMES = 64
 _NAME = "addrspace-goroutine"
 _OUTERMOST = "runtime.goexit"  # what a goroutine returns to; the words above it on the stack are no frame
@@ -37,7 +37,7 @@ class Injected(NamedTuple):
     arch: str
     pc: int
     sp: int
-    bp: Optional[int]  # None: not known
+    bp: int
     thread: gdb.InferiorThread
     thread_pc: int  # the thread's registers: they tell its innermost frame from all others
     thread_sp: int
@@ -54,8 +54,9 @@ class Injector:
         self._unwinder = _Unwinder()
         self._filter = _Filter()
         self._current: Optional[Injected] = None
+        self._past_main = False  # whether that setting was turned on here
         register_unwinder(None, self._unwinder, replace=True)
-        gdb.frame_filters[_NAME] = self._filter
+        gdb.frame_filters[_NAME] = self._filter  # type: ignore[assignment]
 
     @property
     def current(self) -> Optional[Injected]:
@@ -74,6 +75,9 @@ class Injector:
 
     def forget(self, injected: Optional[Injected] = None) -> None:
         """As `put`, where gdb drops its frames itself: the inferior runs, or is gone."""
+        if injected is None and self._past_main:
+            self._past_main = False
+            gdb.execute("set backtrace past-main off", to_string=True)
         self._current = injected
         self._unwinder.injected = self._filter.injected = injected
         self._filter.enabled = injected is not None
@@ -82,6 +86,12 @@ class Injector:
         """Show a goroutine and select its innermost frame. ProblemError if gdb does not follow."""
         self.put(injected)
         frame = first_frame(injected)
+        if frame is None and not gdb.parameter("backtrace past-main"):
+            # gdb looks for no caller of main.main, where the thread may stand. It will until the goroutine
+            # is left.
+            self._past_main = True
+            gdb.execute("set backtrace past-main on", to_string=True)
+            frame = first_frame(injected)
         if frame is None:
             self.put(None)
             raise ProblemError(f"{injected.label}: gdb cannot unwind to {injected.pc:#x}")
@@ -130,10 +140,9 @@ class _Unwinder(Unwinder):
         # gdb wants callers at rising addresses: with the thread's own sp in the id it would stop here
         # ("previous frame inner to this frame"), so the id lies just below the goroutine's stack pointer.
         below = it.sp - pc.type.sizeof
-        info = pending_frame.create_unwind_info(_FrameId(_as(below, sp), _as(it.pc, pc)))  # type: ignore[arg-type]
+        info = pending_frame.create_unwind_info(_FrameId(_as(below, sp), _as(it.pc, pc)))
         for name, value in zip(names, (it.pc, it.sp, it.bp)):
-            if value is not None:
-                info.add_saved_register(name, _as(value, pending_frame.read_register(name)))
+            info.add_saved_register(name, _as(value, pending_frame.read_register(name)))
         return info
 
 

@@ -58,10 +58,17 @@ class Process:
         return self
 
     def running(self) -> bool:
-        """Whether it still runs, and not stopped: what a debugger must leave behind."""
-        if self.popen.poll() is not None:
-            return False
-        return self.state() not in ("t", "T", "Z", "X")
+        """Whether it still runs, and not stopped: what a debugger must leave behind.
+
+        gdbserver is told to detach and lets go a moment after gdb has ended: a stop may last that long.
+        """
+        for _ in range(50):
+            if self.popen.poll() is not None:
+                return False
+            if self.state() not in ("t", "T"):
+                return self.state() not in ("Z", "X", "")
+            time.sleep(0.1)
+        return False
 
     def state(self) -> str:
         """The state letter of /proc/PID/stat ("S", "t" …), empty if the process is gone."""
