@@ -62,7 +62,7 @@ class Process:
 
         gdbserver is told to detach and lets go a moment after gdb has ended: a stop may last that long.
         """
-        for _ in range(50):
+        for _ in range(20):
             if self.popen.poll() is not None:
                 return False
             if self.state() not in ("t", "T"):
