@@ -8,6 +8,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import pytest
 
+from addrspace_gdb.sizes import size
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.model import Check
 from addrspace_gdb.space.region import Region
@@ -15,7 +16,6 @@ from addrspace_gdb.views import table as table_module
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.regions import checks_table, regions_summary, regions_table
 from addrspace_gdb.views.render import render
-from addrspace_gdb.sizes import size
 from addrspace_gdb.views.table import Column, table
 from addrspace_gdb.views.text import cells
 

@@ -8,8 +8,8 @@ from typing import Optional
 
 import pytest
 
-from addrspace_gdb.problems import ProblemError
 from addrspace_gdb import sizes
+from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.render import SUGGESTED_STYLES, find_style, render
 from addrspace_gdb.views.style import QuietStyle
