@@ -9,7 +9,7 @@ import pytest
 from addrspace_gdb.commands.goroutine_args import parse_apply, parse_select, selecting, split
 from addrspace_gdb.problems import ProblemError
 
-VARIABLES: Dict[str, int] = {"$me": 17}
+VARIABLES: Dict[str, int] = {"$me": 17, "$current_goid()": 4}
 
 
 def variable(word: str) -> int:
@@ -24,6 +24,11 @@ def test_numbers_ranges_and_variables() -> None:
     assert wanted.chosen.named() == [1, 17, 5]
     assert wanted.command == "bt 3"
     assert [goid for goid in range(25) if wanted.chosen.has_goid(goid)] == [1, 5, 17, 18, 19, 20]
+
+
+def test_a_function_of_gdb_may_give_the_number() -> None:
+    assert parse_apply("$current_goid() bt", variable).chosen.named() == [4]
+    assert parse_select("$current_goid()", variable).goid == 4
 
 
 def test_all_takes_every_goroutine() -> None:

@@ -21,9 +21,9 @@ _TOKEN = re.compile(r"""\s*((?:[^\s"']|"[^"]*"|'[^']*'|["'])+)""")
 _NUMBER = re.compile(r"\d+")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _FRAME = re.compile(r"f(?:r(?:a(?:me?)?)?)?\s+(?!apply\b)(\S.*)")
-_VARIABLE = re.compile(r"\$\w+")
+_VARIABLE = re.compile(r"\$\w+(?:\(\d*\))?")  # $it, or a function of gdb: $current_goid()
 
-Variable = Callable[[str], int]  # the value of a convenience variable; raises ProblemError
+Variable = Callable[[str], int]  # the value of a convenience variable or function; raises ProblemError
 
 
 class Chosen(NamedTuple):

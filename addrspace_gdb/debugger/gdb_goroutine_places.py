@@ -234,12 +234,29 @@ class Census:
         """The names of all functions on its stack, inlined ones too; empty if it cannot be walked."""
         try:
             place = self.place(row.goid)
-            sp = (place.thread.sp if place.thread else None) if place.on_thread else place.sp
-            pc = (place.thread.pc if place.thread else None) if place.on_thread else place.pc
-            if sp is None or pc is None or not 0 < row.hi - sp <= MAX_READ:
-                return frozenset()
-            stack = Stack(sp, self.target.read(sp, row.hi - sp))
+            if not place.on_thread:
+                return self._names_from(place.pc, place.sp, row.hi, trap=False)
+            registers = self._registers(row, place.thread)
+            return self._names_from(*registers, row.hi, trap=True) if registers else frozenset()
         except (ProblemError, UnreadableError):
             return frozenset()
-        frames = self._names().unwind(stack, pc, sp, trap=place.on_thread)
+
+    def _names_from(self, pc: int, sp: int, hi: int, trap: bool) -> FrozenSet[str]:
+        frames = self._names().unwind(self._stack(sp, hi), pc, sp, trap=trap)
         return frozenset(frame.function for frame in frames if frame.function)
+
+    def _stack(self, sp: int, hi: int) -> Stack:
+        if not 0 < hi - sp <= MAX_READ:
+            raise UnreadableError(sp, hi - sp)
+        return Stack(sp, self.target.read(sp, hi - sp))
+
+    def _registers(self, row: _Row, thread: Optional[Thread]) -> Optional[Tuple[int, int]]:
+        """pc and sp on the goroutine's own stack, also while its thread is in a signal handler."""
+        if thread is None or thread.pc is None or thread.sp is None:
+            return None
+        if row.lo < thread.sp <= row.hi:
+            return thread.pc, thread.sp
+        stack = self._stack(thread.sp, self._threads_of_go()[row.m].gsignal_stack[1])
+        walk = self._names().walk(stack, thread.pc, thread.sp, trap=True, on_g0=True)
+        found = self._names().interrupted(stack, walk)
+        return (found.pc, found.sp) if found is not None and row.lo < found.sp <= row.hi else None

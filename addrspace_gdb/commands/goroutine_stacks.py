@@ -1,0 +1,286 @@
+"""`goroutine-stacks`: every goroutine's stack: a summary, a list, groups, or bytes by function."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from functools import partial
+from typing import Iterator, List, NamedTuple, Optional, Pattern, Tuple
+
+from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.progress import Progress
+from addrspace_gdb.sizes import plural
+from addrspace_gdb.space.byframe import by_frame
+from addrspace_gdb.space.goroutine_reading import GoroutineReading, read_for_goroutines
+from addrspace_gdb.space.goroutines import Filter, Listing, choose, details, frames_of, sort
+from addrspace_gdb.space.stackgroups import frames_of_group, group
+from addrspace_gdb.space.stacksummary import summarise
+from addrspace_gdb.space.threadstacks import thread_stacks
+from addrspace_gdb.views.goroutine_groups import by_frame_table, group_table, stack_groups, thread_table
+from addrspace_gdb.views.goroutinejson import goroutines_json
+from addrspace_gdb.views.goroutines import card, goroutine_table, summary
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.text import Line, clean
+from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
+
+ALL = 1 << 62
+SORTS = ("size", "used", "goid", "wait")
+GROUPS = ("function", "stack", "created-by", "status")
+
+_OPTIONS = ("--status", "--function", "--waiting-longer", "--min-size", "--system", "--dead", "--sort") + (
+    "--limit",
+    "--frames",
+    "--group",
+    "--by-frame",
+    "--threads",
+    "--format",
+    "--output",
+)
+
+_UNITS = {"": 1, "B": 1, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
+_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
+
+_EPILOG = """\
+The list shows the user's function: the first frame that is neither the runtime's nor one of
+the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
+How long a goroutine waits is known only once the collector has run while it waited.
+  goroutine-stacks 17 --frames             one goroutine, with its frames
+  goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
+  goroutine-stacks --status "chan receive" --waiting-longer 1m30s
+  goroutine-stacks --by-frame              which functions take the stack space"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="goroutine-stacks",
+        description="Show every goroutine's stack: its state, size, use, and the user's function it is in.",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("goids", nargs="*", type=_goids, metavar="GOID", help="which goroutines: numbers, FIRST-LAST")
+    add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
+    add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
+    add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
+    add("--min-size", type=_size, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
+    add("--system", action="store_true", help="the runtime's own goroutines too")
+    add("--dead", action="store_true", help="dead goroutines too, which wait to be used again")
+    add("--sort", choices=SORTS, default="goid", help="order (default: goid); the others largest first")
+    add("--limit", type=_limit, metavar="N", help="at most N rows or groups; `all` for every one")
+    add("--frames", nargs="?", type=_limit, const=ALL, metavar="N", help="each with its (first N) frames")
+    add("--group", choices=GROUPS, help="goroutines that are alike as one row")
+    add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
+    add("--threads", action="store_true", help="the g0 and signal stacks of each M")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def _goids(text: str) -> Tuple[int, int]:
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a goroutine's number")
+    first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+    if last < first:
+        raise argparse.ArgumentTypeError(f"the range {text} is inverted")
+    return first, last
+
+
+def _pattern(text: str) -> Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(
+            f"{printable(text)!r} is not a regular expression: {error}"
+        ) from None
+
+
+def _duration(text: str) -> int:
+    """Nanoseconds of a duration as Go writes it."""
+    parts = _TIME.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 90s, 1m30s or 2h")
+    return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
+
+
+def _size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match or match.group(2).upper() not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a size such as 8192, 8KiB or 1MiB")
+    shift = _UNITS[match.group(2).upper()]
+    return int(match.group(1)) << (shift if shift > 1 else 0)
+
+
+def _limit(text: str) -> int:
+    if text == "all":
+        return ALL
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number")
+    return int(text)
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+    arguments = parser().parse_line(line)
+    check_writable(arguments.output)
+    progress = Progress(_show if os.isatty(1) and os.isatty(2) else None)
+    try:
+        reading = read_for_goroutines(session.target(), progress)
+        with no_cycle_collection():
+            text = _answer(session, reading, arguments)
+    finally:
+        progress.finish()
+    deliver(session, text, arguments.output)
+    return next(iter(reading.problems), None)
+
+
+def _show(text: str) -> None:
+    os.write(2, f"\r\x1b[K{text}".encode())
+
+
+def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
+    which = Filter(
+        goids=tuple(arguments.goids),
+        status=arguments.status,
+        function=arguments.function,
+        waiting_longer=arguments.waiting_longer,
+        min_size=arguments.min_size,
+        system=arguments.system,
+        dead=arguments.dead,
+    )
+    listing = choose(reading, which)
+    if not listing.positions and which != Filter():
+        more = ""
+        if listing.unknown_wait:
+            more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"
+        raise ProblemError("no goroutine is like that" + more)
+    sort(listing, arguments.sort)
+    return listing
+
+
+def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Namespace) -> str:
+    _refuse(arguments)
+    settings = session.settings
+    file = arguments.output is not None
+    look = Look(None if file else settings.width, settings.width, settings.unicode, reading.clock.exact)
+    if arguments.threads:
+        pairs = thread_table(thread_stacks(reading), look.width, look.unicode)
+    elif arguments.by_frame:
+        pairs = by_frame_table(by_frame(reading), _first(arguments, file, 25), look.width, look.unicode)
+    else:
+        listing = _listing(reading, arguments)
+        if arguments.format == "json":
+            if arguments.limit is not None:
+                del listing.positions[arguments.limit :]
+            return "".join(goroutines_json(listing, arguments.frames))
+        pairs = _text(listing, arguments, look)
+    return render(pairs, settings.color and not file, settings.style)
+
+
+class Look(NamedTuple):
+    """How text looks: `width` None cuts nothing."""
+
+    width: Optional[int]
+    screen: int
+    unicode: bool
+    exact: bool
+
+
+def _refuse(arguments: argparse.Namespace) -> None:
+    """Options that do not go together."""
+    views = [
+        name
+        for name, given in (
+            ("--threads", arguments.threads),
+            ("--by-frame", arguments.by_frame),
+            ("--group", arguments.group is not None),
+        )
+        if given
+    ]
+    if len(views) > 1:
+        raise ProblemError(f"goroutine-stacks: {' and '.join(views)} exclude each other")
+    if views and arguments.format == "json":
+        raise ProblemError(
+            f"goroutine-stacks: {views[0]} has no JSON form; the list has (--format json --frames)"
+        )
+
+
+def _first(arguments: argparse.Namespace, file: bool, usual: int) -> int:
+    """How many rows to show: a screen, unless the answer goes to a file."""
+    if arguments.limit is not None:
+        return int(arguments.limit)
+    return ALL if file else usual
+
+
+def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+    file = arguments.output is not None
+    if arguments.group == "stack":
+        groups = group(listing, "stack")
+        shown = groups[: _first(arguments, file, 5)]
+        hidden = arguments.frames is not None
+        limit = arguments.frames if hidden else ALL if file else 12
+        frames = partial(frames_of_group, listing, hidden=hidden)
+        yield from stack_groups(shown, frames, limit, len(listing), look.exact, look.width, look.unicode)
+        yield from _more(len(groups) - len(shown), "different stack", look)
+    elif arguments.group is not None:
+        groups = group(listing, arguments.group)
+        shown = groups[: _first(arguments, file, 25)]
+        yield from group_table(shown, arguments.group, len(listing), look.exact, look.width, look.unicode)
+        yield from _more(len(groups) - len(shown), "group", look)
+    elif arguments.frames is not None or arguments.goids:
+        yield from _cards(listing, arguments, look)
+    else:
+        yield from _list(listing, arguments, look)
+
+
+def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+    reading = listing.reading
+    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    total = summarise(reading)
+    yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
+    yield NEWLINE
+    yield from goroutine_table(details(listing, shown), look.exact, look.width, look.unicode)
+    yield from _more(len(listing) - len(shown), "goroutine", look)
+    said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
+    said += [(QUIET, f"note: {text}") for text in reading.notes]
+    if listing.unknown_wait:
+        many = f"{listing.unknown_wait:,} goroutines left out wait, but how long is not known"
+        said.append((QUIET, f"note: {many}: no collection since they began to"))
+    for token, text in said:
+        yield from Line(look.width or 1 << 16, look.unicode).put(token, clean(text, look.unicode))
+
+
+def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    for number, (at, row) in enumerate(zip(shown, details(listing, shown))):
+        if number:
+            yield NEWLINE
+        frames = frames_of(listing.reading, at) if arguments.frames is not None else []
+        limit = arguments.frames or 0
+        yield from card(
+            row, frames[:limit], max(0, len(frames) - limit), look.exact, look.width, look.unicode
+        )
+    yield from _more(len(listing) - len(shown), "goroutine", look)
+
+
+def _more(count: int, what: str, look: Look) -> Iterator[Pair]:
+    if count > 0:
+        some = plural(count, f"more {what}")
+        hint = "--limit all shows every one" + (
+            ", --group stack folds equal ones" if what == "goroutine" else ""
+        )
+        yield from Line(look.screen, look.unicode).put(QUIET, f"{some}: {hint}")
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return list(_OPTIONS)
+
+
+COMMAND = Command("goroutine-stacks", parser().help_text(), run, words)

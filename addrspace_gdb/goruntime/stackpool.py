@@ -1,0 +1,57 @@
+"""Free stacks, counted from the lists they wait in (src/runtime/stack.go), without reading all spans."""
+
+from __future__ import annotations
+
+from typing import Iterator, NamedTuple, Optional
+
+from addrspace_gdb.goruntime.mspan import PAGE_SHIFT
+from addrspace_gdb.goruntime.proc import Scheduler
+from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.problems import ProblemError, UnreadableError
+
+_MAX_CACHE = 1 << 24  # bytes in one P's list; _StackCacheSize is 32 KiB
+
+
+class FreeStacks(NamedTuple):
+    """Bytes of stack memory that no goroutine has."""
+
+    pool: int  # in spans of the global pool
+    caches: int  # in the Ps' caches
+    large: int  # whole spans of large stacks
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.pool + self.caches + self.large
+
+
+def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
+    """Add up runtime.stackpool, the Ps' mcache.stackcache and runtime.stackLarge."""
+    caches = sum(size for p in scheduler.ps for _, size in p.stack_caches if 0 < size <= _MAX_CACHE)
+    pool = large = 0
+    for item in runtime.variable("runtime.stackpool").elements(""):
+        for span in _spans(runtime, item.number("item.span.first"), "stackpool"):
+            size = span.number("npages") << PAGE_SHIFT
+            pool += max(0, size - span.number("allocCount") * span.number("elemsize"))
+    for listed in runtime.variable("runtime.stackLarge").elements("free"):
+        for span in _spans(runtime, listed.number("first"), "stackLarge.free"):
+            large += span.number("npages") << PAGE_SHIFT
+    return FreeStacks(pool, caches, large)
+
+
+def _spans(runtime: Runtime, first: int, what: str) -> Iterator[Record]:
+    layout = runtime.layout("runtime.mspan")
+    for address in runtime.chain(first, layout.scalar("next").offset, what):
+        try:
+            yield Record(runtime, layout, address)
+        except UnreadableError:
+            return
+
+
+def stack_in_use(runtime: Runtime) -> Optional[int]:
+    """MemStats.StackInuse: the three generations of heapStats.inStacks added up (src/runtime/mstats.go)."""
+    try:
+        stats = runtime.variable("runtime.memstats")
+        return sum(one.number("inStacks") for one in stats.elements("heapStats.stats")) & ((1 << 64) - 1)
+    except (UnreadableError, ProblemError, KeyError):
+        return None

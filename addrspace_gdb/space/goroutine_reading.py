@@ -1,0 +1,223 @@
+"""What the goroutine views need of a stopped process, and nothing else: no spans, no images, no libc."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.funcid import FING_RUNNING
+from addrspace_gdb.goruntime.mpagealloc import read_pages
+from addrspace_gdb.goruntime.mspan import read_spans
+from addrspace_gdb.goruntime.proc import (
+    GSCAN,
+    RUNNING,
+    SYSCALL,
+    Goroutines,
+    M,
+    Scheduler,
+    is_live,
+    read_goroutines,
+    read_scheduler,
+)
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.stack import Stacks, read_stacks
+from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
+from addrspace_gdb.goruntime.traceback import Unwinder
+from addrspace_gdb.goruntime.view import go_version
+from addrspace_gdb.goruntime.waitreason import Clock, read_clock, read_wait_reasons
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.process.corefile import Core, read_core
+from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.progress import Progress
+from addrspace_gdb.space.identity import require_go, version_notes
+from addrspace_gdb.space.model import TargetInfo
+
+_PAGE_SIZE = 4096
+
+
+class Live(NamedTuple):
+    """A thread that has a goroutine as its curg: its M, the debugger's thread, and where its sp points."""
+
+    m: M
+    thread: Optional[Thread]  # None: the debugger does not know it (a core that lacks it)
+    on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
+
+
+@dataclass
+class GoroutineReading:
+    """Every goroutine as columns, and what it takes to name and unwind them."""
+
+    info: TargetInfo
+    runtime: Runtime
+    goroutines: Goroutines
+    scheduler: Scheduler
+    threads: List[Thread]
+    tables: symtab.Symtab
+    unwinder: Unwinder
+    residency: Residency
+    reasons: List[str]
+    clock: Clock
+    in_use: Optional[int]  # MemStats.StackInuse
+    free: Optional[FreeStacks]
+    live: Dict[int, Live]  # by position in the columns
+    fing_running: bool
+    notes: List[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+
+    def position(self, address: int) -> Optional[int]:
+        """Where the g at `address` stands in the columns."""
+        addresses = self.goroutines.column("address")
+        at = bisect_left(addresses, address)
+        return at if at < len(addresses) and addresses[at] == address else None
+
+    def stacks(self) -> Stacks:
+        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need."""
+        heap = self.runtime.variable("runtime.mheap_")
+        with no_cycle_collection():
+            grown = sum(end - start for start, end in read_pages(self.runtime, heap).in_use)
+            spans = read_spans(self.runtime, heap, grown)
+            return read_stacks(self.runtime, spans.manual, self.goroutines, self.scheduler)
+
+
+def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> GoroutineReading:
+    """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
+    problems = Problems()
+    with no_cycle_collection():
+        try:
+            return _read(target, problems, progress or Progress())
+        except UnreadableError as error:
+            raise ProblemError(
+                f"the Go runtime's own variables: {error}; the core may be truncated"
+            ) from None
+        except KeyError as error:
+            raise ProblemError(
+                f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+            ) from None
+
+
+def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
+    proc = target.proc_files()
+    core = read_core(target.core_file) if target.kind == "core" and target.core_file else None
+    mappings = core.mappings if core is not None else _mappings(proc, problems)
+    require_go(target, core, mappings, proc)
+    runtime = Runtime(target, problems, progress)
+    goroutines = read_goroutines(runtime)
+    scheduler = read_scheduler(runtime)
+    threads = target.threads()
+    tables = symtab.load(target, problems)
+    progress.step("resident pages")
+    page_size = core.page_size if core is not None else _PAGE_SIZE
+    with_stacks = _holding(mappings, goroutines, scheduler)
+    reading = GoroutineReading(
+        info=_info(target, core, go_version(runtime), page_size),
+        runtime=runtime,
+        goroutines=goroutines,
+        scheduler=scheduler,
+        threads=threads,
+        tables=tables,
+        unwinder=Unwinder(tables),
+        residency=read_residency(proc, with_stacks, page_size, problems, target.byte_order),
+        reasons=read_wait_reasons(runtime),
+        clock=read_clock(runtime, goroutines),
+        in_use=stack_in_use(runtime),
+        free=_free(runtime, scheduler),
+        live={},
+        fing_running=_fing_running(runtime),
+        problems=problems,
+    )
+    _find_threads(reading)
+    _take_notes(reading, core, target)
+    return reading
+
+
+def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
+    """None of them is needed to list goroutines: without /proc, residency is not known, and that is all."""
+    if proc is None:
+        return []
+    try:
+        return sorted(parse_maps(proc.read("maps"), problems))
+    except OSError:
+        return []
+
+
+def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:
+    """The mappings between the lowest and the highest stack: residency of the rest is not asked for."""
+    own = [pair for m in scheduler.ms for pair in (m.g0_stack, m.gsignal_stack) if pair[0]]
+    los = [lo for lo in goroutines.column("lo") if lo]
+    if los:
+        own.append((min(los), max(goroutines.column("hi"))))
+    return [m for m in mappings if any(m.start < hi and lo < m.end for lo, hi in own)]
+
+
+def _info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:
+    pid = core.pid if core is not None and core.pid else target.pid
+    executable = target.executable or (core.executable if core is not None else None)
+    return TargetInfo(
+        target.kind,
+        pid,
+        executable,
+        target.core_file,
+        target.arch,
+        target.pointer_size,
+        page_size,
+        version,
+    )
+
+
+def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
+    try:
+        return read_free_stacks(runtime, scheduler)
+    except (UnreadableError, ProblemError, KeyError) as error:
+        runtime.problems.add(f"free stacks: {error}")
+        return None
+
+
+def _fing_running(runtime: Runtime) -> bool:
+    """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
+    try:
+        return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
+    except (UnreadableError, ProblemError):
+        return False
+
+
+def _find_threads(reading: GoroutineReading) -> None:
+    """Which goroutine each M has, and on which of its stacks the M's thread is."""
+    threads = {thread.tid: thread for thread in reading.threads}
+    los, his = reading.goroutines.column("lo"), reading.goroutines.column("hi")
+    for m in reading.scheduler.ms:
+        at = reading.position(m.curg) if m.curg else None
+        if at is None:
+            continue
+        thread = threads.get(m.procid)
+        on = where(m, thread.sp if thread is not None else None, (los[at], his[at]))
+        reading.live[at] = Live(m, thread, on)
+
+
+def where(m: M, sp: Optional[int], own: Tuple[int, int]) -> str:
+    """Which stack `sp` lies on: `own` is the goroutine's."""
+    if sp is None:
+        return ""
+    places = (("goroutine", own), ("g0", m.g0_stack), ("signal", m.gsignal_stack))
+    return next((name for name, (lo, hi) in places if lo < sp <= hi), "other")
+
+
+def runs(reading: GoroutineReading, at: int) -> bool:
+    """Whether its registers, not g.sched, say where the goroutine at that position is."""
+    live = reading.live.get(at)
+    if live is None:
+        return False
+    status = reading.goroutines.column("status")[at] & ~GSCAN
+    return is_live(status) and (live.on == "goroutine" or status in (RUNNING, SYSCALL))
+
+
+def _take_notes(reading: GoroutineReading, core: Optional[Core], target: Target) -> None:
+    if core is not None and core.truncated:
+        reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
+    if reading.residency.reason:
+        reading.notes.append(reading.residency.reason)
+    reading.notes.extend(version_notes(target))

@@ -1,0 +1,101 @@
+"""Which frame of a stack is the user's: the first that is not the runtime's or a way to block.
+
+Left out, from the innermost frame on, are functions of these packages of the standard library:
+`runtime` and all under it, `internal/...`, `sync`, `syscall`, `time`, `reflect`, `iter`, `os`, `io`
+and `net` themselves (not `net/http`, `os/signal` ...), and what the compiler made: wrappers. If the whole
+stack is made of them, the user's frame is the outermost one that is not the runtime's, and if there is no
+such frame either, the function that the goroutine started in.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime import funcid
+from addrspace_gdb.goruntime.symtab import Location
+from addrspace_gdb.goruntime.traceback import Frame, Unwinder
+from addrspace_gdb.space.samestacks import plain_size
+
+_BLOCKING = frozenset(("runtime", "sync", "syscall", "time", "reflect", "iter", "os", "io", "net"))
+_UNDER = ("runtime/", "internal/", "sync/", "vendor/")
+
+
+def package(function: str) -> str:
+    """The import path in a linker's function name: "net/http" of `net/http.(*conn).serve`."""
+    path = function.partition("[")[0]
+    slash = path.rfind("/") + 1
+    return path[: slash + path[slash:].find(".")] if "." in path[slash:] else path
+
+
+def is_users(function: Optional[str], kind: str = funcid.NORMAL) -> bool:
+    """Whether a frame of that function is the user's, by the rule above."""
+    if function is None or kind == funcid.WRAPPER:
+        return False
+    path = package(function)
+    return path not in _BLOCKING and not path.startswith(_UNDER)
+
+
+class Spot(NamedTuple):
+    """A function and a line in it. `function` is as Go prints it; None: no Go function."""
+
+    function: Optional[str]
+    file: Optional[str]
+    line: Optional[int]
+
+
+NOWHERE = Spot(None, None, None)
+
+
+def spot(place: Location) -> Spot:
+    """A frame's place, with what the tables do not say as None."""
+    return Spot(place.name, place.file if place.file != "?" else None, place.line or None)
+
+
+def user_spot(frames: Sequence[Frame]) -> Spot:
+    """The user's frame of a whole stack, innermost first."""
+    known = [frame for frame in frames if frame.function is not None and frame.name is not None]
+    for frame in known:
+        if is_users(frame.function, frame.kind):
+            return _of(frame)
+    others = [frame for frame in known if not str(frame.function).startswith("runtime.")]
+    others = others or [frame for frame in known if frame.kind not in ("goexit", funcid.WRAPPER)]
+    return _of(others[-1]) if others else NOWHERE
+
+
+def _of(frame: Frame) -> Spot:
+    return Spot(frame.name, frame.file if frame.file != "?" else None, frame.line or None)
+
+
+class Skipper:
+    """Goes from a parked goroutine's pc to its user frame, remembering what each pc means."""
+
+    def __init__(self, unwinder: Unwinder) -> None:
+        self.unwinder = unwinder
+        self.skip: Dict[int, int] = {}  # pc to words of the frame, where the caller is to be looked at
+        self._ends: Dict[int, Optional[Spot]] = {}
+
+    def words(self, pc: int) -> Optional[int]:
+        """Words to the caller's frame, if nothing at `pc` is the user's; None if the search ends here."""
+        if pc in self._ends:
+            return None
+        found, size = self._look(pc)
+        if size is None:
+            self._ends[pc] = found
+            return None
+        self.skip[pc] = size // self.unwinder.symtab.pointer_size
+        return self.skip[pc]
+
+    def end(self, pc: int) -> Optional[Spot]:
+        """Where the search ended; None if only the whole stack can tell."""
+        return self._ends[pc]
+
+    def _look(self, pc: int) -> Tuple[Optional[Spot], Optional[int]]:
+        for place in self.unwinder.locations(pc):
+            if is_users(place.function, place.kind):
+                return spot(place), None
+        return None, plain_size(self.unwinder, pc)
+
+
+def spots(unwinder: Unwinder, pc: int) -> List[Spot]:
+    """The logical frames at a parked goroutine's pc, innermost first."""
+    return [spot(place) for place in unwinder.locations(pc)] or [NOWHERE]

@@ -1,0 +1,222 @@
+"""Goroutines as text: the summary, the list, and one goroutine in full."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb import sizes
+from addrspace_gdb.goruntime.traceback import Frame
+from addrspace_gdb.space.goroutines import Goroutine
+from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.stacksummary import Most, StackSummary
+from addrspace_gdb.views import tokens
+from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
+from addrspace_gdb.views.table import GAP, Column, table
+from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
+
+_STATES = 3  # lines of counts by status
+_STATE_WIDTH = 28
+_MIN_FUNCTION = 20
+
+
+def summary(
+    info: TargetInfo, total: StackSummary, threads: int, width: int, unicode: bool = True
+) -> Iterator[tokens.Pair]:
+    """Goroutines by state, and what their stacks take, in about ten lines."""
+    dot = glyphs(unicode).dot
+    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
+    facts = [
+        program(info.executable),
+        f"{what}{info.pid or sizes.UNKNOWN}",
+        info.go_version or "Go version ?",
+    ]
+    text = dot.join(clean(fact, unicode) for fact in [*facts, sizes.plural(threads, "thread")])
+    yield from Line(width, unicode).put(tokens.HEADING, text)
+    for line in _states(total, width, unicode):
+        yield from line
+    yield tokens.NEWLINE
+    for name, amount, detail in _amounts(total, unicode):
+        line = Line(width, unicode).put(tokens.NAME, name).skip_to(16)
+        line.put(tokens.SIZE, f"{amount:>10}").put(tokens.TEXT, "  ").put(tokens.QUIET, detail)
+        yield from line
+
+
+def _states(total: StackSummary, width: int, unicode: bool) -> List[Line]:
+    """How many goroutines are in each state, broken between states only."""
+    text = sizes.plural(total.total, "goroutine")
+    if total.system:
+        text += f" ({sizes.count(total.system)} of the runtime)"
+    parts = [f"{sizes.count(count)} {clean(state, unicode)}" for state, count in total.by_state.items()]
+    lines, left = [text + (":" if parts else "")], len(parts)
+    for part in parts:
+        rest = f"and {left} more states"
+        room = width - (cells(rest) + 2 if len(lines) == _STATES and left > 1 else 1)
+        if cells(lines[-1]) + 1 + cells(part) > room:
+            if len(lines) == _STATES:
+                lines[-1] += f" {rest}"
+                break
+            lines.append(" ")
+        left -= 1
+        lines[-1] += f" {part}" + ("," if left else "")
+    return [Line(width, unicode).put(tokens.TEXT, line) for line in lines]
+
+
+def _amounts(total: StackSummary, unicode: bool) -> Iterator[Tuple[str, str, str]]:
+    yield "Stacks in use", sizes.size(total.in_use), "what runtime.MemStats calls StackInuse"
+    used = f"{sizes.size(total.used)} used {bar(total.used, total.allocated, unicode, 12)}"
+    used += f" {sizes.share(total.used, total.allocated)}, {sizes.size(total.resident)} resident"
+    if total.unknown:
+        used += f"; sp of {sizes.count(total.unknown)} not known"
+    yield "  of goroutines", sizes.size(total.allocated), used
+    if total.dead_stacks:
+        yield (
+            "  of dead ones",
+            sizes.size(total.dead_stacks),
+            f"{sizes.count(total.dead)} wait to be used again",
+        )
+    yield "  free", sizes.size(total.free), "in the stack pools"
+    if total.largest is not None:
+        yield "Largest", sizes.size(total.largest.size), _whose(total.largest)
+    if total.deepest is not None:
+        yield "Deepest", sizes.size(total.deepest.size), f"used by {_whose(total.deepest)}"
+
+
+def _whose(most: Most) -> str:
+    return f"goroutine {most.goid}"
+
+
+def goroutine_table(
+    rows: Sequence[Goroutine], exact: bool, width: Optional[int] = 100, unicode: bool = True
+) -> Iterator[tokens.Pair]:
+    """One row a goroutine. Wide output, as to a file (`width` None), has every column."""
+    columns = [
+        Column("Goid", "right", tokens.ADDRESS),
+        Column("State", "left", tokens.TEXT),
+        Column("Stack", "right", tokens.SIZE),
+        Column("Used", "right", tokens.SIZE),
+        Column("", "left", tokens.GROWTH),
+        Column("Resident", "right", tokens.SIZE),
+        Column("User function", "left", tokens.NAME),
+        Column("At", "left", tokens.QUIET),
+    ]
+    texts = [_row(row, exact, unicode, width is None) for row in rows]
+    if width is not None:
+        texts = _fit(columns, texts, width, unicode)
+    yield from table(columns, texts)
+
+
+def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
+    state = clean(state_of(row, exact, unicode), unicode)
+    return (
+        str(row.goid),
+        state if whole else clip(state, _STATE_WIDTH, unicode),
+        sizes.size(row.hi - row.lo),
+        sizes.size(row.used),
+        bar(row.used, row.hi - row.lo, unicode),
+        sizes.size(row.resident),
+        clean(row.problem or row.user.function or row.stands.function or row.start or sizes.UNKNOWN, unicode),
+        clean(place(row.user.file, row.user.line, 0 if whole else 2), unicode) if not row.problem else "",
+    )
+
+
+def _fit(
+    columns: Sequence[Column], rows: List[Tuple[str, ...]], width: int, unicode: bool
+) -> List[Tuple[str, ...]]:
+    """Functions and places cut to what the other columns leave."""
+    used = 0
+    for index in range(len(columns) - 2):
+        used += max([len(row[index]) for row in rows] + [len(columns[index].heading)]) + GAP
+    room = max(width - used, _MIN_FUNCTION + GAP)
+    longest = max([cells(row[-2]) for row in rows] + [len(columns[-2].heading)])
+    where = max([cells(row[-1]) for row in rows], default=0)
+    function = min(longest, max(_MIN_FUNCTION, room - GAP - min(where, 20)))
+    left = max(0, room - function - GAP)
+    return [
+        (*row[:-2], _clip(row[-2], function, unicode), _clip_place(row[-1], left, unicode)) for row in rows
+    ]
+
+
+def _clip(text: str, width: int, unicode: bool) -> str:
+    """Without as many leading folders of a path as it takes to fit."""
+    while cells(text) > width and "/" in text.partition("[")[0]:
+        text = text.partition("/")[2]
+    return clip(text, width, unicode)
+
+
+def _clip_place(text: str, width: int, unicode: bool) -> str:
+    """The end says most: the line."""
+    name = text.rpartition("/")[2] if cells(text) > width else text
+    return clip_left(name, width, unicode) if width > 5 else ""
+
+
+def state_of(row: Goroutine, exact: bool, unicode: bool) -> str:
+    """What Go prints between the brackets, the time in finer units, and the debugger's thread."""
+    parts = [row.state]
+    time = waited(row.waited, exact, unicode)
+    if time:
+        parts.append(time)
+    if row.number is not None:
+        parts.append(f"thread {row.number}")
+    elif row.locked is not None:
+        parts.append("locked to thread")
+    return ", ".join(parts)
+
+
+def card(
+    row: Goroutine,
+    frames: Optional[Sequence[Frame]],
+    left_out: int,
+    exact: bool,
+    width: Optional[int],
+    unicode: bool = True,
+) -> Iterator[tokens.Pair]:
+    """One goroutine in full: where it stands, its stack, its frames, who made it."""
+    room = width if width is not None else 1 << 16
+    head = Line(room, unicode).put(tokens.HEADING, f"goroutine {row.goid} ")
+    yield from head.put(tokens.TEXT, clean(f"[{_header(row, exact, unicode)}]", unicode))
+    for name, text in _facts(row, unicode).items():
+        line = Line(room, unicode).put(tokens.QUIET, f"  {name}").skip_to(12)
+        yield from line.put(tokens.TEXT, clean(text, unicode))
+    if row.problem:
+        yield from (
+            Line(room, unicode)
+            .put(tokens.PROBLEM, "  problem")
+            .skip_to(12)
+            .put(tokens.TEXT, clean(row.problem, unicode))
+        )
+    for line in frame_lines(frames or (), width, unicode):
+        yield from line
+    if left_out:
+        yield from Line(room, unicode).put(tokens.QUIET, f"    {sizes.plural(left_out, 'more frame')}")
+
+
+def _header(row: Goroutine, exact: bool, unicode: bool) -> str:
+    text = state_of(row._replace(number=None), exact, unicode)
+    return text + (", system goroutine" if row.system else "")
+
+
+def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
+    dash = glyphs(unicode).dash
+    size = row.hi - row.lo
+    stack = f"{sizes.address(row.lo)}{dash}{sizes.address(row.hi)}  {sizes.size(size)}, "
+    stack += (
+        f"{sizes.size(row.used)} used {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident"
+    )
+    facts = {"stack": stack}
+    if row.user.function:
+        facts["user"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
+    if row.stands.function and row.stands != row.user:
+        facts["stands in"] = f"{row.stands.function}  {place(row.stands.file, row.stands.line)}"
+    if row.start:
+        facts["started"] = row.start
+    if row.made is not None and row.made.function:
+        by = f" in goroutine {row.made.goid}" if row.made.goid else ""
+        facts["made by"] = f"{row.made.function}{by}"
+    if row.thread is not None:
+        facts["thread"] = f"{row.number if row.number is not None else '?'} ({row.thread}), m{row.m}"
+    if row.locked is not None:
+        facts["locked to"] = f"m{row.locked}"
+    if row.labels:
+        facts["labels"] = ", ".join(f"{key}={value}" for key, value in row.labels.items())
+    return facts
