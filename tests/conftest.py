@@ -12,6 +12,9 @@ from harness.debuggers import Gdb, gdbs
 from harness.processes import Processes
 from harness.toolchains import Toolchain, Unavailable, selected_versions, toolchain
 
+# Assertions of the shared checks explain themselves, as those of tests do.
+pytest.register_assert_rewrite("invariants")
+
 Builder = Callable[..., Binary]
 
 

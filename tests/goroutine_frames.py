@@ -105,7 +105,9 @@ def compare(text: str, dump: List[Goroutine]) -> int:
 
 
 def stopped(binary: Binary, folder: Path) -> Scene:
-    return launch_to_breakpoint(binary, folder / "oracle", "quiet")
+    """The program `shapes` at its breakpoint, the goid of a parked goroutine in $it."""
+    scene = launch_to_breakpoint(binary, folder / "oracle", "quiet")
+    return scene._replace(enter=[*scene.enter, *find("runtime.forcegchelper")])
 
 
 def look(gdb: Gdb, scene: Scene, *commands: str, env: Optional[Dict[str, str]] = None) -> Result:

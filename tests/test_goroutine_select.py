@@ -81,33 +81,33 @@ def test_goroutine_is_selected_until_the_thread_is(gdb_exe: Gdb, shapes: Binary,
         gdb_exe,
         stopped(shapes, tmp_path),
         *marked(before="goroutine", first="p $current_goid()"),
-        "goroutine 2",
+        "goroutine $it",
         *marked(now="goroutine", goid="p $current_goid()", plain="thread", still="p $current_goid()"),
         *marked(threads="info threads", kept="bt 1", down="down", backtrace="bt 1"),
-        "goroutine 2",
+        "goroutine $it",
         *marked(every="thread apply all -q bt 1", after="frame"),
         'eval "thread %d", $_thread',
         *marked(back="bt 1", whose="p $current_goid()"),
-        "goroutine 2",
+        "goroutine $it",
         "thread 1",
         *marked(other="p $current_goid()", on_one="bt 1"),
-        "goroutine 2",
+        "goroutine $it",
         "goroutine --off",
         *marked(off="frame"),
     )
     out = run.stdout
     assert re.search(r"\[Current goroutine 1 \[running\] on thread \d+\]", between(out, "before"))
     assert between(out, "first").endswith("= 1")
-    assert re.search(r"\[Switching to goroutine 2 \[.+\]\]\n#1 ", out)
-    assert re.search(r"\[Current goroutine 2 \[.+\]\]", between(out, "now"))
-    assert between(out, "goid").endswith("= 2")
-    assert between(out, "still").endswith("= 2")
+    assert re.search(r"\[Switching to goroutine \d+ \[.+\]\]\n#1 ", out)
+    assert re.search(r"\[Current goroutine \d+ \[.+\]\]", between(out, "now"))
+    goid = between(out, "goid").split("= ")[1]
+    assert between(out, "still").endswith(f"= {goid}")
     assert "runtime.gopark" not in between(out, "threads")
     assert between(out, "kept").startswith("#1 ")
     assert "runtime.gopark" in between(out, "kept")
-    assert re.search(r"goroutine 2 \[.+\] begins at frame 1", between(out, "down"))
-    assert between(out, "backtrace").startswith("#0  <goroutine 2 [")
-    assert between(out, "every").count("#0  <goroutine 2") == 1
+    assert re.search(r"goroutine \d+ \[.+\] begins at frame 1", between(out, "down"))
+    assert between(out, "backtrace").startswith(f"#0  <goroutine {goid} [")
+    assert between(out, "every").count(f"#0  <goroutine {goid} [") == 1
     assert "#1 " in between(out, "after")
     assert "main.breakpoint" in between(out, "back")
     assert between(out, "whose").endswith("= 1")
@@ -123,7 +123,7 @@ def test_resuming_returns_to_normal(gdb_exe: Gdb, shapes: Binary, tmp_path: Path
     run = look(
         gdb_exe,
         stopped(shapes, tmp_path),
-        "goroutine 2",
+        "goroutine $it",
         *still,
         *resume.split("\n"),
         *marked(bt="bt", frame="info frame", goid="p $current_goid()", show="goroutine"),
@@ -186,11 +186,12 @@ def test_from_a_thread_that_stands_in_main(gdb_exe: Gdb, shapes: Binary, tmp_pat
     run = look(
         gdb_exe,
         scene._replace(enter=enter),
-        "goroutine 2",
+        *find("runtime.forcegchelper"),
+        "goroutine $it",
         *marked(bt="bt"),
         "goroutine --off",
         *marked(off="show backtrace past-main", thread="bt"),
-        "goroutine 2",
+        "goroutine $it",
         "next",
         *marked(moved="show backtrace past-main"),
     )
@@ -219,15 +220,17 @@ def test_after_gos_own_script(gdb_exe: Gdb, go: Toolchain, build_program: Builde
         stopped(build_program("shapes", go), tmp_path),
         runtime_gdb(go),
         "info goroutines",
-        *marked(one="goroutine 2 bt 1", every="goroutine all p $current_goid()", len="p $len('main.Files')"),
-        "goroutine 2",
+        *marked(
+            one="goroutine $it bt 1", every="goroutine all p $current_goid()", len="p $len('main.Files')"
+        ),
+        "goroutine $it",
     )
     assert run.stderr.count("`goroutine` of Go's runtime-gdb.py is replaced") == 1
     assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.M)
     assert re.search(r"^#1 .*runtime\.gopark", between(run.stdout, "one"))
-    assert re.search(r"Goroutine 2 .*:\n\$\d+ = 2\n", between(run.stdout, "every"))
+    assert re.search(r"Goroutine (\d+) .*:\n\$\d+ = \1\n", between(run.stdout, "every"))
     assert between(run.stdout, "len").endswith("= 3")
-    assert "[Switching to goroutine 2 [" in run.stdout
+    assert re.search(r"\[Switching to goroutine \d+ \[", run.stdout)
 
 
 def test_before_gos_own_script(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:
@@ -238,11 +241,11 @@ def test_before_gos_own_script(gdb_exe: Gdb, go: Toolchain, build_program: Build
         f"source {runtime_gdb(go)}",
         "info goroutines",
         "next",
-        "goroutine 2",
-        *marked(bt="bt 1", apply="goroutine-apply 2 -q bt 1"),
+        "goroutine $it",
+        *marked(bt="bt 1", apply="goroutine-apply $it -q bt 1"),
     )
     assert run.stderr.count("is replaced") == 1
-    assert "[Switching to goroutine 2 [" in run.stdout
+    assert re.search(r"\[Switching to goroutine \d+ \[", run.stdout)
     assert between(run.stdout, "bt") == between(run.stdout, "apply")
     assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.M)
 
@@ -251,7 +254,7 @@ def test_another_command_of_the_name_stays(gdb_exe: Gdb, shapes: Binary, tmp_pat
     script = tmp_path / "own.gdb"
     script.write_text("define goroutine\necho mine\\n\nend\n")
     scene = stopped(shapes, tmp_path)
-    run = in_order(gdb_exe, scene, script, "goroutine 2", "goroutine-apply 2 -q bt 1")
+    run = in_order(gdb_exe, scene, script, "goroutine $it", "goroutine-apply $it -q bt 1")
     assert "mine" in run.stdout
     assert "stays so" in run.stderr
     assert re.search(r"^#1 .*runtime\.gopark", run.stdout, re.M)
@@ -320,10 +323,10 @@ def test_a_dead_goroutine_and_a_damaged_one(gdb_exe: Gdb, shapes: Binary, tmp_pa
         dead,
         "goroutine $dead",
         *marked(before="frame"),
-        "set var $goroutine(2).sched.sp = 16",
-        "goroutine 2",
-        "goroutine-apply 2 bt",
-        *marked(rest="goroutine-apply 1-30 -c -q p 4"),
+        "set var $goroutine($it).sched.sp = 16",
+        "goroutine $it",
+        "goroutine-apply $it bt",
+        *marked(rest="goroutine-apply all -c -q p 4"),
     )
     assert re.search(r"addrspace: goroutine \d+ is dead", run.stderr)
     assert run.stderr.count("its saved stack pointer 0x10 is outside its stack 0x") == 2

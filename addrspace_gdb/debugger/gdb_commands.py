@@ -52,13 +52,13 @@ class _GdbCommand(gdb.Command):
         if damaged:
             raise gdb.GdbError(f"addrspace: {damaged}")
 
-    def complete(self, text: str, word: str) -> List[str]:
+    def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Options, sub-commands and areas; file names after --output."""
         before = text.split()
         if text[-1:].isspace():
             before.append("")
         current = before[-1] if before else ""
-        cut = len(current) - len(word)
+        cut = len(current) - len(word or "")  # gdb 18 first asks without a word
         if len(before) > 1 and before[-2] == "--output":
             return [name[cut:] for name in _files(current)]
         if len(before) > 1 and before[-2] == "--format":

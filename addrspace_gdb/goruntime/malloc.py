@@ -81,7 +81,7 @@ def _page_allocator(runtime: Runtime, heap: Record) -> Iterator[Owned]:
         at = heap.address + place.offset + level * header
         data, _, capacity = runtime.words(at, 3, "mheap_.pages.summary") or (0, 0, 0)
         size = capacity * _element_size(runtime, "runtime.pallocSum", runtime.word)
-        yield Owned(data, data + size, "page summaries", f"level {level}")
+        yield Owned(data, data + size, "page summaries")
     chunks = heap.type.locate("pages.chunks")
     if chunks.type.element is not None and "*" in chunks.type.element.fields:
         size = chunks.type.element.fields["*"][1].size
@@ -188,9 +188,9 @@ def _pointer_masks(runtime: Runtime) -> Iterator[Owned]:
 
 
 def _linear(heap: Record) -> Iterator[Owned]:
-    """32-bit only: heapArena metadata comes from one reservation (mheap_.heapArenaAlloc)."""
-    linear = heap.sub("heapArenaAlloc")
-    base = linear.number("next")
-    end = linear.number("end")
-    if base and end > base:
-        yield Owned(base, end, "arena metadata", "reserved")
+    """32-bit only: arenas and their metadata come from one reservation each (linearAlloc)."""
+    for name, kind in (("heapArenaAlloc", "arena metadata"), ("arena", "heap reservation")):
+        linear = heap.sub(name)
+        base, end = -(-linear.number("next") // 4096) * 4096, linear.number("end")
+        if base and end > base:
+            yield Owned(base, end, kind, "reserved")

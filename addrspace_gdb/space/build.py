@@ -13,7 +13,7 @@ from addrspace_gdb.space import picture as rows
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.checks import checks
 from addrspace_gdb.space.details import detail
-from addrspace_gdb.space.goclaims import go_claims, outside_claims
+from addrspace_gdb.space.goclaims import heap_claims, outside_claims, owned_claims
 from addrspace_gdb.space.images import image_claims
 from addrspace_gdb.space.model import AddressSpace, AreaTotal, MappingUse, Picture, Row
 from addrspace_gdb.space.overlay import normalise, overlay
@@ -58,9 +58,10 @@ def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
         for s in reading.thread_stacks
         if s.kind != "tls"  # the dynamic linker's, and less sure than any other owner
     )
-    go = go_claims(reading.go, reading.info.page_size, reading.problems, each_goroutine)
+    heap = heap_claims(reading.go, each_goroutine)
+    owned = owned_claims(reading.go, reading.info.page_size, reading.problems)
     linker = normalise(Claim(s, e, areas.SHARED_LIBS, LINKER_DATA) for s, e in reading.linker)
-    layers = [linker, normalise(outside_claims(reading.go)), libc, images, stacks, go]
+    layers = [linker, normalise(outside_claims(reading.go)), libc, owned, images, stacks, heap]
     return reduce(overlay, layers)
 
 

@@ -37,8 +37,8 @@ _PAGES: Dict[int, str] = {
 }
 
 
-def go_claims(go: GoView, page_size: int, problems: Problems, each_goroutine: bool) -> List[Claim]:
-    """Every claim of the runtime, sorted and disjoint.
+def heap_claims(go: GoView, each_goroutine: bool) -> List[Claim]:
+    """Every claim within the heap's arenas, sorted and disjoint.
 
     With `each_goroutine` every goroutine's stack is a claim of its own; without, neighbours are one.
     """
@@ -51,9 +51,12 @@ def go_claims(go: GoView, page_size: int, problems: Problems, each_goroutine: bo
     manual = [Claim(s, e, HEAP, WORK_BUFFERS) for s, e in go.stacks.work_buffers]
     manual += [Claim(s, e, HEAP, BITMAPS) for s, e in go.stacks.other_manual]
     heap = overlay(heap, normalise(manual))
-    heap = overlay(heap, _stacks(go, each_goroutine))
-    owned = normalise(_owned(go, page_size), problems, "the runtime's own memory")
-    return overlay(owned, heap)
+    return overlay(heap, _stacks(go, each_goroutine))
+
+
+def owned_claims(go: GoView, page_size: int, problems: Problems) -> List[Claim]:
+    """The runtime's memory outside the arenas, in whole pages, sorted and disjoint."""
+    return normalise(_owned(go, page_size), problems, "the runtime's own memory")
 
 
 def _pages(go: GoView) -> Iterator[Claim]:

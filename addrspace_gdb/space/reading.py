@@ -70,11 +70,11 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     page_size = core.page_size if core is not None else PAGE_SIZE
     mappings = core.mappings if core is not None else _mappings(proc, problems)
     require_go(target, core, mappings, proc)
-    go = read_go(target, problems, progress)
-    progress.step("resident pages")
+    # First of all: reading the target's memory makes more of its file pages resident.
     residency = read_residency(proc, mappings, page_size, problems)
-    progress.step("symbols and files")
     smaps = _smaps(proc, problems) if check else None
+    go = read_go(target, problems, progress)
+    progress.step("symbols and files")
     tables = symtab.load(target, problems)
     threads = target.threads()
     modules = symtab.modules(target, problems)
