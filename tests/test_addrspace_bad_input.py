@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import invariants
 import pytest
-from harness import CHECKOUT, PROGRAMS, full_matrix
+from harness import CHECKOUT, PROGRAMS, cache_dir, full_matrix
 from harness.build import Binary
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Result, Scene, run_gdb
@@ -27,7 +27,7 @@ from addrspace_gdb.problems import ProblemError
 
 Builder = Callable[..., Binary]
 
-RUN = "run x </dev/null >/dev/null"
+RUN = f"run {cache_dir()}/unread-oracle </dev/null >/dev/null"
 
 
 def lines_of_ours(run: Result) -> List[str]:

@@ -266,7 +266,7 @@ def test_damage_is_said_in_the_row(gdb_exe: Gdb, parked: Scene) -> None:
         "goroutine-stacks --format json --frames",
     )
     assert len(rows(listed)) == COUNT + 1
-    assert "problem   sp 0x1 is outside its stack" in odd and "? used" in odd
+    assert "problem   sp 0x1 is outside its stack" in odd and "used      ? ??????" in odd
     assert "problem   bad stack bounds" in low
     assert "0x1234 is in no Go function" in framed and "sp 0x1 is outside" in framed
     assert "is in no Go function" in groups and "is outside its stack" in groups
@@ -284,3 +284,28 @@ def test_a_core_has_no_resident_bytes_and_a_lower_bound_of_time(
     (text,) = ask(gdb_exe, core, "goroutine-stacks")
     assert "? resident" in text and "note: " in text
     assert re.search(r"chan receive, ≥\d+ms", text)
+
+
+INTERRUPT = """
+import os, signal, threading
+threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    gdb.execute("goroutine-stacks --group stack --frames", to_string=True)
+    gdb.write("not interrupted")
+except KeyboardInterrupt:
+    gdb.write("interrupted")
+except gdb.error as error:
+    gdb.write("interrupted" if str(error) == "Quit" else str(error))
+"""
+
+
+def test_an_interrupt_ends_it_and_leaves_gdb_usable(
+    gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    binary = build_program("parked", newest_go)
+    process = start(processes, binary, tmp_path / "oracle", "40000")
+    scene = attach(process, binary)
+    first, second = ask(gdb_exe, scene, f"python exec({INTERRUPT!r})", "goroutine-stacks --limit 3")
+    assert first == "interrupted"
+    assert len(rows(second)) == 3
+    assert process.running()

@@ -6,6 +6,7 @@ A hundred thousand goroutines differ in few things: what they share is encoded o
 from __future__ import annotations
 
 import json
+from itertools import islice
 from operator import add
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -18,6 +19,7 @@ from addrspace_gdb.space.userframe import Spot
 from addrspace_gdb.views.jsonform import target_json
 
 SCHEMA = "goroutine-stacks/1"
+_PART = 1024  # rows that are handed on together
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
@@ -30,10 +32,9 @@ def goroutines_json(
     rows = _rows(listing)
     if frames is not None:
         rows = _with_frames(listing, rows, frames)
-    between = "\n  "
-    for row in rows:
-        yield between + row
-        between = ",\n  "
+    for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
+        yield ",\n  " if number else "\n  "
+        yield ",\n  ".join(part)
     yield "\n ],\n" if len(listing) else "],\n"
     yield f' "notes": {_encode([*listing.reading.notes, *notes])},\n'
     yield f' "problems": {_encode(list(listing.reading.problems))}\n}}\n'

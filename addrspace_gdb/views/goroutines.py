@@ -199,11 +199,10 @@ def _header(row: Goroutine, exact: bool, unicode: bool) -> str:
 def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
     dash = glyphs(unicode).dash
     size = row.hi - row.lo
-    stack = f"{sizes.address(row.lo)}{dash}{sizes.address(row.hi)}  {sizes.size(size)}, "
-    stack += (
-        f"{sizes.size(row.used)} used {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident"
-    )
-    facts = {"stack": stack}
+    facts = {
+        "stack": f"{sizes.address(row.lo)}{dash}{sizes.address(row.hi)}  {sizes.size(size)}",
+        "used": f"{sizes.size(row.used)} {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident",
+    }
     if row.user.function:
         facts["user"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
     if row.stands.function and row.stands != row.user:

@@ -163,9 +163,8 @@ def _alternate(
             what = f"{row.why}" if row.failed else f"{row.runs[-1].seconds:.2f} s"
             say(f"{scenario.name} {turn + 1}/{given.runs}  {tool.name}: {what}")
             if not process.running():
-                raise RuntimeError(
-                    f"{tool.name} left the process stopped or dead (state {process.state()!r})"
-                )
+                _failed(row, f"left the process stopped or dead (state {process.state()!r})")
+                return rows  # what was measured before stands
     return rows
 
 
