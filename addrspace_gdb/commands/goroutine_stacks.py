@@ -245,7 +245,7 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
     total = summarise(reading)
     yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
     yield NEWLINE
-    yield from goroutine_table(details(listing, shown), look.exact, look.width, look.unicode)
+    yield from goroutine_table(listing, shown, look.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
     said += [(QUIET, f"note: {text}") for text in reading.notes]

@@ -8,6 +8,7 @@ from typing import List, Optional, Tuple
 
 import gdb
 
+from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands import COMMANDS
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Command
@@ -45,7 +46,8 @@ class _GdbCommand(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Run it; what is damaged makes the command fail after everything was shown."""
         try:
-            damaged = guarded(self._command.run, self._session, argument)
+            with no_cycle_collection():
+                damaged = guarded(self._command.run, self._session, argument)
         except HelpRequested as text:
             gdb.write(str(text))
             return

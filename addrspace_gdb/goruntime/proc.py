@@ -15,6 +15,7 @@ from addrspace_gdb.problems import UnreadableError
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
 _MOST_PS = 1 << 16
+_BATCH = 1 << 13
 _MOST_GOROUTINES = 1 << 25
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
@@ -52,6 +53,7 @@ _COLUMNS = (
     "gopc",
     "startpc",
     "labels",
+    "lockedm",
 )
 _PATHS = {
     "lo": ("stack.lo",),
@@ -70,6 +72,7 @@ _PATHS = {
     "gopc": ("gopc",),
     "startpc": ("startpc",),
     "labels": ("labels",),
+    "lockedm": ("lockedm",),
 }
 
 
@@ -107,12 +110,20 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     found = Goroutines()
+    rows: List[Tuple[int, ...]] = []
     for block, base, run in bulk(runtime, sorted(addresses), layout.size, "goroutines"):
-        rows = [unpack(block, address - base) for address in run]
         found.columns["address"].extend(run)
-        for name, values in zip(names, zip(*rows)):
-            found.columns[name].extend(values)
+        rows += [unpack(block, address - base) for address in run]
+        if len(rows) >= _BATCH:
+            _add(found, names, rows)
+            rows = []
+    _add(found, names, rows)
     return found
+
+
+def _add(found: Goroutines, names: List[str], rows: List[Tuple[int, ...]]) -> None:
+    for name, values in zip(names, zip(*rows)):
+        found.columns[name].extend(values)
 
 
 def is_live(status: int) -> bool:

@@ -310,7 +310,7 @@ def waited_of(reading: GoroutineReading, at: int) -> Optional[int]:
 
 
 def _locked(reading: GoroutineReading, at: int) -> Optional[int]:
-    m = field_of(reading, at, "lockedm")
+    m = reading.goroutines.columns["lockedm"][at]
     return next((one.id for one in reading.scheduler.ms if one.address == m), 0) if m else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from operator import add
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.proc import status_word
 from addrspace_gdb.goruntime.traceback import Frame
@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
 from addrspace_gdb.space.goroutines import Listing, frames_of, function_at
 from addrspace_gdb.space.userframe import Spot
+from addrspace_gdb.views.goroutine_rows import Shared
 from addrspace_gdb.views.jsonform import target_json
 
 SCHEMA = "goroutine-stacks/1"
@@ -38,19 +39,6 @@ def goroutines_json(
     yield "\n ],\n" if len(listing) else "],\n"
     yield f' "notes": {_encode([*listing.reading.notes, *notes])},\n'
     yield f' "problems": {_encode(list(listing.reading.problems))}\n}}\n'
-
-
-class _Shared(Dict[Any, str]):
-    """Text by key, made when first asked for."""
-
-    def __init__(self, make: Any) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, key: Any) -> str:
-        text: str = self._make(key)
-        self[key] = text
-        return text
 
 
 # One goroutine. The pieces that many have in common are text already.
@@ -96,13 +84,13 @@ class _Shares:
 
     def __init__(self, listing: Listing) -> None:
         self._reading = listing.reading
-        self._starts = _Shared(self._start)
-        self._makers = _Shared(self._maker)
-        self.states = _Shared(self._state)
-        self.runs = _Shared(lambda key: f'"system": {_encode(key[0])}, "thread": {_encode(key[1])}')
-        self.pcs = _Shared(lambda pc: f'"pc": {_encode(hex(pc)) if pc is not None else "null"}')
-        self.places = _Shared(_place)
-        self.ends = _Shared(self._end)
+        self._starts = Shared(self._start)
+        self._makers = Shared(self._maker)
+        self.states = Shared(self._state)
+        self.runs = Shared(lambda key: f'"system": {_encode(key[0])}, "thread": {_encode(key[1])}')
+        self.pcs = Shared(lambda pc: f'"pc": {_encode(hex(pc)) if pc is not None else "null"}')
+        self.places = Shared(_place)
+        self.ends = Shared(self._end)
 
     def _state(self, key: Tuple[int, int]) -> str:
         reason = wait_reason(self._reading.reasons, *key)
@@ -129,7 +117,7 @@ def _place(key: Tuple[Spot, Spot]) -> str:
 
 
 def _with_frames(listing: Listing, rows: Iterator[str], limit: int) -> Iterator[str]:
-    shared = _Shared(_frame)
+    shared = Shared(_frame)
     for at, row in zip(listing.positions, rows):
         frames = [
             shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp

@@ -6,11 +6,12 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.goroutines import Goroutine
+from addrspace_gdb.space.goroutines import Goroutine, Listing, details
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.stacksummary import Most, StackSummary
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.views.goroutine_rows import Shared, many_rows
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
 from addrspace_gdb.views.table import GAP, Column, table
 from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
@@ -18,6 +19,7 @@ from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
 _MIN_FUNCTION = 20
+_MANY = 1000  # from here on rows are made from columns
 
 
 def summary(
@@ -87,9 +89,9 @@ def _whose(most: Most) -> str:
 
 
 def goroutine_table(
-    rows: Sequence[Goroutine], exact: bool, width: Optional[int] = 100, unicode: bool = True
+    listing: Listing, shown: Sequence[int], exact: bool, width: Optional[int] = 100, unicode: bool = True
 ) -> Iterator[tokens.Pair]:
-    """One row a goroutine. Wide output, as to a file (`width` None), has every column."""
+    """One row for each position in `shown`. Wide output, as to a file (`width` None), cuts nothing."""
     columns = [
         Column("Goid", "right", tokens.ADDRESS),
         Column("State", "left", tokens.TEXT),
@@ -100,7 +102,12 @@ def goroutine_table(
         Column("User function", "left", tokens.NAME),
         Column("At", "left", tokens.QUIET),
     ]
-    texts = [_row(row, exact, unicode, width is None) for row in rows]
+    whole = width is None
+    if len(shown) > _MANY:
+        parts = 0 if whole else 2
+        texts = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
+    else:
+        texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
     if width is not None:
         texts = _fit(columns, texts, width, unicode)
     yield from table(columns, texts)
@@ -128,13 +135,14 @@ def _fit(
     for index in range(len(columns) - 2):
         used += max([len(row[index]) for row in rows] + [len(columns[index].heading)]) + GAP
     room = max(width - used, _MIN_FUNCTION + GAP)
-    longest = max([cells(row[-2]) for row in rows] + [len(columns[-2].heading)])
-    where = max([cells(row[-1]) for row in rows], default=0)
+    longest = max([cells(text) for text in {row[-2] for row in rows}] + [len(columns[-2].heading)])
+    where = max([cells(text) for text in {row[-1] for row in rows}], default=0)
     function = min(longest, max(_MIN_FUNCTION, room - GAP - min(where, 20)))
     left = max(0, room - function - GAP)
-    return [
-        (*row[:-2], _clip(row[-2], function, unicode), _clip_place(row[-1], left, unicode)) for row in rows
-    ]
+    functions = Shared(lambda text: _clip(text, function, unicode))
+    places = Shared(lambda text: _clip_place(text, left, unicode))
+    states = Shared(lambda text: clip(text, _STATE_WIDTH, unicode))
+    return [(row[0], states[row[1]], *row[2:-2], functions[row[-2]], places[row[-1]]) for row in rows]
 
 
 def _clip(text: str, width: int, unicode: bool) -> str:

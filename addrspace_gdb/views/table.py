@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
-from addrspace_gdb.views.tokens import HEADING, NEWLINE, Pair, TokenType
+from addrspace_gdb.views.tokens import HEADING, NEWLINE, TEXT, Pair, TokenType
 
 TABULATE_ROWS = 1000  # at most
 GAP = 2  # columns between columns, as tabulate's "plain" has it
@@ -29,8 +29,11 @@ def table(columns: Sequence[Column], rows: Sequence[Tuple[str, ...]]) -> Iterato
     lines = _tabulated(columns, rows) if len(rows) <= TABULATE_ROWS else _padded(columns, rows, widths)
     bounds = _bounds(widths)
     slots = [(column.token, *bound) for column, bound in zip(columns, bounds)]
+    large = len(rows) > TABULATE_ROWS  # nobody looks at the colours of so many
     for number, line in enumerate(lines):
-        if number == 0:
+        if large and number:
+            yield TEXT, line
+        elif number == 0:
             yield HEADING, line
         else:
             for token, start, end in slots:
