@@ -6,7 +6,8 @@ here 0.06 s; the text is the same to the character.
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from itertools import islice
+from typing import Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.views.tokens import HEADING, NEWLINE, TEXT, Pair, TokenType
 
@@ -22,6 +23,9 @@ class Column(NamedTuple):
     token: TokenType
 
 
+_CHUNK = 1000  # lines handed on together
+
+
 def table(columns: Sequence[Column], rows: Sequence[Tuple[str, ...]]) -> Iterator[Pair]:
     """Lines of a table. Cells are clean text; characters of another width stand in the last column only."""
     columns_of_text = [[column.heading for column in columns], *rows]
@@ -29,17 +33,29 @@ def table(columns: Sequence[Column], rows: Sequence[Tuple[str, ...]]) -> Iterato
     lines = _tabulated(columns, rows) if len(rows) <= TABULATE_ROWS else _padded(columns, rows, widths)
     bounds = _bounds(widths)
     slots = [(column.token, *bound) for column, bound in zip(columns, bounds)]
-    large = len(rows) > TABULATE_ROWS  # nobody looks at the colours of so many
+    if len(rows) > TABULATE_ROWS:  # nobody looks at the colours of so many
+        yield from _chunks(lines)
+        return
     for number, line in enumerate(lines):
-        if large and number:
-            yield TEXT, line
-        elif number == 0:
+        if number == 0:
             yield HEADING, line
         else:
             for token, start, end in slots:
                 if line[start:end]:
                     yield token, line[start:end]
         yield NEWLINE
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[Pair]:
+    """The heading, then many lines at a time."""
+    rest = iter(lines)
+    yield HEADING, next(rest)
+    yield NEWLINE
+    while True:
+        part = list(islice(rest, _CHUNK))
+        if not part:
+            return
+        yield TEXT, "\n".join(part) + "\n"
 
 
 def _bounds(widths: Sequence[int]) -> List[Tuple[int, int]]:
