@@ -60,7 +60,10 @@ def build(program: str, toolchain: Optional[Toolchain], variant: str = "plain") 
     folder = cache_dir() / "test-binaries" / f"{program}-{version}-{variant}-{_digest(program, variant)}"
     if not folder.exists():
         _build_into(folder, program, toolchain, variant)
-    return Binary(program, variant, folder / program, _library(folder))
+    built = Binary(program, variant, folder / program, _library(folder))
+    for path in filter(None, (built.path, built.library)):
+        os.utime(path)  # never older than the sources of a fresh checkout: gdb would warn about that
+    return built
 
 
 def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: str) -> None:
