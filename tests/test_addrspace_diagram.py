@@ -277,7 +277,6 @@ FILTERS: Dict[str, Callable[[Dict[str, Any]], bool]] = {
     "PCLNTAB": lambda r: r["kind"] == "pclntab",
     "'goroutine 1'": lambda r: "goroutine 1" in r["label"],
     "'page summaries'": lambda r: r["kind"] == "page summaries",
-    "'page summaries'": lambda r: r["kind"] == "page summaries",
     "/foreign": lambda r: "/foreign" in (r["file"] or "") + r["label"],
 }
 ADDRESSES = {
