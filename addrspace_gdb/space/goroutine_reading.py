@@ -34,7 +34,7 @@ from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, version_notes
+from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
 
 _PAGE_SIZE = 4096
@@ -114,7 +114,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     page_size = core.page_size if core is not None else _PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
     reading = GoroutineReading(
-        info=_info(target, core, go_version(runtime), page_size),
+        info=target_info(target, core, go_version(runtime), page_size),
         runtime=runtime,
         goroutines=goroutines,
         scheduler=scheduler,
@@ -152,21 +152,6 @@ def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Sch
     if los:
         own.append((min(los), max(goroutines.column("hi"))))
     return [m for m in mappings if any(m.start < hi and lo < m.end for lo, hi in own)]
-
-
-def _info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:
-    pid = core.pid if core is not None and core.pid else target.pid
-    executable = target.executable or (core.executable if core is not None else None)
-    return TargetInfo(
-        target.kind,
-        pid,
-        executable,
-        target.core_file,
-        target.arch,
-        target.pointer_size,
-        page_size,
-        version,
-    )
 
 
 def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:

@@ -11,6 +11,7 @@ from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.elf import Image, open_path, read_image
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.model import TargetInfo
 
 OLDEST, NEWEST = 21, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
@@ -89,3 +90,19 @@ def _same_program(target: Target, core: Core) -> None:
             f"{printable(target.executable)} is not the program that made this core (another build of "
             f"{printable(core.executable)}?); give gdb the right one with `file FILE`"
         )
+
+
+def target_info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:
+    """What was looked at; a core knows its pid and program better than the debugger."""
+    pid = core.pid if core is not None and core.pid else target.pid
+    executable = target.executable or (core.executable if core is not None else None)
+    return TargetInfo(
+        target.kind,
+        pid,
+        executable,
+        target.core_file,
+        target.arch,
+        target.pointer_size,
+        page_size,
+        version,
+    )

@@ -24,7 +24,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, version_notes
+from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 
@@ -85,7 +85,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
-        info=_info(target, core, go, page_size),
+        info=target_info(target, core, go.version, page_size),
         mappings=mappings,
         residency=residency,
         go=go,
@@ -188,21 +188,6 @@ def _linker(
 def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
     pid = core.pid if core is not None and core.pid else target.pid
     return next((t for t in threads if t.tid == pid), None)
-
-
-def _info(target: Target, core: Optional[Core], go: GoView, page_size: int) -> TargetInfo:
-    pid = core.pid if core is not None and core.pid else target.pid
-    executable = target.executable or (core.executable if core is not None else None)
-    return TargetInfo(
-        target.kind,
-        pid,
-        executable,
-        target.core_file,
-        target.arch,
-        target.pointer_size,
-        page_size,
-        go.version,
-    )
 
 
 def _count(go: GoView, tables: symtab.Symtab, target: Target) -> GoroutineCounts:
