@@ -15,7 +15,7 @@ from typing import Dict, List, Literal, Mapping, Sequence, Tuple
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.goruntime.record import Runtime, bulk
 
-_FLUSH = 1 << 22  # bytes that are held before they become columns
+_FLUSH = 1 << 18  # bytes that are held before they become columns
 _ALIGN = 8  # a multiple of the size of every number
 _Code = Literal["B", "H", "I", "Q", "b", "h", "i", "q"]
 _UNSIGNED: Dict[int, _Code] = {1: "B", 2: "H", 4: "I", 8: "Q"}

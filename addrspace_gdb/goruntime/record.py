@@ -208,7 +208,8 @@ def bulk(
     told as a problem of `what`.
     """
     done = failed = 0
-    for run in _runs(addresses, size):
+    for first, after in stretches(addresses, size + _GAP, _RUN):
+        run = addresses[first:after]
         runtime.progress.step(what, done, len(addresses))
         done += len(run)
         start = run[0]
@@ -222,15 +223,15 @@ def bulk(
             yield from _one_by_one(runtime, run, size, what)
 
 
-def _runs(addresses: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Neighbours that are read together: no gap above `_GAP` in them, and not much longer than `_RUN`."""
-    widest = size + _GAP
-    gaps = [i for i, distance in enumerate(map(sub, addresses[1:], addresses), 1) if distance > widest]
+def stretches(addresses: Sequence[int], near: int, longest: int) -> Iterator[Tuple[int, int]]:
+    """Split ascending addresses where neighbours are more than `near` apart, and into stretches that reach
+    over no more than `longest`. Yields the indices of the first and one past the last of each."""
+    gaps = [i for i, distance in enumerate(map(sub, addresses[1:], addresses), 1) if distance > near]
     first = 0
     for after in [*gaps, len(addresses)]:
         while first < after:
-            last = bisect_left(addresses, addresses[first] + _RUN, first + 1, after)
-            yield addresses[first:last]
+            last = bisect_left(addresses, addresses[first] + longest, first + 1, after)
+            yield first, last
             first = last
 
 
