@@ -6,15 +6,17 @@ A hundred thousand goroutines differ in few things: what they share is encoded o
 from __future__ import annotations
 
 import json
-from itertools import islice
+from itertools import islice, repeat
 from operator import add
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.proc import status_word
+from addrspace_gdb.goruntime.labels import read_labels
+from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
-from addrspace_gdb.space.goroutines import Listing, frames_of, function_at
+from addrspace_gdb.space.goroutine_walk import is_plain, start_of, walk
+from addrspace_gdb.space.goroutines import Listing, function_at
 from addrspace_gdb.space.userframe import Spot
 from addrspace_gdb.views.goroutine_rows import Shared
 from addrspace_gdb.views.jsonform import target_json
@@ -30,9 +32,7 @@ def goroutines_json(
     """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out."""
     target = _encode(target_json(listing.reading.info))
     yield f'{{\n "schema": {_encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
-    rows = _rows(listing)
-    if frames is not None:
-        rows = _with_frames(listing, rows, frames)
+    rows = _rows(listing, frames)
     for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
         yield ",\n  " if number else "\n  "
         yield ",\n  ".join(part)
@@ -44,14 +44,18 @@ def goroutines_json(
 # One goroutine. The pieces that many have in common are text already.
 _ROW = (
     '{"goid": %d, %s, %s, "stack": {"lo": "0x%x", "hi": "0x%x", "size": %d, "used": %s, "resident": %s}, '
-    '%s, "sp": %s, %s, %s}'
+    '%s, "sp": %s, %s, %s, %s}'
 )
 
 
-def _rows(listing: Listing) -> Iterator[str]:
+def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
     """One object a goroutine, as text. All loops over goroutines are the interpreter's own."""
     c = columns_of(listing)
     shared = _Shares(listing)
+    columns = listing.reading.goroutines.columns
+    since, locks, labels = (
+        map(columns[name].__getitem__, listing.positions) for name in ("waitsince", "lockedm", "labels")
+    )
     his = map(add, c.los, c.sizes)
     sps = [f'"{sp:#x}"' if sp is not None else "null" for sp in c.sps]
     places = map(shared.places.__getitem__, zip(c.stands, c.users))
@@ -60,7 +64,7 @@ def _rows(listing: Listing) -> Iterator[str]:
         _ROW.__mod__,
         zip(
             c.goids,
-            map(shared.states.__getitem__, c.states),
+            map(shared.states.__getitem__, zip(c.states, since, locks, labels)),
             map(shared.runs.__getitem__, c.runs),
             c.los,
             his,
@@ -71,8 +75,25 @@ def _rows(listing: Listing) -> Iterator[str]:
             sps,
             places,
             ends,
+            _problems(listing, c.useds) if frames is None else _frames(listing, frames),
         ),
     )
+
+
+def _problems(listing: Listing, useds: Sequence[Optional[int]]) -> Iterable[str]:
+    """The last key of each row: what is wrong where it is not known how much of the stack is used."""
+    good = '"problem": null'
+    if None not in useds:
+        return repeat(good)
+    return [
+        good if used is not None else f'"problem": {_encode(_problem(listing, at))}'
+        for at, used in zip(listing.positions, useds)
+    ]
+
+
+def _problem(listing: Listing, at: int) -> Optional[str]:
+    alive = is_live(listing.reading.goroutines.columns["status"][at])
+    return start_of(listing.reading, at).problem if alive else None
 
 
 def _known(numbers: List[Optional[int]]) -> Sequence[object]:
@@ -92,9 +113,24 @@ class _Shares:
         self.places = Shared(_place)
         self.ends = Shared(self._end)
 
-    def _state(self, key: Tuple[int, int]) -> str:
-        reason = wait_reason(self._reading.reasons, *key)
-        return f'"status": {_encode(status_word(key[0]))}, "wait_reason": {_encode(reason)}'
+    def _state(self, key: Tuple[Tuple[int, int], int, int, int]) -> str:
+        (status, number), since, lock, labels = key
+        reading = self._reading
+        waited = reading.clock.waited(since) if is_plain(status) else None
+        found = {
+            "status": status_word(status),
+            "wait_reason": wait_reason(reading.reasons, status, number),
+            "wait_time": waited,
+            "locked_to": self._lock(lock),
+            "labels": read_labels(reading.runtime, labels, reading.tables.minor),
+        }
+        return _encode(found)[1:-1]
+
+    def _lock(self, address: int) -> Optional[Dict[str, Optional[int]]]:
+        if not address:
+            return None
+        m = next((one for one in self._reading.scheduler.ms if one.address == address), None)
+        return {"m": m.id, "thread": m.procid or None} if m else {"m": None, "thread": None}
 
     def _start(self, pc: int) -> str:
         return f'"start_function": {_encode(function_at(self._reading, pc))}'
@@ -116,14 +152,19 @@ def _place(key: Tuple[Spot, Spot]) -> str:
     return f'"function": {_encode(stands.function)}, "user_function": {_encode(user.function)}, {where}'
 
 
-def _with_frames(listing: Listing, rows: Iterator[str], limit: int) -> Iterator[str]:
+def _frames(listing: Listing, limit: int) -> Iterator[str]:
+    """The last keys of each row with frames: what is wrong may be why they end too early."""
     shared = Shared(_frame)
-    for at, row in zip(listing.positions, rows):
-        frames = [
+    statuses = listing.reading.goroutines.columns["status"]
+    for at in listing.positions:
+        found = walk(listing.reading, at, limit)
+        whole = len(found.pcs) < limit and is_live(statuses[at])
+        problem = found.problem if whole else _problem(listing, at)
+        texts = [
             shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp
-            for frame in frames_of(listing.reading, at, limit)
+            for frame in listing.reading.unwinder.frames(found)[:limit]
         ]
-        yield f'{row[:-1]}, "frames": [{", ".join(frames)}]}}'
+        yield f'"problem": {_encode(problem)}, "frames": [{", ".join(texts)}]'
 
 
 def _frame(frame: Frame) -> str:
