@@ -6,9 +6,9 @@ A hundred thousand goroutines differ in few things: what they share is encoded o
 from __future__ import annotations
 
 import json
-from itertools import islice, repeat
-from operator import add
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from itertools import compress, islice, repeat
+from operator import add, mod
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
@@ -16,8 +16,9 @@ from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
 from addrspace_gdb.space.goroutine_walk import is_plain, start_of, walk
-from addrspace_gdb.space.goroutines import Listing, function_at
-from addrspace_gdb.space.userframe import Spot
+from addrspace_gdb.space.goroutines import Listing, find_users, function_at
+from addrspace_gdb.space.stackcolumns import odd, pick, residents, sizes_of, useds
+from addrspace_gdb.space.userframe import Spot, spots
 from addrspace_gdb.views.goroutine_rows import Shared
 from addrspace_gdb.views.jsonform import target_json
 
@@ -49,7 +50,72 @@ _ROW = (
 
 
 def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
-    """One object a goroutine, as text. All loops over goroutines are the interpreter's own."""
+    """One object a goroutine, as text: those that are alike from one template, others one by one."""
+    if frames is not None or not listing.positions:
+        yield from _each(listing, frames)
+        return
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    apart = _apart(listing)
+    numbers = zip(*(pick(columns[name], positions) for name in ("goid", "lo", "hi", "sp")))
+    texts = map(mod, _templates(listing), numbers)
+    last = -1
+    for row, text in zip(apart, _each(Listing(reading, [positions[row] for row in apart]), None)):
+        yield from islice(texts, row - last - 1)
+        next(texts)
+        yield text
+        last = row
+    yield from texts
+
+
+def _apart(listing: Listing) -> List[int]:
+    """Which rows are of goroutines that are not simply parked, are the runtime's own, or the main one."""
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    starts = pick(columns["startpc"], positions)
+    system = {pc for pc in set(starts) if reading.tables.is_system_goroutine(pc, reading.fing_running)}
+    rows = range(len(positions))
+    found = set(compress(rows, map(odd(reading).__contains__, positions)))
+    found.update(compress(rows, map(system.__contains__, starts)))
+    found.update(compress(rows, map((1).__eq__, pick(columns["goid"], positions))))
+    return sorted(found)
+
+
+_SHARED = ("status", "waitreason", "waitsince", "lockedm", "labels", "pc", "startpc", "gopc", "parent")
+
+
+def _templates(listing: Listing) -> Iterator[str]:
+    """A row for `%` with goid, lo, hi and sp; goroutines that are alike in all else have the same object."""
+    reading, positions = listing.reading, listing.positions
+    shared = _Shares(listing)
+
+    def template(key: Tuple[Any, ...]) -> str:
+        status, reason, since, lock, labels, pc, start, gopc, parent, size, used, resident, user = key
+        stands = spots(reading.unwinder, pc)[0]
+        parts = (
+            shared.states[(status, reason), since, lock, labels],
+            shared.runs[False, None],
+            f'"size": {size}, "used": {used}, "resident": {_encode(resident)}',
+            shared.pcs[pc],
+            shared.places[stands, user],
+            shared.ends[start, gopc, parent],
+        )
+        state, run, amounts, at, place, end = (part.replace("%", "%%") for part in parts)
+        return (
+            f'{{"goid": %d, {state}, {run}, "stack": {{"lo": "0x%x", "hi": "0x%x", {amounts}}}, '
+            f'{at}, "sp": "0x%x", {place}, {end}, "problem": null}}'
+        )
+
+    find_users(listing, positions)
+    columns = reading.goroutines.columns
+    items = [pick(columns[name], positions) for name in _SHARED]
+    amounts = [pick(column, positions) for column in (sizes_of(reading), useds(reading), residents(reading))]
+    users = map(listing.users.__getitem__, positions)
+    return map(Shared(template).__getitem__, zip(*items, *amounts, users))
+
+
+def _each(listing: Listing, frames: Optional[int]) -> Iterator[str]:
+    """Each goroutine's object, nothing taken for granted."""
     c = columns_of(listing)
     shared = _Shares(listing)
     columns = listing.reading.goroutines.columns
