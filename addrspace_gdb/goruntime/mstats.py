@@ -24,6 +24,7 @@ BY_SIZE = 61  # length of MemStats.BySize; the runtime has more size classes sin
 # Units of values.
 BYTES, TOTAL_BYTES, GOAL, OBJECTS, COUNT = "bytes", "bytes in all", "bytes or more", "objects", "count"
 NANOSECONDS, UNIX_TIME, FRACTION, BOOL, PERCENT = "ns", "unix ns", "fraction", "bool", "percent"
+RATIO, SIGNED_BYTES = "ratio", "bytes or fewer than none"
 
 _MASK = (1 << 64) - 1
 _DELTAS = (
@@ -85,28 +86,33 @@ class Sources:
     def __init__(self, runtime: Runtime, scheduler: Scheduler, heap: Optional[Record] = None) -> None:
         self.runtime = runtime
         self.scheduler = scheduler
-        if heap is not None:
-            self.heap = heap
+        self._variables: Dict[str, Record] = {} if heap is None else {"runtime.mheap_": heap}
 
-    @cached_property
+    def variable(self, name: str) -> Record:
+        """A variable of the runtime, read once."""
+        if name not in self._variables:
+            self._variables[name] = self.runtime.variable(name)
+        return self._variables[name]
+
+    @property
     def heap(self) -> Record:
         """runtime.mheap_."""
-        return self.runtime.variable("runtime.mheap_")
+        return self.variable("runtime.mheap_")
 
-    @cached_property
+    @property
     def memstats(self) -> Record:
         """runtime.memstats."""
-        return self.runtime.variable("runtime.memstats")
+        return self.variable("runtime.memstats")
 
-    @cached_property
+    @property
     def pacer(self) -> Pacer:
         """runtime.gcController."""
-        return Pacer(self.runtime.variable("runtime.gcController"))
+        return Pacer(self.variable("runtime.gcController"))
 
-    @cached_property
+    @property
     def sched(self) -> Record:
         """runtime.sched."""
-        return self.runtime.variable("runtime.sched")
+        return self.variable("runtime.sched")
 
     @cached_property
     def ps(self) -> List[Record]:
