@@ -89,7 +89,7 @@ class At(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         path, count, *spots = shlex.split(argument)
         for spot in spots:
-            gdb.execute(f"break {spot}", to_string=True)
+            gdb.execute(f"break *'{spot}'", to_string=True)
         stops: List[Dict[str, Any]] = []
         for _ in range(int(count)):
             gdb.execute("continue", to_string=True)

@@ -15,7 +15,7 @@ from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.walked import Walked, walk
+from addrspace_gdb.space.walked import Walked, unowned, walk
 
 _HEAP_MOST = 1 << 48  # bytes of address space that a process can have
 _MOST = {
@@ -90,7 +90,7 @@ def read_statistics(target: Target, reading: Reading) -> Statistics:
             by_size=_array("BySize", lambda: mstats.read_by_size(sources), problems),
             pauses=_array("PauseNs and PauseEnd", lambda: mstats.read_pauses(sources), problems),
             metrics=rows_of(metrics(sources), sources, walked),
-            unsettled=unsettled(sources),
+            unsettled=[*unsettled(sources), *filter(None, [unowned(reading.go)])],
             notes=[],
             problems=problems,
         )
