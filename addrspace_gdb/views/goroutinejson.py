@@ -70,7 +70,7 @@ def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
 
 
 def _apart(listing: Listing) -> List[int]:
-    """Which rows are of goroutines that are not simply parked, or the runtime's, in a bubble, the main one."""
+    """Which rows are of goroutines that are not simply parked, or the runtime's, in a bubble or main."""
     reading, positions = listing.reading, listing.positions
     columns = reading.goroutines.columns
     starts = pick(columns["startpc"], positions)
