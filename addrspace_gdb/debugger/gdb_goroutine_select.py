@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 import gdb
 
@@ -15,6 +15,7 @@ from addrspace_gdb.problems import ProblemError
 
 # Commands after which the selection is looked at, and what is looked for (see Selector.after).
 _SWITCHING, _MOVING = ("thread", "inferior"), ("frame", "down", "select-frame")
+_AFTER = "maintenance addrspace-goroutine"
 
 
 class _Kept(NamedTuple):
@@ -171,14 +172,17 @@ def _by_number(number: int) -> Optional[gdb.InferiorThread]:
     return next((t for t in gdb.selected_inferior().threads() if t.num == number), None)
 
 
-_selectors: List[Selector] = []
+class _After(gdb.Command):
+    """What the hooks of goroutine selection run after another command; not for typing."""
 
+    def __init__(self, selector: Selector) -> None:
+        super().__init__(_AFTER, gdb.COMMAND_MAINTENANCE)
+        self._selector = selector
 
-def after(command: str) -> None:
-    """What the hooks call."""
-    for selector in _selectors:
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """`argument` is the command that was run."""
         try:
-            selector.after(command)
+            self._selector.after(argument)
         except gdb.error:
             pass  # the thread has no frame that can be read: nothing to say about it
 
@@ -186,12 +190,12 @@ def after(command: str) -> None:
 def _add_hooks(selector: Selector) -> None:
     """Hooks, as `define hookpost-thread` makes them; one that the user has stays as it is.
 
-    gdb has an event for what they do since version 17 only, which does not tell the command.
+    gdb has an event for what they do since version 17 only, which does not tell the command. Their body is
+    no `python` line: an interrupt in one is printed as a traceback, in a command it is gdb's "Quit".
     """
-    _selectors[:] = [selector]
+    _After(selector)
     for command in _SWITCHING + _MOVING:
         try:
             gdb.execute(f"show user hookpost-{command}", to_string=True)
         except gdb.error:
-            body = f"python __import__('sys').modules[{__name__!r}].after({command!r})"
-            gdb.execute(f"define hookpost-{command}\n{body}\nend", to_string=True)
+            gdb.execute(f"define hookpost-{command}\n{_AFTER} {command}\nend", to_string=True)
