@@ -92,6 +92,15 @@ def wrong_frames(theirs: Goroutine, ours: Json, everything: bool) -> Optional[st
     return None
 
 
+def go_state(ours: Json) -> str:
+    """What Go prints first between the brackets, put together from the keys of the JSON."""
+    state: str = ours["wait_reason"] or ours["status"]
+    if ours["status"] == "leaked" and ours["wait_reason"]:
+        state += " (leaked)"
+    durable = ours["bubble"] and ours["bubble"]["durable"] and not state.endswith("(durable)")
+    return state + (" (durable)" if durable else "")
+
+
 def wrong_creator(theirs: Goroutine, ours: Json) -> Optional[str]:
     by, made = theirs.created_by, ours["created_by"]
     if by is None:
@@ -105,9 +114,11 @@ def differences(seen: Both, everything: bool = False) -> Dict[int, str]:
     wrong = {}
     for goid, theirs in seen.dump.items():
         ours = seen.ours[goid]
-        state = ours["wait_reason"] or ours["status"]
+        state = go_state(ours)
         if state != theirs.status and not {state, theirs.status} <= set(MOVING):
             wrong[goid] = f"{state}, {theirs.status}"
+        elif theirs.locked != bool(ours["locked_to"]):
+            wrong[goid] = f"{theirs.locked}, locked to {ours['locked_to']}"
         elif wrong_creator(theirs, ours):
             wrong[goid] = str(wrong_creator(theirs, ours))
         elif goid != 1 and state not in MOVING and theirs.frames:
@@ -178,9 +189,11 @@ def test_attached_and_remote(
     process = start(processes, binary, tmp_path / "oracle", "quiet")
     attached = look(gdb_exe, attach(process, binary), tmp_path)
     assert set(attached.ours) == set(attached.dump)
+    assert set(differences(attached)) <= {1}, "main sleeps by now"
     assert process.running()
     far = tmp_path / "far"
     far.mkdir()
     scene = gdbserver_launch(gdb_exe, processes, binary, far / "oracle", "quiet")
     remote = look(gdb_exe, scene, far)
-    assert set(remote.ours) == set(remote.dump)
+    assert set(remote.ours) == set(remote.dump) and len(remote.dump) > 50
+    assert differences(remote) == {}

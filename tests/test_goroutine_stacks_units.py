@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 import pytest
 
 from addrspace_gdb.commands.goroutine_stacks import parser
-from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, RUNNING, WAITING
+from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, RUNNING, SYSCALL, WAITING
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import Clock, state_text, wait_reason
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -19,6 +19,7 @@ from addrspace_gdb.space.userframe import NOWHERE, is_users, package, user_spot
 from addrspace_gdb.views.stackparts import bar, duration, fold, frame_lines, place, waited
 
 SECOND = 1_000_000_000
+RUNNABLE = 1
 
 
 def frame(
@@ -118,8 +119,10 @@ def test_states_as_go_prints_them() -> None:
 
 def test_time_is_known_or_it_is_not() -> None:
     clock = Clock(100, True)
-    assert clock.waited(40) == 60 and clock.waited(400) == 0
-    assert clock.waited(0) is None and clock.waited(-5) is None and Clock(None, False).waited(4) is None
+    assert clock.waited(40, WAITING) == 60 and clock.waited(400, SYSCALL | GSCAN) == 0
+    assert clock.waited(0, WAITING) is None and clock.waited(-5, WAITING) is None
+    assert Clock(None, False).waited(4, WAITING) is None
+    assert clock.waited(40, LEAKED) == 60 and clock.waited(40, RUNNABLE) is clock.waited(40, RUNNING) is None
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
 the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
 How long a goroutine waits is known only once the collector has run while it waited.
+A goroutine on a thread, also one in a system call, stands where the registers of the thread
+say; Go's own dump starts at the call of entersyscall, which is a frame or a line further out.
   goroutine-stacks 17 --frames             one goroutine, with its frames
   goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
   goroutine-stacks --status "chan receive" --waiting-longer 1m30s

@@ -6,7 +6,7 @@ import time
 from typing import List, NamedTuple, Optional
 
 from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, WAITING, Goroutines, status_word
+from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
@@ -68,10 +68,11 @@ class Clock(NamedTuple):
     now: Optional[int]
     exact: bool
 
-    def waited(self, since: int) -> Optional[int]:
-        """Nanoseconds since g.waitsince. None where g has none: it does not wait, or the collector, which
-        alone sets it (src/runtime/mgcmark.go), has not run since it began to."""
-        if since <= 0 or self.now is None:
+    def waited(self, since: int, status: int) -> Optional[int]:
+        """Nanoseconds since g.waitsince. None where that says nothing: the collector, which alone sets it
+        (src/runtime/mgcmark.go), has not run since the goroutine began to wait, or it waits no more: it
+        keeps the time until it runs again."""
+        if since <= 0 or self.now is None or status & ~GSCAN not in (WAITING, LEAKED, SYSCALL):
             return None
         return max(0, self.now - since)
 

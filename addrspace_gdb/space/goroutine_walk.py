@@ -23,7 +23,8 @@ class Start(NamedTuple):
 
 def start_of(reading: GoroutineReading, at: int) -> Start:
     """Where the goroutine at position `at` stands: its thread's registers if they are on its stack, else
-    what it saved when it entered a system call, C or the system stack, or when it parked."""
+    what it saved when it entered a system call, C or the system stack, or when it parked. Of a goroutine in
+    a system call Go's own traceback uses what it saved even so, and leaves out what it called since."""
     columns = reading.goroutines.columns
     pc, sp = columns["pc"][at], columns["sp"][at]
     lo, hi = columns["lo"][at], columns["hi"][at]

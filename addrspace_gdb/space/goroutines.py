@@ -14,7 +14,7 @@ from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
-from addrspace_gdb.space.goroutine_walk import Start, is_plain, start_of, walk
+from addrspace_gdb.space.goroutine_walk import Start, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
 from addrspace_gdb.space.stackcolumns import pick, useds
 from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
@@ -196,7 +196,7 @@ def _waiting(reading: GoroutineReading, positions: Sequence[int], longer: int) -
     since, status, reason = columns["waitsince"], columns["status"], columns["waitreason"]
     found, unknown = [], 0
     for at in positions:
-        waited = reading.clock.waited(since[at]) if is_plain(status[at]) else None
+        waited = reading.clock.waited(since[at], status[at])
         if waited is not None and waited >= longer:
             found.append(at)
         elif waited is None and wait_reason(reading.reasons, status[at], reason[at]) is not None:
@@ -249,7 +249,7 @@ def sort(listing: Listing, by: str) -> None:
     since, statuses = columns["waitsince"], columns["status"]
 
     def waited(at: int) -> int:
-        found = reading.clock.waited(since[at]) if is_plain(statuses[at]) else None
+        found = reading.clock.waited(since[at], statuses[at])
         return -1 if found is None else found
 
     keys: Dict[str, Key] = {
@@ -313,7 +313,7 @@ def _detail(listing: Listing, at: int) -> Goroutine:
 def waited_of(reading: GoroutineReading, at: int) -> Optional[int]:
     """Nanoseconds since the runtime saw it wait; None if it does not wait or that is not known."""
     columns = reading.goroutines.columns
-    return reading.clock.waited(columns["waitsince"][at]) if is_plain(columns["status"][at]) else None
+    return reading.clock.waited(columns["waitsince"][at], columns["status"][at])
 
 
 def _locked(reading: GoroutineReading, at: int) -> Optional[int]:

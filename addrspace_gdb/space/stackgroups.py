@@ -134,7 +134,7 @@ def _add(listing: Listing, one: _Sum, at: int) -> None:
     one.states[state] = one.states.get(state, 0) + 1
     since = columns["waitsince"][at]
     if since > 0:
-        one.waited = max(one.waited, reading.clock.waited(since) or 0)
+        one.waited = max(one.waited, reading.clock.waited(since, state[0]) or 0)
 
 
 def _group(listing: Listing, one: _Sum, name: Optional[str], place: Optional[str]) -> Group:

@@ -96,5 +96,5 @@ class _Cells:
     def _state_of(self, key: Tuple[int, int, int]) -> str:
         status, reason, since = key
         text = state_text(self._reading.reasons, status, reason)
-        time = waited(self._reading.clock.waited(since), self._exact, self._unicode)
+        time = waited(self._reading.clock.waited(since, status), self._exact, self._unicode)
         return clean(f"{text}, {time}" if time else text, self._unicode)

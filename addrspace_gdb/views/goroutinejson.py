@@ -16,7 +16,7 @@ from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
-from addrspace_gdb.space.goroutine_walk import is_plain, start_of, walk
+from addrspace_gdb.space.goroutine_walk import start_of, walk
 from addrspace_gdb.space.goroutines import Listing, find_users, function_at
 from addrspace_gdb.space.stackcolumns import odd, pick, residents, sizes_of, useds
 from addrspace_gdb.space.userframe import Spot, spots
@@ -186,11 +186,10 @@ class _Shares:
     def _state(self, key: Tuple[Tuple[int, int], int, int, int, Optional[Bubble]]) -> str:
         (status, number), since, lock, labels, bubble = key
         reading = self._reading
-        waited = reading.clock.waited(since) if is_plain(status) else None
         found = {
             "status": status_word(status),
             "wait_reason": wait_reason(reading.reasons, status, number),
-            "wait_time": waited,
+            "wait_time": reading.clock.waited(since, status),
             "locked_to": self._lock(lock),
             "labels": read_labels(reading.runtime, labels, reading.tables.minor),
             "bubble": {"id": bubble.id, "durable": bubble.durable} if bubble else None,

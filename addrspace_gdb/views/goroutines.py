@@ -228,7 +228,12 @@ def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
         by = f" in goroutine {row.made.goid}" if row.made.goid else ""
         facts["made by"] = f"{row.made.function}{by}"
     if row.thread is not None:
-        facts["thread"] = f"{row.number if row.number is not None else '?'} ({row.thread}), m{row.m}"
+        number = (
+            f"{row.number} ({row.thread})"
+            if row.number is not None
+            else f"{row.thread}, which is not among the threads"
+        )
+        facts["thread"] = f"{number}, m{row.m}"
     if row.locked is not None:
         facts["locked to"] = f"m{row.locked}"
     if row.labels:

@@ -145,7 +145,8 @@ func openMetrics() {
 	}
 }
 
-// Stacks fills Dump. With GOTRACEBACK=system it has the system goroutines and runtime frames too.
+// Stacks fills Dump. Whatever GOTRACEBACK says, it has neither the system goroutines nor the runtime's own
+// frames: runtime.Stack sets the level to 1.
 func Stacks() {
 	DumpLength = runtime.Stack(Dump[:], true)
 }
