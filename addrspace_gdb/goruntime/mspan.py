@@ -7,7 +7,7 @@ met and left out. A process may have a million: they are read in bulk and kept a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
 
@@ -49,6 +49,7 @@ class Spans:
     objects: int = 0  # allocated objects in them (allocCount; not yet swept ones included)
     object_bytes: int = 0
     total: int = 0  # mspan objects, dead ones too
+    addresses: Sequence[int] = ()  # of all mspan objects, ascending
 
 
 # In the order of the struct for Go 1.21-1.27; `Type.order` sorts them for any other.
@@ -75,7 +76,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     header: Slice = heap.slice("allspans")
     most = _MOST_SPANS if grown is None else grown // PAGE + _SPARE
     addresses = sorted(runtime.slice_words(header, "mheap_.allspans", most))
-    spans = Spans(total=len(addresses))
+    spans = Spans(total=len(addresses), addresses=addresses)
     packed: List[int] = []
     odd = 0
     for block, base, run in bulk(runtime, addresses, layout.size, "spans"):

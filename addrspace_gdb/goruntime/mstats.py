@@ -10,6 +10,7 @@ from typing import Dict, List, Sequence
 
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.problems import UnreadableError
 
 _MASK = (1 << 64) - 1
@@ -36,7 +37,7 @@ def read_memstats(runtime: Runtime, heap: Record, scheduler: Scheduler) -> Dict[
     delta = _deltas(generations)
     small_allocs = _by_class(generations, "smallAllocCount")
     small_frees = _by_class(generations, "smallFreeCount")
-    sizes = _class_sizes(runtime, len(small_allocs))
+    sizes = class_sizes(runtime, len(small_allocs))
     tiny = delta["tinyAllocCount"] + _add_cached(runtime, scheduler, small_allocs)
     mallocs = delta["largeAllocCount"] + sum(small_allocs)
     frees = delta["largeFreeCount"] + sum(small_frees)
@@ -91,15 +92,6 @@ def _numbers(record: Record, path: str) -> Sequence[int]:
     width = place.size // max(1, place.type.count)
     raw = record.data[place.offset : place.offset + place.size]
     return [int.from_bytes(raw[i : i + width], record.runtime.order) for i in range(0, place.size, width)]
-
-
-def _class_sizes(runtime: Runtime, count: int) -> Sequence[int]:
-    """Object size of each size class. Go 1.25 moved class_to_size to internal/runtime/gc."""
-    for name in ("runtime.class_to_size", "internal/runtime/gc.SizeClassToSize"):
-        if runtime.has(name):
-            raw = runtime.target.read(runtime.address(name), 2 * count)
-            return [int.from_bytes(raw[i : i + 2], runtime.order) for i in range(0, 2 * count, 2)]
-    raise KeyError("runtime.class_to_size")
 
 
 def _add_cached(runtime: Runtime, scheduler: Scheduler, allocs: List[int]) -> int:
