@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime import mpagealloc
 from addrspace_gdb.goruntime.view import GoView
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.model import Check
 from addrspace_gdb.space.partition import total
 from addrspace_gdb.space.region import GOROUTINE_STACKS, HEAP, Region
+from addrspace_gdb.space.walked import idle_bytes, returned_bytes
 
 SmapsTotals = Dict[int, Tuple[int, int]]  # mapping start to (Rss, Swap) in bytes
 
@@ -92,16 +92,9 @@ def _runtime(go: GoView) -> List[Check]:
     stats = go.memstats
     if stats is None:
         return []
-    returned = sum(r.end - r.start for r in go.pages.runs if r.state == mpagealloc.RETURNED)
-    returned += sum(r.end - r.start for r in go.pages.cached if r.state == mpagealloc.RETURNED)
-    idle = sum(r.end - r.start for r in go.pages.runs if r.state != mpagealloc.ALLOCATED)
-    idle += sum(r.end - r.start for r in go.pages.cached)
-    if go.pages.padding is not None:
-        returned += go.pages.padding[1] - go.pages.padding[0]
-        idle += go.pages.padding[1] - go.pages.padding[0]
     return [
         Check("bytes of spans in use", go.spans.in_use_bytes, stats["HeapInuse"], "MemStats.HeapInuse"),
         Check("bytes of stack spans", go.stacks.in_use, stats["StackInuse"], "MemStats.StackInuse"),
-        Check("bytes returned to the OS", returned, stats["HeapReleased"], "MemStats.HeapReleased"),
-        Check("bytes of free pages", idle, stats["HeapIdle"], "MemStats.HeapIdle"),
+        Check("bytes returned to the OS", returned_bytes(go), stats["HeapReleased"], "MemStats.HeapReleased"),
+        Check("bytes of free pages", idle_bytes(go), stats["HeapIdle"], "MemStats.HeapIdle"),
     ]

@@ -1,0 +1,144 @@
+"""`addrspace memstats`: runtime.MemStats and runtime/metrics, rebuilt from memory."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Set
+
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.goruntime.metrics import NAMES
+from addrspace_gdb.goruntime.mstats import FIELDS
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.escape import printable
+from addrspace_gdb.space.statistics import Statistic, Statistics, read_statistics
+from addrspace_gdb.views import memstats as view
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.memstatsjson import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.tokens import NEWLINE, QUIET, Pair
+
+WIDEST = 1 << 16
+
+_EPILOG = """\
+A FIELD is a name (HeapInuse, /memory/classes/heap/free:bytes), part of one, or a pattern with
+* in it. BySize, PauseNs and PauseEnd are shown as text when they are named.
+Counted is what the runtime's own counters say, as runtime.ReadMemStats and metrics.Read would
+return it now; walked is the same figure added up over the runtime's structures. The two agree
+unless the process was stopped while the runtime changed its books, or something is damaged.
+ReadMemStats counts the objects that Ps hold in their caches; metrics.Read does not."""
+
+
+class Chosen(NamedTuple):
+    """What is asked for."""
+
+    memstats: List[Statistic]
+    metrics: List[Statistic]
+    arrays: Set[str]
+    everything: bool
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace memstats",
+        description="Show runtime.MemStats and the memory classes of runtime/metrics, rebuilt from memory.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("fields", nargs="*", metavar="FIELD", help="which of them (default: all)")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Show the statistics of the selected inferior."""
+    arguments = parser().parse_line(line)
+    check_writable(arguments.output)
+    reading = session.reading()
+    stats = read_statistics(session.target(), reading)
+    chosen = choose(stats, arguments.fields)
+    if arguments.format == "json":
+        text = dumps(memstats_json(stats, chosen.memstats, chosen.metrics, chosen.arrays))
+    else:
+        settings = session.settings
+        color = settings.color and arguments.output is None
+        width = settings.width if arguments.output is None else None
+        text = render(_text(stats, chosen, width, settings), color, settings.style)
+    deliver(session, text, arguments.output)
+    return verdict(stats)
+
+
+def choose(stats: Statistics, fields: Sequence[str]) -> Chosen:
+    """The rows that are asked for; all if none are named. ProblemError for a name that nothing has."""
+    if not fields:
+        return Chosen(stats.memstats, stats.metrics, set(ARRAYS), True)
+    names = [row.name for row in [*stats.memstats, *stats.metrics]]
+    wanted = {name for field in fields for name in _matching(field, [*names, *ARRAYS])}
+    return Chosen(
+        [row for row in stats.memstats if row.name in wanted],
+        [row for row in stats.metrics if row.name in wanted],
+        wanted & set(ARRAYS),
+        False,
+    )
+
+
+def _matching(field: str, names: Sequence[str]) -> List[str]:
+    asked = field.lower()
+    exact = [name for name in names if name.lower() == asked]
+    found = exact or [name for name in names if _fits(name.lower(), asked)]
+    if not found:
+        raise ProblemError(f"addrspace memstats: no field is called {printable(field)!r}")
+    return found
+
+
+def _fits(name: str, asked: str) -> bool:
+    return fnmatchcase(name, asked) if "*" in asked else asked in name
+
+
+def _text(stats: Statistics, chosen: Chosen, width: Optional[int], settings: Settings) -> Iterator[Pair]:
+    unicode, room = settings.unicode, width or WIDEST
+    yield from view.title(stats, room, unicode)
+    for rows in (chosen.memstats, chosen.metrics):
+        if rows:
+            yield NEWLINE
+            yield from view.statistics_table(rows, width, unicode)
+    if not chosen.everything:
+        yield from _arrays(stats, chosen.arrays)
+    yield NEWLINE
+    for line in view.agreement([*chosen.memstats, *chosen.metrics], stats, room, unicode):
+        yield from line
+    if chosen.everything:
+        yield QUIET, "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
+        yield NEWLINE
+
+
+def _arrays(stats: Statistics, wanted: Set[str]) -> Iterator[Pair]:
+    if BY_SIZE in wanted and stats.by_size is not None:
+        yield NEWLINE
+        yield from view.by_size_table(stats.by_size)
+    if wanted & {PAUSE_NS, PAUSE_END} and stats.pauses is not None:
+        yield NEWLINE
+        yield from view.pauses_table(stats.pauses)
+
+
+def verdict(stats: Statistics) -> Optional[str]:
+    """What a script must know: damage, and walks that differ from counters. None if all is well."""
+    why = f" ({stats.unsettled[0]})" if stats.unsettled else ""
+    wrong = [
+        f"{row.name}: {row.walked:,} walked is not {row.counted:,} counted{why}" for row in stats.differing
+    ]
+    wrong += [
+        f"{row.name}: {row.reason}" for row in [*stats.memstats, *stats.metrics] if row.reason is not None
+    ]
+    wrong += list(stats.problems)
+    if not wrong:
+        return None
+    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--format", "--output", *(field.name for field in FIELDS), *ARRAYS, *NAMES]
+
+
+COMMAND = Command("addrspace memstats", parser().help_text(), run, words)

@@ -1,0 +1,32 @@
+"""Was the process stopped while the runtime changed its books? Then two of its numbers may differ."""
+
+from __future__ import annotations
+
+from typing import Iterator, List
+
+from addrspace_gdb.goruntime.mstats import Sources
+from addrspace_gdb.problems import ProblemError, UnreadableError
+
+_HELD = 3  # locked, or waited for: bits of mutex.key (src/runtime/lock_futex.go, lock_spinbit.go)
+_DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
+_SWEPT_LATER = 1  # a span's sweepgen above the heap's: cached before the sweep began (mspan.sweepgen)
+
+
+def unsettled(sources: Sources) -> List[str]:
+    """What the runtime was in the middle of, a line each; empty where every number should agree."""
+    try:
+        return list(_busy(sources))
+    except (UnreadableError, ProblemError, KeyError):
+        return []
+
+
+def _busy(sources: Sources) -> Iterator[str]:
+    if sources.heap.number("lock.key") & _HELD:
+        yield "a thread was inside the page allocator (mheap_.lock is held)"
+    writing = [p.number("id") for p in sources.ps if p.number("statsSeq") & 1]
+    if writing or sources.memstats.number("heapStats.noPLock.key") & _HELD:
+        where = f"P {writing[0]}" if writing else "a thread without P"
+        yield f"{where} was changing memstats.heapStats"
+    state = sources.runtime.variable("runtime.sweep").number("active.state")
+    if state & ~_DRAINED and sources.runtime.global_number("runtime.gcphase", 4) == 0:
+        yield "spans were being swept: their free objects are counted one span after another"

@@ -1,0 +1,195 @@
+"""Statistics that a walk over the runtime's structures gives too, beside the runtime's counters."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from addrspace_gdb.goruntime import mpagealloc
+from addrspace_gdb.goruntime.metrics import counts_system
+from addrspace_gdb.goruntime.mprof import profile_bytes
+from addrspace_gdb.goruntime.mstats import Sources
+from addrspace_gdb.goruntime.proc import count_by_status
+from addrspace_gdb.goruntime.view import GoView
+from addrspace_gdb.problems import ProblemError, UnreadableError
+
+_CHUNK = 16 << 10  # _FixAllocChunk, src/runtime/malloc.go, all versions
+
+
+class Walked(NamedTuple):
+    """What a walk found, over which structures, and why not if it could not."""
+
+    value: Optional[int]
+    over: str
+    reason: Optional[str] = None
+
+
+def returned_bytes(go: GoView) -> int:
+    """Bytes of heap pages that were returned to the OS, those in the Ps' page caches too."""
+    runs = [*go.pages.runs, *go.pages.cached]
+    return sum(r.end - r.start for r in runs if r.state == mpagealloc.RETURNED) + _padding(go)
+
+
+def idle_bytes(go: GoView) -> int:
+    """Bytes of heap pages in no span, returned ones too."""
+    free = sum(r.end - r.start for r in go.pages.runs if r.state != mpagealloc.ALLOCATED)
+    return free + sum(r.end - r.start for r in go.pages.cached) + _padding(go)
+
+
+def _padding(go: GoView) -> int:
+    return go.pages.padding[1] - go.pages.padding[0] if go.pages.padding is not None else 0
+
+
+# The name that a `Field` gives in `walk`, the property of `_Walks`, and what is walked.
+_WALKS: Tuple[Tuple[str, str, str], ...] = (
+    ("HeapAlloc", "heap_alloc", "spans' objects"),
+    ("HeapObjects", "heap_objects", "spans' objects"),
+    ("HeapInuse", "heap_inuse", "spans"),
+    ("HeapIdle", "heap_idle", "page bitmaps"),
+    ("HeapReleased", "heap_released", "page bitmaps"),
+    ("HeapFree", "heap_free", "page bitmaps"),
+    ("HeapSys", "heap_sys", "spans, page bitmaps"),
+    ("StackInuse", "stack_inuse", "stack spans"),
+    ("StackSys", "stack_sys", "stack spans"),
+    ("MSpanInuse", "mspan_inuse", "mspans"),
+    ("MSpanFree", "mspan_free", "mspans"),
+    ("MSpanSys", "mspan_sys", "mspans"),
+    ("MCacheInuse", "mcache_inuse", "Ps"),
+    ("MCacheFree", "mcache_free", "Ps, free list"),
+    ("MCacheSys", "mcache_sys", "Ps, free list"),
+    ("BuckHashSys", "buckhash_sys", "profile buckets"),
+    ("GCSys", "gc_sys", "work buffers"),
+    ("Sys", "sys", "all of these"),
+    ("goroutines", "goroutines", "allgs"),
+)
+
+
+def walk(go: GoView, sources: Sources) -> Dict[str, Walked]:
+    """Every statistic that can be walked, by the name that a `Field` gives in `walk`."""
+    walks = _Walks(go, sources)
+    return {name: _one(walks, attribute, over) for name, attribute, over in _WALKS}
+
+
+def _one(walks: _Walks, attribute: str, over: str) -> Walked:
+    try:
+        return Walked(getattr(walks, attribute), over)
+    except (UnreadableError, ProblemError, KeyError) as error:
+        return Walked(None, over, f"cannot be walked: {error}")
+
+
+class _Walks:
+    """Each statistic once; a property raises what reading memory raises."""
+
+    def __init__(self, go: GoView, sources: Sources) -> None:
+        self._go, self._sources = go, sources
+
+    @property
+    def heap_alloc(self) -> int:
+        return self._go.spans.object_bytes
+
+    @property
+    def heap_objects(self) -> int:
+        return self._go.spans.objects
+
+    @property
+    def heap_inuse(self) -> int:
+        return self._go.spans.in_use_bytes
+
+    @cached_property
+    def heap_idle(self) -> int:
+        return idle_bytes(self._go)
+
+    @cached_property
+    def heap_released(self) -> int:
+        return returned_bytes(self._go)
+
+    @property
+    def heap_free(self) -> int:
+        return self.heap_idle - self.heap_released
+
+    @property
+    def heap_sys(self) -> int:
+        return self.heap_inuse + self.heap_idle
+
+    @property
+    def stack_inuse(self) -> int:
+        return self._go.stacks.in_use
+
+    @property
+    def stack_sys(self) -> int:
+        """Stacks of threads that the runtime maps itself are a counter only."""
+        return self.stack_inuse + self._sources.memstats.number("stacks_sys")
+
+    @cached_property
+    def mspan_inuse(self) -> int:
+        """Live mspans, and those that wait in the Ps' caches: the allocator has handed them out as well."""
+        spans = self._go.spans
+        count = spans.in_use + len(spans.manual)
+        count += sum(p.number("mspancache.len") for p in self._sources.ps)
+        return count * self._size("spanalloc")
+
+    @property
+    def mspan_sys(self) -> int:
+        """mheap_.allspans has every mspan ever made."""
+        return _chunks(self._go.spans.total, self._size("spanalloc"))
+
+    @property
+    def mspan_free(self) -> int:
+        return self.mspan_sys - self.mspan_inuse
+
+    @property
+    def mcache_inuse(self) -> int:
+        return self._caches * self._size("cachealloc")
+
+    @cached_property
+    def mcache_sys(self) -> int:
+        first = self._sources.heap.number("cachealloc.list")
+        free = self._sources.runtime.chain(first, 0, "mheap_.cachealloc.list")  # mlink: next comes first
+        return _chunks(self._caches + sum(1 for _ in free), self._size("cachealloc"))
+
+    @property
+    def mcache_free(self) -> int:
+        return self.mcache_sys - self.mcache_inuse
+
+    @property
+    def _caches(self) -> int:
+        return sum(1 for p in self._go.scheduler.ps if p.mcache)
+
+    def _size(self, name: str) -> int:
+        size = self._sources.heap.number(f"{name}.size")
+        if not 0 < size <= _CHUNK:
+            raise ProblemError(f"mheap_.{name}.size holds {size}")
+        return size
+
+    @cached_property
+    def buckhash_sys(self) -> int:
+        return profile_bytes(self._sources.runtime)
+
+    @property
+    def gc_sys(self) -> int:
+        """Metadata is a counter only (gcMiscSys)."""
+        stacks = self._go.stacks
+        manual = [*stacks.work_buffers, *stacks.other_manual]
+        return self._sources.memstats.number("gcMiscSys") + sum(end - start for start, end in manual)
+
+    @property
+    def sys(self) -> int:
+        """OtherSys, and what the parts leave to counters, are counters here too."""
+        parts = self.heap_sys + self.stack_sys + self.mspan_sys + self.mcache_sys
+        return parts + self.buckhash_sys + self.gc_sys + self._sources.memstats.number("other_sys")
+
+    @property
+    def goroutines(self) -> int:
+        """Those that are not dead, and those of extra Ms, which wait for C to call Go.
+
+        The status of the latter is dead up to Go 1.25, deadextra since.
+        """
+        count = sum(count_by_status(self._go.goroutines).values())
+        count += self._sources.runtime.global_number("runtime.extraMLength", 4)
+        return count if counts_system(self._sources) else count - self._sources.sched.number("ngsys")
+
+
+def _chunks(objects: int, size: int) -> int:
+    """Bytes that a fixalloc took for so many objects (src/runtime/mfixalloc.go): whole chunks of them."""
+    each = _CHUNK // size
+    return -(-objects // each) * each * size

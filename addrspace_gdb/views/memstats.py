@@ -1,0 +1,135 @@
+"""`addrspace memstats` as text: MemStats and runtime/metrics row by row, counted and walked."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb import sizes
+from addrspace_gdb.goruntime import mstats
+from addrspace_gdb.goruntime.mstats import BySize
+from addrspace_gdb.space.statistics import Statistic, Statistics
+from addrspace_gdb.views import tokens
+from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.views.stackparts import program
+from addrspace_gdb.views.table import GAP, Column, table
+from addrspace_gdb.views.text import Line, clean, clip, wrap
+from addrspace_gdb.views.units import about, moment, pause
+
+_MIN_SOURCE = 20  # columns; with less the sources are left out
+_LINES = 4  # of a reason
+_LONG = 10**18  # such a number is no quantity: its digits stand without separators
+
+
+def title(stats: Statistics, width: int, unicode: bool = True) -> Line:
+    """Whose statistics these are."""
+    info = stats.info
+    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
+    facts = [
+        program(info.executable),
+        f"{what}{info.pid or sizes.UNKNOWN}",
+        info.go_version or "Go version ?",
+    ]
+    facts.append(f"GC phase {stats.phase or sizes.UNKNOWN}")
+    text = glyphs(unicode).dot.join(clean(fact, unicode) for fact in facts)
+    return Line(width, unicode).put(tokens.HEADING, text)
+
+
+def statistics_table(
+    rows: Sequence[Statistic], width: Optional[int] = 100, unicode: bool = True
+) -> Iterator[tokens.Pair]:
+    """One row a statistic: counted, walked, what that amounts to, and where it comes from."""
+    differ = any(row.agrees is False for row in rows)
+    columns = [
+        Column("Name", "left", tokens.NAME),
+        Column("Counted", "right", tokens.SIZE),
+        Column("Walked", "right", tokens.SIZE),
+        *([Column("", "left", tokens.PROBLEM)] if differ else []),
+        Column("About", "right", tokens.TEXT),
+    ]
+    texts = [_row(row, differ, unicode) for row in rows]
+    sources = [_source(row, unicode) for row in rows]
+    used = sum(
+        max([len(column.heading), *map(len, cells)]) + GAP for column, cells in zip(columns, zip(*texts))
+    )
+    room = width - used if width is not None else None
+    if room is None or room >= _MIN_SOURCE or any(row.reason for row in rows):
+        columns.append(Column("From", "left", tokens.QUIET))
+        cut = sources if room is None else [clip(one, max(room, _MIN_SOURCE), unicode) for one in sources]
+        texts = [(*row, one) for row, one in zip(texts, cut)]
+    return table(columns, texts)
+
+
+def _row(row: Statistic, differ: bool, unicode: bool) -> Tuple[str, ...]:
+    cells = [row.name, _number(row.unit, row.counted), _walked(row)]
+    if differ:
+        cells.append("DIFFERS" if row.agrees is False else "")
+    return (*cells, about(row.unit, row.value))
+
+
+def _source(row: Statistic, unicode: bool) -> str:
+    """Where it comes from, or why it is not known."""
+    origin = row.source + (f"; {row.over}" if row.over else "")
+    return clean(row.reason or origin, unicode)
+
+
+def _number(unit: str, value: object) -> str:
+    if value is None:
+        return sizes.UNKNOWN
+    if unit == mstats.BOOL:
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value) if isinstance(value, int) and value >= _LONG else f"{value:,}"
+
+
+def _walked(row: Statistic) -> str:
+    return sizes.count(row.walked) if row.over else ""
+
+
+def by_size_table(by_size: BySize) -> Iterator[tokens.Pair]:
+    """MemStats.BySize: a row for each size class that was ever used."""
+    columns = [Column(heading, "right", tokens.SIZE) for heading in ("Size", "Mallocs", "Frees")]
+    columns += [Column(heading, "right", tokens.TEXT) for heading in ("Live", "Bytes")]
+    rows = [
+        (*map(sizes.count, (size, mallocs, frees, mallocs - frees)), sizes.size((mallocs - frees) * size))
+        for size, mallocs, frees in by_size
+        if mallocs
+    ]
+    return table(columns, rows)
+
+
+def pauses_table(pauses: Tuple[List[int], List[int]]) -> Iterator[tokens.Pair]:
+    """The pauses that PauseNs and PauseEnd still have, the latest first."""
+    found = sorted(((end, ns) for ns, end in zip(*pauses) if end), reverse=True)
+    rows = [(moment(end), pause(ns), f"{ns:,}", str(end)) for end, ns in found]
+    columns = [
+        Column("Ended", "left", tokens.TEXT),
+        Column("Pause", "right", tokens.TEXT),
+        Column("PauseNs", "right", tokens.SIZE),
+        Column("PauseEnd", "right", tokens.SIZE),
+    ]
+    return table(columns, rows)
+
+
+def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode: bool) -> Iterator[Line]:
+    """Whether walks and counters agree, and why they may not."""
+    known = [row.agrees for row in rows if row.agrees is not None]
+    differ = known.count(False)
+    if known and not differ:
+        each = "it agrees with its counter" if len(known) == 1 else "all agree with their counters"
+        yield Line(width, unicode).put(tokens.QUIET, f"{sizes.plural(len(known), 'walk')}: {each}")
+    elif differ:
+        text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'walk')} differ from the counter"
+        yield Line(width, unicode).put(tokens.PROBLEM, text)
+    said = [("stopped: ", line) for line in stats.unsettled]
+    said += [("problem: ", line) for line in stats.problems] + [("note: ", line) for line in stats.notes]
+    for prefix, text in said:
+        yield from paragraph(prefix, clean(text, unicode), width, unicode)
+
+
+def paragraph(prefix: str, text: str, width: int, unicode: bool) -> Iterator[Line]:
+    """A few lines, wrapped behind their prefix."""
+    token = tokens.PROBLEM if prefix.startswith("problem") else tokens.QUIET
+    for number, part in enumerate(wrap(text, width - len(prefix), _LINES, unicode)):
+        line = Line(width, unicode).put(token, "" if number else prefix).skip_to(len(prefix))
+        yield line.put(tokens.TEXT, part)
