@@ -77,9 +77,7 @@ def _walk(descriptor: int, start: int, end: int, masks: Tuple[int, int, int, int
 
     vector = array("Q", bytes(24 * _REGIONS))
     while start < end:
-        arg = bytearray(
-            _ARG.pack(_ARG.size, 0, start, end, 0, vector.buffer_info()[0], _REGIONS, 0, *masks)
-        )
+        arg = bytearray(_ARG.pack(_ARG.size, 0, start, end, 0, vector.buffer_info()[0], _REGIONS, 0, *masks))
         found = fcntl.ioctl(descriptor, _SCAN, arg, True)
         if not found:
             break
