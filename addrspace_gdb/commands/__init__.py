@@ -1,6 +1,6 @@
 """The commands: each parses its arguments, asks, and hands the answer to a view."""
 
-from addrspace_gdb.commands import addrspace, goroutine_stacks, memstats, regions
+from addrspace_gdb.commands import addrspace, gc, goroutine_stacks, memstats, regions
 from addrspace_gdb.commands.session import Command
 
 # The one place where commands are registered; a prefix comes before what is under it.
@@ -8,5 +8,6 @@ COMMANDS: "tuple[Command, ...]" = (
     addrspace.COMMAND,
     regions.COMMAND,
     memstats.COMMAND,
+    gc.COMMAND,
     goroutine_stacks.COMMAND,
 )

@@ -62,7 +62,7 @@ class Pacer:
     def _goal(self, cached: int = 0) -> Tuple[int, int]:
         """heapGoalInternal: the goal, and below which size a collection must not start."""
         goal = self.number("gcPercentHeapGoal")
-        by_limit = self._limit_goal(cached)
+        by_limit = self.limit_goal(cached)
         if by_limit < goal:
             return by_limit, 0
         sweep = self.number("sweepDistMinTrigger")
@@ -72,7 +72,7 @@ class Pacer:
             goal = max(goal, triggered + _MIN_RUNWAY)
         return goal, sweep
 
-    def _limit_goal(self, cached: int) -> int:
+    def limit_goal(self, cached: int = 0) -> int:
         """memoryLimitHeapGoal: what the memory limit leaves for the heap, less some headroom."""
         free = self.number("heapFree")
         allocated = (self.number("totalAlloc") + cached - self.number("totalFree")) & NEVER

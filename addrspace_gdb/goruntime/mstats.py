@@ -24,8 +24,11 @@ BY_SIZE = 61  # length of MemStats.BySize; the runtime has more size classes sin
 # Units of values.
 BYTES, TOTAL_BYTES, GOAL, OBJECTS, COUNT = "bytes", "bytes in all", "bytes or more", "objects", "count"
 NANOSECONDS, UNIX_TIME, FRACTION, BOOL, PERCENT = "ns", "unix ns", "fraction", "bool", "percent"
+RATIO, SIGNED_BYTES = "ratio", "bytes or fewer than none"
 
 _MASK = (1 << 64) - 1
+# mspan.sweepgen less the heap's (src/runtime/mheap.go): cached before the sweep began, or since.
+_STALE, _CACHED = 1, 3
 _DELTAS = (
     "committed",
     "released",
@@ -76,6 +79,14 @@ class HeapStats:
         return self.delta["inWorkBufs"] + self.delta["inPtrScalarBits"]
 
 
+class Cached(NamedTuple):
+    """Allocations from the spans that Ps hold, which are counted when a P gives its span back."""
+
+    allocs: List[int]  # objects, by size class
+    tiny: int
+    stale: int  # spans that were cached before the sweep began: a flush would sweep them
+
+
 class Sources:
     """What MemStats and runtime/metrics are computed from, each read when it is first asked for.
 
@@ -85,28 +96,33 @@ class Sources:
     def __init__(self, runtime: Runtime, scheduler: Scheduler, heap: Optional[Record] = None) -> None:
         self.runtime = runtime
         self.scheduler = scheduler
-        if heap is not None:
-            self.heap = heap
+        self._variables: Dict[str, Record] = {} if heap is None else {"runtime.mheap_": heap}
 
-    @cached_property
+    def variable(self, name: str) -> Record:
+        """A variable of the runtime, read once."""
+        if name not in self._variables:
+            self._variables[name] = self.runtime.variable(name)
+        return self._variables[name]
+
+    @property
     def heap(self) -> Record:
         """runtime.mheap_."""
-        return self.runtime.variable("runtime.mheap_")
+        return self.variable("runtime.mheap_")
 
-    @cached_property
+    @property
     def memstats(self) -> Record:
         """runtime.memstats."""
-        return self.runtime.variable("runtime.memstats")
+        return self.variable("runtime.memstats")
 
-    @cached_property
+    @property
     def pacer(self) -> Pacer:
         """runtime.gcController."""
-        return Pacer(self.runtime.variable("runtime.gcController"))
+        return Pacer(self.variable("runtime.gcController"))
 
-    @cached_property
+    @property
     def sched(self) -> Record:
         """runtime.sched."""
-        return self.runtime.variable("runtime.sched")
+        return self.variable("runtime.sched")
 
     @cached_property
     def ps(self) -> List[Record]:
@@ -122,11 +138,17 @@ class Sources:
         return HeapStats(_deltas(generations), sizes, small_allocs, _by_class(generations, "smallFreeCount"))
 
     @cached_property
+    def caches(self) -> Cached:
+        """What the Ps' mcaches hold that is not counted yet."""
+        sweepgen = self.heap.number("sweepgen")
+        return _read_cached(self.runtime, self.scheduler, len(self.counted.small_allocs), sweepgen)
+
+    @cached_property
     def flushed(self) -> HeapStats:
         """What the counters would say if every P's mcache were flushed, as ReadMemStats does."""
-        counted = self.counted
-        allocs = list(counted.small_allocs)
-        tiny = counted.delta["tinyAllocCount"] + _add_cached(self.runtime, self.scheduler, allocs)
+        counted, caches = self.counted, self.caches
+        allocs = [n + more for n, more in zip(counted.small_allocs, caches.allocs)]
+        tiny = counted.delta["tinyAllocCount"] + caches.tiny
         return HeapStats(
             {**counted.delta, "tinyAllocCount": tiny}, counted.sizes, allocs, counted.small_frees
         )
@@ -280,12 +302,13 @@ def _class_sizes(runtime: Runtime, count: int) -> Sequence[int]:
     raise KeyError("runtime.class_to_size")
 
 
-def _add_cached(runtime: Runtime, scheduler: Scheduler, allocs: List[int]) -> int:
-    """Add what sits in the Ps' mcaches (mcache.releaseAll); returns tiny allocations not yet counted."""
+def _read_cached(runtime: Runtime, scheduler: Scheduler, classes: int, sweepgen: int) -> Cached:
+    """What mcache.releaseAll would add to the counters (src/runtime/mcache.go)."""
     layout = runtime.layout("runtime.mcache")
     span = runtime.layout("runtime.mspan")
     now, before = span.scalar("allocCount").offset, span.scalar("allocCountBeforeCache").offset
-    tiny = 0
+    generation = span.scalar("sweepgen").offset
+    allocs, tiny, stale = [0] * classes, 0, 0
     for p in scheduler.ps:
         if not p.mcache:
             continue
@@ -294,11 +317,15 @@ def _add_cached(runtime: Runtime, scheduler: Scheduler, allocs: List[int]) -> in
             tiny += cache.number("tinyAllocs")
             for class_, pointer in enumerate(numbers(cache, "alloc")):
                 data = runtime.target.read(pointer, span.size)
-                used = int.from_bytes(data[now : now + 2], runtime.order)
-                allocs[class_ >> 1] += used - int.from_bytes(data[before : before + 2], runtime.order)
+                swept = int.from_bytes(data[generation : generation + 4], runtime.order)
+                # A span in refill is not cached any more: its objects are counted, it was not replaced yet.
+                if swept in (sweepgen + _CACHED, sweepgen + _STALE):
+                    stale += swept == sweepgen + _STALE
+                    used = int.from_bytes(data[now : now + 2], runtime.order)
+                    allocs[class_ >> 1] += used - int.from_bytes(data[before : before + 2], runtime.order)
         except UnreadableError:
             runtime.problems.add(f"mcache of P {p.id}: cannot be read; object counts are short of it")
-    return tiny
+    return Cached(allocs, tiny, stale)
 
 
 def gc_phase(runtime: Runtime) -> str:

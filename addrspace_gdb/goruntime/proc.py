@@ -175,7 +175,7 @@ class Scheduler:
 def read_scheduler(runtime: Runtime) -> Scheduler:
     """Read every M and P."""
     crash = _stack(runtime, runtime.address("runtime.gcrash"))[0] if runtime.has("runtime.gcrash") else (0, 0)
-    return Scheduler(_ms(runtime), _ps(runtime), crash)
+    return Scheduler(_ms(runtime), read_ps(runtime), crash)
 
 
 def _ms(runtime: Runtime) -> List[M]:
@@ -241,7 +241,8 @@ def _stack(runtime: Runtime, g: int) -> Tuple[Tuple[int, int], int]:
     return (record.number("stack.lo"), record.number("stack.hi")), record.number("sched.sp")
 
 
-def _ps(runtime: Runtime) -> List[P]:
+def read_ps(runtime: Runtime) -> List[P]:
+    """Read every P: what the collector's state needs of the scheduler, without its threads."""
     header = runtime.variable("runtime.allp").slice("")
     found = []
     for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MOST_PS)):

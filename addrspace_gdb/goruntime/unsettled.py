@@ -9,7 +9,6 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 
 _HELD = 3  # locked, or waited for: bits of mutex.key (src/runtime/lock_futex.go, lock_spinbit.go)
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
-_SWEPT_LATER = 1  # a span's sweepgen above the heap's: cached before the sweep began (mspan.sweepgen)
 
 
 def unsettled(sources: Sources) -> List[str]:
@@ -30,3 +29,5 @@ def _busy(sources: Sources) -> Iterator[str]:
     state = sources.runtime.variable("runtime.sweep").number("active.state")
     if state & ~_DRAINED and sources.runtime.global_number("runtime.gcphase", 4) == 0:
         yield "spans were being swept: their free objects are counted one span after another"
+    if sources.caches.stale:
+        yield "Ps hold spans from before the sweep: runtime.ReadMemStats would sweep those first"

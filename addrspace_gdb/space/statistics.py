@@ -15,11 +15,12 @@ from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.walked import Walked, walk
+from addrspace_gdb.space.walked import Walked, unowned, walk
 
 _HEAP_MOST = 1 << 48  # bytes of address space that a process can have
 _MOST = {
     mstats.BYTES: _HEAP_MOST,
+    mstats.SIGNED_BYTES: _HEAP_MOST,
     mstats.TOTAL_BYTES: 1 << 63,
     mstats.OBJECTS: 1 << 63,
     mstats.COUNT: 1 << 63,
@@ -85,11 +86,11 @@ def read_statistics(target: Target, reading: Reading) -> Statistics:
         return Statistics(
             info=reading.info,
             phase=reading.go.gc_phase,
-            memstats=_rows(mstats.FIELDS, sources, walked),
+            memstats=rows_of(mstats.FIELDS, sources, walked),
             by_size=_array("BySize", lambda: mstats.read_by_size(sources), problems),
             pauses=_array("PauseNs and PauseEnd", lambda: mstats.read_pauses(sources), problems),
-            metrics=_rows(metrics(sources), sources, walked),
-            unsettled=unsettled(sources),
+            metrics=rows_of(metrics(sources), sources, walked),
+            unsettled=[*unsettled(sources), *filter(None, [unowned(reading.go)])],
             notes=[],
             problems=problems,
         )
@@ -103,7 +104,8 @@ def _array(name: str, read: Callable[[], _T], problems: Problems) -> Optional[_T
         return None
 
 
-def _rows(fields: Iterable[Field], sources: Sources, walked: Dict[str, Walked]) -> List[Statistic]:
+def rows_of(fields: Iterable[Field], sources: Sources, walked: Dict[str, Walked]) -> List[Statistic]:
+    """A row for each field, with the walk that goes with it if `walked` has one."""
     return [_row(one, sources, walked.get(one.walk, Walked(None, ""))) for one in fields]
 
 
@@ -127,6 +129,9 @@ def _impossible(one: Field, counted: Union[int, float]) -> Optional[str]:
     """A counter that cannot be true: it went below zero, or is more than there are addresses."""
     if one.unit == mstats.FRACTION:
         return None if 0 <= counted <= 1 else f"the counter holds {counted}, which is no fraction"
-    if 0 <= counted < _MOST.get(one.unit, 1 << 64):
+    if one.unit == mstats.RATIO:
+        return None if 0 <= counted < _HEAP_MOST else f"the counter holds {counted}, which is no ratio"
+    least = {mstats.SIGNED_BYTES: -_HEAP_MOST, mstats.PERCENT: -1}.get(one.unit, 0)
+    if least <= counted < _MOST.get(one.unit, 1 << 64):
         return None
     return f"the counter holds {counted:,}, which is impossible"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Dict, NamedTuple, Optional, Tuple
 
+from addrspace_gdb import sizes
 from addrspace_gdb.goruntime import mpagealloc
 from addrspace_gdb.goruntime.metrics import counts_system
 from addrspace_gdb.goruntime.mprof import profile_bytes
@@ -34,6 +35,19 @@ def idle_bytes(go: GoView) -> int:
     """Bytes of heap pages in no span, returned ones too."""
     free = sum(r.end - r.start for r in go.pages.runs if r.state != mpagealloc.ALLOCATED)
     return free + sum(r.end - r.start for r in go.pages.cached) + _padding(go)
+
+
+def unowned(go: GoView) -> Optional[str]:
+    """What to say if the page bitmaps and the spans disagree about what is allocated; None if they agree."""
+    grown = sum(end - start for start, end in go.pages.in_use)
+    allocated = grown - idle_bytes(go)
+    spans = go.spans.in_use_bytes + sum(span.size for span in go.spans.manual)
+    if allocated == spans:
+        return None
+    more = sizes.size(abs(allocated - spans))
+    if allocated > spans:
+        return f"{more} of pages are allocated and in no span: a span was being made, or the heap is damaged"
+    return f"{more} of spans are on free pages: a span was being freed, or the heap is damaged"
 
 
 def _padding(go: GoView) -> int:

@@ -121,7 +121,7 @@ def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode:
     elif differ:
         text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'walk')} differ from the counter"
         yield Line(width, unicode).put(tokens.PROBLEM, text)
-    said = [("stopped: ", line) for line in stats.unsettled]
+    said = [("because: ", line) for line in stats.unsettled] if differ else []
     said += [("problem: ", line) for line in stats.problems] + [("note: ", line) for line in stats.notes]
     for prefix, text in said:
         yield from paragraph(prefix, clean(text, unicode), width, unicode)
