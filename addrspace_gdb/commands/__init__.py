@@ -1,7 +1,14 @@
 """The commands: each parses its arguments, asks, and hands the answer to a view."""
 
-from addrspace_gdb.commands import addrspace, goroutine_stacks, regions
+from addrspace_gdb.commands import addrspace, arenas, goroutine_stacks, heap, regions, spans
 from addrspace_gdb.commands.session import Command
 
 # The one place where commands are registered; a prefix comes before what is under it.
-COMMANDS: "tuple[Command, ...]" = (addrspace.COMMAND, regions.COMMAND, goroutine_stacks.COMMAND)
+COMMANDS: "tuple[Command, ...]" = (
+    addrspace.COMMAND,
+    regions.COMMAND,
+    heap.COMMAND,
+    arenas.COMMAND,
+    spans.COMMAND,
+    goroutine_stacks.COMMAND,
+)
