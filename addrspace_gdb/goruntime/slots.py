@@ -9,10 +9,11 @@ MemStats counts it until it is swept.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.gcbits import GcBits
-from addrspace_gdb.goruntime.mspan import IN_USE, PAGE, PAGE_SHIFT, Spans
+from addrspace_gdb.goruntime.mheap import Arenas
+from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, PAGE_SHIFT, Spans
 from addrspace_gdb.goruntime.record import Runtime, bulk
 from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.problems import UnreadableError
@@ -80,11 +81,8 @@ class SpanRow(NamedTuple):
 
     @property
     def quarantined(self) -> bool:
-        """A user arena that was freed: no memory behind it, the addresses wait for the next collection.
-
-        setUserArenaChunkToFault (src/runtime/arena.go) makes it noscan, which no other chunk is.
-        """
-        return bool(self.user) and self.spanclass == 1
+        """A chunk of a user arena that was freed: see mspan.FAULT_CLASS."""
+        return bool(self.user) and self.spanclass == FAULT_CLASS
 
 
 class Masks(NamedTuple):
@@ -113,11 +111,12 @@ class SlotReader:
         self.generation = runtime.variable("runtime.mheap_").number("sweepgen")
         self.bits = GcBits(runtime, spans.in_use).bits
         self.inline = _inline_marks(runtime)
-        self._heap_bits = 8 * runtime.word * runtime.word  # gc.MinSizeForMallocHeader (Go 1.22)
+        self.heap_bits = 8 * runtime.word * runtime.word  # gc.MinSizeForMallocHeader (Go 1.22)
+        self.headers = self._layout.has("largeType")  # Go 1.22
         self.expected = _expected_sizes(runtime)  # elemsize by span class, 0 where it varies or is not known
 
-    def rows(self) -> Iterator[Tuple[int, Tuple[int, ...]]]:
-        """The mspan's address and its fields, as SpanRow names them, of each span in use."""
+    def rows(self, states: Sequence[int] = (IN_USE,)) -> Iterator[Tuple[int, Tuple[int, ...]]]:
+        """The mspan's address and its fields, as SpanRow names them, of each span in one of the `states`."""
         state, unpack, pick = FIELDS.index("state"), self._unpack, self._pick
         straight = pick == sorted(pick)
         for block, base, run in bulk(self.runtime, self._addresses, self._layout.size, "spans"):
@@ -125,7 +124,7 @@ class SlotReader:
                 row = unpack(block, address - base)
                 if not straight:
                     row = tuple([row[i] for i in pick])
-                if row[state] == IN_USE and plausible_place(row[0], row[1]):
+                if row[state] in states and plausible_place(row[0], row[1]):
                     yield address, row
 
     def read(self, address: int) -> SpanRow:
@@ -192,7 +191,7 @@ class SlotReader:
 
     def has_inline_marks(self, row: SpanRow) -> bool:
         """gcUsesSpanInlineMarkBits: small objects whose heap bits are in the span."""
-        return self.inline is not None and _INLINE_SMALLEST <= row.element <= self._heap_bits
+        return self.inline is not None and _INLINE_SMALLEST <= row.element <= self.heap_bits
 
 
 def plausible_place(start: int, pages: int) -> bool:
@@ -222,10 +221,24 @@ def _inline_marks(runtime: Runtime) -> Optional[Tuple[int, int]]:
     return PAGE - type_.size + place.offset, place.size
 
 
-def span_of(runtime: Runtime, metadata: int, page: int) -> int:
-    """The mspan that heapArena.spans at `metadata` has for its page number `page`; 0 for none.
+def span_of(runtime: Runtime, arenas: Arenas, address: int) -> Optional[int]:
+    """The mspan that the runtime finds for an address (spanOf in src/runtime/mheap.go); None for none.
 
-    As spanOf in src/runtime/mheap.go does. Raises UnreadableError.
+    It may be of a span that is gone: its state and range say. Raises UnreadableError.
     """
-    layout = runtime.layout("runtime.heapArena")
-    return runtime.word_at(metadata + layout.locate("spans").offset + page * runtime.word)
+    for arena in arenas.arenas:
+        if arena.start <= address < arena.end and arena.metadata:
+            offset = runtime.layout("runtime.heapArena").locate("spans").offset
+            page = (address - arena.start) >> PAGE_SHIFT
+            return runtime.word_at(arena.metadata + offset + page * runtime.word) or None
+    return None
+
+
+def malloc_header(reader: SlotReader, row: SpanRow) -> int:
+    """Bytes at the beginning of a slot that hold the object's type; 0 for none.
+
+    Since Go 1.22 (mallocHeaderSize, src/runtime/malloc.go), for small objects with pointers whose
+    pointer bits are not in the span.
+    """
+    small = row.spanclass > 1 and not row.spanclass & 1
+    return 8 if reader.headers and small and row.element > reader.heap_bits else 0

@@ -12,6 +12,7 @@ from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.usage import StackUse, stack_use, what_runs
 from addrspace_gdb.goruntime.view import GoView, read_go
 from addrspace_gdb.problems import ProblemError, Problems
@@ -55,6 +56,7 @@ class Reading:
     kernel: Optional[KernelCounts]  # only for checks
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
+    slots: Optional[Slots] = None  # object slots, once somebody asked for them (space/heap.py)
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:

@@ -43,6 +43,7 @@ _HEAP: Dict[str, Path] = {
     goclaims.SMALL_OBJECTS: OBJECTS,
     goclaims.LARGE_OBJECTS: OBJECTS,
     goclaims.USER_ARENA: OBJECTS,
+    goclaims.FREED_ARENA: (*HEAP, "freed user arenas"),
     goclaims.FREE_PAGES: FREE,
     goclaims.CACHED_PAGES: FREE,
     goclaims.RETURNED_PAGES: RETURNED,
@@ -84,15 +85,19 @@ _RUNTIME: Dict[str, str] = {
 _OTHER = "other"
 _SYMBOLS = ("pclntab", "symtab", "gosymtab")
 _LIBC = (libc.BRK, libc.ARENA, libc.ARENA_RESERVE, libc.MMAPPED)
-_GIVEN_BACK = (goclaims.RETURNED_PAGES, goclaims.BASE_PADDING, goclaims.RESERVED, libc.ARENA_RESERVE)
+_GIVEN_BACK = (
+    *(goclaims.RETURNED_PAGES, goclaims.BASE_PADDING, goclaims.RESERVED, goclaims.FREED_ARENA),
+    libc.ARENA_RESERVE,
+)
 
 # Siblings stand as in this list; what is not in it comes after, the largest first.
 _SEQUENCE = (
     *(GO, OTHERS),
     *("heap", "goroutine stacks", "runtime", "program"),
-    *("objects", "free pages kept", "pages returned to the OS", "not grown into", "pages in transit"),
+    *("objects", "free pages kept", "pages returned to the OS", "freed user arenas"),
+    *("not grown into", "pages in transit"),
     *("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans"),
-    *("tail waste", "freed user arenas"),
+    "tail waste",
     *("of goroutines", "used", "unused", "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),
     *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", _OTHER),
