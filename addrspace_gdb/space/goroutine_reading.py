@@ -36,6 +36,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.reading import Reading
 
 _PAGE_SIZE = 4096
 
@@ -132,6 +133,38 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     )
     _find_threads(reading)
     _take_notes(reading, core, target)
+    return reading
+
+
+def of_reading(target: Target, whole: Reading) -> GoroutineReading:
+    """The same from a reading of the whole process, without reading goroutines and residency again.
+
+    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
+    """
+    problems = Problems()
+    runtime = Runtime(target, problems)
+    tables = symtab.load(target, problems)
+    try:
+        reading = GoroutineReading(
+            info=whole.info,
+            runtime=runtime,
+            goroutines=whole.go.goroutines,
+            scheduler=whole.go.scheduler,
+            threads=whole.threads,
+            tables=tables,
+            unwinder=Unwinder(tables),
+            residency=whole.residency,
+            reasons=read_wait_reasons(runtime),
+            clock=read_clock(runtime, whole.go.goroutines),
+            in_use=stack_in_use(runtime),
+            free=None,
+            live={},
+            fing_running=_fing_running(runtime),
+            problems=problems,
+        )
+    except (UnreadableError, KeyError) as error:
+        raise ProblemError(f"goroutines: {error}") from None
+    _find_threads(reading)
     return reading
 
 

@@ -124,7 +124,7 @@ def _kernel(books: Books) -> Iterator[Balance]:
         ours = _within(kernel.kinds.file, books.regions)
         late = ours - value
         steps = (Step(_LATE, late),) if late and abs(late) <= _bound(books, kernel) else ()
-        yield Balance("RssFile + RssShmem", source, value, steps, "pages of files and shared memory", ours)
+        yield Balance("RssFile + RssShmem", source, value, steps, "pages of files", ours)
     hidden = sum(region.size for region in books.regions if region.kind == "vsyscall")
     steps = (Step("the kernel's vsyscall page, which it leaves out", hidden),) if hidden else ()
     yield Balance("VmSize", source, kernel.size, steps, "size", books.root.size)

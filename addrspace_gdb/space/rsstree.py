@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from operator import sub
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import mpagealloc, stack
 from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
 from addrspace_gdb.goruntime.usage import stack_pointers
-from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.goruntime.view import GoView
+from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.sizes import size as in_words
 from addrspace_gdb.space import rssplaces as places
 from addrspace_gdb.space.account import Amount, Leaves, Node, Path, under
 from addrspace_gdb.space.build import all_claims
+from addrspace_gdb.space.goclaims import CACHED_PAGES, RETURNED_PAGES
+from addrspace_gdb.space.heap import slots_of
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.partition import partition
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.region import RUNTIME, Claim, Region
+from addrspace_gdb.space.region import HEAP, RUNTIME, Claim, Region
 from addrspace_gdb.space.rest import rest_of
 from addrspace_gdb.space.stackresidency import resident_many
 
 _PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
 PART_NAMES = (*_PARTS, "tail waste", "of damaged spans")
-FREED_ARENAS = "freed user arenas"
 _IN_USE_UNKNOWN = "which of it C's malloc has handed out and which is free there is not known"
 
 
@@ -40,7 +42,6 @@ class RssTree:
     regions: List[Region]
     slots: Optional[Slots]
     notes: List[str] = field(default_factory=list)
-    problems: Problems = field(default_factory=Problems)
 
 
 def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTree:
@@ -49,10 +50,7 @@ def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTre
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
     """
     with no_cycle_collection():
-        problems = Problems()
-        for line in reading.problems:
-            problems.add(line)
-        runtime = Runtime(target, problems)
+        runtime = Runtime(target, reading.problems)
         regions = _regions(runtime, reading)
         leaves = Leaves()
         for region in regions:
@@ -60,12 +58,12 @@ def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTre
             leaves.add(places.place(region), Amount(region.size, region.resident, region.swapped, kept))
         notes: List[str] = []
         _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
-        slots = _slots(runtime, reading)
+        slots = _slots(target, reading)
         if slots is not None:
             parts = _object_parts(slots, _swapped(runtime, reading), reading.residency.known, by_class)
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
         leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
-        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes, problems)
+        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
 
 
 def _note(notes: List[str], what: str, why: Optional[str]) -> None:
@@ -81,7 +79,16 @@ def _regions(runtime: Runtime, reading: Reading) -> List[Region]:
     )
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
+    cached = [c for c in claims if c.kind == CACHED_PAGES]
+    claims = overlay(claims, _inside(normalise(_returned_in_caches(reading.go)), cached))
     return partition(reading.mappings, claims, rest_of(reading), reading.residency)
+
+
+def _returned_in_caches(go: GoView) -> Iterator[Claim]:
+    """Pages that a P holds to allocate from, and that were returned to the OS before it took them."""
+    for run in go.pages.cached:
+        if run.state == mpagealloc.RETURNED:
+            yield Claim(run.start, run.end, HEAP, RETURNED_PAGES)
 
 
 def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:
@@ -138,12 +145,11 @@ def _amount(residency: Residency, starts: List[int], ends: List[int]) -> Amount:
     return Amount(size, resident, swapped, size)
 
 
-def _slots(runtime: Runtime, reading: Reading) -> Optional[Slots]:
-    residency = reading.residency
+def _slots(target: Target, reading: Reading) -> Optional[Slots]:
     try:
-        return read_slots(runtime, reading.go.spans, residency.resident_runs if residency.known else None)
+        return slots_of(reading, target)
     except (UnreadableError, ProblemError, KeyError) as error:
-        runtime.problems.add(f"object slots: {error}")
+        reading.problems.add(f"object slots: {error}")
         return None
 
 
@@ -166,11 +172,6 @@ def _object_parts(slots: Slots, swapped: Optional[Slots], known: bool, by_class:
             path = under(places.OBJECTS, _class_name(one), name) if by_class else under(places.OBJECTS, name)
             if amount.size:
                 found[path] = found.get(path, Amount()).plus(amount)
-    count, size = slots.quarantined
-    if count:  # faulting addresses: setUserArenaChunkToFault, src/runtime/arena.go
-        found[under(places.OBJECTS, FREED_ARENAS)] = Amount(
-            size, 0 if known else None, 0 if known else None, 0
-        )
     return found
 
 
