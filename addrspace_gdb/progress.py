@@ -32,3 +32,4 @@ class Progress:
         """Take the line away."""
         if self._shown and self._show is not None:
             self._show("")
+        self._shown = False

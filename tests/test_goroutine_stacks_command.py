@@ -97,6 +97,7 @@ def test_json_is_what_its_schema_says(
         gdb_exe,
         scene,
         *(f"goroutine-stacks --format json {flags} --output {f}" for flags, f in files.items()),
+        dump_command(tmp_path / "dump"),
     )
     documents: Dict[str, Any] = {flags: json.loads(file.read_text()) for flags, file in files.items()}
     for document in documents.values():
@@ -112,6 +113,14 @@ def test_json_is_what_its_schema_says(
         assert int(stack["hi"], 16) - int(stack["lo"], 16) == stack["size"]
         assert stack["used"] is None or 0 < stack["used"] <= stack["size"]
         assert 0 < stack["resident"] <= stack["size"]
+        assert g["problem"] is None
+    dump = goroutine_dump_parse((tmp_path / "dump").read_text())
+    locked = {g["goid"]: g["locked_to"] for g in plain if g["locked_to"]}
+    assert set(locked) == {g.goid for g in dump if g.locked} and all(to["thread"] for to in locked.values())
+    assert [g["labels"] for g in plain if g["labels"]] == [{"id": "7", "kind": "labelled"}]
+    waiting = [g for g in plain if g["wait_time"] is not None]
+    assert {g["goid"] for g in waiting} <= {g.goid for g in dump if g.status not in ("running", "runnable")}
+    assert len(waiting) > 40 and all(10**6 < g["wait_time"] < 600 * 10**9 for g in waiting)
 
 
 def test_summary_and_list(gdb_exe: Gdb, parked: Scene, tmp_path: Path) -> None:
@@ -273,7 +282,12 @@ def test_damage_is_said_in_the_row(gdb_exe: Gdb, parked: Scene) -> None:
     assert "(frames not unwound)" in total and "(sp not known)" in total and "exactly MemStats" in total
     document = json.loads(far[far.index("{") :])
     jsonschema.validate(document, schema("goroutine-stacks/1"))
-    assert {g["goid"]: g["wait_reason"] for g in document["goroutines"]}[four] == "unknown wait reason"
+    damaged = {g["goid"]: g for g in document["goroutines"]}
+    assert damaged[four]["wait_reason"] == "unknown wait reason" and damaged[four]["problem"] is None
+    assert damaged[one]["problem"] == "sp 0x1 is outside its stack"
+    assert damaged[two]["problem"].startswith("bad stack bounds")
+    assert damaged[three]["problem"] == "0x1234 is in no Go function"
+    assert sum(g["problem"] is not None for g in document["goroutines"]) == 3
 
 
 def test_a_core_has_no_resident_bytes_and_a_lower_bound_of_time(

@@ -223,10 +223,12 @@ def test_resident_bytes_of_many_are_those_of_each() -> None:
         at += size + chance.randrange(1, 5) * 4096
     los = [chance.randrange(0, at) for _ in range(500)]
     his = [lo + chance.randrange(0, 40000) for lo in los]
-    assert resident_many(residency, los, his) == [residency.resident(lo, hi) for lo, hi in zip(los, his)]
-    assert resident_many(residency, [50], [40]) == [0]
+    order = sorted(range(500), key=los.__getitem__)
+    one_by_one = [residency.resident(lo, hi) for lo, hi in zip(los, his)]
+    assert list(resident_many(residency, los, his, order)) == one_by_one
+    assert list(resident_many(residency, [50], [40], [0])) == [0]
     edges = [(lo, lo + 2048) for lo in range(0, at, 2048)]
     assert resident_total(residency, *map(list, zip(*edges))) == residency.resident(0, at)
     residency.known = False
-    assert resident_many(residency, los, his) == [None] * 500
+    assert resident_many(residency, los, his, order) == [None] * 500
     assert resident_total(residency, los, his) is None

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 from functools import partial
-from typing import Iterator, List, NamedTuple, Optional, Pattern, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.options import Parser, add_output
@@ -117,11 +117,17 @@ def run(session: Session, line: str) -> Optional[str]:
     try:
         reading = read_for_goroutines(session.target(), progress)
         with no_cycle_collection():
-            text = _answer(session, reading, arguments)
+            deliver(session, _ended(_answer(session, reading, arguments), progress), arguments.output)
     finally:
         progress.finish()
-    deliver(session, text, arguments.output)
     return next(iter(reading.problems), None)
+
+
+def _ended(pieces: Iterable[str], progress: Progress) -> Iterator[str]:
+    """`pieces`; the line that shows progress is gone when the first of them is there."""
+    for piece in pieces:
+        progress.finish()
+        yield piece
 
 
 def _show(text: str) -> None:
@@ -148,7 +154,7 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
     return listing
 
 
-def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Namespace) -> str:
+def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Namespace) -> Iterable[str]:
     _refuse(arguments)
     settings = session.settings
     file = arguments.output is not None
@@ -162,9 +168,11 @@ def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Nam
         if arguments.format == "json":
             if arguments.limit is not None:
                 del listing.positions[arguments.limit :]
-            return "".join(goroutines_json(listing, arguments.frames))
+            return goroutines_json(listing, arguments.frames)
         pairs = _text(listing, arguments, look)
-    return render(pairs, settings.color and not file, settings.style)
+    if settings.color and not file:
+        return [render(pairs, True, settings.style)]
+    return (text for _, text in pairs)
 
 
 class Look(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Callable, NamedTuple, Optional, Protocol
+from typing import Callable, Iterable, NamedTuple, Optional, Protocol, Union
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError
@@ -47,28 +47,32 @@ class Command(NamedTuple):
     words: Callable[[], list[str]]  # what completion offers
 
 
-def deliver(session: Session, text: str, output: Optional[str]) -> None:
-    """Show `text`, or write it whole to the file `output` (atomically: a cut session leaves no half)."""
+def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:
+    """Show `text`, or write it whole to the file `output` (atomically: a cut session leaves no half).
+
+    Text in pieces is made while the file is written; what is shown is made first.
+    """
     if output is None:
-        session.write(text)
+        session.write("".join(text))
         return
     path = os.path.expanduser(output)
+    pieces = (text,) if isinstance(text, str) else text
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
+                file.write("".join(pieces))
             return
-        _replace(path, text)
+        _replace(path, pieces)
     except OSError as error:
         raise ProblemError(f"cannot write {printable(output)}: {error.strerror or error}") from None
 
 
-def _replace(path: str, text: str) -> None:
+def _replace(path: str, pieces: Iterable[str]) -> None:
     folder = os.path.dirname(path) or "."
     descriptor, name = tempfile.mkstemp(prefix=".addrspace-", dir=folder)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+            file.writelines(pieces)
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:

@@ -94,7 +94,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     return spans
 
 
-def _sort_out(rows: List[Tuple[int, ...]], addresses: List[int], spans: Spans, packed: List[int]) -> int:
+def _sort_out(rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Spans, packed: List[int]) -> int:
     """Add the live spans of one block to `spans` and `packed`; the number of impossible ones."""
     odd = count = size = objects = object_bytes = 0
     add = packed.append

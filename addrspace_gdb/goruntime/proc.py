@@ -10,12 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
+from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.problems import UnreadableError
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
 _MOST_PS = 1 << 16
-_BATCH = 1 << 13
 _MOST_GOROUTINES = 1 << 25
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
@@ -35,54 +35,32 @@ STATUS = {
     11: "waiting for cgo callback",
 }
 
-_COLUMNS = (
-    "address",
-    "lo",
-    "hi",
-    "m",
-    "sp",
-    "pc",
-    "bp",
-    "syscallsp",
-    "syscallpc",
-    "status",
-    "goid",
-    "waitsince",
-    "waitreason",
-    "parent",
-    "gopc",
-    "startpc",
-    "labels",
-    "lockedm",
-)
-_PATHS = {
-    "lo": ("stack.lo",),
-    "hi": ("stack.hi",),
-    "m": ("m",),
-    "sp": ("sched.sp",),
-    "pc": ("sched.pc",),
-    "bp": ("sched.bp",),
-    "syscallsp": ("syscallsp",),
-    "syscallpc": ("syscallpc",),
-    "status": ("atomicstatus",),
-    "goid": ("goid",),
-    "waitsince": ("waitsince",),
-    "waitreason": ("waitreason",),
-    "parent": ("parentGoid",),
-    "gopc": ("gopc",),
-    "startpc": ("startpc",),
-    "labels": ("labels",),
-    "lockedm": ("lockedm",),
+_FIELDS = {
+    "lo": "stack.lo",
+    "hi": "stack.hi",
+    "m": "m",
+    "sp": "sched.sp",
+    "pc": "sched.pc",
+    "bp": "sched.bp",
+    "syscallsp": "syscallsp",
+    "syscallpc": "syscallpc",
+    "status": "atomicstatus",
+    "goid": "goid",
+    "waitsince": "waitsince",
+    "waitreason": "waitreason",
+    "parent": "parentGoid",
+    "gopc": "gopc",
+    "startpc": "startpc",
+    "labels": "labels",
+    "lockedm": "lockedm",
 }
 
 
 class Goroutines:
     """Every g of runtime.allgs, dead ones too, as parallel columns in order of the g's address."""
 
-    def __init__(self) -> None:
-        self.columns: Dict[str, array[int]] = {
-            name: array("q" if name == "waitsince" else "Q") for name in _COLUMNS
-        }
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
 
     def __len__(self) -> int:
         return len(self.columns["address"])
@@ -99,31 +77,13 @@ class Goroutines:
 def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines:
     """Read every goroutine. allgptr and allglen are what the runtime's own lock-free readers use."""
     layout = runtime.layout("runtime.g")
-    names = sorted(_PATHS, key=lambda name: layout.scalar(*_PATHS[name]).offset)
-    unpack = layout.decoder(
-        *(_PATHS[name][0] for name in names), byte_order=runtime.target.byte_order
-    ).unpack_from
     count = runtime.global_word("runtime.allglen")
     room = runtime.variable("runtime.allgs").slice("").capacity
     header = Slice(runtime.global_word("runtime.allgptr"), count, room)
     # Every g is an object of the heap, so `grown`, the bytes it has grown to, bounds their number.
     most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
-    found = Goroutines()
-    rows: List[Tuple[int, ...]] = []
-    for block, base, run in bulk(runtime, sorted(addresses), layout.size, "goroutines"):
-        found.columns["address"].extend(run)
-        rows += [unpack(block, address - base) for address in run]
-        if len(rows) >= _BATCH:
-            _add(found, names, rows)
-            rows = []
-    _add(found, names, rows)
-    return found
-
-
-def _add(found: Goroutines, names: List[str], rows: List[Tuple[int, ...]]) -> None:
-    for name, values in zip(names, zip(*rows)):
-        found.columns[name].extend(values)
+    return Goroutines(read_columns(runtime, sorted(addresses), layout, _FIELDS, "goroutines"))
 
 
 def is_live(status: int) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import Iterator, List, Literal, NamedTuple, Optional, Sequence, Set, Tuple
+from bisect import bisect_left
+from operator import sub
+from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.debugger.target import Target
@@ -199,14 +201,15 @@ _MOST_LOST = 1 << 12
 
 def bulk(
     runtime: Runtime, addresses: Sequence[int], size: int, what: str
-) -> Iterator[Tuple[memoryview, int, List[int]]]:
+) -> Iterator[Tuple[memoryview, int, Sequence[int]]]:
     """Read many structs of `size` bytes at the ascending `addresses` in few large reads.
 
     Yields (bytes, address of the first byte, the addresses in it). What cannot be read is left out and
     told as a problem of `what`.
     """
     done = failed = 0
-    for run in _runs(addresses, size):
+    for first, after in stretches(addresses, size + _GAP, _RUN):
+        run = addresses[first:after]
         runtime.progress.step(what, done, len(addresses))
         done += len(run)
         start = run[0]
@@ -220,24 +223,21 @@ def bulk(
             yield from _one_by_one(runtime, run, size, what)
 
 
-def _runs(addresses: Sequence[int], size: int) -> Iterator[List[int]]:
-    run: List[int] = []
-    reach = limit = 0
-    for address in addresses:
-        if run and address <= reach and address < limit:
-            run.append(address)
-        else:
-            if run:
-                yield run
-            run, limit = [address], address + _RUN
-        reach = address + size + _GAP
-    if run:
-        yield run
+def stretches(addresses: Sequence[int], near: int, longest: int) -> Iterator[Tuple[int, int]]:
+    """Split ascending addresses where neighbours are more than `near` apart, and into stretches that reach
+    over no more than `longest`. Yields the indices of the first and one past the last of each."""
+    gaps = [i for i, distance in enumerate(map(sub, addresses[1:], addresses), 1) if distance > near]
+    first = 0
+    for after in [*gaps, len(addresses)]:
+        while first < after:
+            last = bisect_left(addresses, addresses[first] + longest, first + 1, after)
+            yield first, last
+            first = last
 
 
 def _one_by_one(
-    runtime: Runtime, run: List[int], size: int, what: str
-) -> Iterator[Tuple[memoryview, int, List[int]]]:
+    runtime: Runtime, run: Sequence[int], size: int, what: str
+) -> Iterator[Tuple[memoryview, int, Sequence[int]]]:
     lost = 0
     for address in run:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from operator import sub
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
@@ -10,7 +11,7 @@ from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import start_of
 from addrspace_gdb.space.goroutines import Listing, find_users, is_system, stands
-from addrspace_gdb.space.stackresidency import resident_many
+from addrspace_gdb.space.stackcolumns import pick, residents
 from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
 
 
@@ -43,27 +44,27 @@ def _columns(listing: Listing) -> Columns:
     reading, positions = listing.reading, listing.positions
     odd = find_users(listing, positions)
 
-    def pick(name: str) -> List[int]:
-        return list(map(reading.goroutines.column(name).__getitem__, positions))
+    def column(name: str) -> List[int]:
+        return list(pick(reading.goroutines.column(name), positions))
 
-    los, his, pcs, sps = pick("lo"), pick("hi"), pick("pc"), pick("sp")
+    los, his, pcs, sps = column("lo"), column("hi"), column("pc"), column("sp")
     users = listing.users
     known: Dict[int, Spot] = {pc: spots(reading.unwinder, pc)[0] for pc in set(pcs)}
     found = Columns(
-        goids=pick("goid"),
-        states=list(zip(pick("status"), pick("waitreason"))),
+        goids=column("goid"),
+        states=list(zip(column("status"), column("waitreason"))),
         runs=[(False, None)] * len(positions),
         los=los,
         sizes=list(map(sub, his, los)),
         useds=list(map(sub, his, sps)),
-        residents=resident_many(reading.residency, los, his),
+        residents=list(pick(residents(reading), positions)),
         pcs=list(pcs),
         sps=list(sps),
         stands=list(map(known.__getitem__, pcs)),
         users=list(map(users.__getitem__, positions)),
-        starts=pick("startpc"),
-        gopcs=pick("gopc"),
-        parents=pick("parent"),
+        starts=column("startpc"),
+        gopcs=column("gopc"),
+        parents=column("parent"),
     )
     _mend(listing, found, set(odd))
     return found
@@ -73,13 +74,13 @@ def _mend(listing: Listing, found: Columns, odd: Set[int]) -> None:
     """Correct the rows of goroutines that are not simply parked, or are the runtime's own."""
     reading = listing.reading
     system = {pc for pc in set(found.starts) if reading.tables.is_system_goroutine(pc, reading.fing_running)}
-    for row, (at, start) in enumerate(zip(listing.positions, found.starts)):
-        if start in system:
-            found.runs[row] = (is_system(reading, at), None)
-        if found.goids[row] == 1:  # made_by says why
-            found.gopcs[row] = 0
-        if at in odd:
-            _mend_row(reading, found, row, at)
+    rows = range(len(found.goids))
+    for row in compress(rows, map(system.__contains__, found.starts)):
+        found.runs[row] = (is_system(reading, listing.positions[row]), None)
+    for row in compress(rows, map((1).__eq__, found.goids)):  # made_by says why
+        found.gopcs[row] = 0
+    for row in compress(rows, map(odd.__contains__, listing.positions)):
+        _mend_row(reading, found, row, listing.positions[row])
 
 
 def _mend_row(reading: GoroutineReading, found: Columns, row: int, at: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
@@ -69,6 +70,12 @@ class GoroutineReading:
     fing_running: bool
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
+    # What stackcolumns computes once:
+    order: Optional[Sequence[int]] = None
+    residents: Optional[Sequence[Optional[int]]] = None
+    odd: Optional[Set[int]] = None
+    useds: Optional[array[int]] = None
+    sizes: Optional[array[int]] = None
 
     def position(self, address: int) -> Optional[int]:
         """Where the g at `address` stands in the columns."""

@@ -14,6 +14,7 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import Start, is_plain, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
+from addrspace_gdb.space.stackcolumns import useds
 from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
 from addrspace_gdb.space.userframes import user_frames
 
@@ -239,27 +240,23 @@ def sort(listing: Listing, by: str) -> None:
     los, his = columns["lo"], columns["hi"]
     since, statuses = columns["waitsince"], columns["status"]
 
-    def used(at: int) -> int:
-        found = used_of(reading, at)
-        return -1 if found is None else found
-
     def waited(at: int) -> int:
         found = reading.clock.waited(since[at]) if is_plain(statuses[at]) else None
         return -1 if found is None else found
 
-    keys: Dict[str, Key] = {"size": lambda at: his[at] - los[at], "used": used, "wait": waited}
+    keys: Dict[str, Key] = {
+        "size": lambda at: his[at] - los[at],
+        "used": lambda at: useds(reading)[at],
+        "wait": waited,
+    }
     if by in keys:
         listing.positions.sort(key=keys[by], reverse=True)
 
 
 def used_of(reading: GoroutineReading, at: int) -> Optional[int]:
     """hi - sp; None where sp is not known or outside the stack."""
-    columns = reading.goroutines.columns
-    if at not in reading.live and not columns["syscallsp"][at] and is_plain(columns["status"][at]):
-        sp, hi = columns["sp"][at], columns["hi"][at]
-        return hi - sp if columns["lo"][at] < sp <= hi else None
-    start = start_of(reading, at)
-    return None if start.problem else columns["hi"][at] - start.sp
+    used = useds(reading)[at]
+    return used if used >= 0 else None
 
 
 def details(listing: Listing, positions: Sequence[int]) -> List[Goroutine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, Sequence, Tuple
 
+from addrspace_gdb.goruntime.record import stretches
 from addrspace_gdb.problems import UnreadableError
 
 _GAP = 8192  # a read call costs as much as reading this much more
@@ -27,6 +28,24 @@ def blocks(read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
         except UnreadableError:
             for one in run:
                 yield _alone(read, one)
+
+
+def windows(
+    read: Read, sps: Sequence[int], his: Sequence[int], size: int
+) -> Iterator[Tuple[int, bytes, int, int]]:
+    """The bytes of [sp, min(sp + size, hi)) of many disjoint stacks in ascending order, neighbours together.
+
+    Yields the address of the first byte, the bytes, and the first and one past the last of the stacks.
+    A stack that cannot be read comes alone, with no bytes.
+    """
+    for first, after in stretches(sps, size + _GAP, _RUN):
+        low, end = sps[first], min(sps[after - 1] + size, his[after - 1])
+        try:
+            yield low, read(low, end - low), first, after
+        except UnreadableError:
+            for one in range(first, after):
+                low, data, _ = _alone(read, (sps[one], min(sps[one] + size, his[one]), one))
+                yield low, data, one, one + 1
 
 
 def _alone(read: Read, one: Wanted) -> Block:

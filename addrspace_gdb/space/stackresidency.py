@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from array import array
+from typing import Optional, Sequence
 
 from addrspace_gdb.process.residency import Residency
+from addrspace_gdb.process.runs import PageRuns
 
 
-def resident_many(residency: Residency, los: Sequence[int], his: Sequence[int]) -> List[Optional[int]]:
-    """`residency.resident` of each [lo, hi); 0 where hi <= lo.
+def resident_many(
+    residency: Residency, los: Sequence[int], his: Sequence[int], order: Sequence[int]
+) -> Sequence[Optional[int]]:
+    """`residency.resident` of each [lo, hi); 0 where hi <= lo. `order`: the positions by ascending lo.
 
-    One sweep over ranges and runs side by side, if the runs alone say it; else each is asked for.
+    One sweep over stacks and runs side by side, if the runs alone say it; else each is asked for.
     """
     if not residency.known:
         return [None] * len(los)
-    if not (residency.exact and not residency.notes and residency.resident_runs.splittable):
+    runs = residency.resident_runs
+    if not (residency.exact and not residency.notes and runs.splittable):
         return [residency.resident(lo, hi) for lo, hi in zip(los, his)]
-    order = sorted(range(len(los)), key=los.__getitem__)
-    starts, ends = residency.resident_runs.starts, residency.resident_runs.ends
-    found: List[Optional[int]] = [0] * len(los)
-    run, count = 0, len(starts)
+    found = array("Q", bytes(8 * len(los)))
+    if not len(runs):
+        return found
+    starts, ends, run, last = runs.starts, runs.ends, 0, len(runs) - 1
+    start, end = starts[0], ends[0]
     for at in order:
         lo, hi = los[at], his[at]
-        while run < count and ends[run] <= lo:
+        while end <= lo and run < last:
             run += 1
-        if run < count and starts[run] <= lo and hi <= ends[run]:
-            found[at] = max(0, hi - lo)
-            continue
-        total, scan = 0, run
-        while scan < count and starts[scan] < hi:
-            total += max(0, min(hi, ends[scan]) - max(lo, starts[scan]))
-            scan += 1
-        found[at] = total
+            start, end = starts[run], ends[run]
+        if start <= lo and hi <= end:
+            if lo < hi:
+                found[at] = hi - lo
+        elif start < hi:
+            found[at] = _in_runs(runs, lo, hi, run)
     return found
+
+
+def _in_runs(runs: PageRuns, lo: int, hi: int, run: int) -> int:
+    """Bytes of [lo, hi) in runs, from the run with that number on."""
+    total = 0
+    while run < len(runs) and runs.starts[run] < hi:
+        total += max(0, min(hi, runs.ends[run]) - max(lo, runs.starts[run]))
+        run += 1
+    return total
 
 
 def resident_total(residency: Residency, los: Sequence[int], his: Sequence[int]) -> Optional[int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from itertools import compress
+from typing import Dict, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
-from addrspace_gdb.space.goroutines import used_of, without_system
+from addrspace_gdb.space.goroutines import without_system
+from addrspace_gdb.space.stackcolumns import by_stack, disjoint, pick, residents, sizes_of, useds
 from addrspace_gdb.space.stackresidency import resident_total
 
 
@@ -46,45 +49,47 @@ def summarise(reading: GoroutineReading) -> StackSummary:
         if is_live(status):
             word = state_text(reading.reasons, status, number)
             states[word] = states.get(word, 0) + count
-    alive = {status for status in set(columns["status"]) if is_live(status)}
-    living = [at for at, status in enumerate(columns["status"]) if status in alive]
-    los, his = columns["lo"], columns["hi"]
-    sizes = [his[at] - los[at] for at in living]
-    used, unknown, deepest = _used(reading, living)
-    dead = len(columns["status"]) - len(living)
-    largest = max(range(len(living)), key=sizes.__getitem__, default=None)
-    everything = sum(his) - sum(los)
+    gone = {status for status in set(columns["status"]) if not is_live(status)}
+    dead = list(compress(range(len(columns["status"])), map(gone.__contains__, columns["status"])))
+    sizes = sizes_of(reading)[:]
+    in_all = sum(sizes)
+    for at in dead:
+        sizes[at] = 0
+    useds_ = useds(reading)  # -1 for the dead: they have no sp
+    unknown = useds_.count(-1)
     return StackSummary(
-        total=len(living),
-        system=len(living) - len(without_system(reading, living)),
-        dead=dead,
+        total=len(sizes) - len(dead),
+        system=_system(reading, dead),
+        dead=len(dead),
         by_state=dict(sorted(states.items(), key=lambda item: (-item[1], item[0]))),
         in_use=reading.in_use,
         allocated=sum(sizes),
-        used=used,
-        unknown=unknown,
-        resident=resident_total(reading.residency, [los[at] for at in living], [his[at] for at in living]),
-        dead_stacks=everything - sum(sizes),
+        used=sum(useds_) + unknown,
+        unknown=unknown - len(dead),
+        resident=_resident(reading, dead),
+        dead_stacks=in_all - sum(sizes),
         free=reading.free.total if reading.free is not None else None,
-        largest=Most(columns["goid"][living[largest]], sizes[largest]) if largest is not None else None,
-        deepest=deepest,
+        largest=_most(reading, sizes, 1),
+        deepest=_most(reading, useds_, 0),
     )
 
 
-def _used(reading: GoroutineReading, living: List[int]) -> Tuple[int, int, Optional[Most]]:
-    columns = reading.goroutines.columns
-    los, his, sps, calls = columns["lo"], columns["hi"], columns["sp"], columns["syscallsp"]
-    live, total, unknown, most, who = reading.live, 0, 0, -1, -1
-    for at in living:
-        if calls[at] or at in live:
-            found = used_of(reading, at)
-        else:
-            sp = sps[at]
-            found = his[at] - sp if los[at] < sp <= his[at] else None
-        if found is None:
-            unknown += 1
-            continue
-        total += found
-        if found > most:
-            most, who = found, at
-    return total, unknown, Most(columns["goid"][who], most) if who >= 0 else None
+def _most(reading: GoroutineReading, bytes_: array[int], least: int) -> Optional[Most]:
+    most = max(bytes_, default=-1)
+    return Most(reading.goroutines.columns["goid"][bytes_.index(most)], most) if most >= least else None
+
+
+def _system(reading: GoroutineReading, dead: Sequence[int]) -> int:
+    """How many of those that exist are the runtime's own."""
+    every = range(len(reading.goroutines))
+    return len(every) - len(without_system(reading, every)) - (len(dead) - len(without_system(reading, dead)))
+
+
+def _resident(reading: GoroutineReading, dead: Sequence[int]) -> Optional[int]:
+    """Resident bytes of all stacks but the dead's; where stacks overlap, which none should, counted once."""
+    if not disjoint(reading, by_stack(reading)):
+        gone, columns = set(dead), reading.goroutines.columns
+        living = [at for at in range(len(reading.goroutines)) if at not in gone]
+        return resident_total(reading.residency, pick(columns["lo"], living), pick(columns["hi"], living))
+    found = residents(reading)
+    return None if None in found else sum(found) - sum(pick(found, dead))  # type: ignore[arg-type]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
-from addrspace_gdb.space.goroutine_walk import is_plain, walk
-from addrspace_gdb.space.stackbytes import LARGEST, Wanted, blocks
+from addrspace_gdb.space.goroutine_walk import walk
+from addrspace_gdb.space.stackbytes import windows
+from addrspace_gdb.space.stackcolumns import by_stack, odd, pick
 from addrspace_gdb.space.userframe import NOWHERE, Skipper, Spot, user_spot
 
 _WINDOW = 1024  # bytes above sp that nearly always reach to the user's frame
@@ -24,13 +26,15 @@ class UserFrames(NamedTuple):
 def user_frames(reading: GoroutineReading, positions: Sequence[int]) -> UserFrames:
     """The user's frame of each goroutine."""
     with no_cycle_collection():
-        wanted: List[Wanted] = []
-        odd = _sort_out(reading, positions, wanted)
+        strange = odd(reading)
+        parked: Sequence[int] = positions
+        apart = list(compress(positions, map(strange.__contains__, positions)))
+        if apart:
+            parked = [at for at in positions if at not in strange]
         found: Dict[int, Spot] = {}
-        slow = _fast(reading, wanted, found)
-        for at in odd + slow:
+        for at in apart + _fast(reading, parked, found):
             found[at] = user_of(reading, at)
-        return UserFrames(found, odd)
+        return UserFrames(found, apart)
 
 
 def user_of(reading: GoroutineReading, at: int) -> Spot:
@@ -39,40 +43,43 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
     return user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
 
 
-def _sort_out(reading: GoroutineReading, positions: Sequence[int], wanted: List[Wanted]) -> List[int]:
-    """Put the top of each parked goroutine's stack into `wanted`; returns all others."""
-    columns = reading.goroutines.columns
-    names = ("lo", "hi", "sp", "status", "syscallsp")
-    picked = zip(positions, *(map(columns[name].__getitem__, positions) for name in names))
-    plain = {status for status in set(columns["status"]) if is_plain(status)}
-    live, mask = reading.live, reading.runtime.word - 1
-    odd: List[int] = []
-    for at, lo, hi, sp, status, call in picked:
-        sound = lo < sp <= hi and hi - sp < LARGEST and not sp & mask
-        if sound and not call and status in plain and at not in live:
-            end = sp + _WINDOW
-            wanted.append((sp, end if end < hi else hi, at))
-        else:
-            odd.append(at)
-    return odd
-
-
-def _fast(reading: GoroutineReading, wanted: List[Wanted], users: Dict[int, Spot]) -> List[int]:
+def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spot]) -> List[int]:
     """Put what is found into `users`; returns the positions where only the whole stack can tell."""
-    skipper = Skipper(reading.unwinder)
-    known, learn, end = skipper.skip.get, skipper.words, skipper.end
-    pcs, word = reading.goroutines.column("pc"), reading.runtime.word
     if sys.byteorder != reading.runtime.order:
-        return [at for _, _, at in wanted]
-    left, done = [], 0
-    ends: Dict[int, Optional[Spot]] = {}
-    for low, data, members in blocks(reading.runtime.target.read, wanted):
-        reading.runtime.progress.step("stacks", done, len(wanted))
-        done += len(members)
+        return list(parked)
+    columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
+    order = sorted(by_stack(reading, parked), key=columns["sp"].__getitem__)
+    sps, his, pcs = (pick(columns[name], order) for name in ("sp", "hi", "pc"))
+    seeker = _Seeker(reading)
+    left: List[int] = []
+    for low, data, first, after in windows(reading.runtime.target.read, sps, his, _WINDOW):
+        progress.step("stacks", first, len(order))
         whole = memoryview(data)[: len(data) // word * word]
         words = whole.cast("Q") if word == 8 else whole.cast("I")
-        for sp, _, at in members:
-            pc, here = pcs[at], (sp - low) // word - 1
+        spots = seeker.seek(words, low, sps[first:after], pcs[first:after])
+        here = order[first:after]
+        users.update(zip(here, spots))  # type: ignore[arg-type]
+        if None in spots:
+            left += [at for at, spot in zip(here, spots) if spot is None]
+    return left
+
+
+class _Seeker:
+    """Goes up parked stacks to the user's frame."""
+
+    def __init__(self, reading: GoroutineReading) -> None:
+        self._skipper = Skipper(reading.unwinder)
+        self._ends: Dict[int, Optional[Spot]] = {}
+        self._shift = reading.runtime.word.bit_length() - 1
+
+    def seek(
+        self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]
+    ) -> List[Optional[Spot]]:
+        """The spot of each stack; None where only the whole stack can tell. `words` begin at `low`."""
+        known, learn, end, shift = self._skipper.skip.get, self._skipper.words, self._end, self._shift
+        ends, found = self._ends.get, []
+        for sp, pc in zip(sps, pcs):
+            here = (sp - low >> shift) - 1
             try:
                 while True:
                     step = known(pc)
@@ -82,14 +89,12 @@ def _fast(reading: GoroutineReading, wanted: List[Wanted], users: Dict[int, Spot
                             break
                     here += step
                     pc = words[here]
+                found.append(ends(pc) or end(pc))
             except IndexError:
-                left.append(at)
-                continue
-            if pc not in ends:
-                ends[pc] = end(pc)
-            found = ends[pc]
-            if found is None:
-                left.append(at)
-            else:
-                users[at] = found
-    return left
+                found.append(None)
+        return found
+
+    def _end(self, pc: int) -> Optional[Spot]:
+        if pc not in self._ends:
+            self._ends[pc] = self._skipper.end(pc)
+        return self._ends[pc]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from itertools import compress
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutine_columns import columns_of
-from addrspace_gdb.space.goroutine_walk import is_plain
-from addrspace_gdb.space.goroutines import Listing, details
+from addrspace_gdb.space.goroutine_reading import GoroutineReading
+from addrspace_gdb.space.goroutines import Listing, details, find_users
+from addrspace_gdb.space.stackcolumns import pick, residents, sizes_of, useds
 from addrspace_gdb.space.userframe import Spot
 from addrspace_gdb.views.stackparts import bar, place, waited
 from addrspace_gdb.views.text import clean
@@ -16,71 +17,84 @@ from addrspace_gdb.views.text import clean
 Row = Tuple[str, ...]
 
 
-class Shared(Dict[Any, str]):
-    """Text by key, made when first asked for."""
+Made = TypeVar("Made")
 
-    def __init__(self, make: Callable[[Any], str]) -> None:
+
+class Shared(Dict[Any, Made]):
+    """Text (or whatever `make` gives) by key, made when first asked for."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
         super().__init__()
         self._make = make
 
-    def __missing__(self, key: Any) -> str:
-        text = self._make(key)
-        self[key] = text
-        return text
+    def __missing__(self, key: Any) -> Made:
+        made = self._make(key)
+        self[key] = made
+        return made
+
+
+class Rows(NamedTuple):
+    """Rows in two parts. Goroutines that are alike have the same `rests` object."""
+
+    goids: Sequence[int]
+    rests: List[Row]  # all cells but the first
 
 
 def many_rows(
     listing: Listing, shown: Sequence[int], exact: bool, unicode: bool, parts: int, row_of: Callable[..., Row]
-) -> List[Row]:
+) -> Rows:
     """As `row_of(goroutine)` gives them, for the goroutines at the positions `shown`.
 
     `parts`: how many parts of a file's path to show, 0 for all. `row_of` is asked for those that are not
     simply parked.
     """
     reading = listing.reading
-    found = columns_of(Listing(reading, list(shown), listing.users))
     columns = reading.goroutines.columns
-    size = Shared(sizes.size)
-    full = Shared(lambda key: bar(key[0], key[1], unicode))
-    name = Shared(lambda pair: _function(pair, unicode))
-    at_line = Shared(lambda spot: clean(place(spot.file, spot.line, parts), unicode))
-
-    def state_of(key: Tuple[Tuple[int, int], int]) -> str:
-        text = state_text(reading.reasons, *key[0])
-        time = waited(reading.clock.waited(key[1]), exact, unicode)
-        return clean(f"{text}, {time}" if time else text, unicode)
-
-    state = Shared(state_of)
-    rows = list(
-        zip(
-            map(str, found.goids),
-            map(state.__getitem__, zip(found.states, map(columns["waitsince"].__getitem__, shown))),
-            map(size.__getitem__, found.sizes),
-            map(size.__getitem__, found.useds),
-            map(full.__getitem__, zip(found.useds, found.sizes)),
-            map(size.__getitem__, found.residents),
-            map(name.__getitem__, zip(found.users, found.stands)),
-            map(at_line.__getitem__, found.users),
-        )
-    )
-    odd = _odd(listing, shown, found.useds)
+    apart = set(find_users(listing, shown))
+    users = list(map(listing.users.__getitem__, shown))
+    cells = Shared(_Cells(reading, exact, unicode, parts))
+    names = ("status", "waitreason", "waitsince")
+    state = (pick(columns[name], shown) for name in names)
+    amounts = (pick(column, shown) for column in (sizes_of(reading), useds(reading), residents(reading)))
+    rests = list(map(cells.__getitem__, zip(*state, *amounts, users)))
+    apart.update(compress(shown, pick(columns["lockedm"], shown)))
+    apart.update(at for at, user in zip(shown, users) if user.function is None)
+    odd = list(compress(range(len(shown)), map(apart.__contains__, shown)))
     for i, goroutine in zip(odd, details(listing, [shown[i] for i in odd])):
-        rows[i] = row_of(goroutine)
-    return rows
+        rests[i] = row_of(goroutine)[1:]
+    return Rows(pick(columns["goid"], shown), rests)
 
 
-def _function(pair: Tuple[Spot, Spot], unicode: bool) -> str:
-    user, stands = pair
-    return clean(user.function or stands.function or sizes.UNKNOWN, unicode)
+# Status, wait reason, waitsince; size, used and resident bytes of the stack; the user's frame.
+_Key = Tuple[int, int, int, int, int, Optional[int], Spot]
 
 
-def _odd(listing: Listing, shown: Sequence[int], useds: Sequence[Optional[int]]) -> List[int]:
-    """Which of `shown` are not simply parked: their rows say more than the columns do."""
-    columns, live = listing.reading.goroutines.columns, listing.reading.live
-    plain = {status for status in set(columns["status"]) if is_plain(status)}
-    picked = (map(columns[name].__getitem__, shown) for name in ("syscallsp", "lockedm", "status"))
-    return [
-        row
-        for row, (at, used, call, m, status) in enumerate(zip(shown, useds, *picked))
-        if used is None or call or m or status not in plain or at in live
-    ]
+class _Cells:
+    """Makes the cells of goroutines that are alike."""
+
+    def __init__(self, reading: GoroutineReading, exact: bool, unicode: bool, parts: int) -> None:
+        self._reading = reading
+        self._exact = exact
+        self._unicode = unicode
+        self._place = Shared(lambda spot: clean(place(spot.file, spot.line, parts), unicode))
+        self._size = Shared(sizes.size)
+        self._state = Shared(self._state_of)
+
+    def __call__(self, key: _Key) -> Row:
+        status, reason, since, size, used, resident, user = key
+        known = used if used >= 0 else None
+        return (
+            self._state[status, reason, since],
+            self._size[size],
+            self._size[known],
+            bar(known, size, self._unicode),
+            self._size[resident],
+            clean(user.function or sizes.UNKNOWN, self._unicode),
+            self._place[user],
+        )
+
+    def _state_of(self, key: Tuple[int, int, int]) -> str:
+        status, reason, since = key
+        text = state_text(self._reading.reasons, status, reason)
+        time = waited(self._reading.clock.waited(since), self._exact, self._unicode)
+        return clean(f"{text}, {time}" if time else text, self._unicode)

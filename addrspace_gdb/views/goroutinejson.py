@@ -6,16 +6,19 @@ A hundred thousand goroutines differ in few things: what they share is encoded o
 from __future__ import annotations
 
 import json
-from itertools import islice
-from operator import add
-from typing import Iterator, List, Optional, Sequence, Tuple
+from itertools import compress, islice, repeat
+from operator import add, mod
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.proc import status_word
+from addrspace_gdb.goruntime.labels import read_labels
+from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
-from addrspace_gdb.space.goroutines import Listing, frames_of, function_at
-from addrspace_gdb.space.userframe import Spot
+from addrspace_gdb.space.goroutine_walk import is_plain, start_of, walk
+from addrspace_gdb.space.goroutines import Listing, find_users, function_at
+from addrspace_gdb.space.stackcolumns import odd, pick, residents, sizes_of, useds
+from addrspace_gdb.space.userframe import Spot, spots
 from addrspace_gdb.views.goroutine_rows import Shared
 from addrspace_gdb.views.jsonform import target_json
 
@@ -30,9 +33,7 @@ def goroutines_json(
     """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out."""
     target = _encode(target_json(listing.reading.info))
     yield f'{{\n "schema": {_encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
-    rows = _rows(listing)
-    if frames is not None:
-        rows = _with_frames(listing, rows, frames)
+    rows = _rows(listing, frames)
     for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
         yield ",\n  " if number else "\n  "
         yield ",\n  ".join(part)
@@ -44,14 +45,83 @@ def goroutines_json(
 # One goroutine. The pieces that many have in common are text already.
 _ROW = (
     '{"goid": %d, %s, %s, "stack": {"lo": "0x%x", "hi": "0x%x", "size": %d, "used": %s, "resident": %s}, '
-    '%s, "sp": %s, %s, %s}'
+    '%s, "sp": %s, %s, %s, %s}'
 )
 
 
-def _rows(listing: Listing) -> Iterator[str]:
-    """One object a goroutine, as text. All loops over goroutines are the interpreter's own."""
+def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
+    """One object a goroutine, as text: those that are alike from one template, others one by one."""
+    if frames is not None or not listing.positions:
+        yield from _each(listing, frames)
+        return
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    apart = _apart(listing)
+    numbers = zip(*(pick(columns[name], positions) for name in ("goid", "lo", "hi", "sp")))
+    texts = map(mod, _templates(listing), numbers)
+    last = -1
+    for row, text in zip(apart, _each(Listing(reading, [positions[row] for row in apart]), None)):
+        yield from islice(texts, row - last - 1)
+        next(texts)
+        yield text
+        last = row
+    yield from texts
+
+
+def _apart(listing: Listing) -> List[int]:
+    """Which rows are of goroutines that are not simply parked, are the runtime's own, or the main one."""
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    starts = pick(columns["startpc"], positions)
+    system = {pc for pc in set(starts) if reading.tables.is_system_goroutine(pc, reading.fing_running)}
+    rows = range(len(positions))
+    found = set(compress(rows, map(odd(reading).__contains__, positions)))
+    found.update(compress(rows, map(system.__contains__, starts)))
+    found.update(compress(rows, map((1).__eq__, pick(columns["goid"], positions))))
+    return sorted(found)
+
+
+_SHARED = ("status", "waitreason", "waitsince", "lockedm", "labels", "pc", "startpc", "gopc", "parent")
+
+
+def _templates(listing: Listing) -> Iterator[str]:
+    """A row for `%` with goid, lo, hi and sp; goroutines that are alike in all else have the same object."""
+    reading, positions = listing.reading, listing.positions
+    shared = _Shares(listing)
+
+    def template(key: Tuple[Any, ...]) -> str:
+        status, reason, since, lock, labels, pc, start, gopc, parent, size, used, resident, user = key
+        stands = spots(reading.unwinder, pc)[0]
+        parts = (
+            shared.states[(status, reason), since, lock, labels],
+            shared.runs[False, None],
+            f'"size": {size}, "used": {used}, "resident": {_encode(resident)}',
+            shared.pcs[pc],
+            shared.places[stands, user],
+            shared.ends[start, gopc, parent],
+        )
+        state, run, amounts, at, place, end = (part.replace("%", "%%") for part in parts)
+        return (
+            f'{{"goid": %d, {state}, {run}, "stack": {{"lo": "0x%x", "hi": "0x%x", {amounts}}}, '
+            f'{at}, "sp": "0x%x", {place}, {end}, "problem": null}}'
+        )
+
+    find_users(listing, positions)
+    columns = reading.goroutines.columns
+    items = [pick(columns[name], positions) for name in _SHARED]
+    amounts = [pick(column, positions) for column in (sizes_of(reading), useds(reading), residents(reading))]
+    users = map(listing.users.__getitem__, positions)
+    return map(Shared(template).__getitem__, zip(*items, *amounts, users))
+
+
+def _each(listing: Listing, frames: Optional[int]) -> Iterator[str]:
+    """Each goroutine's object, nothing taken for granted."""
     c = columns_of(listing)
     shared = _Shares(listing)
+    columns = listing.reading.goroutines.columns
+    since, locks, labels = (
+        map(columns[name].__getitem__, listing.positions) for name in ("waitsince", "lockedm", "labels")
+    )
     his = map(add, c.los, c.sizes)
     sps = [f'"{sp:#x}"' if sp is not None else "null" for sp in c.sps]
     places = map(shared.places.__getitem__, zip(c.stands, c.users))
@@ -60,7 +130,7 @@ def _rows(listing: Listing) -> Iterator[str]:
         _ROW.__mod__,
         zip(
             c.goids,
-            map(shared.states.__getitem__, c.states),
+            map(shared.states.__getitem__, zip(c.states, since, locks, labels)),
             map(shared.runs.__getitem__, c.runs),
             c.los,
             his,
@@ -71,8 +141,25 @@ def _rows(listing: Listing) -> Iterator[str]:
             sps,
             places,
             ends,
+            _problems(listing, c.useds) if frames is None else _frames(listing, frames),
         ),
     )
+
+
+def _problems(listing: Listing, useds: Sequence[Optional[int]]) -> Iterable[str]:
+    """The last key of each row: what is wrong where it is not known how much of the stack is used."""
+    good = '"problem": null'
+    if None not in useds:
+        return repeat(good)
+    return [
+        good if used is not None else f'"problem": {_encode(_problem(listing, at))}'
+        for at, used in zip(listing.positions, useds)
+    ]
+
+
+def _problem(listing: Listing, at: int) -> Optional[str]:
+    alive = is_live(listing.reading.goroutines.columns["status"][at])
+    return start_of(listing.reading, at).problem if alive else None
 
 
 def _known(numbers: List[Optional[int]]) -> Sequence[object]:
@@ -92,9 +179,24 @@ class _Shares:
         self.places = Shared(_place)
         self.ends = Shared(self._end)
 
-    def _state(self, key: Tuple[int, int]) -> str:
-        reason = wait_reason(self._reading.reasons, *key)
-        return f'"status": {_encode(status_word(key[0]))}, "wait_reason": {_encode(reason)}'
+    def _state(self, key: Tuple[Tuple[int, int], int, int, int]) -> str:
+        (status, number), since, lock, labels = key
+        reading = self._reading
+        waited = reading.clock.waited(since) if is_plain(status) else None
+        found = {
+            "status": status_word(status),
+            "wait_reason": wait_reason(reading.reasons, status, number),
+            "wait_time": waited,
+            "locked_to": self._lock(lock),
+            "labels": read_labels(reading.runtime, labels, reading.tables.minor),
+        }
+        return _encode(found)[1:-1]
+
+    def _lock(self, address: int) -> Optional[Dict[str, Optional[int]]]:
+        if not address:
+            return None
+        m = next((one for one in self._reading.scheduler.ms if one.address == address), None)
+        return {"m": m.id, "thread": m.procid or None} if m else {"m": None, "thread": None}
 
     def _start(self, pc: int) -> str:
         return f'"start_function": {_encode(function_at(self._reading, pc))}'
@@ -116,14 +218,19 @@ def _place(key: Tuple[Spot, Spot]) -> str:
     return f'"function": {_encode(stands.function)}, "user_function": {_encode(user.function)}, {where}'
 
 
-def _with_frames(listing: Listing, rows: Iterator[str], limit: int) -> Iterator[str]:
+def _frames(listing: Listing, limit: int) -> Iterator[str]:
+    """The last keys of each row with frames: what is wrong may be why they end too early."""
     shared = Shared(_frame)
-    for at, row in zip(listing.positions, rows):
-        frames = [
+    statuses = listing.reading.goroutines.columns["status"]
+    for at in listing.positions:
+        found = walk(listing.reading, at, limit)
+        whole = len(found.pcs) < limit and is_live(statuses[at])
+        problem = found.problem if whole else _problem(listing, at)
+        texts = [
             shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp
-            for frame in frames_of(listing.reading, at, limit)
+            for frame in listing.reading.unwinder.frames(found)[:limit]
         ]
-        yield f'{row[:-1]}, "frames": [{", ".join(frames)}]}}'
+        yield f'"problem": {_encode(problem)}, "frames": [{", ".join(texts)}]'
 
 
 def _frame(frame: Frame) -> str:

@@ -13,7 +13,7 @@ from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
-from addrspace_gdb.views.table import GAP, Column, table
+from addrspace_gdb.views.table import GAP, Column, long_table, table
 from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
 
 _STATES = 3  # lines of counts by status
@@ -103,14 +103,17 @@ def goroutine_table(
         Column("At", "left", tokens.QUIET),
     ]
     whole = width is None
-    if len(shown) > _MANY:
-        parts = 0 if whole else 2
-        texts = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
-    else:
+    if len(shown) <= _MANY:
         texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
-    if width is not None:
-        texts = _fit(columns, texts, width, unicode)
-    yield from table(columns, texts)
+        yield from table(columns, _fit(columns, texts, width, unicode))
+        return
+    parts = 0 if whole else 2
+    many = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
+    kinds = dict(zip(map(id, many.rests), many.rests))
+    longest = str(max(many.goids))
+    fitted = _fit(columns, [(longest, *kind) for kind in kinds.values()], width, unicode)
+    cells = dict(zip(kinds, (row[1:] for row in fitted)))
+    yield from long_table(columns, many.goids, list(map(id, many.rests)), cells)
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
@@ -128,9 +131,11 @@ def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, 
 
 
 def _fit(
-    columns: Sequence[Column], rows: List[Tuple[str, ...]], width: int, unicode: bool
+    columns: Sequence[Column], rows: List[Tuple[str, ...]], width: Optional[int], unicode: bool
 ) -> List[Tuple[str, ...]]:
-    """Functions and places cut to what the other columns leave."""
+    """Functions and places cut to what the other columns leave; `width` None cuts nothing."""
+    if width is None:
+        return rows
     used = 0
     for index in range(len(columns) - 2):
         used += max([len(row[index]) for row in rows] + [len(columns[index].heading)]) + GAP

@@ -6,8 +6,9 @@ here 0.06 s; the text is the same to the character.
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from itertools import chain, islice
+from operator import add
+from typing import Callable, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.views.tokens import HEADING, NEWLINE, TEXT, Pair, TokenType
 
@@ -22,6 +23,8 @@ class Column(NamedTuple):
     align: str
     token: TokenType
 
+
+Cells = Tuple[str, ...]
 
 _CHUNK = 1000  # lines handed on together
 
@@ -44,6 +47,31 @@ def table(columns: Sequence[Column], rows: Sequence[Tuple[str, ...]]) -> Iterato
                 if line[start:end]:
                     yield token, line[start:end]
         yield NEWLINE
+
+
+def long_table(
+    columns: Sequence[Column],
+    numbers: Sequence[int],
+    kinds: Sequence[int],
+    cells: Mapping[int, Tuple[str, ...]],
+) -> Iterator[Pair]:
+    """A table of very many rows: a number, then the cells of the row's kind, of which there are few.
+
+    `kinds` has the key into `cells` of each row. The text is that of `table`.
+    """
+    widths = [max(map(len, column)) for column in zip(*cells.values(), (c.heading for c in columns[1:]))]
+    first = max(len(str(max(numbers))), len(columns[0].heading))
+    form = _form(columns[1:], widths)
+    gap = " " * GAP
+    ends = {kind: gap + form(*row).rstrip() for kind, row in cells.items()}
+    heading = columns[0].heading.rjust(first) + gap + form(*(c.heading for c in columns[1:])).rstrip()
+    lines = map(add, map(f"%{first}d".__mod__, numbers), map(ends.__getitem__, kinds))
+    yield from _chunks(chain([heading], lines))
+
+
+def _form(columns: Sequence[Column], widths: Sequence[int]) -> Callable[..., str]:
+    sides = {"left": "<", "right": ">"}
+    return (" " * GAP).join(f"{{:{sides[c.align]}{w}}}" for c, w in zip(columns, widths)).format
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[Pair]:
@@ -85,8 +113,7 @@ def _tabulated(columns: Sequence[Column], rows: Sequence[Tuple[str, ...]]) -> Li
 def _padded(
     columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], widths: Sequence[int]
 ) -> Iterator[str]:
-    sides = {"left": "<", "right": ">"}
-    form = (" " * GAP).join(f"{{:{sides[c.align]}{w}}}" for c, w in zip(columns, widths)).format
+    form = _form(columns, widths)
     yield form(*(column.heading for column in columns)).rstrip()
     for row in rows:
         yield form(*row).rstrip()

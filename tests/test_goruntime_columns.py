@@ -1,0 +1,75 @@
+"""Columns of many structs against decoding each one by itself."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import Dict, Tuple
+
+import pytest
+
+from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.goruntime.columns import read_columns
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.problems import Problems, UnreadableError
+
+_KINDS = {"B": 1, "H": 2, "I": 4, "Q": 8, "q": 8, "i": 4}
+_FIELDS = {"byte": (3, "B"), "short": (6, "H"), "word": (8, "I"), "signed": (12, "i"), "time": (16, "q")}
+
+
+class Memory:
+    """A target that is nothing but bytes."""
+
+    pointer_size = 8
+
+    def __init__(self, byte_order: str, size: int, hole: Tuple[int, int]) -> None:
+        self.byte_order = byte_order
+        self.data = random.Random(7).randbytes(size)
+        self.hole = hole
+
+    def read(self, address: int, size: int) -> bytes:
+        """Part of it, unless it touches the hole."""
+        if address + size > len(self.data) or (address < self.hole[1] and address + size > self.hole[0]):
+            raise UnreadableError(address, size)
+        return self.data[address : address + size]
+
+
+def _layout(size: int, extra: int) -> Type:
+    def load() -> Dict[str, Tuple[int, Type]]:
+        fields = {
+            name: (at, Type(name, _KINDS[code], "int" if code.islower() else "uint"))
+            for name, (at, code) in _FIELDS.items()
+        }
+        fields["wide"] = (extra, Type("wide", 8, "uint"))
+        return fields
+
+    return Type("thing", size, "struct", load_fields=load)
+
+
+@pytest.mark.parametrize("byte_order", ["little", "big"])
+@pytest.mark.parametrize(("size", "extra"), [(32, 24), (36, 28), (44, 36)])
+def test_columns_equal_structs_one_by_one(byte_order: str, size: int, extra: int) -> None:
+    chance = random.Random(size)
+    addresses, at = [], 8
+    while at < 9_000_000:  # more than is held before it becomes columns
+        addresses.append(at)
+        at += chance.choice([48, 48, 48, 48, 48, 56, 64, 4800, 96])
+    memory = Memory(byte_order, 9_100_000, (100_000, 106_000))
+    problems = Problems()
+    runtime = Runtime(memory, problems)  # type: ignore[arg-type]
+    names = {name: name for name in [*_FIELDS, "wide"]}
+    found = read_columns(runtime, addresses, _layout(size, extra), names, "things")
+    kept = [a for a in addresses if a + size <= 100_000 or a >= 106_000]
+    assert found["address"].tolist() == kept
+    assert len(kept) < len(addresses)
+    assert any("cannot be read" in text for text in problems)
+    order = "<" if byte_order == "little" else ">"
+    for name, (offset, code) in [*_FIELDS.items(), ("wide", (extra, "Q"))]:
+        unpack = struct.Struct(order + code).unpack_from
+        assert found[name].tolist() == [unpack(memory.data, a + offset)[0] for a in kept], name
+
+
+def test_no_structs_no_rows() -> None:
+    runtime = Runtime(Memory("little", 64, (0, 0)), Problems())  # type: ignore[arg-type]
+    found = read_columns(runtime, [], _layout(32, 24), {"byte": "byte"}, "things")
+    assert {name: len(column) for name, column in found.items()} == {"byte": 0, "address": 0}
