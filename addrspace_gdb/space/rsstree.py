@@ -136,7 +136,7 @@ def _amount(residency: Residency, starts: List[int], ends: List[int]) -> Amount:
     resident: Optional[int] = None
     swapped: Optional[int] = None
     if residency.known:
-        each = resident_many(residency, starts, ends)
+        each = resident_many(residency, starts, ends, range(len(starts)))
         resident = None if None in each else sum(filter(None, each))
         swapped = 0
         if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
