@@ -3,7 +3,7 @@
 `fuzz(REQUEST)` takes the path of a JSON object: "core" (a copy that may be written to), "loads" (its
 [address, bytes in the file, offset] segments), "seed", "count" (random mutations, 0 for the targeted ones),
 "skip" and "step" (which of the targeted ones), "limit" (seconds for one command) and "results" (a file for
-one JSON object a line, written before and after each command).
+one JSON object a line, written before and after each command). "commands" may name others than COMMANDS.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def at(expression: str) -> Optional[Tuple[int, int]]:
 GLOBALS = """
     mheap_ memstats gcController work sched allp allgs allglen allgptr allm stackpool stackLarge
     gcBitsArenas persistentChunks firstmoduledata buckhash trace vgetrandomAlloc buildVersion gcphase
-    iscgo gcrash class_to_size lastmoduledatap modulesSlice
+    iscgo gcrash class_to_size lastmoduledatap modulesSlice sweep scavenge scavenger gcCPULimiter mbuckets
+    gcBgMarkWorkerCount startingStackSize extraMLength
 """
 # Of the large ones, what is read most.
 PARTS = """
@@ -443,12 +444,13 @@ def fuzz(path: str) -> None:
     load: Callable[[], object] = lambda: gdb.execute(f"core-file {core.path}", to_string=True)  # noqa: E731
     load()
     mutations = plan(core, request)
+    commands = request.get("commands") or COMMANDS
     with open(request["results"], "w", encoding="utf-8") as results:
         for index, mutation in enumerate([*mutations, Mutation("none", [])]):
             undo = [(where, core.read(where, len(data))) for where, data in mutation.writes]
             for where, data in mutation.writes:
                 core.write(where, data)
-            command = COMMANDS[index % len(COMMANDS)]
+            command = commands[index % len(commands)]
             record = {"mutation": mutation.text, "command": command}
             print(json.dumps(record), file=results, flush=True)
             load()

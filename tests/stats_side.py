@@ -2,7 +2,9 @@
 
 stats-phases FOLDER      run `gcstats` through all its phases; at each stop write what the program read and
                          what this project says into FOLDER
-stats-at FILE COUNT SPOT... stop COUNT times at the breakpoints SPOT and write what this project says there
+stats-each FILE COUNT SPOT...   stop COUNT times at the entry of each function SPOT and write what this
+                                project says there
+tell COMMAND                    run it; an error is printed and does not end the script
 """
 
 from __future__ import annotations
@@ -80,31 +82,40 @@ class Phases(gdb.Command):
             json.dump(stops, out)
 
 
-class At(gdb.Command):
-    """stats-at FILE COUNT SPOT..."""
+class Each(gdb.Command):
+    """stats-each FILE COUNT SPOT..."""
 
     def __init__(self) -> None:
-        super().__init__("stats-at", gdb.COMMAND_DATA)
+        super().__init__("stats-each", gdb.COMMAND_DATA)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         path, count, *spots = shlex.split(argument)
-        for spot in spots:
-            gdb.execute(f"break *'{spot}'", to_string=True)
         stops: List[Dict[str, Any]] = []
-        for _ in range(int(count)):
-            gdb.execute("continue", to_string=True)
-            frame = gdb.newest_frame()
-            stops.append(
-                {
-                    "where": frame.name(),
-                    "rax": int(frame.read_register("rax")) & ((1 << 64) - 1),
-                    "memstats": ask("addrspace memstats", path),
-                    "gc": ask("addrspace gc", path),
-                }
-            )
+        for spot in spots:
+            gdb.execute("delete", to_string=True)
+            gdb.execute(f"break *'{spot}'", to_string=True)
+            for _ in range(int(count)):
+                gdb.execute("continue", to_string=True)
+                rax = int(gdb.newest_frame().read_register("rax")) & ((1 << 64) - 1)
+                asked = {name: ask(f"addrspace {name}", path) for name in ("memstats", "gc")}
+                stops.append({"spot": spot, "rax": rax, **asked})
         with open(path, "w", encoding="ascii") as out:
             json.dump(stops, out)
 
 
+class Tell(gdb.Command):
+    """tell COMMAND: what it prints, and the error it ends with."""
+
+    def __init__(self) -> None:
+        super().__init__("tell", gdb.COMMAND_DATA)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        try:
+            gdb.execute(argument)
+        except gdb.error as error:
+            gdb.write(f"ERROR {error}")
+
+
 Phases()
-At()
+Each()
+Tell()

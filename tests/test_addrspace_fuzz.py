@@ -40,7 +40,7 @@ class Pristine:
             ]
             self.loads = [[s["p_vaddr"], s["p_filesz"], s["p_offset"]] for s in segments]
 
-    def fuzz(self, folder: Path, **request: int) -> List[Dict[str, Any]]:
+    def fuzz(self, folder: Path, **request: object) -> List[Dict[str, Any]]:
         """What the driver found; the copy of the core goes away again."""
         copy, results, path = folder / "core", folder / "results", folder / "request.json"
         subprocess.run(["cp", "--sparse=always", str(self.core), str(copy)], check=True)

@@ -1,0 +1,102 @@
+"""`addrspace memstats` and `addrspace gc` on damaged cores: a row says what is wrong, the rest stands."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import jsonschema
+import pytest
+from harness import full_matrix
+from harness.debuggers import gdbs
+from harness.gdbrun import Scene, run_gdb
+from test_addrspace_fuzz import Pristine, assert_all_well, pristine  # noqa: F401
+
+from addrspace_gdb.views.schema import schema
+
+COMMANDS = (
+    "addrspace memstats",
+    "addrspace gc",
+    "addrspace memstats --format json",
+    "addrspace gc --format json",
+    "addrspace memstats BySize PauseNs",
+)
+SIDE = Path(__file__).with_name("stats_side.py")
+SEEDS = [11] if not full_matrix() else list(range(11, 31))
+TARGETED = 2 if not full_matrix() else 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_damage_is_survived(pristine: Pristine, tmp_path: Path, seed: int) -> None:  # noqa: F811
+    assert_all_well(pristine.fuzz(tmp_path, seed=seed, count=60, commands=COMMANDS), 60)
+
+
+def test_targeted_damage_is_survived(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    assert_all_well(pristine.fuzz(tmp_path, skip=1, step=2 * TARGETED, commands=COMMANDS), 40)
+
+
+def damaged(
+    core: Pristine, folder: Path, writes: List[Tuple[str, int]]
+) -> Tuple[Dict[str, Any], Dict[str, Any], str]:
+    """Both documents after 64-bit words at those expressions were overwritten in a copy of the core."""
+    copy = folder / "core"
+    lines = ["import gdb, struct", "gdb.execute('set language c')", f"core = open({str(copy)!r}, 'r+b')"]
+    for expression, value in writes:
+        lines += [
+            f"at = int(gdb.parse_and_eval({expression!r}))",
+            f"offset = next(o + at - s for s, n, o in {core.loads!r} if s <= at < s + n)",
+            f"core.seek(offset); core.write({struct.pack('<Q', value)!r}); core.flush()",
+        ]
+    lines += [f"gdb.execute('core-file {copy}', to_string=True)", "gdb.execute('set language auto')"]
+    script = folder / "damage.py"
+    script.write_text("\n".join(lines) + "\n")
+    copy.write_bytes(core.core.read_bytes())
+    ask = [f"addrspace {name} --format json --output {folder / name}" for name in ("memstats", "gc")]
+    show = [f"source {SIDE}", f"source {script}"]
+    show += [f"tell {line}" for line in [*ask, "addrspace memstats", "addrspace gc"]]
+    run = run_gdb(gdbs()[0], show, Scene("core", core.binary.path, [f"core-file {copy}"]), load=True)
+    assert "Traceback" not in run.stderr + run.stdout, run.stderr[-2000:]
+    memstats, gc = (json.loads((folder / name).read_text()) for name in ("memstats", "gc"))
+    jsonschema.validate(memstats, schema("memstats/1"))
+    jsonschema.validate(gc, schema("gc/1"))
+    return memstats, gc, run.stdout
+
+
+def test_a_counter_that_cannot_be(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    """It is null with its reason; the walk stands in for it; what is computed from others stands."""
+    writes = [("&'runtime.gcController'.heapInUse", (1 << 64) - 8192)]
+    writes += [("&'runtime.gcController'.heapLive", 1 << 60), ("&'runtime.memstats'.gc_cpu_fraction", NAN)]
+    memstats, gc, text = damaged(pristine, tmp_path, writes)
+    rows = memstats["memstats"]
+    row = rows["HeapInuse"]
+    assert row["counted"] is None and row["how"] == "walked" and row["value"] == row["walked"] > 0
+    assert "the counter holds 18,446,744,073,709,543,424" in row["reason"] and row["agrees"] is None
+    assert rows["GCCPUFraction"]["value"] is None and "no fraction" in rows["GCCPUFraction"]["reason"]
+    assert rows["HeapIdle"]["agrees"] and rows["HeapReleased"]["agrees"]
+    assert gc["heap"]["live"] is None and "impossible" in gc["unknown"]["heap.live"]
+    assert gc["heap"]["goal"] is not None and gc["cpu_fraction"] is None
+    assert "Heap live     ?" in text and "ERROR addrspace: " in text and "the counter holds nan" in text
+
+
+NAN = 0x7FF8000000000000
+
+
+def test_a_counter_that_is_wrong(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    """Not impossible, but not what is there: the row and the verdict say so."""
+    memstats, _, text = damaged(pristine, tmp_path, [("&'runtime.gcController'.heapReleased", 12345)])
+    row = memstats["memstats"]["HeapReleased"]
+    assert (row["agrees"], row["counted"], row["value"]) == (False, 12345, 12345)
+    assert memstats["memstats"]["StackInuse"]["agrees"] is True
+    assert "DIFFERS" in text and "walked is not" in text
+
+
+def test_memory_that_cannot_be_read(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    """A P whose mcache is nowhere, and a list of profile buckets that leads out of the core."""
+    memstats, _, text = damaged(pristine, tmp_path, [("&'runtime.mbuckets'", 0xDEAD0000)])
+    row = memstats["memstats"]["BuckHashSys"]
+    assert row["counted"] > 0
+    assert row["walked"] is None or row["agrees"] is False
+    assert memstats["memstats"]["HeapInuse"]["agrees"] is True
+    assert "mbuckets" in text
