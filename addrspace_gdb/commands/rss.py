@@ -17,7 +17,7 @@ from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import Problems
 from addrspace_gdb.space.findings import Finding, circumstances, findings
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.reconcile import Balance, Books, balances
+from addrspace_gdb.space.reconcile import HUGE, Balance, Books, balances
 from addrspace_gdb.space.rsstree import RssTree, rss_tree
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.findings import sentence
@@ -95,7 +95,8 @@ def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
         tree = rss_tree(target, reading, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count()))
         found = findings(tree.root)
-        about = circumstances(target, reading, found, tree.root.resident is not None)
+        huge = any(step.name == HUGE for one in books for step in one.steps)
+        about = circumstances(target, reading, found, tree.root.resident is not None, huge)
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = unsettled(Sources(Runtime(target, Problems()), reading.go.scheduler))
@@ -148,13 +149,14 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
         f"GC phase {reading.go.gc_phase or sizes.UNKNOWN}",
     ]
     yield view.title(facts, width, unicode)
-    text = ""
-    if reading.kernel is not None:
-        text = view.kernel_text(reading.kernel)
-    elif tree.root.resident is None:
-        text = "resident bytes are not known; kept is what is neither only reserved nor returned to the OS"
-    for part in wrap(text, width, 2, unicode) if text else ():
-        yield Line(width, unicode).put(TEXT, part)
+    said = [view.kernel_text(reading.kernel)] if reading.kernel is not None else []
+    if tree.root.resident is None:
+        said.append(
+            "what of it is resident is not known; kept is neither only reserved nor returned to the OS"
+        )
+    for text in said:
+        for part in wrap(text, width, 2, unicode):
+            yield Line(width, unicode).put(TEXT, part)
 
 
 def words() -> List[str]:

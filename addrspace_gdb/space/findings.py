@@ -46,6 +46,7 @@ class Circumstances(NamedTuple):
     limit: Optional[int]  # None: no memory limit
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
+    huge: bool  # whether huge pages keep returned memory resident
 
 
 class _Rule(NamedTuple):
@@ -81,6 +82,8 @@ def findings(root: Node) -> List[Finding]:
     figure: Callable[[Amount], int] = (lambda a: a.resident or 0) if known else (lambda a: a.kept)
     found = []
     for rule in _RULES:
+        if rule.kind == RUNTIME and not known:
+            continue  # what it has reserved there for later is far more than it ever touches
         amount = sum(figure(root.find(*path)) for path in rule.paths)
         if amount >= rule.smallest and amount * rule.share >= whole:
             found.append(Finding(rule.kind, amount, whole))
@@ -93,7 +96,9 @@ def findings(root: Node) -> List[Finding]:
     return sorted(found, key=lambda one: -one.amount)[:MOST]
 
 
-def circumstances(target: Target, reading: Reading, found: List[Finding], resident: bool) -> Circumstances:
+def circumstances(
+    target: Target, reading: Reading, found: List[Finding], resident: bool, huge: bool = False
+) -> Circumstances:
     """Read what those sentences mention, and no more."""
     kinds = {one.kind for one in found}
     gc = read_gc(target) if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
@@ -108,6 +113,7 @@ def circumstances(target: Target, reading: Reading, found: List[Finding], reside
         limit=values.get("settings.memory_limit") if values.get("settings.memory_limit_set") else None,
         gc_off=bool(values.get("settings.gogc_off")),
         goal=_goal(values.get("heap.goal")),
+        huge=huge,
     )
 
 

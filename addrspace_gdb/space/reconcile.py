@@ -13,6 +13,7 @@ from addrspace_gdb.process.runs import PageRuns
 from addrspace_gdb.space import goclaims
 from addrspace_gdb.space import rssplaces as places
 from addrspace_gdb.space.account import Amount, Node, Path
+from addrspace_gdb.space.partition import total
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import RUNTIME, Region
 
@@ -24,6 +25,9 @@ _SMALLEST_BATCH = 32
 
 # Not in any of the runtime's counters: sysAllocOS in mheap.sysAlloc, and mmap in vgetrandomGetState.
 _UNCOUNTED = ("arena index", "getrandom states")
+
+
+HUGE = "returned, still mapped in by huge pages"
 
 
 class Step(NamedTuple):
@@ -74,6 +78,14 @@ class Books:
         """Whether resident bytes are known."""
         return self.root.resident is not None
 
+    @property
+    def resident(self) -> Optional[int]:
+        """Resident bytes of all mappings, which may be known where what is in them is not."""
+        if self.root.resident is not None:
+            return self.root.resident
+        count = self.reading.residency.resident
+        return total(count(mapping.start, mapping.end) for mapping in self.reading.mappings)
+
     def _zero_pages(self) -> Optional[Dict[Path, int]]:
         """Zero pages by node, two names deep, and by the leaves of the heap."""
         kinds = self.kernel.kinds if self.kernel is not None else None
@@ -96,14 +108,14 @@ class Books:
 
     def end(self, *paths: Path) -> Optional[int]:
         """What those nodes have in memory; where that cannot be known, what they keep."""
-        total = 0
+        added = 0
         for path in paths:
             amount = self.root.find(*path)
             figure = amount.resident if self.known else amount.kept
             if figure is None:
                 return None
-            total += figure
-        return total
+            added += figure
+        return added
 
 
 def balances(books: Books) -> List[Balance]:
@@ -118,7 +130,7 @@ def balances(books: Books) -> List[Balance]:
 def _kernel(books: Books) -> Iterator[Balance]:
     kernel, source = books.kernel, "/proc/PID/status"
     assert kernel is not None
-    yield Balance("VmRSS", source, kernel.rss, _batches(books, kernel), "resident", books.root.resident)
+    yield Balance("VmRSS", source, kernel.rss, _batches(books, kernel), "resident", books.resident)
     if kernel.kinds is not None and kernel.file is not None and kernel.shared_memory is not None:
         value = kernel.file + kernel.shared_memory
         ours = _within(kernel.kinds.file, books.regions)
@@ -255,7 +267,7 @@ def _still(books: Books) -> List[Step]:
     kept = (goclaims.RETURNED_PAGES, goclaims.BASE_PADDING)
     returned = [r for r in books.regions if r.kind in kept and r.area != RUNTIME]
     huge = min(_within(kinds.huge, returned), amount.resident) if kinds is not None else 0
-    steps = [Step("returned, still mapped in by huge pages", huge)] if huge else []
+    steps = [Step(HUGE, huge)] if huge else []
     lazy = books.kernel.lazily_free if books.kernel is not None else None
     if lazy:
         lazy = min(lazy, amount.resident - huge)

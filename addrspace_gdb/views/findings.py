@@ -81,9 +81,7 @@ def _runtime(found: Finding, about: Circumstances) -> str:
 
 def _c_heap(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is outside Go, in C's heap"
-    return (
-        f"{text}: Go's profiles and memory limit do not see it, C's malloc (malloc_info, a C profiler) does."
-    )
+    return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
 
 
 def _mappings(found: Finding, about: Circumstances) -> str:
@@ -108,6 +106,8 @@ def _race(found: Finding, about: Circumstances) -> str:
 
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
+    if not about.huge:
+        return f"{text}, for a reason that cannot be seen from here."
     return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
 
 

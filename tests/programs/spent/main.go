@@ -122,6 +122,7 @@ func grow(depth int) byte {
 
 // fragments keeps one object of each thirty-two.
 func fragments() {
+	debug.SetGCPercent(-1)
 	for i := 0; i < 96*mib/128; i++ {
 		object := &[16]uint64{uint64(i)}
 		if i%32 == 0 {
