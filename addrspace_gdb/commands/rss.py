@@ -17,8 +17,9 @@ from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import Problems
 from addrspace_gdb.space.findings import Finding, circumstances, findings
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.reconcile import HUGE, Balance, Books, balances
+from addrspace_gdb.space.reconcile import HUGE, LAZY, Balance, Books, balances
 from addrspace_gdb.space.rsstree import RssTree, rss_tree
+from addrspace_gdb.space.walked import unowned
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.findings import sentence
 from addrspace_gdb.views.jsonform import dumps
@@ -78,13 +79,9 @@ def run(session: Session, line: str) -> Optional[str]:
     if arguments.format == "json":
         text = dumps(document(answer))
     else:
-        depth = arguments.depth
-        if depth is None and arguments.by_class:
-            depth = view.DEPTH + 2
         width = 1 << 16 if file else settings.width
-        text = render(
-            text_of(answer, depth, width, settings.unicode), settings.color and not file, settings.style
-        )
+        pairs = text_of(answer, arguments.depth, width, settings.unicode)
+        text = render(pairs, settings.color and not file, settings.style)
     deliver(session, text, arguments.output)
     return next(iter(reading.problems), None)
 
@@ -95,11 +92,13 @@ def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
         tree = rss_tree(target, reading, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count()))
         found = findings(tree.root)
-        huge = any(step.name == HUGE for one in books for step in one.steps)
-        about = circumstances(target, reading, found, tree.root.resident is not None, huge)
+        steps = {step.name for one in books for step in one.steps}
+        why = tuple(name for name in (HUGE, LAZY) if name in steps)
+        about = circumstances(target, reading, found, tree.root.resident is not None, why)
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = unsettled(Sources(Runtime(target, Problems()), reading.go.scheduler))
+            middle += filter(None, [unowned(reading.go)])
         return Answer(reading, tree, books, found, [sentence(one, about) for one in found], middle)
 
 

@@ -84,6 +84,11 @@ class Node:
         """Bytes of the size that are neither only reserved nor returned to the OS."""
         return self.amount.kept
 
+    @property
+    def figure(self) -> int:
+        """What it is judged by: resident bytes, or where they are not known what is kept."""
+        return self.kept if self.resident is None else self.resident
+
     def find(self, *names: str) -> Amount:
         """What the node at that path below this one amounts to; nothing where there is none."""
         node = self
@@ -153,6 +158,6 @@ def _node(
     children = [_node(key, (*path, key), group, order, notes) for key, group in groups.items()]
     if own and children:  # a path that is a leaf and has leaves below it
         children.append(Node(LEFT_OVER, added(own)))
-    children.sort(key=lambda child: (order.get(child.name, len(order)), -child.kept, child.name))
+    children.sort(key=lambda child: (order.get(child.name, len(order)), -child.figure, child.name))
     total = added([child.amount for child in children]) if children else added(own)
     return Node(name, total, children, notes.get(path, ""))

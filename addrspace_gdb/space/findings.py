@@ -46,7 +46,7 @@ class Circumstances(NamedTuple):
     limit: Optional[int]  # None: no memory limit
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
-    huge: bool  # whether huge pages keep returned memory resident
+    returned: Tuple[str, ...]  # why returned memory is resident: names of steps in reconcile.py
 
 
 class _Rule(NamedTuple):
@@ -97,7 +97,7 @@ def findings(root: Node) -> List[Finding]:
 
 
 def circumstances(
-    target: Target, reading: Reading, found: List[Finding], resident: bool, huge: bool = False
+    target: Target, reading: Reading, found: List[Finding], resident: bool, returned: Tuple[str, ...] = ()
 ) -> Circumstances:
     """Read what those sentences mention, and no more."""
     kinds = {one.kind for one in found}
@@ -113,7 +113,7 @@ def circumstances(
         limit=values.get("settings.memory_limit") if values.get("settings.memory_limit_set") else None,
         gc_off=bool(values.get("settings.gogc_off")),
         goal=_goal(values.get("heap.goal")),
-        huge=huge,
+        returned=returned,
     )
 
 

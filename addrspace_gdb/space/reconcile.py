@@ -28,6 +28,7 @@ _UNCOUNTED = ("arena index", "getrandom states")
 
 
 HUGE = "returned, still mapped in by huge pages"
+LAZY = "returned with MADV_FREE, not yet taken by the kernel"
 
 
 class Step(NamedTuple):
@@ -123,8 +124,16 @@ def balances(books: Books) -> List[Balance]:
     made = list(_kernel(books)) if books.kernel is not None else []
     stats = books.reading.go.memstats
     if stats is not None:
-        made += _runtime(books, stats)
+        made += [_with_transit(one, books.root.find(*places.TRANSIT).size) for one in _runtime(books, stats)]
     return made
+
+
+def _with_transit(one: Balance, size: int) -> Balance:
+    """A span that is being made: its pages are taken, and some of the counters say so already."""
+    left = one.unexplained
+    if not left or abs(left) != size:
+        return one
+    return one._replace(steps=(*one.steps, Step("pages taken for a span that is not made yet", left)))
 
 
 def _kernel(books: Books) -> Iterator[Balance]:
@@ -138,8 +147,8 @@ def _kernel(books: Books) -> Iterator[Balance]:
         steps = (Step(_LATE, late),) if late and abs(late) <= _bound(books, kernel) else ()
         yield Balance("RssFile + RssShmem", source, value, steps, "pages of files", ours)
     hidden = sum(region.size for region in books.regions if region.kind == "vsyscall")
-    steps = (Step("the kernel's vsyscall page, which it leaves out", hidden),) if hidden else ()
-    yield Balance("VmSize", source, kernel.size, steps, "size", books.root.size)
+    end = "size without vsyscall" if hidden else "size"  # a page of the kernel's half, in no VmSize
+    yield Balance("VmSize", source, kernel.size, (), end, books.root.size - hidden)
 
 
 _LATE = "the kernel adds to this counter in batches"
@@ -271,5 +280,5 @@ def _still(books: Books) -> List[Step]:
     lazy = books.kernel.lazily_free if books.kernel is not None else None
     if lazy:
         lazy = min(lazy, amount.resident - huge)
-        steps += [Step("returned with MADV_FREE, not yet taken by the kernel", lazy)] if lazy else []
+        steps += [Step(LAZY, lazy)] if lazy else []
     return steps

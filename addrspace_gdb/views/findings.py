@@ -7,6 +7,7 @@ from typing import Callable, Dict
 from addrspace_gdb import sizes
 from addrspace_gdb.space import findings as kinds
 from addrspace_gdb.space.findings import Circumstances, Finding
+from addrspace_gdb.space.reconcile import HUGE, LAZY
 from addrspace_gdb.views.stackparts import waited
 
 
@@ -106,9 +107,11 @@ def _race(found: Finding, about: Circumstances) -> str:
 
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
-    if not about.huge:
-        return f"{text}, for a reason that cannot be seen from here."
-    return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
+    if HUGE in about.returned:
+        return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
+    if LAZY in about.returned:
+        return f"{text}: the kernel takes it when it needs memory (GODEBUG=madvdontneed=0)."
+    return f"{text}, for a reason that cannot be seen from here."
 
 
 def _swapped(found: Finding, about: Circumstances) -> str:

@@ -21,6 +21,7 @@ _SHARE = 8
 _BAR = 12
 _NAME = 24  # columns of a name at least
 _LINES = 3  # of a note
+_JOINED = 32  # columns of several names in one row
 _ALWAYS = (OBJECTS[-1], RETURNED[-1])  # shown even if nothing of them is resident
 
 
@@ -67,7 +68,7 @@ def _folded(node: Node, figure: Callable[[Node], Optional[int]]) -> tuple[List[N
     if len(folded) == 1:
         shown = [c for c in node.children if c in shown or c in folded]
         folded = []
-    if len(shown) > CHILDREN:
+    if len(shown) > CHILDREN and node.name != OBJECTS[-1]:
         largest = sorted(shown, key=lambda c: -(figure(c) or 0))[: CHILDREN - 1]
         folded += [c for c in shown if c not in largest]
         shown = [c for c in shown if c in largest]
@@ -78,7 +79,9 @@ def _one(folded: List[Node], level: int, figure: Callable[[Node], Optional[int]]
     figures = [figure(node) for node in folded]
     total = None if None in figures else sum(one or 0 for one in figures)
     swapped = [node.swapped for node in folded]
-    name = f"{len(folded)} more" if total else ", ".join(node.name for node in folded)
+    name = ", ".join(node.name for node in folded)
+    if total or len(name) > _JOINED:
+        name = f"{len(folded)} more"
     return Shown(
         level,
         name,
@@ -97,9 +100,10 @@ def tree_lines(
     shown = rows(root, depth)
     room = width if width is not None else 1 << 16
     has_swap = bool(root.swapped)
-    taken = (2 + has_swap) * _NUMBER + _SHARE + _BAR + 2
+    taken = (2 + has_swap) * _NUMBER + _SHARE + 2
     names = [_indented(row, unicode) for row in shown]
     name = min(max(map(cells, names)), max(_NAME, room - taken))
+    bars = name + taken + _BAR <= room  # names matter more
     head = Line(room, unicode).skip_to(name)
     headings = ["Size", "Resident" if known else "Kept", *(["Swapped"] if has_swap else [])]
     for heading in headings:
@@ -113,7 +117,7 @@ def tree_lines(
         if has_swap:
             line.put(tokens.SIZE, f"{sizes.size(row.swapped):>{_NUMBER}}")
         line.put(tokens.QUIET, f"{sizes.share(row.figure, whole):>{_SHARE}}  ")
-        yield from line.put(tokens.GROWTH, _bar(row.figure, whole, unicode))
+        yield from line.put(tokens.GROWTH, _bar(row.figure, whole, unicode) if bars else "")
     for row in shown:
         if row.note and row.figure:
             yield from _paragraph(f"{row.name}: ", row.note, tokens.QUIET, room, unicode)
@@ -177,11 +181,11 @@ def _balance(one: Balance, room: int, width: int, unicode: bool) -> Iterator[Lin
         return line.put(tokens.SIZE, f"{amount:>{_NUMBER}}")
 
     left = one.unexplained
-    agrees = left == 0 and not one.steps
     first = row(tokens.NAME, _counter(one), sizes.size(one.value))
-    yield first.put(tokens.GOOD, f"  = {one.against}") if agrees else first
-    if agrees:
+    if left == 0 and not one.steps and len(one.against) + 4 <= first.room:
+        yield first.put(tokens.GOOD, f"  = {one.against}")
         return
+    yield first
     for step in one.steps:
         yield row(tokens.TEXT, f"    {step.name}", _signed(step.amount))
     if left:

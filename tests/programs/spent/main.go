@@ -2,7 +2,8 @@
 //
 //	spent ORACLE WHAT
 //
-// WHAT is nothing, goroutines, ended, free, limit, garbage, fragments, live, mapped, file, collapsed or C.
+// WHAT is nothing, goroutines, ended, free, limit, garbage, fragments, live, mapped, file, returned,
+// collapsed or C.
 package main
 
 import (
@@ -62,8 +63,8 @@ func main() {
 		mapped(-1, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	case "file":
 		file(os.Args[1] + ".data")
-	case "collapsed":
-		collapsed()
+	case "returned", "collapsed":
+		returned()
 	case "C":
 		allocateInC(96 * mib)
 	default:
@@ -157,8 +158,8 @@ func file(path string) {
 	mapped(fd, syscall.MAP_SHARED)
 }
 
-// collapsed gives every other MiB back to the OS.
-func collapsed() {
+// returned gives every other MiB back to the OS.
+func returned() {
 	touched(128)
 	for i := 0; i < len(keep); i += 2 {
 		keep[i] = nil
