@@ -25,6 +25,8 @@ _SMALLEST_BATCH = 32
 
 # Not in any of the runtime's counters: sysAllocOS in mheap.sysAlloc, and mmap in vgetrandomGetState.
 _UNCOUNTED = ("arena index", "getrandom states")
+# Counted by whole pages: reserved first, then mapped with sysMap; on 32-bit machines arena metadata as well.
+_MAPPED, _LINEAR = ("page summaries", "scavenge index"), ("arena metadata",)
 
 
 HUGE = "returned, still mapped in by huge pages"
@@ -235,12 +237,20 @@ def _uncounted(regions: List[Region]) -> int:
 
 
 def _rounding(books: Books) -> int:
-    """mmap gives whole pages; the runtime counts what it asked for."""
-    page = books.reading.info.page_size
-    gained = 0
-    for owned in {(o.start, o.end) for o in books.reading.go.owned if o.kind not in _UNCOUNTED}:
-        gained += -(-owned[1] // page) * page - owned[0] // page * page - (owned[1] - owned[0])
-    return gained
+    """mmap gives whole pages; the runtime counts what it asked sysAlloc for."""
+    info, page = books.reading.info, books.reading.info.page_size
+    whole = (*_UNCOUNTED, *_MAPPED, *(_LINEAR if info.pointer_size == 4 else ()))
+    asked = [(o.start, o.end) for o in books.reading.go.owned if o.kind not in whole]
+    return _covered([(s // page * page, -(-e // page) * page) for s, e in asked]) - _covered(asked)
+
+
+def _covered(ranges: List[Tuple[int, int]]) -> int:
+    """Bytes in at least one of them."""
+    size = last = 0
+    for start, end in sorted(ranges):
+        size += max(0, end - max(start, last))
+        last = max(last, end)
+    return size
 
 
 def _absent(books: Books, part: Part) -> List[Step]:
