@@ -161,7 +161,8 @@ def balance_lines(
     """Each counter, the named steps, and the figure of the tree where they end."""
     yield tokens.HEADING, "Reconciliation: what is counted, and why the tree says something else"
     yield tokens.NEWLINE
-    texts = [text for one in balances for text in (_counter(one), *(f"    {s.name}" for s in one.steps))]
+    texts = [_LEFT, *(text for one in balances for text in (_counter(one), f"  = {one.against}"))]
+    texts += [f"    {step.name}" for one in balances for step in one.steps]
     room = min(max(map(cells, texts), default=0), width - _NUMBER - 2)
     for one in balances:
         for line in _balance(one, room, width, unicode):
@@ -169,6 +170,9 @@ def balance_lines(
     if any(one.unexplained for one in balances):
         for reason in reasons:
             yield from _paragraph("  ", reason, tokens.QUIET, width, unicode)
+
+
+_LEFT = "    not explained"
 
 
 def _counter(one: Balance) -> str:
@@ -189,7 +193,7 @@ def _balance(one: Balance, room: int, width: int, unicode: bool) -> Iterator[Lin
     for step in one.steps:
         yield row(tokens.TEXT, f"    {step.name}", _signed(step.amount))
     if left:
-        yield row(tokens.PROBLEM, "    not explained", _signed(left))
+        yield row(tokens.PROBLEM, _LEFT, _signed(left))
     yield row(tokens.QUIET, f"  = {one.against}", sizes.size(one.tree))
 
 
