@@ -228,9 +228,9 @@ def test_folded_rows_lose_no_byte() -> None:
 @pytest.mark.parametrize("width", [72, 100, 140])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_the_tree_fits_the_screen(width: int, unicode: bool) -> None:
-    parts = {
-        ("C and others", "mapped files", f"a file with a long name {i} 世界" * 3): whole(i) for i in range(30)
-    }
+    parts: Dict[Path, Amount] = {}
+    for number in range(30):
+        parts[under(places.FILES, f"a file with a long name {number} 世界" * 3)] = whole(number)
     root = tree({**parts, places.C_HEAP: whole(3), places.BSS: Amount(8 * GIB, GIB, 5 * GIB, 8 * GIB)})
     root.children[1].note = "something about it that takes more than one line of the screen to say " * 3
     text = render(tree_lines(root, None, width, unicode))
