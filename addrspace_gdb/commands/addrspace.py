@@ -76,7 +76,7 @@ def verdict(space: AddressSpace) -> Optional[str]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--classic", "--format", "--output", "--check", "regions"]
+    return ["--classic", "--format", "--output", "--check", "regions", "memstats", "gc"]
 
 
 COMMAND = Command("addrspace", parser().help_text(), run, words)

@@ -21,6 +21,7 @@ from addrspace_gdb.goruntime.proc import (
 )
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
 from addrspace_gdb.goruntime.symtab import Symtab, load
+from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, state_text
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
@@ -77,6 +78,7 @@ class Census:
         self._ms: Optional[Dict[int, M]] = None
         self._threads: Optional[Dict[int, Thread]] = None
         self._reasons: Optional[List[str]] = None
+        self._bubbles: Optional[Dict[int, Bubble]] = None
         self._unwinder: Optional[Unwinder] = None
 
     def _by_goid(self) -> Dict[int, int]:
@@ -135,9 +137,12 @@ class Census:
 
     def reason(self, row: _Row) -> str:
         """What Go prints in brackets: the wait reason, else the status."""
-        if self._reasons is None:
+        if self._reasons is None or self._bubbles is None:
             self._reasons = read_wait_reasons(self._runtime)
-        return printable(state_text(self._reasons, row.status, row.waitreason))
+            self._bubbles = read_bubbles(self._runtime, self._columns)
+        bubble = self._bubbles.get(self._index[row.goid])
+        durable = bubble is not None and bubble.durable
+        return printable(state_text(self._reasons, row.status, row.waitreason, durable))
 
     def place(self, goid: int) -> Place:
         """Where the goroutine stands. ProblemError, in one line, if it does not exist or is damaged."""

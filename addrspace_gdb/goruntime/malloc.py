@@ -151,8 +151,8 @@ def _profiler(runtime: Runtime) -> Iterator[Owned]:
 def _span_queues(runtime: Runtime) -> Iterator[Owned]:
     """Rings of the Green Tea collector's span queues (src/runtime/mgcmark_greenteagc.go, Go 1.26)."""
     work = runtime.variable("runtime.work")
-    if not work.has("spanSPMCs.list"):
-        return
+    if not work.has("spanSPMCs.list") or not work.number("spanSPMCs.list.obj"):
+        return  # with GOEXPERIMENT=nogreenteagc the list is there, empty, and spanSPMC has no fields
     layout = runtime.layout("runtime.spanSPMC")
     # listHeadManual holds the address of the object, and its nodes those of objects (list_manual.go).
     follow = layout.locate("allnode").offset + runtime.layout("runtime.listNodeManual").scalar("next").offset

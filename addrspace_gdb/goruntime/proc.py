@@ -59,8 +59,9 @@ _FIELDS = {
 class Goroutines:
     """Every g of runtime.allgs, dead ones too, as parallel columns in order of the g's address."""
 
-    def __init__(self, columns: Columns) -> None:
-        self.columns = columns
+    def __init__(self, columns: Optional[Columns] = None) -> None:
+        empty = {name: array("Q") for name in ("address", *_FIELDS)}
+        self.columns: Columns = empty if columns is None else columns
 
     def __len__(self) -> int:
         return len(self.columns["address"])

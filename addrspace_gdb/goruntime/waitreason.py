@@ -50,12 +50,16 @@ def wait_reason(reasons: List[str], status: int, number: int) -> Optional[str]:
     return text or (f"wait reason {number}" if not reasons else "unknown wait reason")
 
 
-def state_text(reasons: List[str], status: int, number: int) -> str:
-    """What stands first between the brackets of Go's dump: `chan receive`, `running`, `select (scan)`."""
+def state_text(reasons: List[str], status: int, number: int, durable: bool = False) -> str:
+    """What stands first between the brackets of Go's dump: `chan receive`, `running`, `select (scan)`.
+
+    durable: it waits within its synctest bubble, which some of the reasons say already.
+    """
     text = wait_reason(reasons, status, number) or status_word(status)
     if status & ~GSCAN == LEAKED:
         text += " (leaked)"
-    return text + (" (scan)" if status & GSCAN else "")
+    text += " (scan)" if status & GSCAN else ""
+    return text + (" (durable)" if durable and not text.endswith("(durable)") else "")
 
 
 class Clock(NamedTuple):

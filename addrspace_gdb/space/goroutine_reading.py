@@ -27,6 +27,7 @@ from addrspace_gdb.goruntime.proc import (
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
+from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.goruntime.view import go_version
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock, read_wait_reasons
@@ -68,6 +69,7 @@ class GoroutineReading:
     free: Optional[FreeStacks]
     live: Dict[int, Live]  # by position in the columns
     fing_running: bool
+    bubbles: Dict[int, Bubble]  # of testing/synctest, by position in the columns
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     # What stackcolumns computes once:
@@ -136,6 +138,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
         free=_free(runtime, scheduler),
         live={},
         fing_running=_fing_running(runtime),
+        bubbles=read_bubbles(runtime, goroutines),
         problems=problems,
     )
     _find_threads(reading)

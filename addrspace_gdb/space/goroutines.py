@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
+from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import Start, is_plain, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
-from addrspace_gdb.space.stackcolumns import useds
+from addrspace_gdb.space.stackcolumns import pick, useds
 from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
 from addrspace_gdb.space.userframes import user_frames
 
@@ -44,7 +46,7 @@ class Goroutine(NamedTuple):
     goid: int
     status: str
     reason: Optional[str]
-    state: str  # as Go prints it: the reason or the status, "(scan)"
+    state: str  # as Go prints it: the reason or the status, "(scan)", "(durable)"
     locked: Optional[int]  # id of the M it is locked to
     waited: Optional[int]
     system: bool
@@ -62,6 +64,7 @@ class Goroutine(NamedTuple):
     start: Optional[str]
     made: Optional[Made]
     labels: Dict[str, str]
+    bubble: Optional[Bubble]
     problem: Optional[str]
 
 
@@ -147,11 +150,16 @@ def _died(reading: GoroutineReading, goid: int) -> str:
 
 def without_system(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
     """Leave out the runtime's own goroutines, as Go's dump does."""
+    own = set(system_of(reading, positions))
+    return [at for at in positions if at not in own] if own else list(positions)
+
+
+def system_of(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
+    """The runtime's own goroutines among `positions`."""
     starts = reading.goroutines.column("startpc")
-    kinds = {pc: _system(reading, pc) for pc in set(starts)}
-    if not any(kinds.values()):
-        return list(positions)
-    return [at for at in positions if not kinds[starts[at]] or not is_system(reading, at)]
+    own = {pc for pc in set(starts) if _system(reading, pc)}
+    found = compress(positions, map(own.__contains__, pick(starts, positions)))
+    return [at for at in found if is_system(reading, at)]
 
 
 def _system(reading: GoroutineReading, start_pc: int) -> bool:
@@ -274,11 +282,12 @@ def _detail(listing: Listing, at: int) -> Goroutine:
     start = start_of(reading, at)
     live = reading.live.get(at)
     alive = is_live(status)
+    bubble = reading.bubbles.get(at)
     return Goroutine(
         goid=columns["goid"][at],
         status=status_word(status),
         reason=wait_reason(reading.reasons, status, number),
-        state=state_text(reading.reasons, status, number),
+        state=state_text(reading.reasons, status, number, bubble is not None and bubble.durable),
         locked=_locked(reading, at) if alive else None,
         waited=waited_of(reading, at),
         system=is_system(reading, at),
@@ -296,6 +305,7 @@ def _detail(listing: Listing, at: int) -> Goroutine:
         start=function_at(reading, columns["startpc"][at]) if alive else None,
         made=made_by(reading, at) if alive else None,
         labels=read_labels(reading.runtime, columns["labels"][at], reading.tables.minor) if alive else {},
+        bubble=bubble,
         problem=start.problem if alive else None,
     )
 

@@ -10,7 +10,7 @@ from typing import Dict, NamedTuple, Optional, Sequence
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
-from addrspace_gdb.space.goroutines import without_system
+from addrspace_gdb.space.goroutines import system_of
 from addrspace_gdb.space.stackcolumns import by_stack, disjoint, pick, residents, sizes_of, useds
 from addrspace_gdb.space.stackresidency import resident_total
 
@@ -59,7 +59,7 @@ def summarise(reading: GoroutineReading) -> StackSummary:
     unknown = useds_.count(-1)
     return StackSummary(
         total=len(sizes) - len(dead),
-        system=_system(reading, dead),
+        system=len(set(system_of(reading, range(len(sizes)))).difference(dead)),
         dead=len(dead),
         by_state=dict(sorted(states.items(), key=lambda item: (-item[1], item[0]))),
         in_use=reading.in_use,
@@ -77,12 +77,6 @@ def summarise(reading: GoroutineReading) -> StackSummary:
 def _most(reading: GoroutineReading, bytes_: array[int], least: int) -> Optional[Most]:
     most = max(bytes_, default=-1)
     return Most(reading.goroutines.columns["goid"][bytes_.index(most)], most) if most >= least else None
-
-
-def _system(reading: GoroutineReading, dead: Sequence[int]) -> int:
-    """How many of those that exist are the runtime's own."""
-    every = range(len(reading.goroutines))
-    return len(every) - len(without_system(reading, every)) - (len(dead) - len(without_system(reading, dead)))
 
 
 def _resident(reading: GoroutineReading, dead: Sequence[int]) -> Optional[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from itertools import compress
+from itertools import compress, islice
+from operator import le
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
@@ -48,8 +49,12 @@ def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spo
     if sys.byteorder != reading.runtime.order:
         return list(parked)
     columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
-    order = sorted(by_stack(reading, parked), key=columns["sp"].__getitem__)
-    sps, his, pcs = (pick(columns[name], order) for name in ("sp", "hi", "pc"))
+    order = by_stack(reading, parked)
+    sps = pick(columns["sp"], order)
+    if not all(map(le, sps, islice(sps, 1, None))):  # stacks overlap
+        order = sorted(order, key=columns["sp"].__getitem__)
+        sps = pick(columns["sp"], order)
+    his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
     seeker = _Seeker(reading)
     left: List[int] = []
     for low, data, first, after in windows(reading.runtime.target.read, sps, his, _WINDOW):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime import mpagealloc
 from addrspace_gdb.goruntime.metrics import counts_system
 from addrspace_gdb.goruntime.mprof import profile_bytes
+from addrspace_gdb.goruntime.mspan import DEAD, PAGE, USER_ARENA
 from addrspace_gdb.goruntime.mstats import Sources
 from addrspace_gdb.goruntime.proc import count_by_status
+from addrspace_gdb.goruntime.record import Record
 from addrspace_gdb.goruntime.view import GoView
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
@@ -42,6 +44,8 @@ def unowned(go: GoView) -> Optional[str]:
     grown = sum(end - start for start, end in go.pages.in_use)
     allocated = grown - idle_bytes(go)
     spans = go.spans.in_use_bytes + sum(span.size for span in go.spans.manual)
+    # Chunks of user arenas come from arenas of their own, which the page allocator does not know.
+    spans -= sum(end - start for start, end, kind in go.spans.runs if kind == USER_ARENA)
     if allocated == spans:
         return None
     more = sizes.size(abs(allocated - spans))
@@ -99,15 +103,15 @@ class _Walks:
 
     @property
     def heap_alloc(self) -> int:
-        return self._go.spans.object_bytes
+        return self._go.spans.object_bytes - sum(s.number("elemsize") for s in self._quarantined)
 
     @property
     def heap_objects(self) -> int:
-        return self._go.spans.objects
+        return self._go.spans.objects - len(self._quarantined)
 
     @property
     def heap_inuse(self) -> int:
-        return self._go.spans.in_use_bytes
+        return self._go.spans.in_use_bytes - sum(s.number("npages") * PAGE for s in self._quarantined)
 
     @cached_property
     def heap_idle(self) -> int:
@@ -140,7 +144,21 @@ class _Walks:
         spans = self._go.spans
         count = spans.in_use + len(spans.manual)
         count += sum(p.number("mspancache.len") for p in self._sources.ps)
+        count += sum(1 for s in self._user_arena("readyList") if s.number("state") == DEAD)
         return count * self._size("spanalloc")
+
+    @cached_property
+    def _quarantined(self) -> List[Record]:
+        """Spans of freed user arenas, a large object each: in use by their state, free by the counters."""
+        return self._user_arena("quarantineList")
+
+    def _user_arena(self, name: str) -> List[Record]:
+        """The mspans in a list of mheap_.userArena (src/runtime/arena.go)."""
+        runtime, heap = self._sources.runtime, self._sources.heap
+        first = heap.number(f"userArena.{name}.first")
+        follow = runtime.layout("runtime.mspan").scalar("next").offset
+        what = f"mheap_.userArena.{name}"
+        return [runtime.record("runtime.mspan", at) for at in runtime.chain(first, follow, what)]
 
     @property
     def mspan_sys(self) -> int:

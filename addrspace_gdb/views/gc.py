@@ -80,6 +80,15 @@ def _collector(state: GCState, unicode: bool) -> Iterator[Entry]:
     yield "CPU", percent(fraction) if fraction is not None else sizes.UNKNOWN, text
 
 
+def _forced(completed: Optional[int], forced: Optional[int]) -> str:
+    if not completed or forced is None:
+        return "" if completed != 0 else "none has ended yet"
+    if not forced:
+        return "none of them asked for by the program"
+    which = "all" if forced == completed else f"{sizes.count(forced)} of them"
+    return f"{which} asked for by the program (runtime.GC, FreeOSMemory)"
+
+
 def _phase(state: GCState) -> str:
     if state.phase == "off":
         if state.get("sweep.done") is None or state.get("sweep.done"):
@@ -151,8 +160,13 @@ def _why_goal(state: GCState) -> str:
         return "set by the memory limit"
     if goal == state.get("heap.minimum"):
         return "the least goal there is at this GOGC"
-    stacks, globals_ = sizes.size(state.get("roots.stacks")), sizes.size(state.get("roots.globals"))
-    return f"set by GOGC: what was marked, and GOGC % of it, of {stacks} of stacks and {globals_} of globals"
+    if goal != state.get("heap.goal_of_gogc"):
+        return "raised, so that the sweep or the cycle that has begun can end"
+    marked, stacks, globals_ = map(
+        sizes.size, map(state.get, ("heap.marked", "roots.stacks", "roots.globals"))
+    )
+    gogc = sizes.count(state.get("settings.gogc"))
+    return f"by GOGC: {marked} marked, and {gogc}% of that, {stacks} of stacks and {globals_} of globals"
 
 
 def _gogc(state: GCState) -> str:

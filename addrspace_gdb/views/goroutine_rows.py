@@ -50,7 +50,7 @@ def many_rows(
     """
     reading = listing.reading
     columns = reading.goroutines.columns
-    apart = set(find_users(listing, shown))
+    apart = set(find_users(listing, shown)).union(reading.bubbles)
     users = list(map(listing.users.__getitem__, shown))
     cells = Shared(_Cells(reading, exact, unicode, parts))
     names = ("status", "waitreason", "waitsince")

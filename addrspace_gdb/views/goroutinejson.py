@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
+from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutine_columns import columns_of
@@ -69,13 +70,14 @@ def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
 
 
 def _apart(listing: Listing) -> List[int]:
-    """Which rows are of goroutines that are not simply parked, are the runtime's own, or the main one."""
+    """Which rows are of goroutines that are not simply parked, or the runtime's, in a bubble or main."""
     reading, positions = listing.reading, listing.positions
     columns = reading.goroutines.columns
     starts = pick(columns["startpc"], positions)
     system = {pc for pc in set(starts) if reading.tables.is_system_goroutine(pc, reading.fing_running)}
     rows = range(len(positions))
-    found = set(compress(rows, map(odd(reading).__contains__, positions)))
+    apart = odd(reading).union(reading.bubbles)
+    found = set(compress(rows, map(apart.__contains__, positions)))
     found.update(compress(rows, map(system.__contains__, starts)))
     found.update(compress(rows, map((1).__eq__, pick(columns["goid"], positions))))
     return sorted(found)
@@ -93,7 +95,7 @@ def _templates(listing: Listing) -> Iterator[str]:
         status, reason, since, lock, labels, pc, start, gopc, parent, size, used, resident, user = key
         stands = spots(reading.unwinder, pc)[0]
         parts = (
-            shared.states[(status, reason), since, lock, labels],
+            shared.states[(status, reason), since, lock, labels, None],
             shared.runs[False, None],
             f'"size": {size}, "used": {used}, "resident": {_encode(resident)}',
             shared.pcs[pc],
@@ -122,6 +124,8 @@ def _each(listing: Listing, frames: Optional[int]) -> Iterator[str]:
     since, locks, labels = (
         map(columns[name].__getitem__, listing.positions) for name in ("waitsince", "lockedm", "labels")
     )
+    bubbles = listing.reading.bubbles
+    inside = map(bubbles.get, listing.positions) if bubbles else repeat(None)
     his = map(add, c.los, c.sizes)
     sps = [f'"{sp:#x}"' if sp is not None else "null" for sp in c.sps]
     places = map(shared.places.__getitem__, zip(c.stands, c.users))
@@ -130,7 +134,7 @@ def _each(listing: Listing, frames: Optional[int]) -> Iterator[str]:
         _ROW.__mod__,
         zip(
             c.goids,
-            map(shared.states.__getitem__, zip(c.states, since, locks, labels)),
+            map(shared.states.__getitem__, zip(c.states, since, locks, labels, inside)),
             map(shared.runs.__getitem__, c.runs),
             c.los,
             his,
@@ -179,8 +183,8 @@ class _Shares:
         self.places = Shared(_place)
         self.ends = Shared(self._end)
 
-    def _state(self, key: Tuple[Tuple[int, int], int, int, int]) -> str:
-        (status, number), since, lock, labels = key
+    def _state(self, key: Tuple[Tuple[int, int], int, int, int, Optional[Bubble]]) -> str:
+        (status, number), since, lock, labels, bubble = key
         reading = self._reading
         waited = reading.clock.waited(since) if is_plain(status) else None
         found = {
@@ -189,6 +193,7 @@ class _Shares:
             "wait_time": waited,
             "locked_to": self._lock(lock),
             "labels": read_labels(reading.runtime, labels, reading.tables.minor),
+            "bubble": {"id": bubble.id, "durable": bubble.durable} if bubble else None,
         }
         return _encode(found)[1:-1]
 

@@ -173,6 +173,8 @@ def state_of(row: Goroutine, exact: bool, unicode: bool) -> str:
         parts.append(f"thread {row.number}")
     elif row.locked is not None:
         parts.append("locked to thread")
+    if row.bubble is not None:
+        parts.append(row.bubble.text)
     return ", ".join(parts)
 
 

@@ -122,6 +122,7 @@ def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode:
         text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'walk')} differ from the counter"
         yield Line(width, unicode).put(tokens.PROBLEM, text)
     said = [("because: ", line) for line in stats.unsettled] if differ else []
+    said += [("problem: ", f"{row.name}: {row.reason}") for row in rows if row.reason is not None]
     said += [("problem: ", line) for line in stats.problems] + [("note: ", line) for line in stats.notes]
     for prefix, text in said:
         yield from paragraph(prefix, clean(text, unicode), width, unicode)

@@ -48,6 +48,7 @@ def _list(environment: Environment) -> List[Tool]:
     return [
         bare(environment),
         ours(environment, "memory", "addrspace", DIAGRAM),
+        ours_to_file(environment, "list", "goroutine-stacks --limit all"),
         ours_to_file(environment, "list", "goroutine-stacks --format json"),
         ours(environment, "summary", "goroutine-stacks", WORKER),
         ours(environment, "frames", "goroutine-stacks --group stack --frames", WORKER),

@@ -90,25 +90,27 @@ def ours(environment: Environment, work: str, command: str, expected: str) -> To
 
 
 def ours_to_file(environment: Environment, work: str, command: str) -> Tool:
-    """A command of this project that writes all goroutines as JSON; the file must have them all."""
+    """A command of this project that writes all goroutines, as text or JSON; the file must have them all."""
 
     def line(subject: Subject) -> List[str]:
         return _gdb(
             environment,
             subject,
-            [f"source {LOADER}", f"{command} --output {subject.scratch}/out.json", "detach"],
+            [f"source {LOADER}", f"{command} --output {subject.scratch}/out", "detach"],
         )
 
     def check(run: Run, subject: Subject) -> Optional[str]:
-        file = subject.scratch / "out.json"
+        file = subject.scratch / "out"
         if not file.exists():
             return "wrote no file" + _last_error(run.output)
+        text = file.read_text(encoding="utf-8")
+        file.unlink()
+        if "json" not in command:
+            return _enough(len(re.findall(r"^ *[0-9]+  \w.*\bmain\.", text, re.MULTILINE)), subject)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(text)
         except ValueError as problem:
             return f"wrote no JSON: {problem}"
-        finally:
-            file.unlink()
         return _enough(len(content.get("goroutines", [])), subject)
 
     return Tool(work, OURS + command, line, check)

@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from harness import PROGRAMS, cache_dir
 from harness.toolchains import Toolchain, Unavailable, go_environment
 
-VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386")
+VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386", "experiments")
 
 # Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
 _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
@@ -27,7 +27,10 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "c-shared": (("-buildmode=c-shared",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),
+    "experiments": ((), "0"),
 }
+# GOEXPERIMENT of that variant, for the releases that have something behind it.
+_EXPERIMENTS = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
 _OWN_VARIANT = {"cshared": "c-shared", "pluginhost": "plugin"}
 _NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
 
@@ -128,6 +131,8 @@ def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], varia
     environment["CGO_ENABLED"] = "1" if program in _NEEDS_C else cgo
     if variant == "386":
         environment["GOARCH"] = "386"
+    if variant == "experiments" and toolchain is not None:
+        environment["GOEXPERIMENT"] = _EXPERIMENTS.get(toolchain.release, "")
     compiler = ["cc", "-g", "-O1", "-pthread", "-o", str(scratch / program)]
     if toolchain is None:
         yield [*compiler, "main.c"], source, environment
