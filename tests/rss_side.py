@@ -45,6 +45,8 @@ def stop(options: str = "") -> Dict[str, Any]:
         gdb.execute(f"addrspace rss --format json --output {path} {options}", to_string=True)
     except gdb.error as failed:
         error = str(failed)
+        if not os.path.exists(path):
+            raise
     with open(path, encoding="ascii") as file:
         document = json.load(file)
     os.unlink(path)

@@ -118,30 +118,12 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
     scheduler = read_scheduler(runtime)
-    threads = target.threads()
-    tables = symtab.load(target, problems)
     progress.step("resident pages")
     page_size = core.page_size if core is not None else _PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
-    reading = GoroutineReading(
-        info=target_info(target, core, go_version(runtime), page_size),
-        runtime=runtime,
-        goroutines=goroutines,
-        scheduler=scheduler,
-        threads=threads,
-        tables=tables,
-        unwinder=Unwinder(tables),
-        residency=read_residency(proc, with_stacks, page_size, problems, target.byte_order),
-        reasons=read_wait_reasons(runtime),
-        clock=read_clock(runtime, goroutines),
-        in_use=stack_in_use(runtime),
-        free=_free(runtime, scheduler),
-        live={},
-        fing_running=_fing_running(runtime),
-        bubbles=read_bubbles(runtime, goroutines),
-        problems=problems,
-    )
-    _find_threads(reading)
+    residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
+    info = target_info(target, core, go_version(runtime), page_size)
+    reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
     _take_notes(reading, core, target)
     return reading
 
@@ -151,29 +133,40 @@ def of_reading(target: Target, whole: Reading) -> GoroutineReading:
 
     Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
     """
-    problems = Problems()
-    runtime = Runtime(target, problems)
-    tables = symtab.load(target, problems)
+    runtime, go = Runtime(target, Problems()), whole.go
     try:
-        reading = GoroutineReading(
-            info=whole.info,
-            runtime=runtime,
-            goroutines=whole.go.goroutines,
-            scheduler=whole.go.scheduler,
-            threads=whole.threads,
-            tables=tables,
-            unwinder=Unwinder(tables),
-            residency=whole.residency,
-            reasons=read_wait_reasons(runtime),
-            clock=read_clock(runtime, whole.go.goroutines),
-            in_use=stack_in_use(runtime),
-            free=None,
-            live={},
-            fing_running=_fing_running(runtime),
-            problems=problems,
-        )
+        return _composed(runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency)
     except (UnreadableError, KeyError) as error:
         raise ProblemError(f"goroutines: {error}") from None
+
+
+def _composed(
+    runtime: Runtime,
+    info: TargetInfo,
+    goroutines: Goroutines,
+    scheduler: Scheduler,
+    threads: List[Thread],
+    residency: Residency,
+) -> GoroutineReading:
+    tables = symtab.load(runtime.target, runtime.problems)
+    reading = GoroutineReading(
+        info=info,
+        runtime=runtime,
+        goroutines=goroutines,
+        scheduler=scheduler,
+        threads=threads,
+        tables=tables,
+        unwinder=Unwinder(tables),
+        residency=residency,
+        reasons=read_wait_reasons(runtime),
+        clock=read_clock(runtime, goroutines),
+        in_use=stack_in_use(runtime),
+        free=_free(runtime, scheduler),
+        live={},
+        fing_running=_fing_running(runtime),
+        bubbles=read_bubbles(runtime, goroutines),
+        problems=runtime.problems,
+    )
     _find_threads(reading)
     return reading
 
