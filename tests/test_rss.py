@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -300,7 +301,8 @@ def test_returned_pages_that_the_kernel_has_not_taken(
     stop = look(gdb, scene, tmp_path, env={"GODEBUG": "madvdontneed=0"})
     assert_own(stop)
     returned = stop.node("Go", "heap", "pages returned to the OS")
-    assert 32 * MIB < returned["resident"] <= stop.status("LazyFree", "smaps_rollup")
+    batches = 64 * 4096 * (os.cpu_count() or 1)  # the kernel puts pages on that list some at a time
+    assert 32 * MIB < returned["resident"] <= stop.status("LazyFree", "smaps_rollup") + batches
     steps = {step["name"]: step["bytes"] for step in stop.balance("HeapReleased")["steps"]}
     assert steps["returned with MADV_FREE, not yet taken by the kernel"] == returned["resident"]
     (said,) = [one["sentence"] for one in stop.rss["findings"] if one["kind"] == "returned-resident"]

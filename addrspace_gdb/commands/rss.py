@@ -11,7 +11,7 @@ from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.goruntime.mstats import Sources
+from addrspace_gdb.goruntime.mstats import Sources, returns_lazily
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import Problems
@@ -90,7 +90,8 @@ def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
     """Everything that is shown, from a reading made with `check`."""
     with no_cycle_collection():
         tree = rss_tree(target, reading, by_class)
-        books = balances(Books(tree.root, tree.regions, reading, os.cpu_count()))
+        lazy = returns_lazily(Runtime(target, Problems()))
+        books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), lazy))
         found = findings(tree.root)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (HUGE, LAZY) if name in steps)

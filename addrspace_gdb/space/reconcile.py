@@ -70,8 +70,17 @@ class Part(NamedTuple):
 class Books:
     """What a reading has to reconcile with."""
 
-    def __init__(self, root: Node, regions: List[Region], reading: Reading, cpus: Optional[int]) -> None:
+    def __init__(
+        self,
+        root: Node,
+        regions: List[Region],
+        reading: Reading,
+        cpus: Optional[int] = None,
+        lazy: bool = False,
+    ) -> None:
+        """`cpus` of the machine where it runs; `lazy` if pages are returned with MADV_FREE."""
         self.root, self.regions, self.reading = root, regions, reading
+        self.lazy = lazy
         self.kernel: Optional[KernelCounts] = reading.kernel
         self.cpus = cpus
         self._zero = self._zero_pages()
@@ -287,8 +296,6 @@ def _still(books: Books) -> List[Step]:
     returned = [r for r in books.regions if r.kind in kept and r.area != RUNTIME]
     huge = min(_within(kinds.huge, returned), amount.resident) if kinds is not None else 0
     steps = [Step(HUGE, huge)] if huge else []
-    lazy = books.kernel.lazily_free if books.kernel is not None else None
-    if lazy:
-        lazy = min(lazy, amount.resident - huge)
-        steps += [Step(LAZY, lazy)] if lazy else []
+    if books.lazy and amount.resident > huge:
+        steps.append(Step(LAZY, amount.resident - huge))
     return steps
