@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.mgcpacer import NEVER
+from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space import rssplaces as places
 from addrspace_gdb.space.account import Amount, Node, Path, under
 from addrspace_gdb.space.gcstate import GCState, read_gc
 from addrspace_gdb.space.goroutine_reading import of_reading
-from addrspace_gdb.space.goroutines import Filter, choose
+from addrspace_gdb.space.goroutines import Filter, choose, find_users
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.stackgroups import group
 
 MOST = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
@@ -127,11 +128,18 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
 
 
 def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]:
-    """The user's function in which most goroutines are."""
+    """The user's function in which most goroutines are, and what most of those do."""
     try:
-        groups = group(choose(of_reading(target, reading), Filter()), "function")
+        listing = choose(of_reading(target, reading), Filter())
     except ProblemError:
         return None
-    if not groups or groups[0].name is None:
+    find_users(listing, listing.positions)
+    functions = Counter(spot.function for spot in listing.users.values())
+    (function, many), *_ = functions.most_common(1) or [(None, 0)]
+    if function is None:
         return None
-    return groups[0].many, groups[0].name, next(iter(groups[0].states), "")
+    columns = reading.go.goroutines.columns
+    there = [at for at, spot in listing.users.items() if spot.function == function]
+    pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
+    (state, _), *_ = Counter(zip(*pick)).most_common(1)
+    return many, function, state_text(listing.reading.reasons, *state)

@@ -124,12 +124,13 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
     info = target_info(target, core, go_version(runtime), page_size)
     reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
+    reading.free = _free(runtime, scheduler)
     _take_notes(reading, core, target)
     return reading
 
 
 def of_reading(target: Target, whole: Reading) -> GoroutineReading:
-    """The same from a reading of the whole process, without reading goroutines and residency again.
+    """The same from a reading of the whole process, without reading goroutines, residency and pools again.
 
     Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
     """
@@ -161,7 +162,7 @@ def _composed(
         reasons=read_wait_reasons(runtime),
         clock=read_clock(runtime, goroutines),
         in_use=stack_in_use(runtime),
-        free=_free(runtime, scheduler),
+        free=None,
         live={},
         fing_running=_fing_running(runtime),
         bubbles=read_bubbles(runtime, goroutines),

@@ -6,9 +6,10 @@ not explain is `unexplained`, and shown as that.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from addrspace_gdb.process.kernelcounts import KernelCounts
+from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.runs import PageRuns
 from addrspace_gdb.space import goclaims
 from addrspace_gdb.space import rssplaces as places
@@ -105,6 +106,8 @@ class Books:
             return None
         found: Dict[Path, int] = {}
         for region in self.regions if len(kinds.zero) else ():
+            if region.resident == region.end - region.start:
+                continue  # the zero page is in no Rss
             count = kinds.zero.count(region.start, region.end) or 0
             if count:
                 path = places.place(region)
@@ -153,7 +156,7 @@ def _kernel(books: Books) -> Iterator[Balance]:
     yield Balance("VmRSS", source, kernel.rss, _batches(books, kernel), "resident", books.resident)
     if kernel.kinds is not None and kernel.file is not None and kernel.shared_memory is not None:
         value = kernel.file + kernel.shared_memory
-        ours = _within(kernel.kinds.file, books.regions)
+        ours = _within(kernel.kinds.file, books.reading.mappings)
         late = ours - value
         steps = (Step(_LATE, late),) if late and abs(late) <= _bound(books, kernel) else ()
         yield Balance("RssFile + RssShmem", source, value, steps, "pages of files", ours)
@@ -180,8 +183,8 @@ def _bound(books: Books, kernel: KernelCounts) -> int:
     return _COUNTERS * pages * books.reading.info.page_size
 
 
-def _within(runs: PageRuns, regions: List[Region]) -> int:
-    return sum(runs.count(region.start, region.end) or 0 for region in regions)
+def _within(runs: PageRuns, ranges: Iterable[Union[Region, Mapping]]) -> int:
+    return sum(runs.count(one.start, one.end) or 0 for one in ranges)
 
 
 def _runtime(books: Books, stats: Dict[str, int]) -> List[Balance]:
