@@ -25,6 +25,7 @@ COMMANDS = (
     "addrspace regions --summary",
     "addrspace --check",
     "addrspace --classic",
+    "addrspace rss",
 )
 NOWHERE = 0x00DEAD0000000000
 LENGTHS = (1 << 60, 1 << 63, (1 << 64) - 1, 1 << 32, (1 << 31) - 1)

@@ -13,16 +13,22 @@ import resource
 import signal
 import time
 import traceback
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from addrspace_gdb.commands.addrspace import text, verdict
+from addrspace_gdb.commands.rss import ask, document, text_of
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.residency import Residency
+from addrspace_gdb.space.account import Node
 from addrspace_gdb.space.build import build
-from addrspace_gdb.space.reading import read
+from addrspace_gdb.space.reading import Reading, read
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
 
 SETTINGS = Settings(100, True, False, "quiet")
+RSS_EACH = 4  # of so many seeds one looks at `addrspace rss` as well
 TOO_LONG = 20  # seconds for one run of some 0.1 s: a hang
 
 
@@ -55,6 +61,44 @@ def damaging(target: GdbTarget, seed: int) -> Callable[[int, int], bytes]:
     return reading
 
 
+def scattered(reading: Reading, seed: int) -> Residency:
+    """Pages resident at random, as a core does not know them."""
+    source, residency = random.Random(seed), Residency()
+    for mapping in reading.mappings:
+        at = mapping.start
+        for _ in range(200):
+            at += source.choice((0, 4096, 8192, 1 << 20)) + 4096
+            end = min(mapping.end, at + source.choice((4096, 8192, 65536, 8 << 20)))
+            if at < end:
+                residency.resident_runs.append(at, end)
+            at = end
+    return residency
+
+
+def unsummed(node: Node) -> int:
+    """How many nodes are not the sum of their children."""
+    wrong = sum(map(unsummed, node.children))
+    if node.children:
+        for field, mine in enumerate(node.amount):
+            parts = [child.amount[field] for child in node.children]
+            wrong += mine != (None if None in parts else sum(part or 0 for part in parts))
+    return wrong
+
+
+def rss(target: GdbTarget, reading: Reading, seed: int) -> Tuple[List[str], int]:
+    """Every line of `addrspace rss`, and how many of its sums are wrong."""
+    if seed & 2 * RSS_EACH:
+        reading.residency = scattered(reading, seed)
+    answer = ask(target, reading, by_class=bool(seed & RSS_EACH))
+    dumps(document(answer))
+    root, mapped = answer.tree.root, sum(m.size for m in reading.mappings)
+    wrong = unsummed(root) + (root.size != mapped)
+    runs = reading.residency.resident_runs
+    if reading.residency.known:
+        wrong += root.resident != sum(runs.count(m.start, m.end) or 0 for m in reading.mappings)
+    return render(text_of(answer, None, 100, True)).splitlines(), wrong
+
+
 def too_long(number: int, frame: Any) -> None:
     raise TimeoutError(f"still running after {TOO_LONG} s")
 
@@ -64,13 +108,17 @@ def one(seed: int) -> Dict[str, Any]:
     target = GdbTarget()
     setattr(target, "read", damaging(target, seed))  # noqa: B010  (a method is replaced on purpose)
     started = time.monotonic()
-    outcome, lines, uncovered = "clean", [], 0
+    outcome, lines, uncovered, wrong = "clean", [], 0, 0
     signal.alarm(TOO_LONG)
     try:
-        space = build(read(target, check=True), each_goroutine=bool(seed & 1), check=True)
+        reading = read(target, check=True)
+        space = build(reading, each_goroutine=bool(seed & 1), check=True)
         for form in ("text", "classic", "json"):
             lines += text(space, form, SETTINGS).splitlines() if form != "json" else []
         lines += [verdict(space) or ""]
+        if seed % RSS_EACH == 0:
+            shown, wrong = rss(target, reading, seed)
+            lines += shown
         outcome = "damaged" if space.picture.problems else "clean"
         uncovered = sum(c.ok is False for c in space.checks[:2])
     except ProblemError as error:
@@ -84,6 +132,7 @@ def one(seed: int) -> Dict[str, Any]:
         "seed": seed,
         "outcome": outcome,
         "uncovered": uncovered,
+        "unsummed": wrong,
         "odd": odd[:3],
         "seconds": time.monotonic() - started,
         "lines": lines if outcome in ("refused", "traceback") else [],

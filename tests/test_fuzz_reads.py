@@ -49,6 +49,10 @@ def test_every_mapping_stays_covered_whatever_is_damaged(report: Dict[str, Any])
     assert not [r["seed"] for r in report["results"] if r["uncovered"]]
 
 
+def test_every_node_of_the_tree_stays_the_sum_of_its_children(report: Dict[str, Any]) -> None:
+    assert not [r["seed"] for r in report["results"] if r["unsummed"]]
+
+
 def test_no_control_characters_reach_the_terminal(report: Dict[str, Any]) -> None:
     assert not [r for r in report["results"] if r["odd"]]
 

@@ -11,6 +11,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tupl
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
@@ -28,7 +29,6 @@ from addrspace_gdb.views.render import render
 from addrspace_gdb.views.text import Line, clean
 from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
-ALL = 1 << 62
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
 
@@ -42,10 +42,8 @@ _OPTIONS = ("--status", "--function", "--waiting-longer", "--min-size", "--syste
     "--output",
 )
 
-_UNITS = {"": 1, "B": 1, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
 
 _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
@@ -71,12 +69,14 @@ def parser() -> Parser:
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
     add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
     add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
-    add("--min-size", type=_size, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
+    add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
     add("--dead", action="store_true", help="dead goroutines too, which wait to be used again")
     add("--sort", choices=SORTS, default="goid", help="order (default: goid); the others largest first")
-    add("--limit", type=_limit, metavar="N", help="at most N rows or groups; `all` for every one")
-    add("--frames", nargs="?", type=_limit, const=ALL, metavar="N", help="each with its (first N) frames")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows or groups; `all` for every one")
+    add(
+        "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
+    )
     add("--group", choices=GROUPS, help="goroutines that are alike as one row")
     add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
     add("--threads", action="store_true", help="the g0 and signal stacks of each M")
@@ -109,22 +109,6 @@ def _duration(text: str) -> int:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 90s, 1m30s or 2h")
     return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
-
-
-def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
-    if not match or match.group(2).upper() not in _UNITS:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a size such as 8192, 8KiB or 1MiB")
-    shift = _UNITS[match.group(2).upper()]
-    return int(match.group(1)) << (shift if shift > 1 else 0)
-
-
-def _limit(text: str) -> int:
-    if text == "all":
-        return ALL
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number")
-    return int(text)
 
 
 def run(session: Session, line: str) -> Optional[str]:
@@ -222,10 +206,7 @@ def _refuse(arguments: argparse.Namespace) -> None:
 
 
 def _first(arguments: argparse.Namespace, file: bool, usual: int) -> int:
-    """How many rows to show: a screen, unless the answer goes to a file."""
-    if arguments.limit is not None:
-        return int(arguments.limit)
-    return ALL if file else usual
+    return rows_shown(arguments.limit, file, usual)
 
 
 def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:

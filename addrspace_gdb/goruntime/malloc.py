@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Iterator, List, NamedTuple
 
+from addrspace_gdb.goruntime.gcbits import EVERY_LIST, chunks
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.proc import Scheduler
@@ -135,12 +136,8 @@ def _persistent(runtime: Runtime) -> Iterator[Owned]:
 
 def _mark_bits(runtime: Runtime) -> Iterator[Owned]:
     """gcBitsArenas' four lists (src/runtime/mheap.go): mark and allocation bits of spans."""
-    lists = runtime.variable("runtime.gcBitsArenas")
-    layout = runtime.layout("runtime.gcBitsArena")
-    follow = layout.scalar("next", "gcBitsHeader.next").offset
-    for name in ("free", "next", "current", "previous"):
-        for arena in runtime.chain(lists.number(name), follow, f"gcBitsArenas.{name}"):
-            yield Owned(arena, arena + layout.size, "mark bits")
+    for chunk, size in chunks(runtime, EVERY_LIST):
+        yield Owned(chunk, chunk + size, "mark bits")
 
 
 def _profiler(runtime: Runtime) -> Iterator[Owned]:

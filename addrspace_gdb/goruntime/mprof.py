@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterator, Tuple
+
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.problems import UnreadableError
@@ -27,14 +29,17 @@ def _masks(runtime: Runtime) -> int:
 def _buckets(runtime: Runtime) -> int:
     if not runtime.global_word("runtime.buckhash"):
         return 0
+    return runtime.layout("runtime.buckhashArray").size + sum(size for _, size in buckets(runtime))
+
+
+def buckets(runtime: Runtime) -> Iterator[Tuple[int, int]]:
+    """Address and size of each bucket. Raises as `profile_bytes`."""
     layout = runtime.layout("runtime.bucket")
     follow, depth = layout.scalar("allnext").offset, layout.scalar("nstk").offset
-    total = runtime.layout("runtime.buckhashArray").size
     for name, record in _LISTS:
         fixed = layout.size + runtime.layout(f"runtime.{record}").size
         for bucket in runtime.chain(runtime.global_word(f"runtime.{name}"), follow, f"runtime.{name}"):
             frames = runtime.word_at(bucket + depth)
             if frames > _DEEPEST:
                 raise UnreadableError(bucket, layout.size)
-            total += fixed + frames * runtime.word
-    return total
+            yield bucket, fixed + frames * runtime.word

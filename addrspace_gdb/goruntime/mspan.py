@@ -21,7 +21,11 @@ _MOST_SPANS = 1 << 25  # 256 GiB of the smallest spans
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
 
 # What a merged run of spans holds.
-SMALL, LARGE, USER_ARENA, MANUAL_RUN = 0, 1, 2, 3
+SMALL, LARGE, USER_ARENA, MANUAL_RUN, FREED_ARENA = 0, 1, 2, 3, 4
+
+# setUserArenaChunkToFault (src/runtime/arena.go) turns a freed chunk of a user arena noscan, which no
+# other chunk is. Nothing is behind it, and MemStats has it no more; its addresses wait for the next cycle.
+FAULT_CLASS = 1
 
 
 class ManualSpan(NamedTuple):
@@ -44,11 +48,12 @@ class Spans:
     runs: List[Tuple[int, int, int]] = field(default_factory=list)  # (start, end, SMALL|LARGE|...)
     manual: List[ManualSpan] = field(default_factory=list)
     user_arenas: List[int] = field(default_factory=list)
-    in_use: int = 0  # spans in state mSpanInUse
+    in_use: int = 0  # spans in state mSpanInUse, without freed user arenas
     in_use_bytes: int = 0
     objects: int = 0  # allocated objects in them (allocCount; not yet swept ones included)
     object_bytes: int = 0
     total: int = 0  # mspan objects, dead ones too
+    addresses: Sequence[int] = ()  # of all mspan objects, ascending
 
 
 # In the order of the struct for Go 1.21-1.27; `Type.order` sorts them for any other.
@@ -75,7 +80,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     header: Slice = heap.slice("allspans")
     most = _MOST_SPANS if grown is None else grown // PAGE + _SPARE
     addresses = sorted(runtime.slice_words(header, "mheap_.allspans", most))
-    spans = Spans(total=len(addresses))
+    spans = Spans(total=len(addresses), addresses=addresses)
     packed: List[int] = []
     odd = 0
     for block, base, run in bulk(runtime, addresses, layout.size, "spans"):
@@ -97,6 +102,10 @@ def _sort_out(rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Span
         if state == IN_USE:
             if start & (PAGE - 1) or not 0 < pages < 1 << 40 or start == 0:
                 odd += 1
+                continue
+            if user and class_ == FAULT_CLASS:
+                add((start >> PAGE_SHIFT) << 44 | pages << 4 | FREED_ARENA)
+                spans.user_arenas.append(start)
                 continue
             count += 1
             size += pages

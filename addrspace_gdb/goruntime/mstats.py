@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, 
 from addrspace_gdb.goruntime.mgcpacer import Pacer
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.problems import ProblemError, UnreadableError
 
 Value = Union[int, float]
 BySize = List[Tuple[int, int, int]]
@@ -326,6 +326,15 @@ def _read_cached(runtime: Runtime, scheduler: Scheduler, classes: int, sweepgen:
         except UnreadableError:
             runtime.problems.add(f"mcache of P {p.id}: cannot be read; object counts are short of it")
     return Cached(allocs, tiny, stale)
+
+
+def returns_lazily(runtime: Runtime) -> bool:
+    """Whether pages go back with MADV_FREE, which leaves them resident: GODEBUG=madvdontneed=0 (sysUnusedOS,
+    src/runtime/mem_linux.go). False where that cannot be read."""
+    try:
+        return runtime.variable("runtime.debug").number("madvdontneed") == 0
+    except (UnreadableError, ProblemError, KeyError):
+        return False
 
 
 def gc_phase(runtime: Runtime) -> str:

@@ -44,6 +44,26 @@ def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread
     return StackUse(count, allocated, used, unknown, largest)
 
 
+def stack_pointers(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread]) -> Dict[int, int]:
+    """Low end of the stack of each live goroutine to its sp; those whose sp is not on it are left out."""
+    running = running_sp(scheduler, threads)
+    dead = {status for status in set(goroutines.column("status")) if not is_live(status)}
+    found: Dict[int, int] = {}
+    for address, lo, hi, sp, syscallsp, status in goroutines.rows(
+        "address", "lo", "hi", "sp", "syscallsp", "status"
+    ):
+        if status in dead:
+            continue
+        state = status & ~GSCAN
+        if state == SYSCALL and syscallsp:
+            sp = syscallsp
+        elif state == RUNNING:
+            sp = best_sp(running.get(address), sp, lo, hi)
+        if lo < sp <= hi:
+            found[lo] = sp
+    return found
+
+
 def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:
     """The thread's sp if it is on the goroutine's stack, else what was saved on leaving it for g0 or C."""
     return register if register is not None and lo < register <= hi else saved

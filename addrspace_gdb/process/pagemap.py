@@ -10,14 +10,14 @@ import re
 import struct
 from array import array
 from itertools import compress
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from addrspace_gdb.debugger.target import ProcFiles
 from addrspace_gdb.process.runs import PageRuns
 
 _SCAN = 0xC0606610  # _IOWR('f', 16, struct pm_scan_arg), Linux >= 6.7
 _ARG = struct.Struct("=12Q")  # struct pm_scan_arg: size flags start end walk_end vec vec_len max_pages masks…
-_PRESENT, _SWAPPED, _PFNZERO = 1 << 3, 1 << 4, 1 << 5
+_FILE, _PRESENT, _SWAPPED, _PFNZERO, _HUGE = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6
 _GUARD = 1 << 8  # MADV_GUARD_INSTALL; Linux >= 6.15 (6.13 has the pages, and calls them swapped)
 _REGIONS = 1 << 15  # struct page_region (start, end, categories) a call
 
@@ -41,30 +41,52 @@ def scan(path: str, start: int, end: int) -> Tuple[PageRuns, PageRuns]:
             return _scan(file.fileno(), start, end, _PFNZERO)
 
 
+class PageKinds(NamedTuple):
+    """Pages that are more than just resident."""
+
+    zero: PageRuns  # the kernel's shared zero page: only ever read, in no Rss
+    huge: PageRuns  # mapped by one entry of 2 MiB or more
+    file: PageRuns  # of a file or of shared memory, not the process's own copy
+
+
+def scan_kinds(path: str, start: int, end: int) -> PageKinds:
+    """Those pages of [start, end) of the process whose pagemap is at `path`. Raises OSError as `scan`."""
+    kinds = PageKinds(PageRuns(), PageRuns(), PageRuns())
+    with open(path, "rb", buffering=0) as file:
+        wanted = _FILE | _PFNZERO | _HUGE
+        for regions in _walk(file.fileno(), start, end, (0, _PRESENT, wanted, wanted)):
+            starts, ends, categories = regions[0::3], regions[1::3], regions[2::3]
+            for runs, bit in ((kinds.zero, _PFNZERO), (kinds.huge, _HUGE), (kinds.file, _FILE)):
+                chosen = [category & bit for category in categories]
+                runs.extend(compress(starts, chosen), compress(ends, chosen))
+    return kinds
+
+
 def _scan(descriptor: int, start: int, end: int, without: int) -> Tuple[PageRuns, PageRuns]:
     """Pages that are present or swapped and in none of the categories `without`."""
+    resident, swapped = PageRuns(), PageRuns()
+    either = _PRESENT | _SWAPPED
+    for regions in _walk(descriptor, start, end, (without, without, either, either)):
+        _split(regions, resident, swapped)
+    return resident, swapped
+
+
+def _walk(descriptor: int, start: int, end: int, masks: Tuple[int, int, int, int]) -> Iterator[array[int]]:
+    """Triples (start, end, categories). `masks`: inverted, all of, any of, which categories to return."""
     import fcntl  # not on every platform that can read a core
 
-    resident, swapped = PageRuns(), PageRuns()
     vector = array("Q", bytes(24 * _REGIONS))
-    either = _PRESENT | _SWAPPED
     while start < end:
-        arg = bytearray(
-            _ARG.pack(
-                *(_ARG.size, 0, start, end, 0, vector.buffer_info()[0], _REGIONS, 0),
-                *(without, without, either, either),  # inverted, all of, any of, to return
-            )
-        )
+        arg = bytearray(_ARG.pack(_ARG.size, 0, start, end, 0, vector.buffer_info()[0], _REGIONS, 0, *masks))
         found = fcntl.ioctl(descriptor, _SCAN, arg, True)
         if not found:
             break
-        _split(vector[: 3 * found], resident, swapped)
+        yield vector[: 3 * found]
         # Not walk_end: a walk that reaches its end after a stop for its inner buffer leaves it at that stop.
         past = vector[3 * found - 2]
         if past <= start:
             raise OSError(errno.EIO, "PAGEMAP_SCAN does not advance")
         start = past
-    return resident, swapped
 
 
 def _split(regions: array[int], resident: PageRuns, swapped: PageRuns) -> None:

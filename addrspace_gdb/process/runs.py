@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from operator import sub
-from typing import Iterable, List, NamedTuple, Optional
+from typing import Iterable, List, NamedTuple, Optional, Tuple
 
 
 class Whole(NamedTuple):
@@ -15,6 +15,34 @@ class Whole(NamedTuple):
     start: int
     end: int
     total: Optional[int]
+
+
+class Settled(NamedTuple):
+    """Sorted, disjoint runs, and the ranges of which it is not known where in them pages lie."""
+
+    starts: array[int]
+    ends: array[int]
+    unknown: List[Tuple[int, int]]
+
+    def pieces(self, start: int, end: int) -> Optional[List[Tuple[int, int]]]:
+        """The parts of [start, end) that lie in runs, ascending; None where that is not known."""
+        if any(low < end and start < high for low, high in self.unknown):
+            return None
+        index = max(0, bisect_right(self.starts, start) - 1)
+        found: List[Tuple[int, int]] = []
+        while index < len(self.starts) and self.starts[index] < end:
+            low, high = max(start, self.starts[index]), min(end, self.ends[index])
+            if low < high:
+                found.append((low, high))
+            index += 1
+        return found
+
+    def run_at(self, address: int) -> Tuple[int, int]:
+        """The run that holds `address`; empty if there is none."""
+        index = bisect_right(self.starts, address) - 1
+        if index < 0 or address >= self.ends[index]:
+            return 0, 0
+        return self.starts[index], self.ends[index]
 
 
 class PageRuns:
@@ -57,6 +85,20 @@ class PageRuns:
         """Whether every range has an answer: no override stands for an amount that cannot be split."""
         return all(whole.total in (0, whole.end - whole.start) for whole in self._wholes)
 
+    def settled(self) -> Settled:
+        """The runs with what is laid over them worked in: for who walks many ranges by himself."""
+        starts, ends = self.starts, self.ends
+        unknown: List[Tuple[int, int]] = []
+        for whole in sorted(self._wholes):
+            starts, ends = _without(starts, ends, whole)
+            if whole.total == whole.end - whole.start:
+                index = bisect_right(starts, whole.start)
+                starts.insert(index, whole.start)
+                ends.insert(index, whole.end)
+            elif whole.total != 0:
+                unknown.append((whole.start, whole.end))
+        return Settled(starts, ends, unknown)
+
     def __len__(self) -> int:
         return len(self.starts)
 
@@ -98,3 +140,17 @@ def _part(whole: Whole, low: int, high: int) -> Optional[int]:
     if (low, high) == (whole.start, whole.end) or whole.total == 0:
         return whole.total
     return high - low if whole.total == whole.end - whole.start else None
+
+
+def _without(starts: array[int], ends: array[int], whole: Whole) -> Tuple[array[int], array[int]]:
+    """The runs without what they have of `whole`."""
+    first, last = bisect_right(ends, whole.start), bisect_left(starts, whole.end)
+    if first >= last:
+        return starts[:], ends[:]
+    kept = []
+    if starts[first] < whole.start:
+        kept.append((starts[first], whole.start))
+    if ends[last - 1] > whole.end:
+        kept.append((whole.end, ends[last - 1]))
+    lows, highs = array("Q", (low for low, _ in kept)), array("Q", (high for _, high in kept))
+    return starts[:first] + lows + starts[last:], ends[:first] + highs + ends[last:]

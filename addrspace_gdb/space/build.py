@@ -32,8 +32,9 @@ def build(reading: Reading, each_goroutine: bool = True, check: bool = False) ->
 
 
 def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
-    claims = _claims(reading, each_goroutine)
-    regions = partition(reading.mappings, claims, rest_of(reading), reading.residency)
+    regions = partition(
+        reading.mappings, all_claims(reading, each_goroutine), rest_of(reading), reading.residency
+    )
     unmapped = _unmapped(reading)
     uses = mapping_uses(reading.mappings, reading.residency)
     return AddressSpace(
@@ -49,7 +50,7 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
     )
 
 
-def _claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
+def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     """All claims, the surer over the less sure: libc by content, images, thread stacks, Go's runtime."""
     libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)
     images = image_claims(reading.loaded, reading.info.page_size)

@@ -20,6 +20,7 @@ TRANSIT_PAGES = "pages in transit"  # allocated, but no span yet (stopped inside
 SMALL_OBJECTS = "small objects"
 LARGE_OBJECTS = "large objects"
 USER_ARENA = "user arena"
+FREED_ARENA = "freed user arena"  # no memory behind it any more
 WORK_BUFFERS = "GC work buffers"
 BITMAPS = "pointer bitmaps"
 STACK_SPAN = "stack span"
@@ -28,6 +29,7 @@ _SPANS: Dict[int, str] = {
     mspan.SMALL: SMALL_OBJECTS,
     mspan.LARGE: LARGE_OBJECTS,
     mspan.USER_ARENA: USER_ARENA,
+    mspan.FREED_ARENA: FREED_ARENA,
     mspan.MANUAL_RUN: STACK_SPAN,
 }
 _PAGES: Dict[int, str] = {

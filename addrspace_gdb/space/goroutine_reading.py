@@ -38,6 +38,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.reading import Reading
 
 _PAGE_SIZE = 4096
 
@@ -117,31 +118,57 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
     scheduler = read_scheduler(runtime)
-    threads = target.threads()
-    tables = symtab.load(target, problems)
     progress.step("resident pages")
     page_size = core.page_size if core is not None else _PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
+    residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
+    info = target_info(target, core, go_version(runtime), page_size)
+    reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
+    reading.free = _free(runtime, scheduler)
+    _take_notes(reading, core, target)
+    return reading
+
+
+def of_reading(target: Target, whole: Reading) -> GoroutineReading:
+    """The same from a reading of the whole process, without reading goroutines, residency and pools again.
+
+    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
+    """
+    runtime, go = Runtime(target, Problems()), whole.go
+    try:
+        return _composed(runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency)
+    except (UnreadableError, KeyError) as error:
+        raise ProblemError(f"goroutines: {error}") from None
+
+
+def _composed(
+    runtime: Runtime,
+    info: TargetInfo,
+    goroutines: Goroutines,
+    scheduler: Scheduler,
+    threads: List[Thread],
+    residency: Residency,
+) -> GoroutineReading:
+    tables = symtab.load(runtime.target, runtime.problems)
     reading = GoroutineReading(
-        info=target_info(target, core, go_version(runtime), page_size),
+        info=info,
         runtime=runtime,
         goroutines=goroutines,
         scheduler=scheduler,
         threads=threads,
         tables=tables,
         unwinder=Unwinder(tables),
-        residency=read_residency(proc, with_stacks, page_size, problems, target.byte_order),
+        residency=residency,
         reasons=read_wait_reasons(runtime),
         clock=read_clock(runtime, goroutines),
         in_use=stack_in_use(runtime),
-        free=_free(runtime, scheduler),
+        free=None,
         live={},
         fing_running=_fing_running(runtime),
         bubbles=read_bubbles(runtime, goroutines),
-        problems=problems,
+        problems=runtime.problems,
     )
     _find_threads(reading)
-    _take_notes(reading, core, target)
     return reading
 
 

@@ -12,11 +12,13 @@ from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.usage import StackUse, stack_use, what_runs
 from addrspace_gdb.goruntime.view import GoView, read_go
 from addrspace_gdb.problems import ProblemError, Problems
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.geometry import Geometry, geometry
+from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_totals
@@ -51,8 +53,10 @@ class Reading:
     functions: int  # in the Go modules' tables
     selected: Optional[str]
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
+    kernel: Optional[KernelCounts]  # only for checks
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
+    slots: Optional[Slots] = None  # object slots, once somebody asked for them (space/heap.py)
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
@@ -72,6 +76,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     require_go(target, core, mappings, proc)
     # First of all: reading the target's memory makes more of its file pages resident.
     residency = read_residency(proc, mappings, page_size, problems)
+    kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
     go = read_go(target, problems, progress)
     progress.step("symbols and files")
@@ -101,6 +106,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
+        kernel=kernel,
         problems=problems,
     )
     _take_notes(reading, core, target)

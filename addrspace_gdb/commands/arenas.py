@@ -1,0 +1,101 @@
+"""`addrspace arenas`: the heap's arenas, one a row."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Callable, Dict, Iterator, List, Optional
+
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.values import limit_value, range_value, rows_shown, size_value
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.space import heappages
+from addrspace_gdb.space.heappages import ArenaUse, arena_uses, page_runs
+from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.views.heapjson import arenas_json
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.spans import arena_table, arenas_total
+from addrspace_gdb.views.tokens import HEADING, NEWLINE, Pair
+
+_OPTIONS = ("--use", "--min-size", "--range", "--user", "--sort", "--limit", "--format", "--output")
+
+SORTS: Dict[str, Callable[[ArenaUse], int]] = {
+    "address": lambda arena: arena.arena.start,
+    "resident": lambda arena: -(arena.resident or 0),
+    **{use: lambda arena, use=use: -arena.uses[use] for use in heappages.USES},  # type: ignore[misc]
+}
+
+_EPILOG = """\
+An arena is 64 MiB of address space (4 MiB on 32-bit machines) at a multiple of its size.
+  addrspace arenas --sort free             where free pages are
+  addrspace arenas --use stacks --min-size 1MiB"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace arenas",
+        description="List the arenas of the Go heap: what the pages of each are used for.",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("--use", choices=heappages.USES, help="only arenas with pages of this use")
+    add("--min-size", type=size_value, default=1, metavar="N", help="with --use: at least N bytes of it")
+    add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that lie in part between two addresses")
+    add("--user", action="store_true", help="only those of user arenas (GOEXPERIMENT=arenas)")
+    add("--sort", choices=list(SORTS), default="address", help="order (default: address); largest first")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows; `all` for every one")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+    arguments = parser().parse_line(line)
+    check_writable(arguments.output)
+    reading = session.reading()
+    found = _choose(session, reading, arguments)
+    found.sort(key=SORTS[arguments.sort])
+    settings, file = session.settings, arguments.output is not None
+    usual = 25 if arguments.format == "text" else 1 << 62
+    shown = found[: rows_shown(arguments.limit, file, usual)]
+    if arguments.format == "json":
+        deliver(session, dumps(arenas_json(reading.info, shown, list(reading.problems))), arguments.output)
+        return next(iter(reading.problems), None)
+
+    def pairs() -> Iterator[Pair]:
+        yield from arena_table(shown, settings.unicode, reading.info.pointer_size)
+        yield HEADING, arenas_total(found, len(shown))
+        yield NEWLINE
+
+    deliver(session, render(pairs(), settings.color and not file, settings.style), arguments.output)
+    return next(iter(reading.problems), None)
+
+
+def _choose(session: Session, reading: Reading, arguments: argparse.Namespace) -> List[ArenaUse]:
+    low, high = 0, 1 << 64
+    if arguments.range is not None:
+        low, high = (session.target().evaluate(text) for text in arguments.range)
+        if high <= low:
+            raise ProblemError(f"addrspace arenas: the range {low:#x},{high:#x} is inverted")
+    everything = arena_uses(reading.go.arenas.arenas, page_runs(reading.go), reading.residency)
+    found = [
+        arena
+        for arena in everything
+        if low < arena.arena.end
+        and arena.arena.start < high
+        and (arena.arena.user or not arguments.user)
+        and (arguments.use is None or arena.uses[arguments.use] >= max(1, arguments.min_size))
+    ]
+    if not found and everything:
+        raise ProblemError("no arena is like that")
+    return found
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return [*_OPTIONS, *heappages.USES]
+
+
+COMMAND = Command("addrspace arenas", parser().help_text(), run, words)

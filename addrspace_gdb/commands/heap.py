@@ -1,0 +1,145 @@
+"""`addrspace heap`: the Go heap: where its bytes go, size classes, large objects, free runs, page map."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Iterator, List, Optional
+
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.values import limit_value, rows_shown
+from addrspace_gdb.goruntime.slotcount import ClassSlots
+from addrspace_gdb.sizes import plural
+from addrspace_gdb.space.heap import Heap, heap_of
+from addrspace_gdb.space.heapmap import page_map
+from addrspace_gdb.views.heap import bytes_table, class_table, free_table, heading, large_table, states_line
+from addrspace_gdb.views.heapjson import heap_json
+from addrspace_gdb.views.heapmap import map_columns, page_map_lines
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.text import Line, clean
+from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
+
+_OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--output")
+_MAP_ROWS = 12
+_TALL = 48  # rows of a map that is asked for
+_CLASSES, _LARGE = 8, 5  # rows beside the other tables
+
+_EPILOG = """\
+Used slots are what MemStats counts as HeapObjects; free ones wait in spans for objects of their
+size class. What is behind the last slot of a span is not large enough for one more, or holds the
+runtime's pointer bits and (Go 1.26) mark bits. Large objects (over 32 KiB) have a span each.
+  addrspace heap --sizes                   every size class
+  addrspace heap --map                     the pages of the heap in more detail
+  addrspace spans --class 7 --sort free    the spans of a class, emptiest first"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace heap",
+        description="Show the Go heap: objects by size class, large objects, free pages, a page map.",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("--sizes", action="store_true", help="every size class, and nothing else")
+    add("--large", action="store_true", help="large objects, the biggest first, and nothing else")
+    add("--free", action="store_true", help="runs of free pages by length, and nothing else")
+    add("--map", action="store_true", help="the page map, in more rows, and nothing else")
+    add("--limit", type=limit_value, metavar="N", help="at most N size classes or large objects; `all`")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+    arguments = parser().parse_line(line)
+    check_writable(arguments.output)
+    heap = heap_of(session.reading(), session.target())
+    heap.slots.large.sort(key=lambda one: (-one.size, one.start))
+    settings = session.settings
+    if arguments.format == "json":
+        deliver(session, dumps(heap_json(heap)), arguments.output)
+    else:
+        color = settings.color and arguments.output is None
+        deliver(session, render(_text(heap, arguments, settings), color, settings.style), arguments.output)
+    return next(iter(heap.problems), None)
+
+
+def _text(heap: Heap, arguments: argparse.Namespace, settings: Settings) -> Iterator[Pair]:
+    """The sections that are asked for, or all of them, short."""
+    only = arguments.sizes or arguments.large or arguments.free or arguments.map
+    file = arguments.output is not None
+    if not only:
+        yield from heading(heap, settings.width, settings.unicode)
+        yield NEWLINE
+        yield from bytes_table(heap)
+        yield from states_line(heap, settings.width, settings.unicode)
+    if arguments.sizes or not only:
+        yield from _gap(only)
+        yield from _sizes(heap, _limit(arguments, file or bool(only), _CLASSES), settings)
+    if (arguments.large or not only) and heap.slots.large:
+        yield from _gap(only)
+        yield from _large(heap, _limit(arguments, file, 25 if only else _LARGE), settings)
+    if arguments.free or not only:
+        yield from _gap(only)
+        yield from free_table(heap.free, settings.unicode, heap.info.pointer_size)
+    if arguments.map or not only:
+        yield from _gap(only)
+        yield from _map(heap, _TALL if arguments.map else _MAP_ROWS, settings)
+    for token, text in _said(heap):
+        yield from Line(settings.width if not file else 1 << 16, settings.unicode).put(
+            token, clean(text, settings.unicode)
+        )
+
+
+def _gap(only: bool) -> Iterator[Pair]:
+    if not only:
+        yield NEWLINE
+
+
+def _limit(arguments: argparse.Namespace, everything: bool, usual: int) -> int:
+    return rows_shown(arguments.limit, everything, usual)
+
+
+def _sizes(heap: Heap, limit: int, settings: Settings) -> Iterator[Pair]:
+    classes: List[ClassSlots] = heap.slots.classes
+    if limit < len(classes):
+        largest = sorted(classes, key=lambda one: -one.size)[:limit]
+        classes = [one for one in classes if one in largest]
+    yield from class_table(classes, settings.unicode)
+    yield from _more(
+        len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", settings
+    )
+
+
+def _large(heap: Heap, limit: int, settings: Settings) -> Iterator[Pair]:
+    shown = heap.slots.large[:limit]
+    yield from large_table(shown, heap.info.pointer_size)
+    rest = len(heap.slots.large) - len(shown)
+    yield from _more(rest, "large object", "large objects", "--large --limit all", settings)
+
+
+def _map(heap: Heap, rows: int, settings: Settings) -> Iterator[Pair]:
+    size = heap.info.pointer_size
+    found = page_map(heap.pages, map_columns(settings.width, size), rows)
+    yield from page_map_lines(found, settings.width, settings.unicode, size)
+
+
+def _more(count: int, one: str, many: str, option: str, settings: Settings) -> Iterator[Pair]:
+    if count > 0:
+        text = f"{plural(count, f'more {one}', f'more {many}')}: {option} shows every one"
+        yield from Line(settings.width, settings.unicode).put(QUIET, text)
+
+
+def _said(heap: Heap) -> List[Pair]:
+    said = [(PROBLEM, f"problem: {text}") for text in heap.problems]
+    return said + [(QUIET, f"note: {text}") for text in heap.notes]
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return list(_OPTIONS)
+
+
+COMMAND = Command("addrspace heap", parser().help_text(), run, words)

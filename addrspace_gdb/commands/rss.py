@@ -1,0 +1,167 @@
+"""`addrspace rss`: what the resident bytes are spent on, as a tree, and how counters compare with it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Iterator, List, NamedTuple, Optional
+
+from addrspace_gdb import sizes
+from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.mstats import Sources, returns_lazily
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.unsettled import unsettled
+from addrspace_gdb.problems import Problems
+from addrspace_gdb.space.findings import Finding, circumstances, findings
+from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.reconcile import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rsstree import RssTree, rss_tree
+from addrspace_gdb.space.walked import unowned
+from addrspace_gdb.views import rss as view
+from addrspace_gdb.views.findings import sentence
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.rssjson import rss_json
+from addrspace_gdb.views.stackparts import program
+from addrspace_gdb.views.text import Line, clean, wrap
+from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, TEXT, Pair
+
+_EPILOG = """\
+Every node of the tree is the sum of its children, and the root is the sum of all mappings: resident
+bytes are those of smaps, to the byte. Without --depth small and empty nodes are folded.
+Under the tree the counters of the kernel and of Go are led to the figures of the tree, each
+difference by its name; what has no explanation is shown as not explained.
+A core does not say which pages were resident: the tree then shows what the process keeps, which is
+its size without what is only reserved and what Go had returned to the OS."""
+
+
+class Answer(NamedTuple):
+    """All there is to show."""
+
+    reading: Reading
+    tree: RssTree
+    balances: List[Balance]
+    findings: List[Finding]
+    sentences: List[str]
+    unsettled: List[str]
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace rss",
+        description="Show what resident memory is spent on, as a tree, and reconcile it with the counters.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("--depth", type=_depth, metavar="N", help="show every node down to depth N")
+    made.add_argument("--by-class", action="store_true", help="the heap's objects by size class")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def _depth(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a depth such as 2")
+    return int(text)
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+    arguments = parser().parse_line(line)
+    check_writable(arguments.output)
+    reading = session.reading(check=True)
+    answer = ask(session.target(), reading, arguments.by_class)
+    settings = session.settings
+    file = arguments.output is not None
+    if arguments.format == "json":
+        text = dumps(document(answer))
+    else:
+        width = 1 << 16 if file else settings.width
+        pairs = text_of(answer, arguments.depth, width, settings.unicode)
+        text = render(pairs, settings.color and not file, settings.style)
+    deliver(session, text, arguments.output)
+    return next(iter(reading.problems), None)
+
+
+def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
+    """Everything that is shown, from a reading made with `check`."""
+    with no_cycle_collection():
+        tree = rss_tree(target, reading, by_class)
+        lazy = returns_lazily(Runtime(target, Problems()))
+        books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), lazy))
+        found = findings(tree.root)
+        steps = {step.name for one in books for step in one.steps}
+        why = tuple(name for name in (HUGE, LAZY) if name in steps)
+        about = circumstances(target, reading, found, tree.root.resident is not None, why)
+        middle: List[str] = []
+        if any(one.unexplained for one in books):
+            middle = unsettled(Sources(Runtime(target, Problems()), reading.go.scheduler))
+            middle += filter(None, [unowned(reading.go)])
+        return Answer(reading, tree, books, found, [sentence(one, about) for one in found], middle)
+
+
+def document(answer: Answer) -> dict[str, object]:
+    """The answer as rss/1."""
+    reading, tree = answer.reading, answer.tree
+    return rss_json(
+        reading.info,
+        tree.root,
+        reading.kernel,
+        answer.balances,
+        answer.findings,
+        answer.sentences,
+        [*tree.notes, *answer.unsettled, *reading.notes],
+        list(reading.problems),
+    )
+
+
+def text_of(answer: Answer, depth: Optional[int], width: int, unicode: bool) -> Iterator[Pair]:
+    """The answer on a screen of `width` columns."""
+    reading, tree = answer.reading, answer.tree
+    for line in _head(reading, tree, width, unicode):
+        yield from line
+    yield NEWLINE
+    yield from view.tree_lines(tree.root, depth, width, unicode)
+    yield NEWLINE
+    if answer.balances:
+        yield from view.balance_lines(answer.balances, answer.unsettled, width, unicode)
+    said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
+    said += [(QUIET, f"note: {text}") for text in [*tree.notes, *reading.notes]]
+    for token, text in said:
+        for number, part in enumerate(wrap(clean(text, unicode), width - 2, 3, unicode)):
+            yield from Line(width, unicode).skip_to(2 if number else 0).put(token, part)
+    if answer.sentences:
+        yield NEWLINE
+        yield from view.sentence_lines(answer.sentences, width, unicode)
+
+
+def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterator[Line]:
+    info = reading.info
+    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
+    facts = [
+        program(info.executable),
+        f"{what}{info.pid or sizes.UNKNOWN}",
+        info.go_version or "Go version ?",
+        sizes.plural(len(reading.threads), "thread"),
+        f"GC phase {reading.go.gc_phase or sizes.UNKNOWN}",
+    ]
+    yield view.title(facts, width, unicode)
+    said = [view.kernel_text(reading.kernel)] if reading.kernel is not None else []
+    if tree.root.resident is None:
+        said.append(
+            "what of it is resident is not known; kept is neither only reserved nor returned to the OS"
+        )
+    for text in said:
+        for part in wrap(text, width, 2, unicode):
+            yield Line(width, unicode).put(TEXT, part)
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--depth", "--by-class", "--format", "--output"]
+
+
+COMMAND = Command("addrspace rss", parser().help_text(), run, words)

@@ -1,0 +1,54 @@
+"""Values that several commands take after an option: sizes, ranges of addresses, how many rows."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import List, Optional, Tuple
+
+from addrspace_gdb.process.escape import printable
+
+ALL = 1 << 62  # rows: every one
+
+_UNITS = {"": 0, "B": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
+_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
+
+
+def size_value(text: str) -> int:
+    """Bytes: 8192, 8KiB, 1M."""
+    match = _SIZE.fullmatch(text)
+    if not match or match.group(2).upper() not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a size such as 8192, 8KiB or 1MiB")
+    return int(match.group(1)) << _UNITS[match.group(2).upper()]
+
+
+def limit_value(text: str) -> int:
+    """A number of rows, or `all`."""
+    if text == "all":
+        return ALL
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number")
+    return int(text)
+
+
+def range_value(text: str) -> List[str]:
+    """The two expressions of LOW,HIGH; the debugger evaluates them."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(parts):
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not LOW,HIGH")
+    return parts
+
+
+def rows_shown(limit: Optional[int], to_file: bool, usual: int) -> int:
+    """How many rows to show: what was asked for, else a screen, else, in a file, every one."""
+    if limit is not None:
+        return limit
+    return ALL if to_file else usual
+
+
+def split_expression(line: str) -> Tuple[str, str]:
+    """An expression at the beginning of a line, with its quotes, and the options behind it."""
+    if line.lstrip().startswith("--"):
+        return "", line
+    expression, found, options = line.partition(" --")
+    return expression.strip(), f"--{options}" if found else ""

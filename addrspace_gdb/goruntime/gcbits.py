@@ -1,0 +1,96 @@
+"""Mark and allocation bits of spans, a bit a slot (src/runtime/mheap.go: gcBits, gcBitsArenas).
+
+They are carved from 64 KiB chunks. A span's bits are read from the chunk that holds them, and the chunks
+are read whole; bits that lie in none (a damaged list or pointer) are read by themselves, a few of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.problems import UnreadableError
+
+# Lists of gcBitsArenas. Chunks on `free` hold nothing of value.
+IN_USE = ("next", "current", "previous")
+EVERY_LIST = ("free", *IN_USE)
+
+_MOST_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
+_SPARE = 16 << 20
+_MOST_SINGLE = 1 << 12  # reads outside the chunks
+_MOST_LOST = 1 << 8  # of them that fail before no more are tried
+
+
+def chunks(runtime: Runtime, lists: Sequence[str]) -> Iterator[Tuple[int, int]]:
+    """Address and size of each chunk on the `lists` of gcBitsArenas."""
+    arenas = runtime.variable("runtime.gcBitsArenas")
+    layout = runtime.layout("runtime.gcBitsArena")
+    follow = layout.scalar("next", "gcBitsHeader.next").offset
+    for name in lists:
+        for chunk in runtime.chain(arenas.number(name), follow, f"gcBitsArenas.{name}"):
+            yield chunk, layout.size
+
+
+class GcBits:
+    """The bits of every span, as integers whose bit n stands for slot n."""
+
+    def __init__(self, runtime: Runtime, spans: int) -> None:
+        self._runtime = runtime
+        self._starts: List[int] = []
+        self._blocks: List[bytes] = []
+        self._low = self._high = 0  # the block that was asked for last
+        self._block = b""
+        self._single = self._lost = 0
+        self._read(sorted(set(chunks(runtime, IN_USE))), spans * _MOST_BITS + _SPARE)
+
+    def _read(self, found: List[Tuple[int, int]], budget: int) -> None:
+        """Read chunks, neighbours together; by themselves where that fails."""
+        at = 0
+        while at < len(found) and budget > 0:
+            first, (start, size) = at, found[at]
+            at += 1
+            while at < len(found) and found[at][0] == start + size and size < budget:
+                size += found[at][1]
+                at += 1
+            budget -= size
+            if not self._keep(start, size) and at - first > 1:
+                for chunk in found[first:at]:
+                    self._keep(*chunk)
+
+    def _keep(self, start: int, size: int) -> bool:
+        try:
+            self._blocks.append(self._runtime.target.read(start, size))
+        except UnreadableError:
+            return False
+        self._starts.append(start)
+        return True
+
+    def bits(self, address: int, count: int) -> Optional[int]:
+        """The first `count` bits at `address`; None if they cannot be read."""
+        size = (count + 7) >> 3
+        here = self._low <= address and address + size <= self._high
+        if not here and not self._find(address, size):
+            return self._alone(address, count)
+        at = address - self._low
+        return int.from_bytes(self._block[at : at + size], "little") & ((1 << count) - 1)
+
+    def _find(self, address: int, size: int) -> bool:
+        """Make the block with [address, address + size) the current one."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0 or address + size > self._starts[index] + len(self._blocks[index]):
+            return False
+        self._low, self._block = self._starts[index], self._blocks[index]
+        self._high = self._low + len(self._block)
+        return True
+
+    def _alone(self, address: int, count: int) -> Optional[int]:
+        if not address or self._single >= _MOST_SINGLE or self._lost >= _MOST_LOST:
+            return None
+        self._single += 1
+        try:
+            raw = self._runtime.target.read(address, (count + 7) >> 3)
+        except UnreadableError:
+            self._lost += 1
+            return None
+        return int.from_bytes(raw, "little") & ((1 << count) - 1)

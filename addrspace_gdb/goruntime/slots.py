@@ -1,0 +1,244 @@
+"""Object slots of spans in use: which are allocated, free, marked (src/runtime/mbitmap.go, mgcsweep.go).
+
+A slot is allocated if it lies below freeindex or its bit in allocBits is set. Sweeping a span makes the
+marks of the collection its allocBits; so in a swept span allocBits say what lived at the last collection,
+and what else is allocated came since. Until a span is swept the marks are still in gcmarkBits, and in
+the span itself where it has inline mark bits; what is allocated there without a mark is dead, though
+MemStats counts it until it is swept.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.gcbits import GcBits
+from addrspace_gdb.goruntime.mheap import Arenas
+from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, PAGE_SHIFT, Spans
+from addrspace_gdb.goruntime.record import Runtime, bulk
+from addrspace_gdb.goruntime.sizeclasses import class_sizes
+from addrspace_gdb.problems import UnreadableError
+
+# sweepgen of a span less that of the heap (src/runtime/mheap.go, all versions), modulo 2^32.
+SWEPT, UNSWEPT, SWEEPING, CACHED_UNSWEPT, CACHED = 0, (1 << 32) - 2, (1 << 32) - 1, 1, 3
+SWEEP_STATES = {
+    SWEPT: "swept",
+    UNSWEPT: "not swept",
+    SWEEPING: "being swept",
+    CACHED_UNSWEPT: "cached, not swept",
+    CACHED: "cached",
+}
+_SETTLED = (SWEPT, CACHED)
+
+_MOST_SLOTS = 1 << 16  # nelems is 16 bits wide
+_INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
+
+popcount: Callable[[int], int] = getattr(int, "bit_count", lambda n: bin(n).count("1"))  # Python 3.10 has it
+
+# As SpanRow has them; the names for Go 1.21-1.27.
+FIELDS = (
+    "startAddr",
+    "npages",
+    "freeindex",
+    "nelems",
+    "allocBits",
+    "gcmarkBits",
+    "sweepgen",
+    "allocCount",
+    "spanclass",
+    "state",
+    "isUserArenaChunk",
+    "elemsize",
+    "limit",
+)
+
+
+class SpanRow(NamedTuple):
+    """The fields of one mspan that say what its slots hold."""
+
+    start: int
+    pages: int
+    freeindex: int
+    slots: int
+    alloc_bits: int
+    mark_bits: int
+    sweepgen: int
+    allocated: int  # allocCount
+    spanclass: int  # size class << 1 | noscan
+    state: int
+    user: int  # a chunk of a user arena
+    element: int  # elemsize
+    limit: int  # end of the object that a large span holds
+
+    @property
+    def size(self) -> int:
+        """Bytes of the span."""
+        return self.pages << PAGE_SHIFT
+
+    @property
+    def end(self) -> int:
+        """One past its last byte."""
+        return self.start + self.size
+
+    @property
+    def quarantined(self) -> bool:
+        """A chunk of a user arena that was freed: see mspan.FAULT_CLASS."""
+        return bool(self.user) and self.spanclass == FAULT_CLASS
+
+
+class Masks(NamedTuple):
+    """Slots of one span, a bit each, disjoint; what is in none of them is free."""
+
+    live: int  # at the last collection
+    since: int  # allocated since then
+    dead: int  # not reached by the last collection, and not yet swept
+
+    @property
+    def allocated(self) -> int:
+        """As MemStats counts."""
+        return self.live | self.since | self.dead
+
+
+class SlotReader:
+    """Spans in use and their bits. `generation` is mheap_.sweepgen."""
+
+    def __init__(self, runtime: Runtime, spans: Spans) -> None:
+        self.runtime = runtime
+        self._addresses = spans.addresses
+        self._layout = runtime.layout("runtime.mspan")
+        ordered = self._layout.order(*FIELDS)
+        self._unpack = self._layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
+        self._pick = [ordered.index(name) for name in FIELDS]
+        self.generation = runtime.variable("runtime.mheap_").number("sweepgen")
+        self.bits = GcBits(runtime, spans.in_use).bits
+        self.inline = _inline_marks(runtime)
+        self.heap_bits = 8 * runtime.word * runtime.word  # gc.MinSizeForMallocHeader (Go 1.22)
+        self.headers = self._layout.has("largeType")  # Go 1.22
+        self.expected = _expected_sizes(runtime)  # elemsize by span class, 0 where it varies or is not known
+
+    def rows(self, states: Sequence[int] = (IN_USE,)) -> Iterator[Tuple[int, Tuple[int, ...]]]:
+        """The mspan's address and its fields, as SpanRow names them, of each span in one of the `states`."""
+        state, unpack, pick = FIELDS.index("state"), self._unpack, self._pick
+        straight = pick == sorted(pick)
+        for block, base, run in bulk(self.runtime, self._addresses, self._layout.size, "spans"):
+            for address in run:
+                row = unpack(block, address - base)
+                if not straight:
+                    row = tuple([row[i] for i in pick])
+                if row[state] in states and plausible_place(row[0], row[1]):
+                    yield address, row
+
+    def read(self, address: int) -> SpanRow:
+        """The mspan at `address`. Raises UnreadableError."""
+        raw = self._unpack(self.runtime.target.read(address, self._layout.size))
+        return SpanRow(*[raw[i] for i in self._pick])
+
+    def impossible(self, row: SpanRow) -> Optional[str]:
+        """What about the span cannot be, in words; None if it can."""
+        _, pages, freeindex, slots, _, _, sweepgen, allocated, class_, _, user, element, _ = row
+        if not 0 < slots < _MOST_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
+            return f"{slots:,} slots of {element:,} bytes do not fit"
+        if freeindex > slots or allocated > slots:
+            return f"freeindex {freeindex:,}, allocCount {allocated:,} of {slots:,} slots"
+        size_class = class_ >> 1
+        if size_class == 0:
+            if slots != 1:
+                return f"a large object in {slots:,} slots"
+        elif any(self.expected) and self.expected[class_] != element:
+            return f"objects of {element:,} bytes in size class {size_class}"
+        if self.state(row) not in SWEEP_STATES:
+            return f"sweepgen {sweepgen:,}, the heap's is {self.generation:,}"
+        return None
+
+    def state(self, row: SpanRow) -> int:
+        """SWEPT, UNSWEPT ..., for a span that is possible."""
+        return (row.sweepgen - self.generation) & 0xFFFFFFFF
+
+    def masks(self, row: SpanRow) -> Optional[Masks]:
+        """What each slot of a possible span holds; None if its bits cannot be read."""
+        below = (1 << row.freeindex) - 1
+        bits = self.bits(row.alloc_bits, row.slots)
+        if bits is None:
+            return None
+        if self.state(row) in _SETTLED:
+            return Masks(bits, below & ~bits, 0)
+        marked = self.marked(row)
+        if marked is None:
+            return None
+        if self.state(row) == SWEEPING and self._just_swept(row, bits, marked):
+            return Masks(bits, below & ~bits, 0)
+        taken = bits | below
+        return Masks(marked & taken, 0, taken & ~marked)
+
+    @staticmethod
+    def _just_swept(row: SpanRow, bits: int, marked: int) -> bool:
+        """Whether a sweeper has exchanged the bits and only the new sweepgen is missing (mspan.sweep)."""
+        return not marked and row.freeindex == 0 and popcount(bits) == row.allocated
+
+    def marked(self, row: SpanRow) -> Optional[int]:
+        """Slots marked by the collection that runs, or by the last one if the span is not swept.
+
+        With Green Tea (Go 1.25) small objects have their marks in the span's first page until it is swept.
+        """
+        marks = self.bits(row.mark_bits, row.slots)
+        if marks is None or not self.has_inline_marks(row):
+            return marks
+        assert self.inline is not None
+        try:
+            raw = self.runtime.target.read(row.start + self.inline[0], self.inline[1])
+        except UnreadableError:
+            return None
+        return marks | int.from_bytes(raw, "little") & ((1 << row.slots) - 1)
+
+    def has_inline_marks(self, row: SpanRow) -> bool:
+        """gcUsesSpanInlineMarkBits: small objects whose heap bits are in the span."""
+        return self.inline is not None and _INLINE_SMALLEST <= row.element <= self.heap_bits
+
+
+def plausible_place(start: int, pages: int) -> bool:
+    """Whether a span can lie there: a page's address, and not more pages than there can be."""
+    return start != 0 and not start & (PAGE - 1) and 0 < pages < 1 << 40
+
+
+def _expected_sizes(runtime: Runtime) -> List[int]:
+    try:
+        sizes = class_sizes(runtime)
+    except (KeyError, UnreadableError) as error:
+        runtime.problems.add(f"size classes: {error}; object sizes are taken from the spans")
+        sizes = []
+    return [sizes[i >> 1] if i >> 1 < len(sizes) else 0 for i in range(256)]
+
+
+def _inline_marks(runtime: Runtime) -> Optional[Tuple[int, int]]:
+    """Where in a span its inline marks are, and their bytes; None where spans have none.
+
+    spanInlineMarkBits (src/runtime/mgcmark_greenteagc.go) stand at the end of the first page. Without
+    GOEXPERIMENT=greenteagc, the default since Go 1.26, the type is empty or there is none.
+    """
+    type_ = runtime.target.type("runtime.spanInlineMarkBits")
+    place = type_.find("marks") if type_ is not None else None
+    if type_ is None or place is None:
+        return None
+    return PAGE - type_.size + place.offset, place.size
+
+
+def span_of(runtime: Runtime, arenas: Arenas, address: int) -> Optional[int]:
+    """The mspan that the runtime finds for an address (spanOf in src/runtime/mheap.go); None for none.
+
+    It may be of a span that is gone: its state and range say. Raises UnreadableError.
+    """
+    for arena in arenas.arenas:
+        if arena.start <= address < arena.end and arena.metadata:
+            offset = runtime.layout("runtime.heapArena").locate("spans").offset
+            page = (address - arena.start) >> PAGE_SHIFT
+            return runtime.word_at(arena.metadata + offset + page * runtime.word) or None
+    return None
+
+
+def malloc_header(reader: SlotReader, row: SpanRow) -> int:
+    """Bytes at the beginning of a slot that hold the object's type; 0 for none.
+
+    Since Go 1.22 (mallocHeaderSize, src/runtime/malloc.go), for small objects with pointers whose
+    pointer bits are not in the span.
+    """
+    small = row.spanclass > 1 and not row.spanclass & 1
+    return 8 if reader.headers and small and row.element > reader.heap_bits else 0

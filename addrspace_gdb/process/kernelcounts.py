@@ -1,0 +1,80 @@
+"""What the kernel itself counts of a process: /proc/PID/status, smaps_rollup, and pages of a special kind.
+
+proc_pid_status(5); Documentation/filesystems/proc.rst (Linux 6.18) for the fields of smaps_rollup.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Optional, Sequence
+
+from addrspace_gdb.debugger.target import ProcFiles
+from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.pagemap import PageKinds, scan_kinds
+
+_USER_END = 1 << 63
+
+
+class KernelCounts(NamedTuple):
+    """One process in the kernel's own numbers, bytes. A field that the kernel does not give is None."""
+
+    size: Optional[int]  # VmSize
+    rss: Optional[int]  # VmRSS
+    anonymous: Optional[int]  # RssAnon
+    file: Optional[int]  # RssFile
+    shared_memory: Optional[int]  # RssShmem
+    swapped: Optional[int]  # VmSwap
+    page_tables: Optional[int]  # VmPTE: the process costs it, VmRSS does not count it
+    threads: Optional[int]
+    proportional: Optional[int]  # Pss: pages that N processes share count as 1/N
+    shared: Optional[int]  # resident pages that another process has mapped as well
+    lazily_free: Optional[int]  # LazyFree: MADV_FREE, taken when the kernel needs them
+    summed: Optional[int]  # Rss of smaps_rollup: the page tables walked, not a counter
+    kinds: Optional[PageKinds]
+
+
+def read_kernel_counts(proc: Optional[ProcFiles], mappings: Sequence[Mapping]) -> Optional[KernelCounts]:
+    """Read them of a stopped process; None where there is no /proc (cores). Costs one page table walk."""
+    if proc is None:
+        return None
+    status, rollup = _numbers(proc, "status"), _numbers(proc, "smaps_rollup")
+    shared = [rollup.get("Shared_Clean"), rollup.get("Shared_Dirty")]
+    return KernelCounts(
+        size=status.get("VmSize"),
+        rss=status.get("VmRSS"),
+        anonymous=status.get("RssAnon"),
+        file=status.get("RssFile"),
+        shared_memory=status.get("RssShmem"),
+        swapped=status.get("VmSwap"),
+        page_tables=status.get("VmPTE"),
+        threads=status.get("Threads"),
+        proportional=rollup.get("Pss"),
+        shared=None if None in shared else sum(filter(None, shared)),
+        lazily_free=rollup.get("LazyFree"),
+        summed=rollup.get("Rss"),
+        kinds=_kinds(proc, mappings),
+    )
+
+
+def _kinds(proc: ProcFiles, mappings: Sequence[Mapping]) -> Optional[PageKinds]:
+    user = [mapping for mapping in mappings if mapping.end <= _USER_END]
+    if not proc.local or not user:
+        return None
+    try:
+        return scan_kinds(proc.path("pagemap"), min(m.start for m in user), max(m.end for m in user))
+    except OSError:
+        return None
+
+
+def _numbers(proc: ProcFiles, name: str) -> Dict[str, int]:
+    """The lines "Name: N kB" (bytes) and "Name: N" of a file; empty where it cannot be read."""
+    try:
+        text = proc.read(name)
+    except OSError:
+        return {}
+    found: Dict[str, int] = {}
+    for line in text.decode("ascii", "replace").split("\n"):
+        key, _, value = line.partition(":")
+        fields = value.split()
+        if len(fields) in (1, 2) and fields[0].isdecimal() and len(fields[0]) < 19:
+            found[key] = int(fields[0]) * (1024 if fields[1:] == ["kB"] else 1)
+    return found

@@ -1,0 +1,217 @@
+"""Spans one by one: filtered and sorted for a table, or a single one with its slots."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.slotcount import Parts
+from addrspace_gdb.goruntime.slots import (
+    CACHED,
+    CACHED_UNSWEPT,
+    SWEEP_STATES,
+    SWEEPING,
+    UNSWEPT,
+    Masks,
+    SlotReader,
+    SpanRow,
+    malloc_header,
+    popcount,
+    span_of,
+)
+from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.space.reading import Reading
+
+SMALL, LARGE, USER_ARENA, FREED_ARENA, STACK, OTHER = (
+    "small objects",
+    "large object",
+    "user arena",
+    "freed user arena",
+    "stacks",
+    "GC work",
+)
+KINDS = {
+    "small": SMALL,
+    "large": LARGE,
+    "user-arena": USER_ARENA,
+    "freed-arena": FREED_ARENA,
+    "stacks": STACK,
+    "other": OTHER,
+}
+STATES = (*KINDS, "unswept", "cached")
+
+
+class Span(NamedTuple):
+    """One span. Counts of slots are None where the span has none or they cannot be known."""
+
+    address: int  # of the mspan
+    row: SpanRow
+    kind: str
+    sweep: str  # "swept", "cached", "not swept" ...; empty for what is never swept
+    objects: Optional[Parts]
+    waste: Optional[int]  # bytes behind the last slot
+    resident: Optional[int]
+    problem: Optional[str]
+
+    @property
+    def slotted(self) -> bool:
+        """Whether it holds slots for objects."""
+        return self.kind in (SMALL, LARGE, USER_ARENA)
+
+
+class Slot(NamedTuple):
+    """The slot that an address lies in."""
+
+    number: int
+    base: int  # address of the slot
+    offset: int  # of the address asked for in the slot
+    state: str  # "live", "since", "dead", "free", as in Parts
+    marked: bool  # by the collection that runs, or by the last one where the span is not swept
+    header: int  # bytes at its beginning that are the runtime's (malloc header); the object follows
+
+
+class SpanCard(NamedTuple):
+    """One span in full. `slot` is None behind the last slot, and where there are no slots."""
+
+    asked: int
+    span: Span
+    masks: Optional[Masks]
+    marked: int
+    slot: Optional[Slot]
+
+
+class Filter(NamedTuple):
+    """Which spans; everything given must hold, states are alternatives."""
+
+    size_class: Optional[int] = None
+    states: Tuple[str, ...] = ()
+    noscan: Optional[bool] = None
+    min_size: int = 0
+    low: int = 0
+    high: int = 1 << 64
+
+
+class Chosen(NamedTuple):
+    """The spans that a filter leaves: their mspans' addresses in order, and what they add up to."""
+
+    addresses: List[int]
+    size: int
+    slots: int
+    used: int  # slots, by allocCount
+
+
+SORTS: Dict[str, Callable[[Tuple[int, ...]], int]] = {
+    "address": lambda row: row[0],
+    "size": lambda row: -row[1],
+    "used": lambda row: -row[7] * row[11],
+    "free": lambda row: -(row[3] - row[7]) * row[11],
+}  # of a SpanRow; the largest first
+
+
+class SpanReader:
+    """Spans of one reading; `target` must be where the reading left it."""
+
+    def __init__(self, reading: Reading, target: Target) -> None:
+        self._reading = reading
+        self._runtime = Runtime(target, reading.problems)
+        self._slots = SlotReader(self._runtime, reading.go.spans)
+
+    def choose(self, which: Filter, sort: str) -> Chosen:
+        """The spans that `which` leaves, sorted."""
+        key, keep = SORTS[sort], self._keeper(which)
+        found: List[Tuple[int, int]] = []
+        size = slots = used = 0
+        with no_cycle_collection():
+            for address, row in self._slots.rows((IN_USE, MANUAL)):
+                if keep(row):
+                    found.append((key(row), address))
+                    size += row[1] << 13
+                    if row[9] == IN_USE:
+                        slots += row[3]
+                        used += row[7]
+            found.sort()
+        return Chosen([address for _, address in found], size, slots, used)
+
+    def _keeper(self, which: Filter) -> Callable[[Tuple[int, ...]], bool]:
+        """A test of a SpanRow's fields."""
+        kinds = {KINDS[state] for state in which.states if state in KINDS}
+        unswept, cached = "unswept" in which.states, "cached" in which.states
+
+        def keep(row: Tuple[int, ...]) -> bool:
+            start, pages, class_ = row[0], row[1], row[8]
+            if not which.low < start + (pages << 13) or start >= which.high or pages << 13 < which.min_size:
+                return False
+            in_use = row[9] == IN_USE
+            if which.size_class is not None and not (in_use and class_ >> 1 == which.size_class):
+                return False
+            if which.noscan is not None and not (in_use and bool(class_ & 1) == which.noscan):
+                return False
+            if not which.states or kind_of(row) in kinds:
+                return True
+            state = (row[6] - self._slots.generation) & 0xFFFFFFFF
+            if unswept and in_use and state in (UNSWEPT, SWEEPING, CACHED_UNSWEPT):
+                return True
+            return cached and in_use and state in (CACHED, CACHED_UNSWEPT)
+
+        return keep
+
+    def span(self, address: int) -> Span:
+        """The span of the mspan at `address`. Raises UnreadableError."""
+        row = self._slots.read(address)
+        resident = self._reading.residency.resident(row.start, row.end)
+        kind = kind_of(row)
+        if kind not in (SMALL, LARGE, USER_ARENA):
+            return Span(address, row, kind, "", None, None, resident, None)
+        wrong = self._slots.impossible(row)
+        sweep = SWEEP_STATES.get(self._slots.state(row), "?")
+        masks = self._slots.masks(row) if wrong is None else None
+        if masks is None:
+            why = wrong or "its bits cannot be read"
+            return Span(address, row, kind, sweep, None, None, resident, why)
+        live, since, dead = map(popcount, masks)
+        objects = Parts(live, since, dead, row.slots - live - since - dead)
+        return Span(address, row, kind, sweep, objects, row.size - row.slots * row.element, resident, None)
+
+    def card(self, asked: int) -> SpanCard:
+        """The span that holds an address. ProblemError if none does."""
+        try:
+            address = span_of(self._runtime, self._reading.go.arenas, asked)
+            row = self._slots.read(address) if address else None
+        except UnreadableError as error:
+            raise ProblemError(f"the span of {asked:#x} cannot be found: {error}") from None
+        if (
+            address is None
+            or row is None
+            or row.state not in (IN_USE, MANUAL)
+            or not row.start <= asked < row.end
+        ):
+            raise ProblemError(
+                f"{asked:#x} is in no span (`addrspace regions {asked:#x}` says what is there)"
+            )
+        span = self.span(address)
+        masks = self._slots.masks(row) if span.objects is not None else None
+        marked = (self._slots.marked(row) or 0) if masks is not None else 0
+        return SpanCard(asked, span, masks, marked, self._slot(asked, row, masks, marked))
+
+    def _slot(self, asked: int, row: SpanRow, masks: Optional[Masks], marked: int) -> Optional[Slot]:
+        if masks is None:
+            return None
+        index, offset = divmod(asked - row.start, row.element)
+        if index >= row.slots:
+            return None
+        state = next((name for name, mask in zip(Masks._fields, masks) if mask >> index & 1), "free")
+        header = malloc_header(self._slots, row)
+        return Slot(index, asked - offset, offset, state, bool(marked >> index & 1), header)
+
+
+def kind_of(row: Tuple[int, ...]) -> str:
+    """What a span with these fields (a SpanRow's) is for."""
+    class_, state, user, element = row[8], row[9], row[10], row[11]
+    if state == MANUAL:
+        return STACK if element else OTHER
+    if user:
+        return FREED_ARENA if class_ == 1 else USER_ARENA
+    return SMALL if class_ > 1 else LARGE

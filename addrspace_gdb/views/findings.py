@@ -1,0 +1,138 @@
+"""Findings as plain sentences: what takes the memory, what belongs to it, and what to do or look at next."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict
+
+from addrspace_gdb import sizes
+from addrspace_gdb.space import findings as kinds
+from addrspace_gdb.space.findings import Circumstances, Finding
+from addrspace_gdb.space.reconcile import HUGE, LAZY
+from addrspace_gdb.views.stackparts import waited
+
+
+def sentence(found: Finding, about: Circumstances) -> str:
+    """One sentence, ASCII but for names of the target."""
+    return _SENTENCES[found.kind](found, about)
+
+
+def _much(found: Finding, about: Circumstances) -> str:
+    """ "1.9 GiB (61.2% of RSS)"."""
+    whole = "RSS" if about.resident else "what the process keeps"
+    return f"{sizes.size(found.amount)} ({sizes.share(found.amount, found.whole)} of {whole})"
+
+
+def _stacks(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is goroutine stacks: {sizes.plural(about.goroutines, 'goroutine')}"
+    if about.busiest is not None:
+        many, function, state = about.busiest
+        text += f", {sizes.count(many)} of them in {function}" + (f" ({state})" if state else "")
+    return f"{text}; see `goroutine-stacks --group stack`."
+
+
+def _free_stacks(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is stacks that no goroutine uses any more, kept for new ones"
+    return f"{text}; a collection frees those in the pools; {_last_gc(about)}."
+
+
+def _free_heap(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is free heap that Go has kept; {_last_gc(about)}, {_limit(about)}"
+    return f"{text}; debug.FreeOSMemory returns it, a lower GOGC or GOMEMLIMIT keeps it from coming back."
+
+
+def _garbage(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} was allocated since the last GC and may be garbage"
+    return f"{text}; {_last_gc(about)}, {_next_gc(about)}, {_limit(about)}."
+
+
+def _last_gc(about: Circumstances) -> str:
+    if about.cycles == 0:
+        return "GC has not run yet"
+    if about.gc_age is None:
+        return "when GC last ran is not known"
+    return f"GC ran {waited(about.gc_age, about.gc_age_exact, False)} ago"
+
+
+def _next_gc(about: Circumstances) -> str:
+    if about.goal is not None:
+        return f"the next one aims at a heap of {sizes.size(about.goal)}"
+    return "GOGC is off" if about.gc_off else "no heap size starts the next one"
+
+
+def _limit(about: Circumstances) -> str:
+    return f"memory limit {sizes.size(about.limit)}" if about.limit is not None else "no memory limit set"
+
+
+def _fragments(found: Finding, about: Circumstances) -> str:
+    text = (
+        f"{_much(found, about)} is free slots between live objects: fragmentation, which no setting returns"
+    )
+    return f"{text}; see `addrspace heap` for the size classes."
+
+
+def _live(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is objects that were live at the last GC"
+    return f"{text}: a heap profile (pprof -inuse_space) says who allocated them."
+
+
+def _runtime(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is the runtime's own bookkeeping"
+    return f"{text}; see `addrspace rss --depth 4` for its owners."
+
+
+def _c_heap(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is outside Go, in C's heap"
+    return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
+
+
+def _mappings(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is outside Go, in memory that the program mapped itself (mmap)"
+    return f"{text}; see `addrspace regions foreign resident`."
+
+
+def _files(found: Finding, about: Circumstances) -> str:
+    if not about.resident:
+        return f"{_much(found, about)} is mapped files; see `addrspace regions mapped-files`."
+    text = f"{_much(found, about)} is pages of mapped files"
+    return f"{text}: the kernel can drop clean ones when memory is short; they are no leak by themselves."
+
+
+def _threads(found: Finding, about: Circumstances) -> str:
+    return f"{_much(found, about)} is stacks of C threads; see `addrspace regions thread-stacks`."
+
+
+def _race(found: Finding, about: Circumstances) -> str:
+    return f"{_much(found, about)} is the race detector's (go build -race)."
+
+
+def _returned(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} has been returned to the OS and is still resident"
+    if HUGE in about.returned:
+        return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
+    if LAZY in about.returned:
+        return f"{text}: the kernel takes it when it needs memory (GODEBUG=madvdontneed=0)."
+    return f"{text}, for a reason that cannot be seen from here."
+
+
+def _swapped(found: Finding, about: Circumstances) -> str:
+    return (
+        f"{sizes.size(found.amount)} more is in swap: RSS leaves it out, and a collection will read it back."
+    )
+
+
+_SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
+    kinds.STACKS: _stacks,
+    kinds.FREE_STACKS: _free_stacks,
+    kinds.FREE_HEAP: _free_heap,
+    kinds.GARBAGE: _garbage,
+    kinds.FRAGMENTS: _fragments,
+    kinds.LIVE: _live,
+    kinds.RUNTIME: _runtime,
+    kinds.C_HEAP: _c_heap,
+    kinds.MAPPINGS: _mappings,
+    kinds.FILES: _files,
+    kinds.THREADS: _threads,
+    kinds.RACE: _race,
+    kinds.RETURNED: _returned,
+    kinds.SWAPPED: _swapped,
+}

@@ -1,0 +1,184 @@
+"""The heap as text: where its bytes go, size classes, large objects, free runs."""
+
+from __future__ import annotations
+
+from typing import Iterator, Optional, Sequence, Tuple
+
+from addrspace_gdb import sizes
+from addrspace_gdb.goruntime.mspan import PAGE
+from addrspace_gdb.goruntime.slotcount import ClassSlots, Large
+from addrspace_gdb.space import heappages
+from addrspace_gdb.space.heap import Heap
+from addrspace_gdb.space.heappages import FreeRuns
+from addrspace_gdb.views import tokens
+from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.views.stackparts import bar, program
+from addrspace_gdb.views.table import Column, table
+from addrspace_gdb.views.text import Line, clean
+
+
+def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
+    """Whose heap it is, and how large."""
+    dot = glyphs(unicode).dot
+    info = heap.info
+    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
+    facts = [
+        program(info.executable),
+        f"{what}{info.pid or sizes.UNKNOWN}",
+        info.go_version or "Go version ?",
+    ]
+    yield from Line(width, unicode).put(tokens.HEADING, dot.join(clean(fact, unicode) for fact in facts))
+    arena = f" of {sizes.size(heap.arenas[0].size)}" if heap.arenas else ""
+    resident = grown_resident(heap)
+    text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, grown to {sizes.size(heap.grown)}"
+    text += f", {sizes.size(resident)} resident; GC {heap.gc_phase or sizes.UNKNOWN}"
+    yield from Line(width, unicode).put(tokens.TEXT, text)
+
+
+def bytes_table(heap: Heap) -> Iterator[tokens.Pair]:
+    """Every byte the heap has grown into, by what it is."""
+    rows = [
+        (*_amount(name, size, resident, heap.grown), more) for name, size, resident, more in _amounts(heap)
+    ]
+    rows.append((*_amount("all", heap.grown, grown_resident(heap), heap.grown), ""))
+    yield from table(
+        [
+            Column("Bytes of", "left", tokens.NAME),
+            Column("Size", "right", tokens.SIZE),
+            Column("of all", "right", tokens.QUIET),
+            Column("Resident", "right", tokens.SIZE),
+            Column("", "left", tokens.QUIET),
+        ],
+        rows,
+    )
+
+
+def _amount(name: str, size: int, resident: Optional[int], whole: int) -> Tuple[str, str, str, str]:
+    return name, sizes.size(size), sizes.share(size, whole), sizes.size(resident)
+
+
+def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
+    there, slots = heap.slots.resident, heap.slots
+    names = {
+        "live": "objects live at the last GC",
+        "since": "objects allocated since",
+        "dead": "objects dead, not swept yet",
+        "free": "free slots",
+        "waste": "behind the last slot",
+        "unknown": "damaged spans",
+    }
+    for part, name in names.items():
+        size, count = getattr(slots.bytes, part), getattr(slots.objects, part)
+        resident = getattr(there, part) if there is not None else None
+        if part == "waste":
+            yield name, size, resident, "what no slot fits in, pointer and mark bits"
+        elif part == "unknown" and size:
+            yield name, size, resident, sizes.plural(slots.impossible, "span")
+        elif part in ("live", "since") or (count and part != "unknown") or part == "free":
+            yield name, size, resident, sizes.plural(count, "slot" if part == "free" else "object")
+    for use, name in (
+        (heappages.STACKS, "stacks"),
+        (heappages.OTHER, "GC work buffers"),
+        (heappages.FREE, "free pages"),
+        (heappages.RETURNED, "returned pages"),
+    ):
+        size = heap.uses[use]
+        if use == heappages.OTHER and not size:
+            continue
+        yield name, size, heap.resident[use], sizes.plural(size // PAGE, "page")
+
+
+def states_line(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
+    """How many spans are in each state."""
+    text = "Spans: " + ", ".join(f"{sizes.count(state.spans)} {state.state}" for state in heap.states)
+    yield from Line(width, unicode).put(tokens.TEXT, text)
+
+
+def grown_resident(heap: Heap) -> Optional[int]:
+    """Resident bytes of what the heap has grown into."""
+    parts = [size for use, size in heap.resident.items() if use != heappages.RESERVED]
+    return None if None in parts else sum(size or 0 for size in parts)
+
+
+def class_table(classes: Sequence[ClassSlots], unicode: bool = True) -> Iterator[tokens.Pair]:
+    """One row a size class, scan and noscan apart."""
+    columns = [
+        Column("Class", "right", tokens.ADDRESS),
+        Column("Object", "right", tokens.SIZE),
+        Column("", "left", tokens.QUIET),
+        Column("Spans", "right", tokens.SIZE),
+        Column("Size", "right", tokens.SIZE),
+        Column("Slots", "right", tokens.SIZE),
+        Column("Used", "right", tokens.SIZE),
+        Column("Free", "right", tokens.SIZE),
+        Column("Free bytes", "right", tokens.SIZE),
+        Column("Waste", "right", tokens.SIZE),
+        Column("Used", "left", tokens.GROWTH),
+    ]
+    yield from table(columns, [_class_row(one, unicode) for one in classes])
+
+
+def _class_row(one: ClassSlots, unicode: bool) -> Tuple[str, ...]:
+    kind = "user arena" if one.user else "noscan" if one.noscan else "scan"
+    return (
+        str(one.size_class) if one.size_class else "large",
+        sizes.count(one.element) if one.element else "",
+        kind,
+        sizes.count(one.spans),
+        sizes.size(one.size),
+        sizes.count(one.slots),
+        sizes.count(one.objects.allocated),
+        sizes.count(one.objects.free),
+        sizes.size(one.bytes.free),
+        sizes.size(one.bytes.waste + one.bytes.unknown),
+        bar(one.bytes.allocated, one.size, unicode) if not one.bytes.unknown else "damaged",
+    )
+
+
+def large_table(large: Sequence[Large], pointer_size: int = 8) -> Iterator[tokens.Pair]:
+    """One row a large object."""
+    columns = [
+        Column("Large object", "left", tokens.ADDRESS),
+        Column("Size", "right", tokens.SIZE),
+        Column("Span", "right", tokens.SIZE),
+        Column("", "left", tokens.QUIET),
+        Column("State", "left", tokens.TEXT),
+    ]
+    words = {"live": "live at the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
+    rows = [
+        (
+            sizes.address(one.start, pointer_size),
+            sizes.size(one.used),
+            sizes.size(one.size),
+            "user arena" if one.user else "noscan" if one.noscan else "scan",
+            words.get(one.part, one.part),
+        )
+        for one in large
+    ]
+    yield from table(columns, rows)
+
+
+def free_table(free: FreeRuns, unicode: bool = True, pointer_size: int = 8) -> Iterator[tokens.Pair]:
+    """Runs of free pages by length, and the longest."""
+    if free.longest is None:
+        yield tokens.QUIET, "no free pages"
+        yield tokens.NEWLINE
+        return
+    columns = [
+        Column("Free runs of", "left", tokens.NAME),
+        Column("Runs", "right", tokens.SIZE),
+        Column("Size", "right", tokens.SIZE),
+        Column("Returned", "right", tokens.SIZE),
+        Column("", "left", tokens.GROWTH),
+    ]
+    rows = []
+    for one in free.by_length:
+        low, high = sizes.size(one.pages * PAGE), sizes.size((2 * one.pages - 1) * PAGE)
+        length = low if one.pages == 1 else f"{low} to {high}"
+        row = (length, sizes.count(one.runs), sizes.size(one.size), sizes.size(one.returned))
+        rows.append((*row, bar(one.size, free.size, unicode, 12)))
+    yield from table(columns, rows)
+    longest = f"longest {sizes.size(free.longest.size)} at {sizes.address(free.longest.start, pointer_size)}"
+    text = f"{sizes.plural(free.runs, 'free run')}, {sizes.size(free.size)}; {longest}"
+    yield tokens.HEADING, text
+    yield tokens.NEWLINE
