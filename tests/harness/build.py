@@ -14,7 +14,19 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from harness import PROGRAMS, cache_dir
 from harness.toolchains import Toolchain, Unavailable, go_environment
 
-VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386")
+VARIANTS = (
+    "plain",
+    "pie",
+    "cgo",
+    "race",
+    "noopt",
+    "stripped",
+    "c-shared",
+    "plugin",
+    "386",
+    "arenas",
+    "greentea",
+)
 
 # Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
 _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
@@ -27,7 +39,10 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "c-shared": (("-buildmode=c-shared",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),
+    "arenas": ((), "0"),
+    "greentea": ((), "0"),
 }
+_EXPERIMENTS = {"arenas": "arenas", "greentea": "greenteagc"}  # GOEXPERIMENT
 _OWN_VARIANT = {"cshared": "c-shared", "pluginhost": "plugin"}
 _NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
 
@@ -128,6 +143,8 @@ def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], varia
     environment["CGO_ENABLED"] = "1" if program in _NEEDS_C else cgo
     if variant == "386":
         environment["GOARCH"] = "386"
+    if variant in _EXPERIMENTS:
+        environment["GOEXPERIMENT"] = _EXPERIMENTS[variant]
     compiler = ["cc", "-g", "-O1", "-pthread", "-o", str(scratch / program)]
     if toolchain is None:
         yield [*compiler, "main.c"], source, environment

@@ -9,7 +9,13 @@ from typing import Any, Dict
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
-NAMES = ("addrspace/1", "goroutine-stacks/1")
+NAMES = (
+    "addrspace/1",
+    "goroutine-stacks/1",
+    "addrspace-heap/1",
+    "addrspace-arenas/1",
+    "addrspace-spans/1",
+)
 
 
 def schema(name: str) -> Dict[str, Any]:
