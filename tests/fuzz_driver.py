@@ -443,12 +443,13 @@ def fuzz(path: str) -> None:
     load: Callable[[], object] = lambda: gdb.execute(f"core-file {core.path}", to_string=True)  # noqa: E731
     load()
     mutations = plan(core, request)
+    commands = request.get("commands") or COMMANDS
     with open(request["results"], "w", encoding="utf-8") as results:
         for index, mutation in enumerate([*mutations, Mutation("none", [])]):
             undo = [(where, core.read(where, len(data))) for where, data in mutation.writes]
             for where, data in mutation.writes:
                 core.write(where, data)
-            command = COMMANDS[index % len(COMMANDS)]
+            command = commands[index % len(commands)]
             record = {"mutation": mutation.text, "command": command}
             print(json.dumps(record), file=results, flush=True)
             load()
