@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterable, List
 
 from addrspace_gdb.goruntime.slots import Masks
 from addrspace_gdb.space.model import TargetInfo
@@ -16,11 +16,11 @@ SCHEMA = "addrspace-spans/1"
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
-def spans_json(info: TargetInfo, spans: Sequence[Span], problems: List[str]) -> str:
+def spans_json(info: TargetInfo, spans: Iterable[Span], problems: List[str]) -> str:
     """The document of a list of spans, one a line."""
     head = f'{{\n "schema": {_encode(SCHEMA)},\n "target": {_encode(target_json(info))},\n "spans": ['
     lines = ",\n  ".join(_encode(span_json(span)) for span in spans)
-    body = f"\n  {lines}\n ]" if spans else "]"
+    body = f"\n  {lines}\n ]" if lines else "]"
     return "".join(chain((head, body, f',\n "slot": null,\n "problems": {_encode(problems)}\n}}\n')))
 
 
