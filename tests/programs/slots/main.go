@@ -5,7 +5,7 @@
 // HOW is settled (collected and swept), garbage (never collected), returned (settled, and free memory
 // given back to the OS), or arenas (settled, with user arenas; built with GOEXPERIMENT=arenas).
 // ORACLE.objects has a line for each object: state, address, size. After the first breakpoint, at which
-// the oracle holds, it drops half of what it has and collects; After then has what is left.
+// Oracle holds, it drops what is said to go later and collects; After then has what is left.
 package main
 
 import (
@@ -68,7 +68,6 @@ func main() {
 	runtime.ReadMemStats(&Oracle)
 	kit.Metrics()
 	breakpoint()
-	kit.Write(&Oracle)
 	for i := range later {
 		later[i] = nil
 	}
