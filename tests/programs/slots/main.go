@@ -50,7 +50,7 @@ func main() {
 		os.Exit(2)
 	}
 	path, how := os.Args[1], os.Args[2]
-	runtime.GOMAXPROCS(1) // one sweeper: the counters never lag behind what another has swept
+	runtime.GOMAXPROCS(1)       // one sweeper: the counters never lag behind what another has swept
 	debug.SetGCPercent(1 << 20) // not -1: the scavenger rests only if Settle is what turns the collector off
 	text = make([]byte, 0, 1<<20)
 	dropped = make([]object, 0, 4096)
