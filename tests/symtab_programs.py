@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
+from harness import full_matrix
+from harness.toolchains import PINNED, cached
 
 SOURCES = Path(__file__).parent / "programs" / "tracebacks"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "addrspace-gdb" / "go"
@@ -28,10 +30,8 @@ def _number(version: str) -> Tuple[int, ...]:
 
 def versions() -> List[str]:
     """The Go versions to test with: the oldest and the newest here, or all for ADDRSPACE_MATRIX=1."""
-    found = sorted((path.parent.parent.parent.name for path in CACHE.glob("*/go/bin/go")), key=_number)
-    return (
-        found if os.environ.get("ADDRSPACE_MATRIX") == "1" else sorted({*found[:1], *found[-1:]}, key=_number)
-    )
+    found = [known.version for known in map(cached, PINNED) if known]
+    return found if full_matrix() else sorted({*found[:1], *found[-1:]}, key=_number)
 
 
 def cases() -> List[object]:

@@ -40,7 +40,7 @@ class Pristine:
             ]
             self.loads = [[s["p_vaddr"], s["p_filesz"], s["p_offset"]] for s in segments]
 
-    def fuzz(self, folder: Path, **request: object) -> List[Dict[str, Any]]:
+    def fuzz(self, folder: Path, **request: Any) -> List[Dict[str, Any]]:
         """What the driver found; the copy of the core goes away again."""
         copy, results, path = folder / "core", folder / "results", folder / "request.json"
         subprocess.run(["cp", "--sparse=always", str(self.core), str(copy)], check=True)
@@ -99,6 +99,20 @@ def well(record: Dict[str, Any]) -> bool:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_damage_is_survived(pristine: Pristine, tmp_path: Path, seed: int) -> None:
     assert_all_well(pristine.fuzz(tmp_path, seed=seed, count=EACH), EACH)
+
+
+HEAP = ("addrspace heap", "addrspace heap --format json", "addrspace spans --sort free --limit 200") + (
+    "addrspace spans --format json",
+    "addrspace arenas",
+    "addrspace heap --map",
+)
+
+
+@pytest.mark.parametrize("seed", [seed + 1000 for seed in SEEDS[: len(SEEDS) // 3]])
+def test_random_damage_is_survived_by_the_commands_of_the_heap(
+    pristine: Pristine, tmp_path: Path, seed: int
+) -> None:
+    assert_all_well(pristine.fuzz(tmp_path, seed=seed, count=EACH, commands=HEAP), EACH)
 
 
 @pytest.mark.parametrize("batch", range(TARGETED))

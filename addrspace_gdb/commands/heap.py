@@ -17,10 +17,11 @@ from addrspace_gdb.views.heapjson import heap_json
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
 from addrspace_gdb.views.jsonform import dumps
 from addrspace_gdb.views.render import render
-from addrspace_gdb.views.text import Line, clean
+from addrspace_gdb.views.text import Line, clean, wrap
 from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 _OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--output")
+_SAID_LINES = 3
 _MAP_ROWS = 12
 _TALL = 48  # rows of a map that is asked for
 _CLASSES, _LARGE = 8, 5  # rows beside the other tables
@@ -87,10 +88,7 @@ def _text(heap: Heap, arguments: argparse.Namespace, settings: Settings) -> Iter
     if arguments.map or not only:
         yield from _gap(only)
         yield from _map(heap, _TALL if arguments.map else _MAP_ROWS, settings)
-    for token, text in _said(heap):
-        yield from Line(settings.width if not file else 1 << 16, settings.unicode).put(
-            token, clean(text, settings.unicode)
-        )
+    yield from _said(heap, settings.width if not file else 1 << 16, settings.unicode)
 
 
 def _gap(only: bool) -> Iterator[Pair]:
@@ -107,7 +105,7 @@ def _sizes(heap: Heap, limit: int, settings: Settings) -> Iterator[Pair]:
     if limit < len(classes):
         largest = sorted(classes, key=lambda one: -one.size)[:limit]
         classes = [one for one in classes if one in largest]
-    yield from class_table(classes, settings.unicode)
+    yield from class_table(classes)
     yield from _more(
         len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", settings
     )
@@ -132,9 +130,13 @@ def _more(count: int, one: str, many: str, option: str, settings: Settings) -> I
         yield from Line(settings.width, settings.unicode).put(QUIET, text)
 
 
-def _said(heap: Heap) -> List[Pair]:
+def _said(heap: Heap, width: int, unicode: bool) -> Iterator[Pair]:
+    """Problems and notes."""
     said = [(PROBLEM, f"problem: {text}") for text in heap.problems]
-    return said + [(QUIET, f"note: {text}") for text in heap.notes]
+    said += [(QUIET, f"note: {text}") for text in heap.notes]
+    for token, text in said:
+        for line in wrap(clean(text, unicode), width, _SAID_LINES, unicode):
+            yield from Line(width, unicode).put(token, line)
 
 
 def words() -> List[str]:

@@ -118,7 +118,8 @@ def _deliver_list(
     if not chosen.addresses and which != Filter():
         raise ProblemError("no span is like that")
     usual = 25 if arguments.format == "text" else 1 << 62
-    shown = [spans.span(at) for at in chosen.addresses[: rows_shown(arguments.limit, file, usual)]]
+    addresses = chosen.addresses[: rows_shown(arguments.limit, file, usual)]
+    shown = map(spans.span, addresses)
     if arguments.format == "json":
         deliver(session, spans_json(reading.info, shown, list(reading.problems)), arguments.output)
         return
@@ -126,7 +127,7 @@ def _deliver_list(
     def pairs() -> Iterator[Pair]:
         width = None if file else settings.width
         yield from span_table(shown, width, settings.unicode, reading.info.pointer_size)
-        yield HEADING, spans_total(chosen, len(shown))
+        yield HEADING, spans_total(chosen, len(addresses))
         yield NEWLINE
 
     deliver(session, render(pairs(), _color(session, arguments), settings.style), arguments.output)

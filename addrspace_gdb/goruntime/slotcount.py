@@ -11,7 +11,6 @@ from addrspace_gdb.goruntime.slots import (
     CACHED,
     CACHED_UNSWEPT,
     SWEEPING,
-    SWEPT,
     UNSWEPT,
     Masks,
     SlotReader,
@@ -20,7 +19,6 @@ from addrspace_gdb.goruntime.slots import (
 )
 from addrspace_gdb.process.runs import PageRuns, Settled
 
-_SETTLED = (SWEPT, CACHED)
 MAX_OBJS_PER_SPAN = 1024  # internal/runtime/gc, all versions: objects of 8 bytes in one page
 
 
@@ -121,8 +119,7 @@ def read_slots(runtime: Runtime, spans: Spans, resident: Optional[PageRuns] = No
     found = counter.finish()
     if found.impossible:
         runtime.problems.add(
-            f"spans: {found.impossible} hold impossible values or bits that cannot be read: "
-            f"{counter.example}; their slots are not known"
+            f"spans: {found.impossible:,} damaged, their slots are not known ({counter.example})"
         )
     return found
 
@@ -137,19 +134,19 @@ class _Sums:
         self.unknown = 0  # bytes
         self.absent: Optional[List[int]] = [0] * len(Parts._fields)
 
-    def add(self, size: int, slots: int, element: int, live: int, since: int, dead: int) -> None:
-        """One span."""
-        self.spans += 1
-        self.size += size
-        self.slots += slots
-        self.live += live
-        self.since += since
-        self.capacity += slots * element
-        self.live_bytes += live * element
-        self.since_bytes += since * element
-        if dead:
-            self.dead += dead
-            self.dead_bytes += dead * element
+    def add(self, spans: int, size: int, slots: int, element: int, used: Tuple[int, int, int]) -> None:
+        """Spans that are alike: bytes, slots, bytes of a slot, and of its slots the live, since and dead."""
+        live, since, dead = used
+        self.spans += spans
+        self.size += spans * size
+        self.slots += spans * slots
+        self.capacity += spans * slots * element
+        self.live += spans * live
+        self.since += spans * since
+        self.dead += spans * dead
+        self.live_bytes += spans * live * element
+        self.since_bytes += spans * since * element
+        self.dead_bytes += spans * dead * element
 
     def add_unknown(self, size: int) -> None:
         """One span that nothing can be said about."""
@@ -193,38 +190,39 @@ class _Counter:
         self._resident = resident
         self._low, self._high = (0, 0) if resident is not None else (0, 1 << 64)  # the run met last
         self._sums: Dict[Tuple[int, int, int], _Sums] = {}
+        self._alike: Dict[Tuple[int, ...], int] = {}  # how many ordinary spans have the same numbers
         self._found = Slots()
+        self._generation, self._expected, self._bits = reader.generation, reader.expected, reader.bits
 
     def add(self, row: Tuple[int, ...]) -> None:
         """Count one span: at once if it is an ordinary one, swept and of small objects."""
         start, pages, freeindex, slots, bits_at, _, sweepgen, count, class_, _, user, element, _ = row
         size = pages << PAGE_SHIFT
-        state = sweepgen - self._reader.generation
+        state = sweepgen - self._generation
         if (
-            state in _SETTLED
-            and element == self._reader.expected[class_]
+            (state == 0 or state == CACHED)  # noqa: SIM109 (a tuple takes longer)
+            and element == self._expected[class_]
             and freeindex <= slots >= count
             and 0 < slots <= MAX_OBJS_PER_SPAN
             and slots * element <= size
         ):
-            bits = self._reader.bits(bits_at, slots)
+            bits = self._bits(bits_at, slots)
             if bits is not None:
                 live = popcount(bits)
                 taken = slots if freeindex == slots else freeindex + popcount(bits >> freeindex)
-                key = (class_, user, element)
-                sums = self._sums.get(key) or self._new(key)
-                sums.add(size, slots, element, live, taken - live, 0)
+                alike = (class_, user, element, size, slots, live, taken)
+                self._alike[alike] = self._alike.get(alike, 0) + 1
                 if state == CACHED:
                     self._found.cached += 1
                 if taken != count:
                     self._transit(taken - count, element)
                 if not (self._low <= start and start + size <= self._high):
-                    self._look(sums, SpanRow(*row), None)
+                    self._look(self._class((class_, user, element)), SpanRow(*row), None)
                 return
         self._other(SpanRow(*row))
 
-    def _new(self, key: Tuple[int, int, int]) -> _Sums:
-        return self._sums.setdefault(key, _Sums())
+    def _class(self, key: Tuple[int, int, int]) -> _Sums:
+        return self._sums.get(key) or self._sums.setdefault(key, _Sums())
 
     def _other(self, row: SpanRow) -> None:
         """Large objects, user arenas, spans not yet swept, damaged ones."""
@@ -234,7 +232,7 @@ class _Counter:
             return
         element = self._reader.expected[row.spanclass] or (row.element if row.spanclass > 1 else 0)
         key = (row.spanclass, row.user, element)
-        sums = self._sums.get(key) or self._new(key)
+        sums = self._class(key)
         wrong = self._reader.impossible(row)
         masks = self._reader.masks(row) if wrong is None else None
         if masks is None:
@@ -243,7 +241,7 @@ class _Counter:
             sums.add_unknown(row.size)
         else:
             live, since, dead = map(popcount, masks)
-            sums.add(row.size, row.slots, row.element, live, since, dead)
+            sums.add(1, row.size, row.slots, row.element, (live, since, dead))
             if live + since + dead != row.allocated:
                 self._transit(live + since + dead - row.allocated, row.element)
             self._found.cached += self._reader.state(row) in (CACHED, CACHED_UNSWEPT)
@@ -278,6 +276,9 @@ class _Counter:
 
     def finish(self) -> Slots:
         """The classes in order."""
+        for (class_, user, element, size, slots, live, taken), spans in self._alike.items():
+            sums = self._class((class_, user, element))
+            sums.add(spans, size, slots, element, (live, taken - live, 0))
         resident = self._resident is not None
         self._found.classes = [self._sums[key].finish(key, resident) for key in sorted(self._sums)]
         return self._found

@@ -29,6 +29,8 @@ SWEEP_STATES = {
 }
 _SETTLED = (SWEPT, CACHED)
 
+_IN_PAGE = PAGE - 1
+_MOST_PAGES = 1 << 40  # as read_spans has it
 _MOST_SLOTS = 1 << 16  # nelems is 16 bits wide
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
 
@@ -124,7 +126,8 @@ class SlotReader:
                 row = unpack(block, address - base)
                 if not straight:
                     row = tuple([row[i] for i in pick])
-                if row[state] in states and plausible_place(row[0], row[1]):
+                start, pages = row[0], row[1]
+                if row[state] in states and start and not start & _IN_PAGE and 0 < pages < _MOST_PAGES:
                     yield address, row
 
     def read(self, address: int) -> SpanRow:
@@ -192,11 +195,6 @@ class SlotReader:
     def has_inline_marks(self, row: SpanRow) -> bool:
         """gcUsesSpanInlineMarkBits: small objects whose heap bits are in the span."""
         return self.inline is not None and _INLINE_SMALLEST <= row.element <= self.heap_bits
-
-
-def plausible_place(start: int, pages: int) -> bool:
-    """Whether a span can lie there: a page's address, and not more pages than there can be."""
-    return start != 0 and not start & (PAGE - 1) and 0 < pages < 1 << 40
 
 
 def _expected_sizes(runtime: Runtime) -> List[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, TypeVar
 
@@ -88,7 +87,7 @@ def _set_age(state: GCState, sources: Sources) -> None:
     ended = state.get("last.ended_monotonic")
     if not ended:
         return
-    clock = read_clock(sources.runtime, Goroutines({"waitsince": array("q")}))
+    clock = read_clock(sources.runtime, Goroutines())
     now = clock.now or 0
     if not clock.exact:
         now = max(now, _known(lambda: mgc.latest_stamp(sources), state.problems, "sysmon's ticks") or 0)

@@ -66,7 +66,9 @@ def heap_of(reading: Reading, target: Target) -> Heap:
             for use in USES
         }
         states = _states(reading, slots, pages)
-    notes = [*_notes(slots, go.gc_phase), *reading.notes]
+    notes = [*_notes(slots, go.gc_phase), *reading.residency.notes]
+    if reading.residency.reason:
+        notes.append(reading.residency.reason)
     problems = list(reading.problems)
     return Heap(
         reading.info,

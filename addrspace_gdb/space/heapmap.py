@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Sequence
 from addrspace_gdb.goruntime.mspan import PAGE
 from addrspace_gdb.space.heappages import OBJECTS, RESERVED, USES, PageRun
 
-MIXED = "mixed"  # mostly objects, with free pages among them
+MIXED = "mixed"  # mostly objects, with other pages among them
 NOTHING = ""  # reserved, or no arena
 _FULL = 7, 8  # a cell of objects has at least so much of them; with less it is mixed
 

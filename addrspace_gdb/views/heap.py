@@ -71,7 +71,7 @@ def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
         size, count = getattr(slots.bytes, part), getattr(slots.objects, part)
         resident = getattr(there, part) if there is not None else None
         if part == "waste":
-            yield name, size, resident, "what no slot fits in, pointer and mark bits"
+            yield name, size, resident, "rest, pointer bits, mark bits"
         elif part == "unknown" and size:
             yield name, size, resident, sizes.plural(slots.impossible, "span")
         elif part in ("live", "since") or (count and part != "unknown") or part == "free":
@@ -100,8 +100,9 @@ def grown_resident(heap: Heap) -> Optional[int]:
     return None if None in parts else sum(size or 0 for size in parts)
 
 
-def class_table(classes: Sequence[ClassSlots], unicode: bool = True) -> Iterator[tokens.Pair]:
+def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
     """One row a size class, scan and noscan apart."""
+    damaged = any(one.bytes.unknown for one in classes)
     columns = [
         Column("Class", "right", tokens.ADDRESS),
         Column("Object", "right", tokens.SIZE),
@@ -113,12 +114,12 @@ def class_table(classes: Sequence[ClassSlots], unicode: bool = True) -> Iterator
         Column("Free", "right", tokens.SIZE),
         Column("Free bytes", "right", tokens.SIZE),
         Column("Waste", "right", tokens.SIZE),
-        Column("Used", "left", tokens.GROWTH),
+        *([Column("Damaged", "right", tokens.PROBLEM)] if damaged else []),
     ]
-    yield from table(columns, [_class_row(one, unicode) for one in classes])
+    yield from table(columns, [_class_row(one, damaged) for one in classes])
 
 
-def _class_row(one: ClassSlots, unicode: bool) -> Tuple[str, ...]:
+def _class_row(one: ClassSlots, damaged: bool) -> Tuple[str, ...]:
     kind = "user arena" if one.user else "noscan" if one.noscan else "scan"
     return (
         str(one.size_class) if one.size_class else "large",
@@ -130,8 +131,8 @@ def _class_row(one: ClassSlots, unicode: bool) -> Tuple[str, ...]:
         sizes.count(one.objects.allocated),
         sizes.count(one.objects.free),
         sizes.size(one.bytes.free),
-        sizes.size(one.bytes.waste + one.bytes.unknown),
-        bar(one.bytes.allocated, one.size, unicode) if not one.bytes.unknown else "damaged",
+        sizes.size(one.bytes.waste),
+        *([sizes.size(one.bytes.unknown) if one.bytes.unknown else ""] if damaged else []),
     )
 
 

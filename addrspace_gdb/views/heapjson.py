@@ -1,4 +1,4 @@
-"""`addrspace-heap/1` and `addrspace-arenas/1`: the heap's JSON, as the schemas in views/schema say it."""
+"""`heap/1` and `arenas/1`: the heap's JSON, as the schemas in views/schema say it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from addrspace_gdb.space.heappages import ArenaUse
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.views.jsonform import target_json
 
-HEAP_SCHEMA = "addrspace-heap/1"
-ARENAS_SCHEMA = "addrspace-arenas/1"
+HEAP_SCHEMA = "heap/1"
+ARENAS_SCHEMA = "arenas/1"
 
 
 def heap_json(heap: Heap) -> Dict[str, Any]:

@@ -28,7 +28,7 @@ class _Look(NamedTuple):
 
 _LOOKS: Dict[str, _Look] = {
     heappages.OBJECTS: _Look("█", "#", tokens.ADDRESS, "objects"),
-    MIXED: _Look("▓", "=", tokens.ADDRESS, "objects, partly free"),
+    MIXED: _Look("▓", "=", tokens.ADDRESS, "mostly objects"),
     heappages.STACKS: _Look("s", "s", tokens.GROWTH, "stacks"),
     heappages.OTHER: _Look("+", "+", tokens.MARK, "GC work"),
     heappages.FREE: _Look("░", "-", tokens.TEXT, "free"),

@@ -1,10 +1,10 @@
-"""`addrspace-spans/1`: a list of spans, or one span with its slots, as its schema in views/schema says it."""
+"""`spans/1`: a list of spans, or one span with its slots, as its schema in views/schema says it."""
 
 from __future__ import annotations
 
 import json
 from itertools import chain
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterable, List
 
 from addrspace_gdb.goruntime.slots import Masks
 from addrspace_gdb.space.model import TargetInfo
@@ -12,15 +12,15 @@ from addrspace_gdb.space.spans import Span, SpanCard
 from addrspace_gdb.views.heapjson import parts_json
 from addrspace_gdb.views.jsonform import target_json
 
-SCHEMA = "addrspace-spans/1"
+SCHEMA = "spans/1"
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
-def spans_json(info: TargetInfo, spans: Sequence[Span], problems: List[str]) -> str:
+def spans_json(info: TargetInfo, spans: Iterable[Span], problems: List[str]) -> str:
     """The document of a list of spans, one a line."""
     head = f'{{\n "schema": {_encode(SCHEMA)},\n "target": {_encode(target_json(info))},\n "spans": ['
     lines = ",\n  ".join(_encode(span_json(span)) for span in spans)
-    body = f"\n  {lines}\n ]" if spans else "]"
+    body = f"\n  {lines}\n ]" if lines else "]"
     return "".join(chain((head, body, f',\n "slot": null,\n "problems": {_encode(problems)}\n}}\n')))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb import sizes
+from addrspace_gdb.goruntime.slotcount import Parts
 from addrspace_gdb.goruntime.slots import popcount
 from addrspace_gdb.space import heappages
 from addrspace_gdb.space.heappages import ArenaUse
@@ -53,18 +55,35 @@ def span_table(
 
 
 def _row(span: Span, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
-    row, objects = span.row, span.objects
+    row = span.row
     place = (sizes.address(row.start, pointer_size), sizes.size(row.size), sizes.size(span.resident))
-    if not span.slotted:
-        return (*place, "", sizes.count(row.element) if row.element else "", *[""] * 6, span.kind)
-    class_ = "large" if span.kind != "small objects" else str(row.spanclass >> 1)
-    what = (class_, sizes.count(row.element), "noscan" if row.spanclass & 1 else "scan")
+    return place + _cells(
+        span.kind, span.sweep, row[8], row.element, row.slots, span.objects, span.problem, unicode
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _cells(
+    kind: str,
+    sweep: str,
+    spanclass: int,
+    element: int,
+    slots: int,
+    objects: Optional[Parts],
+    problem: Optional[str],
+    unicode: bool,
+) -> Tuple[str, ...]:
+    """What many spans have in common."""
+    if not sweep:
+        return ("", sizes.count(element) if element else "", *[""] * 6, kind)
+    class_ = str(spanclass >> 1) if spanclass > 1 else "large"
+    what = (class_, sizes.count(element), "noscan" if spanclass & 1 else "scan")
     if objects is None:
-        return (*place, *what, *["?"] * 4, "", clean(span.problem or "?", unicode))
-    counts = (row.slots, objects.allocated, objects.live, objects.free)
-    full = bar(objects.allocated, row.slots, unicode)
-    state = span.sweep if span.kind != "user arena" else f"user arena, {span.sweep}"
-    return (*place, *what, *map(sizes.count, counts), full, state)
+        return (*what, *["?"] * 4, "", clean(problem or "?", unicode))
+    counts = (slots, objects.allocated, objects.live, objects.free)
+    full = bar(objects.allocated, slots, unicode)
+    state = sweep if kind != "user arena" else f"user arena, {sweep}"
+    return (*what, *map(sizes.count, counts), full, state)
 
 
 def spans_total(chosen: Chosen, shown: int) -> str:

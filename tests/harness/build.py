@@ -14,7 +14,20 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from harness import PROGRAMS, cache_dir
 from harness.toolchains import Toolchain, Unavailable, go_environment
 
-VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386", "experiments")
+VARIANTS = (
+    "plain",
+    "pie",
+    "cgo",
+    "race",
+    "noopt",
+    "stripped",
+    "c-shared",
+    "plugin",
+    "386",
+    "arenas",
+    "greentea",
+    "experiments",
+)
 
 # Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
 _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
@@ -27,10 +40,13 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "c-shared": (("-buildmode=c-shared",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),
+    "arenas": ((), "0"),
+    "greentea": ((), "0"),
     "experiments": ((), "0"),
 }
-# GOEXPERIMENT of that variant, for the releases that have something behind it.
-_EXPERIMENTS = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
+# GOEXPERIMENT; of the last one, for the releases that have something behind it.
+_EXPERIMENTS = {"arenas": "arenas", "greentea": "greenteagc"}
+_OF_RELEASE = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
 _OWN_VARIANT = {"cshared": "c-shared", "pluginhost": "plugin"}
 _NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
 
@@ -132,7 +148,9 @@ def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], varia
     if variant == "386":
         environment["GOARCH"] = "386"
     if variant == "experiments" and toolchain is not None:
-        environment["GOEXPERIMENT"] = _EXPERIMENTS.get(toolchain.release, "")
+        environment["GOEXPERIMENT"] = _OF_RELEASE.get(toolchain.release, "")
+    if variant in _EXPERIMENTS:
+        environment["GOEXPERIMENT"] = _EXPERIMENTS[variant]
     compiler = ["cc", "-g", "-O1", "-pthread", "-o", str(scratch / program)]
     if toolchain is None:
         yield [*compiler, "main.c"], source, environment

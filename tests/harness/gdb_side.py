@@ -30,14 +30,15 @@ def _plain(value: gdb.Value) -> Json:
 
 
 class OracleMemstats(gdb.Command):
-    """oracle-memstats FILE: the runtime.MemStats in main.Oracle as JSON."""
+    """oracle-memstats FILE [SYMBOL]: the runtime.MemStats in SYMBOL, main.Oracle, as JSON."""
 
     def __init__(self) -> None:
         super().__init__("oracle-memstats", gdb.COMMAND_DATA)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
-        with open(argument.strip(), "w", encoding="ascii") as out:
-            json.dump(_plain(gdb.parse_and_eval("'main.Oracle'")), out)
+        file, *symbol = argument.split()
+        with open(file, "w", encoding="ascii") as out:
+            json.dump(_plain(gdb.parse_and_eval(f"'{symbol[0] if symbol else 'main.Oracle'}'")), out)
 
 
 class OracleDump(gdb.Command):
