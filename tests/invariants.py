@@ -288,7 +288,7 @@ def assert_arenas(document: Document, memstats: Dict[str, Any]) -> None:
     stacks = sum(r["size"] for r in heap if r["area"] == "goroutine-stacks")
     assert stacks == memstats["StackInuse"]
     returned = _size(heap, "returned pages", "base padding")
-    assert returned <= memstats["HeapReleased"] <= returned + _size(heap, "page cache")
+    assert returned == memstats["HeapReleased"]
 
 
 def _size(regions: Iterable[Dict[str, Any]], *kinds: str) -> int:

@@ -14,7 +14,7 @@ from addrspace_gdb.space.region import GOROUTINE_STACKS, HEAP, RUNTIME, THREAD_S
 RESERVED = "reserved"  # address space of an arena that the heap has not grown into
 FREE_PAGES = "free pages"  # kept by the runtime
 RETURNED_PAGES = "returned pages"  # given back to the OS (scavenged)
-CACHED_PAGES = "page cache"  # free, held by one P
+CACHED_PAGES = "page cache"  # free and kept, held by one P
 BASE_PADDING = "base padding"  # pages left out to randomise the heap's base (Go 1.26)
 TRANSIT_PAGES = "pages in transit"  # allocated, but no span yet (stopped inside the allocator)
 SMALL_OBJECTS = "small objects"
@@ -68,7 +68,8 @@ def _pages(go: GoView) -> Iterator[Claim]:
 
 def _cached(go: GoView) -> Iterator[Claim]:
     for run in go.pages.cached:
-        yield Claim(run.start, run.end, HEAP, CACHED_PAGES)
+        returned = run.state == mpagealloc.RETURNED
+        yield Claim(run.start, run.end, HEAP, RETURNED_PAGES if returned else CACHED_PAGES)
 
 
 def _stacks(go: GoView, each: bool) -> List[Claim]:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from operator import sub
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.goruntime import mpagealloc, stack
+from addrspace_gdb.goruntime import stack
 from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
 from addrspace_gdb.goruntime.usage import stack_pointers
-from addrspace_gdb.goruntime.view import GoView
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.sizes import size as in_words
 from addrspace_gdb.space import rssplaces as places
 from addrspace_gdb.space.account import Amount, Leaves, Node, Path, under
 from addrspace_gdb.space.build import all_claims
-from addrspace_gdb.space.goclaims import CACHED_PAGES, RETURNED_PAGES
 from addrspace_gdb.space.heap import slots_of
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.partition import partition
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.region import HEAP, RUNTIME, Claim, Region
+from addrspace_gdb.space.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rest import rest_of
 from addrspace_gdb.space.stackresidency import resident_many
 
@@ -79,16 +77,7 @@ def _regions(runtime: Runtime, reading: Reading) -> List[Region]:
     )
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
-    cached = [c for c in claims if c.kind == CACHED_PAGES]
-    claims = overlay(claims, _inside(normalise(_returned_in_caches(reading.go)), cached))
     return partition(reading.mappings, claims, rest_of(reading), reading.residency)
-
-
-def _returned_in_caches(go: GoView) -> Iterator[Claim]:
-    """Pages that a P holds to allocate from, and that were returned to the OS before it took them."""
-    for run in go.pages.cached:
-        if run.state == mpagealloc.RETURNED:
-            yield Claim(run.start, run.end, HEAP, RETURNED_PAGES)
 
 
 def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:
