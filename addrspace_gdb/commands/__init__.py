@@ -10,6 +10,7 @@ from addrspace_gdb.commands import (
     regions,
     rss,
     spans,
+    whereis,
 )
 from addrspace_gdb.commands.session import Command
 
@@ -23,5 +24,6 @@ COMMANDS: "tuple[Command, ...]" = (
     heap.COMMAND,
     arenas.COMMAND,
     spans.COMMAND,
+    whereis.COMMAND,
     goroutine_stacks.COMMAND,
 )
