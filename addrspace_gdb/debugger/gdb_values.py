@@ -51,8 +51,8 @@ def _evaluate(expression: str) -> gdb.Value:
                 raise
             try:
                 return gdb.parse_and_eval(expression)
-            except gdb.error:
-                raise first from None
+            except gdb.error as second:
+                raise (first if "syntax" in str(second) or "No symbol" in str(first) else second) from None
 
 
 @contextmanager

@@ -13,6 +13,8 @@ def field_path(type_: Type, offset: int) -> Optional[str]:
     """ ".Inner.B", "[10].Next", ".Name + 8" inside a value; empty for its beginning, None outside it."""
     if not 0 <= offset < max(type_.size, 1):
         return None
+    if offset == 0:
+        return ""
     path, at, current = "", offset, type_
     for _ in range(_DEEPEST):
         if current.kind == "array" and current.element is not None and current.element.size > 0:

@@ -29,9 +29,7 @@ def gap_at(address: int, region: Region, partition: Partition, reading: Reading,
 
 def _hint(address: int, region: Region, above: Optional[Region], reading: Reading, heap: HeapPlaces) -> str:
     if region.area == areas.NULL:
-        return (
-            "a nil pointer" if address == 0 else f"the field at +{address:#x} of a nil pointer, most likely"
-        )
+        return "a nil pointer" if not address else f"nil + {address:#x}: a field of a nil struct, most likely"
     if region.area in (areas.KERNEL, areas.NON_CANONICAL):
         return _odd(address, region, reading)
     arena = heap.arena(address)

@@ -188,7 +188,7 @@ class HeapPlaces:
             field = field_path(layout, rest) if layout is not None and layout.size == type_.size else None
             if room and room > 1 and index < room:
                 field = f"[{index}]{field or ''}"
-        return found._replace(type=type_.name, room=room, said_by=said_by, field=field)
+        return found._replace(type=type_.name, room=room, said_by=said_by, field=field or None)
 
     def _what(self, found: Object, row: SpanRow, header: int) -> str:
         if found.base is None or found.state == "free":

@@ -73,7 +73,7 @@ class ImagePlaces:
             file=os.path.basename(named.file) if named.file else None,
             type=layout.name if layout is not None and inside else None,
             size=layout.size if layout is not None and inside else None,
-            field=field_path(layout, named.offset) if layout is not None and inside else None,
+            field=field_path(layout, named.offset) or None if layout is not None and inside else None,
             text=self._text(address, named, size),
             seen=self._func_value(address) if go else "",
         )
