@@ -3,6 +3,7 @@
 from addrspace_gdb.commands import (
     addrspace,
     arenas,
+    fault,
     gc,
     goroutine_stacks,
     heap,
@@ -25,5 +26,6 @@ COMMANDS: "tuple[Command, ...]" = (
     arenas.COMMAND,
     spans.COMMAND,
     whereis.COMMAND,
+    fault.COMMAND,
     goroutine_stacks.COMMAND,
 )

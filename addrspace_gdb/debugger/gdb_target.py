@@ -9,12 +9,12 @@ from typing import Dict, Iterator, List, Optional, Sequence
 
 import gdb
 
-from addrspace_gdb.debugger import gdb_names
+from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import values_of
 from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, Symbol, Thread, Value
+from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 # gdb's architecture name: Go's name, stack pointer and thread pointer registers.
@@ -164,6 +164,21 @@ class GdbTarget:
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables that lie in the frame of the function at `pc`."""
         return gdb_names.frame_variables(pc)
+
+    def signal(self) -> Optional[StopSignal]:
+        """The signal of the selected thread."""
+        return gdb_stops.signal(self.pointer_size)
+
+    def instruction(self, pc: int) -> Optional[str]:
+        """The instruction at `pc`."""
+        return gdb_stops.instruction(self._inferior.architecture(), pc)
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread's innermost frame."""
+        try:
+            return _register(gdb.newest_frame(), name, self.pointer_size)
+        except gdb.error:
+            return None
 
 
 @contextmanager

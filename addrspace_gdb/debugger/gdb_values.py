@@ -33,9 +33,12 @@ def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -
 
     It is read in gdb's current language, and if that cannot, in C: Go has no casts to pointers there.
     """
+    expander = _Expander(expression, read, pointer_size, byte_order)
+    first, at, count = expression.rpartition("@")
     try:
-        value = _evaluate(expression)
-        return _Expander(expression, read, pointer_size, byte_order).of(value)
+        if at and first.strip() and count.strip():
+            return expander.elements(_evaluate(first), int(_evaluate(count)))
+        return expander.of(_evaluate(expression))
     except UnreadableError as error:
         raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
     except (gdb.error, OverflowError, ValueError, TypeError) as error:
@@ -80,8 +83,6 @@ class _Expander:
     def of(self, value: gdb.Value) -> List[Value]:
         bare = value.type.strip_typedefs()
         if bare.code == gdb.TYPE_CODE_ARRAY:
-            if "@" in self._expression:
-                return self._elements(value, bare)
             return [self._lies(value, bare)]
         if bare.code == gdb.TYPE_CODE_FUNC:
             return [self._function(value)]
@@ -139,18 +140,19 @@ class _Expander:
         size = count * int(element.sizeof) if 0 <= count < 1 << 48 else None
         return Value(self._expression, int(pointer) & self._mask, f"{count} x {element}", size, note=note)
 
-    def _elements(self, value: gdb.Value, bare: gdb.Type) -> List[Value]:
-        """Each element of an array that was made with @: numbers and pointers by value, others by address."""
-        low, high = bare.range()
-        count, element = int(high) - int(low) + 1, bare.target()
+    def elements(self, first: gdb.Value, count: int) -> List[Value]:
+        """The `count` elements from `first` on: numbers and pointers by value, others by address.
+
+        gdb's own arrays end at its max-value-size.
+        """
         if not 0 < count <= MOST_ELEMENTS:
             raise ProblemError(
-                f"{printable(self._expression)!r} has {count:,} elements; {MOST_ELEMENTS:,} go"
+                f"{printable(self._expression)!r} has {count:,} elements; at most {MOST_ELEMENTS:,} are shown"
             )
-        if value.address is None:
+        if first.address is None:
             raise ProblemError(f"{printable(self._expression)!r} is not in memory")
-        start, size = int(value.address) & self._mask, int(element.sizeof)
-        inner = element.strip_typedefs()
+        start, size = int(first.address) & self._mask, int(first.type.sizeof)
+        inner = first.type.strip_typedefs()
         if inner.code in _NUMBERS and size in _CODES:
             numbers = struct.unpack(f"{self._order}{count}{_CODES[size]}", self._read(start, count * size))
             pattern = self._number(0, inner)
@@ -158,7 +160,7 @@ class _Expander:
                 pattern._replace(expression=f"{self._expression}[{at}]", address=number)
                 for at, number in enumerate(numbers)
             ]
-        name: Optional[str] = str(element)
+        name: Optional[str] = str(first.type)
         return [
             Value(f"{self._expression}[{at}]", start + at * size & self._mask, name, size)
             for at in range(count)

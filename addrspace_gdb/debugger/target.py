@@ -119,3 +119,25 @@ class Names(Protocol):
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables that lie in the frame of the function at the instruction `pc`, by debug information."""
+
+
+class StopSignal(NamedTuple):
+    """A signal that a thread stopped or died with, as its siginfo has it."""
+
+    number: int
+    code: int
+    address: Optional[int]  # si_addr of a fault that the kernel gave an address for
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A target whose debugger tells why the selected thread stopped. Optional."""
+
+    def signal(self) -> Optional[StopSignal]:
+        """The signal of the selected thread, None where there is none or it is not known."""
+
+    def instruction(self, pc: int) -> Optional[str]:
+        """The instruction at `pc` in the assembler's usual form for the architecture (AT&T on x86)."""
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread's innermost frame, None if it cannot be read."""

@@ -126,6 +126,6 @@ def package_of(name: str) -> Optional[str]:
     slash = head.rfind("/")
     dot = head.find(".", slash + 1)
     colon = head.find(":")
-    if dot <= 0 or (0 <= colon < dot):
+    if dot <= 0 or (0 <= colon < dot) or head[dot + 1 : dot + 2].isdigit():  # C's static variables: buffer.0
         return None
     return head[:dot].replace("%2e", ".")

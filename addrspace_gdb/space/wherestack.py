@@ -18,6 +18,7 @@ from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.whereplace import Frame, OnStack
 
 _MOST_ARGUMENTS = 1 << 20  # bytes; Func.args is negative where it is not known
+_DEEPEST = 1 << 26  # bytes of a goroutine's stack that are walked
 _LARGEST_G0 = 1 << 24  # bytes read of a thread's own stack
 
 
@@ -90,8 +91,10 @@ class StackPlaces:
         if at is None or piece.kind == stack.DEAD_GOROUTINE:
             return place._replace(use="stale")
         if piece.start not in self._walked:
-            found = walk(self._goroutines, at)
-            self._walked[piece.start] = _here(found, piece, start_of(self._goroutines, at).sp)
+            sp = start_of(self._goroutines, at).sp
+            deep = piece.start < sp <= piece.end and piece.end - sp > _DEEPEST
+            found = Walk([], [], "it is too deep to be walked", False) if deep else walk(self._goroutines, at)
+            self._walked[piece.start] = _here(found, piece, sp)
         return self._place(place, self._walked[piece.start], address, names)
 
     def _on_thread(self, piece: stack.Piece, address: int, names: bool) -> OnStack:

@@ -9,7 +9,7 @@ from typing import Any, Dict
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
-NAMES = ("addrspace/1", "gc/1", "goroutine-stacks/1", "memstats/1", "rss/1", "whereis/1")
+NAMES = ("addrspace/1", "fault/1", "gc/1", "goroutine-stacks/1", "memstats/1", "rss/1", "whereis/1")
 
 
 def schema(name: str) -> Dict[str, Any]:
