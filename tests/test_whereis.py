@@ -92,7 +92,10 @@ def both(go: Toolchain, build_program: Builder, tmp_path_factory: pytest.TempPat
     scene = Scene("live", binary.path, [*enter, f"run {folder / 'oracle'} </dev/null >/dev/null"], ("kill",))
     core = folder / "core"
     live = ask(go, scene, folder, "live", f"generate-core-file {core}")
-    return {"live": live, "core": ask(go, open_core(core, binary.path), folder, "core")}
+    try:
+        return {"live": live, "core": ask(go, open_core(core, binary.path), folder, "core")}
+    finally:
+        core.unlink()
 
 
 @pytest.fixture(params=["live", "core"])

@@ -53,7 +53,9 @@ def read_crash(runtime: Runtime, ms: List[M]) -> Crash:
         crashing = bool(runtime.global_number("runtime.panicking", 4))
     except (UnreadableError, ProblemError):
         crashing = False
-    return Crash(crashing, [m for m in ms if _dying(runtime, m)], _backlog(runtime))
+    dying = [m for m in ms if _dying(runtime, m)]
+    # panicking is counted down again when all is printed, before the process aborts (dopanic_m).
+    return Crash(crashing or bool(dying), dying, _backlog(runtime))
 
 
 def _dying(runtime: Runtime, m: M) -> bool:

@@ -88,7 +88,7 @@ class _Reporter:
         if position is None:
             position = self._suspect(crash)
         chain = self._panics(position)
-        message = fatal_message(crash.printed) if crash.crashing or crash.dying else None
+        message = fatal_message(crash.printed) if crash.crashing else None
         if found is None and message is None and not (chain and (crash.crashing or self._stopped_in_panic())):
             return None
         frames, problem = self._frames(position)

@@ -126,6 +126,9 @@ func die(way, path string) {
 		callNil()
 	case "overflow":
 		Sink = uint64(deep(1))
+	case "overflow-early":
+		debug.SetMaxStack(48_000_000)
+		Sink = uint64(deep(1))
 	case "rodata":
 		writeLiteral()
 	case "unmapped":
