@@ -3,6 +3,7 @@
 from addrspace_gdb.commands import (
     addrspace,
     arenas,
+    fault,
     gc,
     goroutine_stacks,
     heap,
@@ -10,6 +11,7 @@ from addrspace_gdb.commands import (
     regions,
     rss,
     spans,
+    whereis,
 )
 from addrspace_gdb.commands.session import Command
 
@@ -23,5 +25,7 @@ COMMANDS: "tuple[Command, ...]" = (
     heap.COMMAND,
     arenas.COMMAND,
     spans.COMMAND,
+    whereis.COMMAND,
+    fault.COMMAND,
     goroutine_stacks.COMMAND,
 )

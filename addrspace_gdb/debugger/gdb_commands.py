@@ -12,7 +12,7 @@ from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands import COMMANDS
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Command
-from addrspace_gdb.debugger import gdb_goroutine
+from addrspace_gdb.debugger import gdb_functions, gdb_goroutine
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 
 _registered: List[object] = []
@@ -28,6 +28,7 @@ def register() -> None:
     _registered.append(session)
     _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in COMMANDS)
     gdb_goroutine.register(session)
+    gdb_functions.register(session)
 
 
 def _under(prefix: Command, command: Command) -> bool:

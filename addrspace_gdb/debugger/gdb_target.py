@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional, Sequence
 
 import gdb
 
+from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
+from addrspace_gdb.debugger.gdb_values import values_of
 from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.debugger.target import ProcFiles, Symbol, Thread
+from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 # gdb's architecture name: Go's name, stack pointer and thread pointer registers.
@@ -150,6 +152,33 @@ class GdbTarget:
             return int(value) & ((1 << (8 * self.pointer_size)) - 1)
         except (gdb.error, OverflowError, ValueError, TypeError) as error:
             raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
+
+    def values(self, expression: str) -> List[Value]:
+        """Every address that an expression comes to."""
+        return values_of(expression, self.read, self.pointer_size, self.byte_order)
+
+    def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
+        """The symbol that holds each address."""
+        return gdb_names.names_at(addresses)
+
+    def frame_variables(self, pc: int) -> List[FrameVariable]:
+        """Variables that lie in the frame of the function at `pc`."""
+        return gdb_names.frame_variables(pc)
+
+    def signal(self) -> Optional[StopSignal]:
+        """The signal of the selected thread."""
+        return gdb_stops.signal(self.pointer_size)
+
+    def instruction(self, pc: int) -> Optional[str]:
+        """The instruction at `pc`."""
+        return gdb_stops.instruction(self._inferior.architecture(), pc)
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread's innermost frame."""
+        try:
+            return _register(gdb.newest_frame(), name, self.pointer_size)
+        except gdb.error:
+            return None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Protocol
+from typing import List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
 from addrspace_gdb.debugger.layout import Type
 
@@ -71,3 +71,73 @@ class Target(Protocol):
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression in the debugger's own syntax. Raises ProblemError."""
+
+
+class Value(NamedTuple):
+    """One address that an expression comes to, and what the debugger knows to lie there."""
+
+    expression: str  # as typed; "EXPR[3]" for an element of an array made with @
+    address: int
+    type: Optional[str] = None  # of what lies at the address, by its static type; None: not known
+    size: Optional[int] = None  # bytes of it
+    said_by: int = 0  # address of the type descriptor (eface) or itab (iface) of an interface value
+    note: str = ""  # "the bytes of a string" ...: how the address came of the value, if not plainly
+
+
+class Named(NamedTuple):
+    """The symbol that holds an address."""
+
+    name: str  # the linker's
+    offset: int
+    section: str
+    file: Optional[str]  # the object file, None where the debugger does not say
+
+
+class FrameVariable(NamedTuple):
+    """A local variable or argument, or a piece of it, that lies in a frame at a fixed distance of its CFA."""
+
+    name: str
+    offset: int  # from the canonical frame address: sp of the caller once it has returned there
+    size: int
+    within: int = 0  # where in the variable this piece begins
+
+
+@runtime_checkable
+class Expressions(Protocol):
+    """A target whose debugger tells more of an expression than an address. Optional."""
+
+    def values(self, expression: str) -> List[Value]:
+        """Every address that `expression` comes to. Raises ProblemError."""
+
+
+@runtime_checkable
+class Names(Protocol):
+    """A target whose debugger names addresses. Optional."""
+
+    def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
+        """The symbol that holds each address, None for none."""
+
+    def frame_variables(self, pc: int) -> List[FrameVariable]:
+        """Variables that lie in the frame of the function at the instruction `pc`, by debug information."""
+
+
+class StopSignal(NamedTuple):
+    """A signal that a thread stopped or died with, as its siginfo has it."""
+
+    number: int
+    code: int
+    address: Optional[int]  # si_addr of a fault that the kernel gave an address for
+
+
+@runtime_checkable
+class Stops(Protocol):
+    """A target whose debugger tells why the selected thread stopped. Optional."""
+
+    def signal(self) -> Optional[StopSignal]:
+        """The signal of the selected thread, None where there is none or it is not known."""
+
+    def instruction(self, pc: int) -> Optional[str]:
+        """The instruction at `pc` in the assembler's usual form for the architecture (AT&T on x86)."""
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread's innermost frame, None if it cannot be read."""

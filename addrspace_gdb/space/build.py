@@ -50,6 +50,16 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
     )
 
 
+def regions_of(reading: Reading) -> Tuple[List[Region], List[Region]]:
+    """What is mapped, each goroutine's stack by itself, and what is not; made once for a reading."""
+    if reading.regions is None:
+        with no_cycle_collection():
+            claims = all_claims(reading, each_goroutine=True)
+            mapped = partition(reading.mappings, claims, rest_of(reading), reading.residency)
+            reading.regions = mapped, _unmapped(reading)
+    return reading.regions
+
+
 def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     """All claims, the surer over the less sure: libc by content, images, thread stacks, Go's runtime."""
     libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)

@@ -29,6 +29,7 @@ from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
+from addrspace_gdb.space.region import Region
 
 PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
 
@@ -57,6 +58,7 @@ class Reading:
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     slots: Optional[Slots] = None  # object slots, once somebody asked for them (space/heap.py)
+    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (space/build.py, regions_of)
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:

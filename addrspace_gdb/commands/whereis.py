@@ -1,0 +1,160 @@
+"""`addrspace whereis`: what is at an address."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, List, Optional, Tuple
+
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.debugger.target import Expressions, Target, Value
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.space.whereis import Locator, goroutine_values
+from addrspace_gdb.space.whereplace import Where
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
+from addrspace_gdb.views.tokens import NEWLINE, Pair
+from addrspace_gdb.views.whereis import where_card, where_table
+from addrspace_gdb.views.whereisjson import whereis_json
+
+_CARDS = 3  # so many addresses are shown in full, more as a table
+_GOROUTINE = re.compile(r"goroutine:(\d+)")
+_OPTION = re.compile(r"\s(?=--[a-z])")
+_OPERATORS = re.compile(r"[-+*/%@&|^<>=!.,]+")
+
+_EPILOG = """\
+EXPR is anything that the debugger evaluates, in its current language or in C:
+  0xc000012345, $sp, $rax, &'main.Table', p, *(void**)$rsp@16 (an array made with @: each element),
+  or goroutine:GOID: its g, and where its stack pointer is.
+A string, slice, interface or func value is what it points to; &x is the variable itself. Write
+double quotes around an EXPR with blanks in it.
+  addrspace whereis $rax $rbx
+  addrspace whereis --format json *(void**)$rsp@512"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace whereis",
+        description="Say what is at an address: object, stack frame, variable, function, or why nothing is.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("expressions", nargs="*", metavar="EXPR", help="an address, as the debugger reads it")
+    made.add_argument("--table", action="store_true", help="one line an address, also for one")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+    expressions, options = take_apart(line)
+    arguments = parser().parse_line(options)
+    expressions += arguments.expressions
+    if not expressions:
+        raise ProblemError("addrspace whereis: say which address (see `help addrspace whereis`)")
+    check_writable(arguments.output)
+    reading, target = session.reading(), session.target()
+    locator = Locator(reading, target)
+    values: List[Value] = []
+    for expression in expressions:
+        values += evaluate(locator, target, expression)
+    places = locator.locate(values)
+    problems = [*reading.problems, *(p for p in locator.problems if p not in list(reading.problems))]
+    if arguments.format == "json":
+        deliver(session, dumps(whereis_json(reading.info, places, problems)), arguments.output)
+    else:
+        settings, file = session.settings, arguments.output is not None
+        width = None if file else settings.width
+        pairs = _pairs(places, width, settings.unicode, reading.info.pointer_size, arguments.table)
+        deliver(session, render(pairs, settings.color and not file, settings.style), arguments.output)
+    return next(iter(problems), None)
+
+
+def evaluate(locator: Locator, target: Target, expression: str) -> List[Value]:
+    """The addresses of one EXPR. ProblemError if there are none."""
+    match = _GOROUTINE.fullmatch(expression)
+    if match:
+        values = goroutine_values(locator, int(match.group(1)), expression)
+        if not values:
+            raise ProblemError(f"there is no goroutine {match.group(1)}")
+        return values
+    if isinstance(target, Expressions):
+        return target.values(expression)
+    return [Value(expression, target.evaluate(expression))]
+
+
+def _pairs(
+    places: List[Where], width: Optional[int], unicode: bool, pointer_size: int, table: bool
+) -> Iterator[Pair]:
+    if table or len(places) > _CARDS:
+        yield from where_table(places, width, unicode, pointer_size)
+        return
+    for number, where in enumerate(places):
+        if number:
+            yield NEWLINE
+        yield from where_card(where, width, unicode, pointer_size)
+
+
+def take_apart(line: str) -> Tuple[List[str], str]:
+    """The expressions of a line, and the options, which stand before or behind them.
+
+    Blanks part expressions, but not inside brackets and quotes, nor around an operator that stands alone.
+    """
+    options: List[str] = []
+    rest = line.strip()
+    while rest.startswith("--"):
+        words = rest.split(None, 2)
+        takes = 2 if words[0] in ("--format", "--output") else 1
+        options += words[:takes]
+        rest = rest.split(None, takes)[takes] if len(words) > takes else ""
+    behind = _OPTION.search(rest)
+    if behind:
+        options.append(rest[behind.end() :])
+        rest = rest[: behind.start()]
+    return _joined(_pieces(rest)), " ".join(options)
+
+
+def _pieces(text: str) -> List[str]:
+    pieces: List[str] = [""]
+    depth, quote = 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character.isspace() and depth <= 0:
+            pieces.append("")
+            continue
+        pieces[-1] += character
+    return [_unquoted(piece) for piece in pieces if piece]
+
+
+def _unquoted(piece: str) -> str:
+    whole = len(piece) > 1 and piece[0] == piece[-1] == '"' and '"' not in piece[1:-1]
+    return piece[1:-1] if whole else piece
+
+
+def _joined(pieces: List[str]) -> List[str]:
+    """`$rsp + 8` is one expression."""
+    made: List[str] = []
+    operator = False
+    for piece in pieces:
+        alone = bool(_OPERATORS.fullmatch(piece))
+        if made and (operator or alone):
+            made[-1] += f" {piece}"
+        else:
+            made.append(piece)
+        operator = alone
+    return made
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--format", "--output", "--table", "goroutine:"]
+
+
+COMMAND = Command("addrspace whereis", parser().help_text(), run, words)

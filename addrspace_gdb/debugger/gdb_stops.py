@@ -1,0 +1,45 @@
+"""Why the selected thread stopped: its siginfo, and the instruction that it stopped at."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import gdb
+
+from addrspace_gdb.debugger.target import StopSignal
+
+_FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
+
+
+def signal(pointer_size: int) -> Optional[StopSignal]:
+    """From $_siginfo, which gdb has for live processes and for cores with the note."""
+    try:
+        info = gdb.parse_and_eval("$_siginfo")
+        if info.type.code == gdb.TYPE_CODE_VOID:
+            return None
+        number, code = int(info["si_signo"]), int(info["si_code"])
+        address = None
+        # si_code <= 0: somebody sent it; SI_KERNEL (0x80): a fault without an address.
+        if number in _FAULTS and 0 < code < 0x80:
+            address = int(info["_sifields"]["_sigfault"]["si_addr"]) & ((1 << (8 * pointer_size)) - 1)
+        return StopSignal(number, code, address)
+    except (gdb.error, TypeError, ValueError, OverflowError):
+        return None
+
+
+def instruction(architecture: gdb.Architecture, pc: int) -> Optional[str]:
+    """One instruction as text, in AT&T's form on x86 whatever the setting says."""
+    try:
+        flavor = str(gdb.parameter("disassembly-flavor"))
+    except (gdb.error, RuntimeError):
+        flavor = "att"  # no x86: there is no such setting
+    try:
+        if flavor != "att":
+            gdb.execute("set disassembly-flavor att", to_string=True)
+        try:
+            return str(architecture.disassemble(pc, count=1)[0]["asm"])
+        finally:
+            if flavor != "att":
+                gdb.execute(f"set disassembly-flavor {flavor}", to_string=True)
+    except (gdb.error, IndexError, KeyError):
+        return None

@@ -1,0 +1,81 @@
+"""What is at one address, as a card, or at many, as a table."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb import sizes
+from addrspace_gdb.space.whereplace import Where
+from addrspace_gdb.views import tokens
+from addrspace_gdb.views.table import GAP, Column, table
+from addrspace_gdb.views.text import Line, clean, clip, wrap
+from addrspace_gdb.views.wherewords import facts, what
+
+_INDENT = 12
+_MIN_WHAT = 24  # columns for what is there, however narrow the rest leaves it
+_MOST_EXPRESSION = 24
+_WIDE = 120  # from here on there is room for permissions and residency
+_LINES = 3  # of one fact
+
+
+def where_card(
+    where: Where, width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
+) -> Iterator[tokens.Pair]:
+    """One address: the one thing to know about it, then everything, from the outside in."""
+    columns = width if width is not None else 1 << 16
+    address = sizes.address(where.address, pointer_size)
+    head = Line(columns, unicode).put(tokens.ADDRESS, address).put(tokens.TEXT, "  ")
+    yield from head.put(tokens.HEADING, clean(what(where), unicode))
+    typed = where.value.expression
+    if typed and typed not in (address, hex(where.address)):
+        line = Line(columns, unicode).put(tokens.QUIET, "  typed").skip_to(_INDENT)
+        yield from line.put(tokens.TEXT, clean(typed, unicode))
+    for name, text in facts(where, pointer_size):
+        token = tokens.PROBLEM if name == "problem" else tokens.TEXT
+        for number, part in enumerate(wrap(clean(text, unicode), columns - _INDENT, _LINES, unicode)):
+            line = Line(columns, unicode).put(tokens.QUIET, "" if number else f"  {name}").skip_to(_INDENT)
+            yield from line.put(token, part)
+
+
+def where_table(
+    places: Sequence[Where], width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
+) -> Iterator[tokens.Pair]:
+    """One row an address. Wide output, as to a file (`width` None), cuts nothing; a narrow one says less."""
+    columns = [
+        Column("Expression", "left", tokens.TEXT),
+        Column("Address", "left", tokens.ADDRESS),
+        Column("Area", "left", tokens.NAME),
+        Column("Perm", "left", tokens.QUIET),
+        Column("Page", "left", tokens.QUIET),
+        Column("What", "left", tokens.TEXT),
+    ]
+    rows = [_row(where, width, unicode, pointer_size) for where in places]
+    shown = [0] if any(row[0] for row in rows) else []
+    shown += [1, 2, 5] if width is not None and width < _WIDE else [1, 2, 3, 4, 5]
+    columns, rows = [columns[i] for i in shown], [tuple(row[i] for i in shown) for row in rows]
+    if width is not None:
+        rows = _fit(columns, rows, width, unicode)
+    yield from table(columns, rows)
+
+
+_PAGES = {True: "in", False: "out", None: "?"}
+
+
+def _row(where: Where, width: Optional[int], unicode: bool, pointer_size: int) -> Tuple[str, ...]:
+    address = sizes.address(where.address, pointer_size)
+    typed = clean(where.value.expression, unicode)
+    typed = "" if typed in (address, hex(where.address), str(where.address)) else typed
+    if width is not None:
+        typed = clip(typed, _MOST_EXPRESSION, unicode)
+    page = _PAGES[where.resident] if where.mapping is not None else ""
+    return (typed, address, where.region.area, where.region.permissions, page, clean(what(where), unicode))
+
+
+def _fit(
+    columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], width: int, unicode: bool
+) -> List[Tuple[str, ...]]:
+    used = 0
+    for index, column in enumerate(columns[:-1]):
+        used += max([len(row[index]) for row in rows] + [len(column.heading)]) + GAP
+    room = max(width - used, _MIN_WHAT)
+    return [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]

@@ -1,0 +1,3 @@
+module addrspace.test/faults
+
+go 1.21

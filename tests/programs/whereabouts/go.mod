@@ -1,0 +1,3 @@
+module addrspace.test/whereabouts
+
+go 1.21
