@@ -338,7 +338,7 @@ def test_errors_are_one_line(build_program: Builder, newest_go: Toolchain, tmp_p
         "addrspace whereis nonsense": "cannot evaluate 'nonsense': No symbol \"nonsense\" in current context",
         "addrspace whereis 1.5": "'1.5' is a float64, not an address",
         "addrspace whereis goroutine:99999": "there is no goroutine 99999",
-        "addrspace whereis *(void**)0@4": "Cannot access memory at address 0x0",
+        "addrspace whereis *(void**)0@4": "cannot read 32 bytes at 0x0",
         "addrspace whereis *(void**)$rsp@99999999": "elements",
         "addrspace whereis --output /nonexistent/x $sp": "no directory /nonexistent",
         "p $goregion()": "$goregion: give an address",

@@ -12,7 +12,7 @@ import gdb
 from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
-from addrspace_gdb.debugger.gdb_values import values_of
+from addrspace_gdb.debugger.gdb_values import evaluate, values_of
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -143,9 +143,9 @@ class GdbTarget:
         return None
 
     def evaluate(self, expression: str) -> int:
-        """An address from an expression in gdb's current language."""
+        """An address from an expression."""
         try:
-            value = gdb.parse_and_eval(expression)
+            value = evaluate(expression)
             code = value.type.strip_typedefs().code
             if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC) and value.address:
                 return int(value.address)

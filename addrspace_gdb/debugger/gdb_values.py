@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Optional
@@ -15,6 +16,9 @@ from addrspace_gdb.process.escape import printable
 MOST_ELEMENTS = 1 << 20  # of an array made with @
 
 Read = Callable[[int, int], bytes]
+
+# A name of Go with its package, outside quotes: main.table, net/http.DefaultClient.
+_QUALIFIED = re.compile(r"(?<![\w.$'\"/>)])([A-Za-z_]\w*(?:/[\w.-]+)*\.[A-Za-z_]\w*)(?!['\"])")
 
 _NUMBERS = (
     gdb.TYPE_CODE_INT,
@@ -31,43 +35,52 @@ _NUMBERS = (
 def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -> List[Value]:
     """Every address that `expression` comes to. ProblemError, in one line, if it comes to none.
 
-    It is read in gdb's current language, and if that cannot, in C: Go has no casts to pointers there.
+    It is read in gdb's current language, and if that cannot, in Go or C.
     """
     expander = _Expander(expression, read, pointer_size, byte_order)
     first, at, count = expression.rpartition("@")
     try:
         if at and first.strip() and count.strip():
-            return expander.elements(_evaluate(first), int(_evaluate(count)))
-        return expander.of(_evaluate(expression))
+            return expander.elements(evaluate(first), int(evaluate(count)))
+        return expander.of(evaluate(expression))
     except UnreadableError as error:
         raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
     except (gdb.error, OverflowError, ValueError, TypeError) as error:
         raise ProblemError(f"cannot evaluate {printable(expression)!r}: {printable(str(error))}") from None
 
 
-def _evaluate(expression: str) -> gdb.Value:
-    try:
-        return gdb.parse_and_eval(expression)
-    except gdb.error as first:
-        with _language("c") as changed:
-            if not changed:
-                raise
+def evaluate(expression: str) -> gdb.Value:
+    """The value of `expression` in gdb's current language, else in C. Raises gdb.error.
+
+    Go has no casts to pointers in gdb. Where the program stands in assembly gdb knows Go's names in quotes
+    only: they are put in.
+    """
+    quoted = _QUALIFIED.sub(r"'\1'", expression)
+    first: Optional[gdb.error] = None
+    telling: Optional[gdb.error] = None
+    for form in dict.fromkeys((expression, quoted)):
+        for language in (None, "c"):
             try:
-                return gdb.parse_and_eval(expression)
-            except gdb.error as second:
-                raise (first if "syntax" in str(second) or "No symbol" in str(first) else second) from None
+                with _language(language):
+                    return gdb.parse_and_eval(form)
+            except gdb.error as error:
+                first = first or error
+                if not any(word in str(error) for word in ("syntax", "No symbol")):
+                    telling = telling or error
+    assert first is not None
+    raise (first if "No symbol" in str(first) else telling or first) from None
 
 
 @contextmanager
-def _language(name: str) -> Iterator[bool]:
-    """Run a block in another language of gdb; False if it is the current one already."""
+def _language(name: Optional[str]) -> Iterator[None]:
+    """Run a block in another language of gdb; None: in the current one."""
     before = str(gdb.parameter("language"))
-    if before == name:
-        yield False
+    if name is None or name == before:
+        yield
         return
     gdb.execute(f"set language {name}", to_string=True)
     try:
-        yield True
+        yield
     finally:
         gdb.execute(f"set language {before}", to_string=True)
 
