@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, Optional
 
+from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.space.model import AddressSpace, Check, GoroutineCounts, MappingUse, TargetInfo
 from addrspace_gdb.space.region import Region
 
@@ -25,6 +26,7 @@ def addrspace_json(space: AddressSpace) -> Dict[str, Any]:
         "mappings": [_mapping(use) for use in space.mappings],
         "goroutines": _goroutines(space.goroutines),
         "memstats": None if space.memstats is None else dict(space.memstats),
+        **({} if space.spans is None else {"spans": [_span_class(one) for one in space.spans]}),
         "unmapped": [_unmapped(region) for region in space.unmapped],
         "checks": [_check(check) for check in space.checks],
         "notes": list(space.picture.notes),
@@ -78,7 +80,18 @@ def _mapping(use: MappingUse) -> Dict[str, Any]:
         "end": hex(mapping.end),
         "permissions": mapping.permissions,
         "file": mapping.file,
+        "offset": mapping.offset,
         "resident": use.resident,
+    }
+
+
+def _span_class(one: SpanClass) -> Dict[str, Any]:
+    return {
+        "size": one.size or None,
+        "noscan": one.noscan,
+        "spans": one.spans,
+        "bytes": one.bytes,
+        "objects": one.objects,
     }
 
 
