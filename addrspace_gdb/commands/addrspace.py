@@ -76,7 +76,18 @@ def verdict(space: AddressSpace) -> Optional[str]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--classic", "--format", "--output", "--check", "regions", "memstats", "gc"]
+    return [
+        "--classic",
+        "--format",
+        "--output",
+        "--check",
+        "regions",
+        "memstats",
+        "gc",
+        "snapshot",
+        "diff",
+        "compare",
+    ]
 
 
 COMMAND = Command("addrspace", parser().help_text(), run, words)

@@ -39,8 +39,11 @@ class ManualSpan(NamedTuple):
 
 
 class SpanClass(NamedTuple):
-    """The spans in use of one span class (src/runtime/mheap.go: spanClass). `size` is that of an object, 0 for
-    large objects, which have a span each; `objects` are the allocated ones, not yet swept ones included."""
+    """The spans in use of one span class (src/runtime/mheap.go: spanClass).
+
+    `size` is that of an object, 0 for large objects, which have a span each; `objects` are the allocated
+    ones, those included that are dead and not swept yet.
+    """
 
     size: int
     noscan: bool
@@ -111,9 +114,7 @@ _SPANS_AT, _PAGES_AT = 128, 64
 
 def _span_class(class_: int, packed: int, size: int) -> SpanClass:
     pages, objects = packed >> _PAGES_AT & (1 << 64) - 1, packed & (1 << _PAGES_AT) - 1
-    return SpanClass(
-        size if class_ > 1 else 0, bool(class_ & 1), packed >> _SPANS_AT, pages * PAGE, objects
-    )
+    return SpanClass(size if class_ > 1 else 0, bool(class_ & 1), packed >> _SPANS_AT, pages * PAGE, objects)
 
 
 def _sort_out(

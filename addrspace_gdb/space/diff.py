@@ -105,9 +105,14 @@ class Difference:
     lacking: List[str] = field(default_factory=list)
 
     @property
+    def memory(self) -> bool:
+        """Whether any memory is different, or resident where it was not."""
+        return bool(self.ranges or self.flows or any(kind.differs for kind in self.kinds))
+
+    @property
     def anything(self) -> bool:
         """Whether there is any difference."""
-        found = bool(self.ranges or self.flows or self.spans or any(kind.differs for kind in self.kinds))
+        found = bool(self.memory or self.spans)
         if self.goroutines is not None:
             one = self.goroutines
             found = found or bool(one.born or one.gone or one.moved or one.groups or one.before != one.after)

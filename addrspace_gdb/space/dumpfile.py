@@ -175,7 +175,7 @@ def _mappings(found: Any) -> List[Mapping]:
 
 
 def _goroutines(document: Dict[str, Any], regions: List[Region]) -> Optional[GoroutineTable]:
-    """The stacks that are regions of their own; None if the dump has not counted goroutines, or has not all."""
+    """The stacks that are regions of their own, each goroutine's; None if goroutines were not counted."""
     counts = document.get("goroutines")
     if counts is None:
         return None
@@ -187,10 +187,15 @@ def _goroutines(document: Dict[str, Any], regions: List[Region]) -> Optional[Gor
         if region.area != GOROUTINE_STACKS or region.kind != stack.GOROUTINE:
             continue
         match = _GOID.fullmatch(region.label)
-        if match and int(match.group(1)) < _TOP:
-            table.goids.append(int(match.group(1)))
-            table.los.append(region.start)
-            table.sizes.append(region.end - region.start)
+        goid = int(match.group(1)) if match else _TOP
+        if goid >= _TOP:
+            continue
+        if table.goids and (table.goids[-1], table.los[-1] + table.sizes[-1]) == (goid, region.start):
+            table.sizes[-1] += region.end - region.start  # in two mappings
+            continue
+        table.goids.append(goid)
+        table.los.append(region.start)
+        table.sizes.append(region.end - region.start)
     return table if len(table) <= total else None
 
 

@@ -18,6 +18,7 @@ from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.picture import MAIN_STACK_KIND
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import Region
 from addrspace_gdb.space.stackkeys import Stack, stacks_of
@@ -45,6 +46,8 @@ class Regions:
         self.whats: List[What] = []
         known: Dict[What, int] = {}
         for start, end, area, kind, label, permissions, resident, _, file in regions:
+            if kind == MAIN_STACK_KIND:  # it is labelled only while the thread is seen to be on it
+                label = ""
             what = What(area, kind, label, permissions, file)
             number = known.get(what)
             if number is None:

@@ -9,7 +9,10 @@ from typing import Any, Dict
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
-NAMES = ("addrspace/1", "gc/1", "goroutine-stacks/1", "memstats/1")
+NAMES = (
+    *("addrspace/1", "compare/1", "diff/1", "gc/1", "goroutine-stacks/1", "memstats/1"),
+    "snapshots/1",
+)
 
 
 def schema(name: str) -> Dict[str, Any]:
