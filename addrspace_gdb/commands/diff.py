@@ -18,7 +18,7 @@ from addrspace_gdb.views.jsonform import dumps
 from addrspace_gdb.views.render import render
 
 ALL = 1 << 62
-_USUAL = 20
+USUAL = 20
 _AT_STOPS = 8
 
 _EPILOG = """\
@@ -52,7 +52,7 @@ def parser() -> Parser:
         metavar="off",
         help="show the difference at each stop; off: no longer",
     )
-    made.add_argument("--limit", type=limit, metavar="N", help=f"at most N rows a table, or all ({_USUAL})")
+    made.add_argument("--limit", type=limit, metavar="N", help=f"at most N rows a table, or all ({USUAL})")
     add_output(made, ["text", "json"])
     return made
 
@@ -104,7 +104,7 @@ def show(session: Session, diff: Difference, arguments: argparse.Namespace) -> O
     """Hand a difference to the terminal or a file."""
     rows = arguments.limit
     if rows is None:
-        rows = ALL if arguments.output is not None else _USUAL
+        rows = ALL if arguments.output is not None else USUAL
     text = diff_output(diff, arguments.format, session.settings, arguments.output is not None, rows)
     deliver(session, text, arguments.output)
     return verdict(diff)
