@@ -21,6 +21,7 @@ from addrspace_gdb.views.units import growth, more
 
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
+_NAME, _OTHERS = 20, 74  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
 
@@ -186,7 +187,9 @@ class _Look:
 
     def _group(self, one: GroupChange) -> Row:
         counts = [sizes.count(n) if n else "" for n in (one.born, one.gone, one.grown)]
-        name = self._clean(one.stack.function or "not known") + (" (runtime)" if one.stack.system else "")
+        name = self._clean(one.stack.function or "not known")
+        if self._width is not None:
+            name = clip(name, max(_NAME, self._width - _OTHERS), self._unicode)
         size = sizes.size(one.size_after), growth(one.size_after - one.size_before)
         where = self._clean(_short(one.stack.place))
         return (sizes.count(one.after), more(one.after - one.before), *counts, *size, name, where)

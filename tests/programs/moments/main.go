@@ -1,7 +1,7 @@
 // Moments stops three times, and does a known amount of everything between the first stop and the second:
 //
-//	BornGoroutines goroutines start in born, DyingGoroutines of those in dying end,
-//	Objects objects of 1,152 bytes without pointers are made,
+//	bornGoroutines goroutines start in born, all dyingGoroutines of those in dying end,
+//	objects of 1,152 bytes without pointers are made, as many as that constant says,
 //	the goroutine in deep calls itself until its stack is copied,
 //	[Came, Came+CameSize) is mapped, of which CameTouched bytes are written to,
 //	[Went, Went+WentSize) is unmapped, and half of [Changed, Changed+ChangedSize) becomes read-only.
@@ -31,10 +31,6 @@ const (
 // Oracle is what the runtime says of its memory at a stop; the rest says what was done.
 var (
 	Oracle                               runtime.MemStats
-	Moment                               uint64
-	BornGoroutines                       = uint64(bornGoroutines)
-	DyingGoroutines                      = uint64(dyingGoroutines)
-	Objects                              = uint64(objects)
 	Came, CameSize, CameTouched          uint64
 	Went, WentSize, Changed, ChangedSize uint64
 	DeepBefore, DeepAfter                uint64 // addresses of a local of the goroutine in deep
@@ -112,7 +108,6 @@ func address(bytes []byte) uint64 {
 }
 
 func stop() {
-	Moment++
 	kit.Stacks()
 	runtime.ReadMemStats(&Oracle)
 	breakpoint()
