@@ -21,6 +21,7 @@ from addrspace_gdb.views.units import growth, more
 
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
+_WITH_PLACE = 92  # columns from which a place in a file has room
 _NAME, _OTHERS = 20, 74  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
@@ -33,7 +34,8 @@ def diff_text(
     look = _Look(diff, limit, width, unicode)
     yield from look.title()
     if diff.anything:
-        yield from look.totals()
+        for line in look.totals():
+            yield from line
         if diff.memory:
             yield tokens.NEWLINE
             for line in diff_box(diff, min(width or 100, 120), unicode):
@@ -70,7 +72,7 @@ class _Look:
             facts += [f"{_process(before)} {arrow} {_process(after)}"]
         return self.line().put(tokens.HEADING, self._g.dot.join(map(self._clean, facts)))
 
-    def totals(self) -> Line:
+    def totals(self) -> Iterator[Line]:
         """How much all of it has grown."""
         total, goroutines = self._diff.total, self._diff.goroutines
         facts = [
@@ -83,7 +85,7 @@ class _Look:
             if goroutines.born or goroutines.gone:
                 text += f" ({len(goroutines.born or ()):,} born, {len(goroutines.gone or ()):,} gone)"
             facts.append(text)
-        return self.line().put(tokens.TEXT, self._g.dot.join(facts))
+        return paragraph("", self._g.dot.join(facts), self._width or _NONE, self._unicode)
 
     def kinds(self) -> Iterator[tokens.Pair]:
         """Areas and their kinds that differ."""
@@ -191,7 +193,8 @@ class _Look:
         if self._width is not None:
             name = clip(name, max(_NAME, self._width - _OTHERS), self._unicode)
         size = sizes.size(one.size_after), growth(one.size_after - one.size_before)
-        where = self._clean(_short(one.stack.place))
+        with_place = self._width is None or self._width >= _WITH_PLACE
+        where = self._clean(_short(one.stack.place)) if with_place else ""
         return (sizes.count(one.after), more(one.after - one.before), *counts, *size, name, where)
 
     def moved(self) -> Iterator[tokens.Pair]:
