@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
     add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
+    add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
     add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
     add("--ascii", action="store_true", help="draw with ASCII characters only")
     add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
@@ -169,8 +170,8 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
 
     Keys: ``pid`` (int) or ``core`` (path), the other None; ``exe`` (path or None); ``format``
     ("text", "classic", "json"); ``output`` (path or None, for information: the shell side writes it);
-    ``check``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three files to
-    answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
+    ``check``, ``stacks``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three
+    files to answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
     ``notes`` (lines for stderr that are not problems, such as statistics).
     """
     pid = core = None
@@ -180,6 +181,8 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
     else:
         core = os.path.abspath(options.target)
         check_core(core)
+    if options.stacks and options.format != "json":
+        raise ProblemError("--stacks goes with --format json")
     if options.exe and elf_type(options.exe) is None:
         raise ProblemError(f"{printable(options.exe)} is not an ELF executable")
     return {
@@ -189,6 +192,7 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
         "format": options.format,
         "output": options.output,
         "check": options.check,
+        "stacks": options.stacks,
         "stats": options.stats,
         "ascii": options.ascii or (not options.output and not _speaks_unicode()),
         "width": options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns)),

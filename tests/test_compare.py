@@ -246,7 +246,11 @@ def test_dumps_and_cores(gdb_exe: Gdb, pair: Pair, tmp_path: Path) -> None:
     assert code is not None and code["same_bytes"] == code["mapped_in_both"] > 0
     drawn = cli(["compare", *map(str, dumps), "--width", "120"])
     assert drawn.returncode == 0 and max(map(len, drawn.stdout.splitlines())) <= 120
-    assert_two_cores(gdb_exe, pair.binary, cores, tmp_path / "cores.json")
+    try:
+        assert_two_cores(gdb_exe, pair.binary, cores, tmp_path / "cores.json")
+    finally:
+        for core in cores:  # a gigabyte each
+            core.unlink()
 
 
 def assert_two_cores(gdb: Gdb, binary: Binary, cores: Sequence[Path], out: Path) -> None:

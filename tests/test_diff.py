@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import jsonschema
 import pytest
@@ -98,12 +98,14 @@ def session(gdb: Gdb, version: str, folder: Path, cores: bool) -> Run:
         *stop(folder, 1),
         *marked("addrspace snapshot before"),
         *marked(f"addrspace --format json --output {folder}/one.json"),
+        tried(f"addrspace --format json --stacks --output {folder}/one-stacks.json"),
         *(line.format(1) for line in core),
         "continue",
         *stop(folder, 2),
         *marked(
             f"addrspace diff before --format json --output {folder}/diff.json",
             f"addrspace --format json --output {folder}/two.json",
+            f"addrspace --format json --stacks --output {folder}/two-stacks.json",
             "addrspace diff",
             "addrspace diff before --limit 2",
             "addrspace snapshot after",
@@ -122,19 +124,22 @@ def session(gdb: Gdb, version: str, folder: Path, cores: bool) -> Run:
 
 
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: f"go{version}")
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A session on each Go version, with each gdb in turn."""
     if not gdbs():
         pytest.skip("no gdb")
     chosen = gdbs()[VERSIONS.index(request.param) % len(gdbs())]
-    return session(chosen, request.param, tmp_path_factory.mktemp("moments"), request.param == NEWEST)
+    folder = tmp_path_factory.mktemp("moments")
+    yield session(chosen, request.param, folder, request.param == NEWEST)
+    for core in folder.glob("core?"):  # a gigabyte each
+        core.unlink()
 
 
 def test_documents_are_what_their_schemas_say(run: Run) -> None:
     for name in ("diff.json", "nothing.json", "again.json", "from-file.json"):
         jsonschema.validate(run.json(name), schema("diff/1"))
     jsonschema.validate(run.json("snapshots.json"), schema("snapshots/1"))
-    for name in ("one.json", "two.json"):
+    for name in ("one.json", "two.json", "one-stacks.json", "two-stacks.json"):
         jsonschema.validate(run.json(name), schema("addrspace/1"))
     assert not any(run.json(name)["problems"] for name in ("diff.json", "nothing.json"))
 
@@ -232,7 +237,7 @@ def test_a_stack_that_was_copied(run: Run) -> None:
 
 
 def test_text_says_the_same_in_100_columns(run: Run) -> None:
-    text = run.answers[4]
+    text = run.answers[5]
     assert max(map(len, text.splitlines())) <= 100
     assert text.startswith("last → now")
     for expected in (
@@ -246,12 +251,12 @@ def test_text_says_the_same_in_100_columns(run: Run) -> None:
         assert expected in text, expected
     (row,) = [line for line in text.splitlines() if line.lstrip().startswith("1,152 B")]
     assert "+3,000" in row and row.endswith("no pointers")
-    assert "more rows: --limit all" in run.answers[5]
+    assert "more rows: --limit all" in run.answers[6]
 
 
 def test_snapshots_are_listed(run: Run) -> None:
     assert run.answers[0].startswith("snapshot before: ")
-    listed = run.answers[7].splitlines()
+    listed = run.answers[8].splitlines()
     assert [line.split()[0] for line in listed if line] == ["Name", "before", "after"]
     document = run.json("snapshots.json")["snapshots"]
     assert [one["name"] for one in document] == ["before", "after"]
@@ -309,9 +314,20 @@ def test_dumps_are_compared_from_the_shell(run: Run) -> None:
     text = cli("diff", one, two, "--width", "100")
     assert text.returncode == 0 and "7 goroutines born  goid " in text.stdout
     assert max(map(len, text.stdout.splitlines())) <= 100
+    assert_dumps_with_stacks(run)
     mixed = run.json("from-file.json")
     assert mixed["before"]["origin"] == "dump" and mixed["after"]["origin"] == "snapshot"
     assert_as_live(mixed, run.json("diff.json"), True)
+
+
+def assert_dumps_with_stacks(run: Run) -> None:
+    """With --stacks a dump has all that a snapshot has of goroutines."""
+    done = cli("diff", *(str(run.folder / f"{n}-stacks.json") for n in ("one", "two")), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    diff = json.loads(done.stdout)
+    assert not diff["lacking"]
+    for name in ("born", "gone", "groups", "moved"):
+        assert diff["goroutines"][name] == run.json("diff.json")["goroutines"][name], name
 
 
 def test_cores_of_two_moments(run: Run) -> None:

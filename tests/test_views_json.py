@@ -249,5 +249,5 @@ def test_the_schemas_are_schemas(name: str) -> None:
 
 
 def test_an_unknown_schema() -> None:
-    with pytest.raises(ProblemError, match="there are addrspace/1, gc/1, goroutine-stacks/1"):
+    with pytest.raises(ProblemError, match="there are addrspace/1, compare/1, diff/1, gc/1"):
         schema("../../x\x1b")

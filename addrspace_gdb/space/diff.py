@@ -265,7 +265,8 @@ def _lacking(before: Snapshot, after: Snapshot, same: bool) -> List[str]:
         if side.goroutines is None:
             found.append(f"goroutines are not in {where}")
         elif side.goroutines.stacks is None:
-            found.append(f"the goroutines' frames are not in {where}: they are not grouped")
+            how = " (dump with --stacks)" if side.origin == "dump" else ""
+            found.append(f"the goroutines' frames are not in {where}{how}: they are not grouped")
     if not same:
         found.append(
             "the two moments are of different processes: goroutines cannot be matched by their number"

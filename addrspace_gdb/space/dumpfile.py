@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from array import array
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.goruntime import stack
@@ -21,12 +21,15 @@ from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.region import GOROUTINE_STACKS, MAPPED_AREAS, Region
 from addrspace_gdb.space.snapshot import GoroutineTable, Regions, Snapshot
+from addrspace_gdb.space.stackkeys import Stack
 
 SCHEMA = "addrspace/1"
 _MOST = 4 << 30  # bytes of a file; a dump of a million goroutines has 300 MB
 _TOP = 1 << 64
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,17}", re.ASCII)
 _GOID = re.compile(r"goroutine ([0-9]{1,19})", re.ASCII)
+_KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_NO_STACK = Stack(b"", None, None, (), False)
 _KINDS = ("live", "core", "remote")
 
 
@@ -150,7 +153,7 @@ def _regions(found: Any) -> List[Region]:
     return made
 
 
-def _range(one: Dict[str, Any], where: str, last: int) -> tuple[int, int]:
+def _range(one: Dict[str, Any], where: str, last: int) -> Tuple[int, int]:
     start, end = _address(one.get("start"), f"{where}.start"), _address(one.get("end"), f"{where}.end")
     if not last <= start < end <= _TOP:
         _wrong(f"{where} is out of order, overlaps another one, or is empty")
@@ -196,7 +199,30 @@ def _goroutines(document: Dict[str, Any], regions: List[Region]) -> Optional[Gor
         table.goids.append(goid)
         table.los.append(region.start)
         table.sizes.append(region.end - region.start)
+    if "stacks" in document:
+        table.stacks, table.ids = _stacks(document["stacks"], table.goids)
     return table if len(table) <= total else None
+
+
+def _stacks(found: Any, goids: array[int]) -> Tuple[List[Stack], array[int]]:
+    """The distinct stacks, and which of them each goroutine has; one that is in none has one not known."""
+    stacks = [_NO_STACK]
+    numbers: Dict[int, int] = {}
+    for number, one in enumerate(_list(found, "stacks"), 1):
+        where = f"stacks[{number - 1}]"
+        if not isinstance(one, dict) or type(one.get("system")) is not bool:
+            _wrong(f"{where} is no stack")
+        key = _text(one.get("key"), f"{where}.key") or ""
+        if not _KEY.fullmatch(key):
+            _wrong(f"{where}.key is no key")
+        function, place = (
+            _text(one.get(name), f"{where}.{name}", none=True) for name in ("function", "place")
+        )
+        frames = tuple(_text(f, f"{where}.frames") or "" for f in _list(one.get("frames"), "frames"))
+        stacks.append(Stack(bytes.fromhex(key), function, place, frames, one["system"]))
+        for goid in _list(one.get("goids"), "goids"):
+            numbers[_number(goid, f"{where}.goids")] = number
+    return stacks, array("I", (numbers.get(goid, 0) for goid in goids))
 
 
 def _spans(found: Any) -> Optional[List[SpanClass]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from hashlib import blake2b
+from itertools import compress
 from sys import intern
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Walk
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutines import is_system
@@ -31,6 +33,25 @@ def stacks_of(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List
     keys = _Keys(reading)
     found = {one.at: keys.number(one.at, one.walk, one.shared) for one in same_stacks(reading, positions)}
     return keys.stacks, array("I", map(found.__getitem__, positions))
+
+
+class Group(NamedTuple):
+    """A stack and the goroutines that have it."""
+
+    stack: Stack
+    goids: List[int]
+
+
+def groups_of(reading: GoroutineReading) -> List[Group]:
+    """Every goroutine that exists, by its stack."""
+    goids, statuses = reading.goroutines.column("goid"), reading.goroutines.column("status")
+    living = {status for status in set(statuses) if is_live(status)}
+    positions = list(compress(range(len(statuses)), map(living.__contains__, statuses)))
+    stacks, ids = stacks_of(reading, positions)
+    found = [Group(stack, []) for stack in stacks]
+    for at, number in zip(positions, ids):
+        found[number].goids.append(goids[at])
+    return found
 
 
 class _Keys:
