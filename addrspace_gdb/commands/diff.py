@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import List, Optional
 
-from addrspace_gdb.commands.moments import LAST, NOW, find, last_stop, take_now
+from addrspace_gdb.commands.moments import LAST, NOW, find, kept_names, last_stop, take_now
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
 from addrspace_gdb.problems import ProblemError
@@ -166,4 +166,4 @@ def words() -> List[str]:
     return ["--every", "--limit", "--format", "--output", LAST, NOW]
 
 
-COMMAND = Command("addrspace diff", parser().help_text(), run, words)
+COMMAND = Command("addrspace diff", parser().help_text(), run, words, kept_names)

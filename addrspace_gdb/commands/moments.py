@@ -6,7 +6,7 @@ import os
 import re
 import time
 from dataclasses import replace
-from typing import Optional
+from typing import List, Optional
 
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -33,6 +33,11 @@ def check_name(name: str) -> None:
 def is_file(word: str) -> bool:
     """Whether a word names a dump in a file, not a snapshot."""
     return word.endswith(".json") or os.sep in word
+
+
+def kept_names(session: Session) -> List[str]:
+    """The names of the snapshots, for completion."""
+    return [one.name for one in session.snapshots]
 
 
 def take_now(session: Session, name: str = NOW) -> Snapshot:

@@ -63,6 +63,7 @@ class Command(NamedTuple):
     help: str
     run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
     words: Callable[[], list[str]]  # what completion offers
+    names: Optional[Callable[[Session], list[str]]] = None  # what it offers of this session
 
 
 def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:

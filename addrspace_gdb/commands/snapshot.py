@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from addrspace_gdb.commands.moments import check_name, take_now
+from addrspace_gdb.commands.moments import check_name, kept_names, take_now
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.problems import ProblemError
@@ -83,4 +83,4 @@ def words() -> List[str]:
     return ["--delete", "--format", "--output"]
 
 
-COMMAND = Command("addrspace snapshot", parser().help_text(), run, words)
+COMMAND = Command("addrspace snapshot", parser().help_text(), run, words, kept_names)

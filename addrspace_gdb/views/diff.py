@@ -22,7 +22,7 @@ from addrspace_gdb.views.units import growth, more
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
 _WITH_PLACE = 92  # columns from which a place in a file has room
-_NAME, _OTHERS = 20, 74  # columns for a function at least, and for the columns beside it
+_NAME, _OTHERS = 20, 78  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
 
@@ -300,10 +300,11 @@ def _span(one: ClassChange) -> Row:
 
 
 def _alike(groups: Sequence[GroupChange]) -> List[GroupChange]:
-    """Stacks that read alike here (the same user's function and line) as one; only those that differ then."""
+    """Stacks that read alike here (the same user's function and line; of the runtime's own the function) as
+    one; only those that differ then."""
     found: Dict[Tuple[Optional[str], Optional[str], bool], GroupChange] = {}
     for one in groups:
-        key = one.stack.function, one.stack.place, one.stack.system
+        key = one.stack.function, None if one.stack.system else one.stack.place, one.stack.system
         found[key] = _both(found[key], one) if key in found else one
     return [
         one
