@@ -1,4 +1,5 @@
-"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode.
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode,
+``diff`` and ``compare`` read two dumps and need no gdb.
 
 The shell side and the gdb side speak through files in a private folder: the environment variable
 ``ADDRSPACE_GDB_REQUEST`` holds a JSON object with what is asked for and the paths to answer to (see
@@ -33,6 +34,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.command == "init":
             _to_stdout(io.BytesIO(b"source " + os.fsencode(LOADER) + b"\n"))
             return 0
+        if options.command in ("diff", "compare"):
+            return from_dumps(options)
         return dump(options)
     except ProblemError as problem:
         tell(str(problem))
@@ -65,12 +68,69 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
     add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
+    add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
     add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
     add("--ascii", action="store_true", help="draw with ASCII characters only")
     add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
     add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
         " environment, the one on PATH")  # fmt: skip
+    _add_from_dumps(commands)
     return parser
+
+
+def _add_from_dumps(commands: Any) -> None:
+    """`diff` and `compare`."""
+    for name, text, more in (
+        ("diff", "print what has changed between two dumps of a process", None),
+        ("compare", "print two dumps side by side: what the same addresses are in each", "ADDRESS"),
+    ):
+        made = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[:1].upper()}{text[1:]}. Dumps are made by: addrspace-gdb dump --format json.",
+        )
+        made.add_argument("dumps", nargs=2, metavar="FILE.json", help="the two dumps, the earlier one first")
+        if more:
+            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
+        else:
+            made.add_argument(
+                "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
+            )
+        made.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE, complete or not at all")
+        made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+        made.add_argument("--width", metavar="N", type=_width, help="columns; default: the terminal's")
+
+
+def from_dumps(options: argparse.Namespace) -> int:
+    """Carry out ``diff`` or ``compare``; returns 0 or 1."""
+    from .fromdumps import answer  # loads what `dump` leaves to gdb
+
+    catch_signals()
+    output = _Output(options.output) if options.output else None
+    try:
+        columns = shutil.get_terminal_size((100, 24)).columns
+        width = options.width or min(100 if options.command == "diff" else 120, max(72, columns))
+        plain = options.ascii or (not options.output and not _speaks_unicode())
+        text, damage = answer(options, width, not plain, _colored(options.output))
+        if output:
+            with tempfile.NamedTemporaryFile(prefix="addrspace-gdb-") as file:
+                file.write(text.encode("utf-8", "surrogateescape"))
+                file.flush()
+                output.commit(Path(file.name))
+        else:
+            _to_stdout(io.BytesIO(text.encode("utf-8", "surrogateescape")))
+        if damage:
+            tell(damage)
+        return 1 if damage else 0
+    finally:
+        if output:
+            output.discard()
+
+
+def _colored(output: Optional[str]) -> bool:
+    tty = sys.stdout.isatty() and not output
+    return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb")
 
 
 def _width(text: str) -> int:
@@ -110,8 +170,8 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
 
     Keys: ``pid`` (int) or ``core`` (path), the other None; ``exe`` (path or None); ``format``
     ("text", "classic", "json"); ``output`` (path or None, for information: the shell side writes it);
-    ``check``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three files to
-    answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
+    ``check``, ``stacks``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three
+    files to answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
     ``notes`` (lines for stderr that are not problems, such as statistics).
     """
     pid = core = None
@@ -121,9 +181,10 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
     else:
         core = os.path.abspath(options.target)
         check_core(core)
+    if options.stacks and options.format != "json":
+        raise ProblemError("--stacks goes with --format json")
     if options.exe and elf_type(options.exe) is None:
         raise ProblemError(f"{printable(options.exe)} is not an ELF executable")
-    tty = sys.stdout.isatty() and not options.output
     return {
         "pid": pid,
         "core": core,
@@ -131,10 +192,11 @@ def make_request(options: argparse.Namespace) -> Dict[str, Any]:
         "format": options.format,
         "output": options.output,
         "check": options.check,
+        "stacks": options.stacks,
         "stats": options.stats,
         "ascii": options.ascii or (not options.output and not _speaks_unicode()),
         "width": options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns)),
-        "color": tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb"),
+        "color": _colored(options.output),
     }
 
 

@@ -218,6 +218,7 @@ def test_what_is_asked_reaches_gdb(tmp_path: Path, sleeper: Process, fake_gdb: F
         "format": "classic",
         "output": None,
         "check": True,
+        "stacks": False,
         "stats": True,
         "ascii": True,
         "width": 72,

@@ -3,6 +3,8 @@
 from addrspace_gdb.commands import (
     addrspace,
     arenas,
+    compare,
+    diff,
     fault,
     gc,
     goroutine_stacks,
@@ -10,6 +12,7 @@ from addrspace_gdb.commands import (
     memstats,
     regions,
     rss,
+    snapshot,
     spans,
     whereis,
 )
@@ -27,5 +30,8 @@ COMMANDS: "tuple[Command, ...]" = (
     spans.COMMAND,
     whereis.COMMAND,
     fault.COMMAND,
+    snapshot.COMMAND,
+    diff.COMMAND,
+    compare.COMMAND,
     goroutine_stacks.COMMAND,
 )

@@ -6,8 +6,11 @@ from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.build import build
+from addrspace_gdb.space.goroutine_reading import read_for_goroutines
 from addrspace_gdb.space.model import AddressSpace
+from addrspace_gdb.space.stackkeys import Group, groups_of
 from addrspace_gdb.views.classic import classic
 from addrspace_gdb.views.diagram import diagram
 from addrspace_gdb.views.jsonform import addrspace_json, dumps
@@ -15,6 +18,11 @@ from addrspace_gdb.views.regions import checks_table
 from addrspace_gdb.views.render import render
 
 FORMS = ["text", "classic", "json"]
+
+_WORDS = ("--classic", "--format", "--output", "--check", "--stacks") + (
+    *("regions", "memstats", "gc"),
+    *("snapshot", "diff", "compare"),
+)
 
 
 def parser() -> Parser:
@@ -29,6 +37,11 @@ def parser() -> Parser:
     made.add_argument(
         "--check", action="store_true", help="check every sum against the kernel's and the runtime's counters"
     )
+    made.add_argument(
+        "--stacks",
+        action="store_true",
+        help="with --format json: also which goroutines share which stack, for `addrspace diff`",
+    )
     return made
 
 
@@ -37,7 +50,10 @@ def run(session: Session, line: str) -> Optional[str]:
     arguments = parser().parse_line(line)
     check_writable(arguments.output)
     form = "classic" if arguments.classic else arguments.format
+    if arguments.stacks and form != "json":
+        raise ProblemError("addrspace: --stacks goes with --format json")
     reading = session.reading(check=arguments.check)
+    stacks = groups_of(read_for_goroutines(session.target())) if arguments.stacks else None
     space = build(reading, each_goroutine=form == "json", check=arguments.check)
     settings = session.settings
     if arguments.output is not None:
@@ -45,14 +61,14 @@ def run(session: Session, line: str) -> Optional[str]:
     if arguments.check and form == "text":
         deliver(session, check_text(space, settings), arguments.output)
     else:
-        deliver(session, text(space, form, settings), arguments.output)
+        deliver(session, text(space, form, settings, stacks), arguments.output)
     return verdict(space)
 
 
-def text(space: AddressSpace, form: str, settings: Settings) -> str:
-    """The address space in one of `FORMS`."""
+def text(space: AddressSpace, form: str, settings: Settings, stacks: Optional[List[Group]] = None) -> str:
+    """The address space in one of `FORMS`; `stacks` go into JSON only."""
     if form == "json":
-        return dumps(addrspace_json(space))
+        return dumps(addrspace_json(space, stacks))
     if form == "classic":
         tokens = classic(space.picture, space.areas, settings.width, settings.unicode)
     else:
@@ -76,7 +92,7 @@ def verdict(space: AddressSpace) -> Optional[str]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--classic", "--format", "--output", "--check", "regions", "memstats", "gc"]
+    return list(_WORDS)
 
 
 COMMAND = Command("addrspace", parser().help_text(), run, words)

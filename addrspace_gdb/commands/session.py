@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Callable, Iterable, NamedTuple, Optional, Protocol, Union
+from typing import Callable, ContextManager, Iterable, NamedTuple, Optional, Protocol, Union
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.snapshot import Moments
 
 
 class Settings(NamedTuple):
@@ -23,6 +24,23 @@ class Settings(NamedTuple):
 
 class Session(Protocol):
     """The debugger's side of a command."""
+
+    snapshots: Moments  # kept as long as the debugger runs
+
+    @property
+    def moment(self) -> int:
+        """A number that grows whenever an inferior moves, or its memory is changed."""
+
+    @property
+    def inferior(self) -> int:
+        """The debugger's number of the selected inferior."""
+
+    def at_inferior(self, number: int) -> ContextManager[None]:
+        """Select another inferior for a block; the selection is put back. ProblemError if there is none."""
+
+    def each_stop(self, run: Optional[Callable[[], None]]) -> bool:
+        """Call `run` at each stop from now on instead of what was called before; None: nothing any more.
+        Returns whether anything was called before."""
 
     @property
     def settings(self) -> Settings:
@@ -45,6 +63,7 @@ class Command(NamedTuple):
     help: str
     run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
     words: Callable[[], list[str]]  # what completion offers
+    names: Optional[Callable[[Session], list[str]]] = None  # what it offers of this session
 
 
 def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:

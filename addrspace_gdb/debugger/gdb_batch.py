@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import gdb
 
@@ -20,7 +20,9 @@ from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
+from addrspace_gdb.space.goroutine_reading import read_for_goroutines
 from addrspace_gdb.space.reading import Reading, read
+from addrspace_gdb.space.stackkeys import Group, groups_of
 
 _PRELOADED = ("g", "m", "p", "mspan", "mheap", "heapArena", "mcache", "schedt", "moduledata")
 
@@ -47,13 +49,16 @@ def main() -> None:
 def _answer(request: Dict[str, Any]) -> List[str]:
     started = time.monotonic()
     form, check = request.get("format") or "text", bool(request.get("check"))
-    reading, stopped = _read(request, check)
+    found = _read(request, check)
+    reading, stopped = found.reading, found.stopped
     read_at = time.monotonic()
     space = build(reading, each_goroutine=form == "json", check=check)
     settings = Settings(
         request.get("width") or 100, not request.get("ascii"), bool(request.get("color")), "quiet"
     )
-    shown = check_text(space, settings) if check and form == "text" else text(space, form, settings)
+    shown = (
+        check_text(space, settings) if check and form == "text" else text(space, form, settings, found.stacks)
+    )
     with open(request["result"], "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(shown)
     if request.get("stats"):
@@ -62,12 +67,19 @@ def _answer(request: Dict[str, Any]) -> List[str]:
     return [damaged] if damaged else []
 
 
-def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float]]:
-    """The reading, and for how many seconds the process was stopped (None for a core)."""
+class _Found(NamedTuple):
+    """What was read, and for how many seconds the process was stopped (None for a core)."""
+
+    reading: Reading
+    stacks: Optional[List[Group]]  # None: not asked for
+    stopped: Optional[float]
+
+
+def _read(request: Dict[str, Any], check: bool) -> _Found:
     if request.get("core"):
         gdb.execute(f"file {_quoted(request.get('exe') or _program_of(request['core']))}", to_string=True)
         _open_core(request["core"])
-        return read(GdbTarget(), check), None
+        return _Found(*_read_target(request, check), None)
     pid = int(request["pid"])
     gdb.execute(f"file {_quoted(request.get('exe') or f'/proc/{pid}/exe')}", to_string=True)
     for name in _PRELOADED:
@@ -78,9 +90,15 @@ def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float
     attached = time.monotonic()
     gdb.execute(f"attach {pid}", to_string=True)
     try:
-        return read(GdbTarget(), check), time.monotonic() - attached
+        return _Found(*_read_target(request, check), time.monotonic() - attached)
     finally:
         gdb.execute("detach", to_string=True)
+
+
+def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optional[List[Group]]]:
+    target = GdbTarget()
+    reading = read(target, check)
+    return reading, groups_of(read_for_goroutines(target)) if request.get("stacks") else None
 
 
 def _open_core(path: str) -> None:

@@ -66,7 +66,10 @@ class _GdbCommand(gdb.Command):
             return [name[cut:] for name in _files(current)]
         if len(before) > 1 and before[-2] == "--format":
             return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
-        return [offer[cut:] for offer in self._command.words() if offer.startswith(current)]
+        offers = self._command.words()
+        if self._command.names is not None:
+            offers = offers + self._command.names(self._session)
+        return [offer[cut:] for offer in offers if offer.startswith(current)]
 
 
 def _files(start: str) -> List[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Any, Dict, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 import gdb
 
 from addrspace_gdb.commands.session import Settings
-from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.debugger.gdb_everystop import StopWatch
+from addrspace_gdb.debugger.gdb_target import GdbTarget, kept_selection
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.reading import Reading, read
+from addrspace_gdb.space.snapshot import Moments
 
 DEFAULT_WIDTH = 100
 NARROWEST = 72
@@ -27,6 +30,9 @@ class GdbSession:
     def __init__(self) -> None:
         self._targets: Dict[int, GdbTarget] = {}
         self._readings: Dict[int, Tuple[bool, Reading]] = {}
+        self.snapshots = Moments()
+        self._moment = 0
+        self._stops = StopWatch()
         for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
             getattr(gdb.events, event).connect(self.forget)
         for event in ("clear_objfiles", "inferior_deleted", "free_objfile"):
@@ -37,6 +43,42 @@ class GdbSession:
         """Drop what was read: the inferior moved, or its memory or symbols changed."""
         self._targets.clear()
         self._readings.clear()
+        self._moment += 1
+
+    @property
+    def moment(self) -> int:
+        """Grows whenever an inferior moves, or its memory or symbols change."""
+        return self._moment
+
+    @property
+    def inferior(self) -> int:
+        """gdb's number of the selected inferior."""
+        return int(gdb.selected_inferior().num)
+
+    @contextmanager
+    def at_inferior(self, number: int) -> Iterator[None]:
+        """Select inferior `number` for a block."""
+        selected = gdb.selected_inferior()
+        if number == selected.num:
+            yield
+            return
+        found = next((one for one in gdb.inferiors() if one.num == number), None)
+        if found is None:
+            raise ProblemError(f"there is no inferior {number} (`info inferiors` lists them)")
+        threads = sorted(found.threads(), key=lambda thread: thread.num)
+        if not threads:
+            raise ProblemError(f"inferior {number} has no process: run or attach, or load a core file there")
+        with kept_selection():
+            try:
+                threads[0].switch()
+                yield
+            finally:
+                if not selected.threads() and selected.is_valid():
+                    gdb.execute(f"inferior {selected.num}", to_string=True)
+
+    def each_stop(self, run: Optional[Callable[[], None]]) -> bool:
+        """Call `run` at each stop; None: no longer."""
+        return self._stops.set(None if run is None else lambda: guarded(run))
 
     @property
     def settings(self) -> Settings:

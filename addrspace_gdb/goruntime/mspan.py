@@ -6,8 +6,9 @@ met and left out. A process may have a million: they are read in bulk and kept a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import DefaultDict, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
 
@@ -41,6 +42,20 @@ class ManualSpan(NamedTuple):
     address: int  # of the mspan itself
 
 
+class SpanClass(NamedTuple):
+    """The spans in use of one span class (src/runtime/mheap.go: spanClass).
+
+    `size` is that of an object, 0 for large objects, which have a span each; `objects` are the allocated
+    ones, those included that are dead and not swept yet.
+    """
+
+    size: int
+    noscan: bool
+    spans: int
+    bytes: int
+    objects: int
+
+
 @dataclass
 class Spans:
     """All live spans: merged runs in address order, manual ones singly, and the totals in use."""
@@ -54,6 +69,7 @@ class Spans:
     object_bytes: int = 0
     total: int = 0  # mspan objects, dead ones too
     addresses: Sequence[int] = ()  # of all mspan objects, ascending
+    classes: Dict[int, SpanClass] = field(default_factory=dict)  # by spanClass: size class << 1 | noscan
 
 
 # In the order of the struct for Go 1.21-1.27; `Type.order` sorts them for any other.
@@ -83,19 +99,39 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     spans = Spans(total=len(addresses), addresses=addresses)
     packed: List[int] = []
     odd = 0
+    sums: DefaultDict[int, int] = defaultdict(int)
+    sizes: Dict[int, int] = {}
     for block, base, run in bulk(runtime, addresses, layout.size, "spans"):
         rows = [unpack(block, address - base) for address in run]
         if not straight:
             rows = [tuple(row[i] for i in pick) for row in rows]
-        odd += _sort_out(rows, run, spans, packed)
+        odd += _sort_out(rows, run, spans, packed, sums, sizes)
     if odd:
         runtime.problems.add(f"spans: {odd} of {len(addresses)} hold impossible values; left out")
     _merge(packed, spans, runtime)
+    spans.classes = {class_: _span_class(class_, sums[class_], sizes[class_]) for class_ in sorted(sums)}
     return spans
 
 
-def _sort_out(rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Spans, packed: List[int]) -> int:
-    """Add the live spans of one block to `spans` and `packed`; the number of impossible ones."""
+# A sum of each class in one integer: spans, pages and objects, far enough apart never to meet.
+_SPANS_AT, _PAGES_AT = 128, 64
+
+
+def _span_class(class_: int, packed: int, size: int) -> SpanClass:
+    pages, objects = packed >> _PAGES_AT & (1 << 64) - 1, packed & (1 << _PAGES_AT) - 1
+    return SpanClass(size if class_ > 1 else 0, bool(class_ & 1), packed >> _SPANS_AT, pages * PAGE, objects)
+
+
+def _sort_out(
+    rows: List[Tuple[int, ...]],
+    addresses: Sequence[int],
+    spans: Spans,
+    packed: List[int],
+    sums: DefaultDict[int, int],
+    sizes: Dict[int, int],
+) -> int:
+    """Add the live spans of one block to `spans`, `packed` and the sums by class; the number of impossible
+    ones."""
     odd = count = size = objects = object_bytes = 0
     add = packed.append
     for address, (start, pages, free, allocated, class_, state, user, element) in zip(addresses, rows):
@@ -111,6 +147,8 @@ def _sort_out(rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Span
             size += pages
             objects += allocated
             object_bytes += allocated * element
+            sums[class_] += 1 << _SPANS_AT | pages << _PAGES_AT | allocated
+            sizes[class_] = element
             kind = USER_ARENA if user else SMALL if class_ > 1 else LARGE
             add((start >> PAGE_SHIFT) << 44 | pages << 4 | kind)
             if user:

@@ -159,3 +159,25 @@ def runs_of(classes: bytes, base: int, page_size: int) -> Iterator[Tuple[bytes, 
 def bytes_by_class(classes: bytes, page_size: int) -> Dict[bytes, int]:
     """Bytes in each class of page."""
     return {kind: classes.count(kind) * page_size for kind in (REAL, MAYBE_ZERO, SWAPPED)}
+
+
+# Fields of a pagemap word (pagemap.rst): bits 0-54 the page frame number, which the kernel shows as 0 to who
+# lacks CAP_SYS_ADMIN (Linux >= 4.2); bit 61: a page of a file, or of shared memory.
+FRAME = (1 << 55) - 1
+PRESENT, OF_FILE, EXCLUSIVE = 1 << 63, 1 << 61, 1 << 56
+
+
+class PageWords:
+    """The words of pagemap of a process on this machine: which page frame is behind each page."""
+
+    def __init__(self, proc: ProcFiles, page_size: int) -> None:
+        self._proc = proc
+        self.page_size = page_size
+
+    def words(self, start: int, end: int) -> array[int]:
+        """One word a page of [start, end), which are multiples of the page size. Raises OSError."""
+        first, past = start // self.page_size, end // self.page_size
+        data = self._proc.read("pagemap", first * 8, (past - first) * 8)
+        if len(data) != (past - first) * 8:
+            raise OSError(errno.EIO, "pagemap ends early")
+        return array("Q", data)

@@ -47,6 +47,7 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
         memstats=reading.go.memstats,
         checks=checks(reading.mappings, regions, reading.go, reading.smaps) if check else [],
         picture=_picture(reading, regions, unmapped, uses),
+        spans=list(reading.go.spans.classes.values()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.region import Region
 
@@ -111,3 +112,4 @@ class AddressSpace:
     memstats: Optional[Dict[str, int]]
     checks: List[Check]
     picture: Picture
+    spans: Optional[List[SpanClass]] = None  # None: not read

@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, Optional
 
+from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.space.model import AddressSpace, Check, GoroutineCounts, MappingUse, TargetInfo
 from addrspace_gdb.space.region import Region
+from addrspace_gdb.space.stackkeys import Group
 
 SCHEMA = "addrspace/1"
 
 
-def addrspace_json(space: AddressSpace) -> Dict[str, Any]:
-    """The whole address space; `regions` are what is mapped, `unmapped` the rest of all addresses."""
+def addrspace_json(space: AddressSpace, stacks: Optional[List[Group]] = None) -> Dict[str, Any]:
+    """The whole address space; `regions` are what is mapped, `unmapped` the rest of all addresses.
+
+    `stacks`: which goroutines share which stack, where that was asked for.
+    """
     return {
         "schema": SCHEMA,
         "target": target_json(space.target),
@@ -25,6 +30,8 @@ def addrspace_json(space: AddressSpace) -> Dict[str, Any]:
         "mappings": [_mapping(use) for use in space.mappings],
         "goroutines": _goroutines(space.goroutines),
         "memstats": None if space.memstats is None else dict(space.memstats),
+        **({} if space.spans is None else {"spans": [_span_class(one) for one in space.spans]}),
+        **({} if stacks is None else {"stacks": [_stack(group) for group in stacks]}),
         "unmapped": [_unmapped(region) for region in space.unmapped],
         "checks": [_check(check) for check in space.checks],
         "notes": list(space.picture.notes),
@@ -78,7 +85,29 @@ def _mapping(use: MappingUse) -> Dict[str, Any]:
         "end": hex(mapping.end),
         "permissions": mapping.permissions,
         "file": mapping.file,
+        **({} if mapping.file is None else {"offset": mapping.offset}),
         "resident": use.resident,
+    }
+
+
+def _span_class(one: SpanClass) -> Dict[str, Any]:
+    return {
+        "size": one.size or None,
+        "noscan": one.noscan,
+        "spans": one.spans,
+        "bytes": one.bytes,
+        "objects": one.objects,
+    }
+
+
+def _stack(group: Group) -> Dict[str, Any]:
+    return {
+        "key": group.stack.key.hex(),
+        "function": group.stack.function,
+        "place": group.stack.place,
+        "system": group.stack.system,
+        "frames": list(group.stack.frames),
+        "goids": group.goids,
     }
 
 

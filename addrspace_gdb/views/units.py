@@ -53,3 +53,15 @@ def moment(unix_nanoseconds: int) -> str:
     except (OverflowError, ValueError, OSError):
         return sizes.UNKNOWN
     return time.strftime("%Y-%m-%d %H:%M:%SZ", parts)
+
+
+def growth(n: Optional[int]) -> str:
+    """How many bytes more or less: "+4.0 MiB", "-616 B"; empty for no change, "?" where it is not known."""
+    if n is None:
+        return sizes.UNKNOWN
+    return "" if n == 0 else f"+{sizes.size(n)}" if n > 0 else sizes.size(n)
+
+
+def more(n: Optional[int]) -> str:
+    """How many more or fewer: "+7", "-1,204"; empty for no change, "?" where it is not known."""
+    return sizes.UNKNOWN if n is None else f"{n:+,}" if n else ""

@@ -12,12 +12,15 @@ from addrspace_gdb.process.escape import printable
 NAMES = (
     "addrspace/1",
     "arenas/1",
+    "compare/1",
+    "diff/1",
     "fault/1",
     "gc/1",
     "goroutine-stacks/1",
     "heap/1",
     "memstats/1",
     "rss/1",
+    "snapshots/1",
     "spans/1",
     "whereis/1",
 )

@@ -1,0 +1,169 @@
+"""`addrspace diff`: what has changed between two moments, once or at each stop."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import List, Optional
+
+from addrspace_gdb.commands.moments import LAST, NOW, find, kept_names, last_stop, take_now
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.space.diff import Difference, difference
+from addrspace_gdb.space.snapshot import Snapshot
+from addrspace_gdb.views.diff import diff_text
+from addrspace_gdb.views.diffjson import diff_json
+from addrspace_gdb.views.jsonform import dumps
+from addrspace_gdb.views.render import render
+
+ALL = 1 << 62
+USUAL = 20
+_AT_STOPS = 8
+
+_EPILOG = """\
+A and B are snapshots (`addrspace snapshot NAME`), files that `addrspace-gdb dump --format json`
+made (*.json), `now`, or `last`. B is `now` if it is not given, and A is `last`: the moment taken
+at the last stop at which anything was taken, by `snapshot`, `diff` or `--every`. Nothing is read at
+stops where nothing was asked for, so the first `addrspace diff` of a process takes the baseline
+and the next one, at another stop, shows what has changed.
+  addrspace diff                   since the last moment taken
+  addrspace diff before            since the snapshot `before`
+  addrspace diff before after      between two snapshots
+  addrspace diff --every           at each stop from now on: what has changed since now
+  addrspace diff before --every    the same, since the snapshot `before`
+  addrspace diff last --every      at each stop: what has changed since the stop before
+  addrspace diff --every off       no longer
+Signs: + came or grew, - went or shrank, ~ became something else."""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace diff",
+        description="Show what has changed in the address space since a snapshot, or between two moments.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("moments", nargs="*", metavar="A [B]", help="the two moments (default: last now)")
+    made.add_argument(
+        "--every",
+        nargs="?",
+        const="on",
+        metavar="off",
+        help="show the difference at each stop; off: no longer",
+    )
+    made.add_argument("--limit", type=limit, metavar="N", help=f"at most N rows a table, or all ({USUAL})")
+    add_output(made, ["text", "json"])
+    return made
+
+
+def limit(text: str) -> int:
+    """A number of rows, or `all`."""
+    if text == "all":
+        return ALL
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
+    return min(int(text[:18]), ALL)
+
+
+def run(session: Session, line: str) -> Optional[str]:
+    """Show a difference, or see to it that one is shown at each stop."""
+    arguments = parser().parse_line(line)
+    moments: List[str] = arguments.moments
+    if arguments.every not in (None, "on", "off"):  # --every A
+        moments.append(arguments.every)
+    if len(moments) > 2:
+        raise ProblemError("addrspace diff: give two moments at most (see `help addrspace diff`)")
+    check_writable(arguments.output)
+    if arguments.every is not None:
+        _every(session, arguments, moments)
+        return None
+    if not moments:
+        last = last_stop(session)
+        after = take_now(session)
+        if last is None:
+            _first(session, arguments)
+            return None
+        before = replace(last, name=LAST)
+    else:
+        before = find(session, moments[0])
+        after = find(session, moments[1] if len(moments) > 1 else NOW)
+    return show(session, difference(before, after), arguments)
+
+
+def _first(session: Session, arguments: argparse.Namespace) -> None:
+    text = "this is the first moment of this process that was looked at"
+    if arguments.format == "json" or arguments.output is not None:
+        raise ProblemError(f"{text}: there is nothing yet to compare it with")
+    session.write(
+        f"{text}: it is the baseline now. `addrspace diff` at a later stop shows what has changed.\n"
+    )
+
+
+def show(session: Session, diff: Difference, arguments: argparse.Namespace) -> Optional[str]:
+    """Hand a difference to the terminal or a file."""
+    rows = arguments.limit
+    if rows is None:
+        rows = ALL if arguments.output is not None else USUAL
+    text = diff_output(diff, arguments.format, session.settings, arguments.output is not None, rows)
+    deliver(session, text, arguments.output)
+    return verdict(diff)
+
+
+def diff_output(diff: Difference, form: str, settings: Settings, file: bool, rows: int) -> str:
+    """A difference as "text" or "json"; for a `file` without colours and uncut."""
+    if form == "json":
+        return dumps(diff_json(diff))
+    tokens = diff_text(diff, rows, None if file else settings.width, settings.unicode)
+    return render(tokens, settings.color and not file, settings.style)
+
+
+def verdict(diff: Difference) -> Optional[str]:
+    """What a script must know: damage in either moment."""
+    problems = [*diff.before.problems, *diff.after.problems]
+    return problems[0] if problems else None
+
+
+def _every(session: Session, arguments: argparse.Namespace, moments: List[str]) -> None:
+    if arguments.every == "off":
+        if moments:
+            raise ProblemError("addrspace diff: --every off takes no moments")
+        was_on = session.each_stop(None)
+        session.write("no difference is shown at stops any more\n" if was_on else "it was off already\n")
+        return
+    if arguments.output is not None or arguments.format != "text":
+        raise ProblemError("addrspace diff: --every shows text on the terminal; it goes with no other form")
+    if len(moments) > 1:
+        raise ProblemError("addrspace diff: --every compares with what is at each stop: give A alone")
+    rows = _AT_STOPS if arguments.limit is None else arguments.limit
+    rolling = moments == [LAST]
+    baseline = find(session, moments[0]) if moments and not rolling else take_now(session, "baseline")
+    session.each_stop(_Watch(session, None if rolling else baseline, rows))
+    name = "the stop before" if rolling else baseline.name
+    session.write(f"at each stop: what has changed since {name}; `addrspace diff --every off` ends it\n")
+
+
+class _Watch:
+    """Shows the difference at a stop, from a baseline or (None) from the stop before."""
+
+    def __init__(self, session: Session, baseline: Optional[Snapshot], rows: int) -> None:
+        self._session, self._baseline, self._rows = session, baseline, rows
+
+    def __call__(self) -> None:
+        last = last_stop(self._session)
+        now = take_now(self._session)
+        before = self._baseline
+        if before is None and last is not None:
+            before = replace(last, name=LAST)
+        if before is None:
+            return
+        text = diff_output(difference(before, now), "text", self._session.settings, False, self._rows)
+        self._session.write(text)
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--every", "--limit", "--format", "--output", LAST, NOW]
+
+
+COMMAND = Command("addrspace diff", parser().help_text(), run, words, kept_names)
