@@ -6,9 +6,8 @@ met and left out. A process may have a million: they are read in bulk and kept a
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import DefaultDict, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
 
@@ -99,40 +98,46 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     spans = Spans(total=len(addresses), addresses=addresses)
     packed: List[int] = []
     odd = 0
-    sums: DefaultDict[int, int] = defaultdict(int)
-    sizes: Dict[int, int] = {}
+    tally = _Tally()
     for block, base, run in bulk(runtime, addresses, layout.size, "spans"):
         rows = [unpack(block, address - base) for address in run]
         if not straight:
             rows = [tuple(row[i] for i in pick) for row in rows]
-        odd += _sort_out(rows, run, spans, packed, sums, sizes)
+        odd += _sort_out(rows, run, spans, packed, tally)
     if odd:
         runtime.problems.add(f"spans: {odd} of {len(addresses)} hold impossible values; left out")
     _merge(packed, spans, runtime)
-    spans.classes = {class_: _span_class(class_, sums[class_], sizes[class_]) for class_ in sorted(sums)}
+    tally.into(spans)
     return spans
 
 
-# A sum of each class in one integer: spans, pages and objects, far enough apart never to meet.
-_SPANS_AT, _PAGES_AT = 128, 64
+class _Tally:
+    """Spans in use, their pages and allocated objects, by span class, which is a byte."""
 
+    def __init__(self) -> None:
+        self.spans, self.pages, self.objects, self.element = ([0] * 256 for _ in range(4))
+        self.large_bytes = 0  # of the objects of classes 0 and 1, which differ in size
 
-def _span_class(class_: int, packed: int, size: int) -> SpanClass:
-    pages, objects = packed >> _PAGES_AT & (1 << 64) - 1, packed & (1 << _PAGES_AT) - 1
-    return SpanClass(size if class_ > 1 else 0, bool(class_ & 1), packed >> _SPANS_AT, pages * PAGE, objects)
+    def into(self, spans: Spans) -> None:
+        """Fill in the classes of `spans`, and its totals."""
+        for class_, count in enumerate(self.spans):
+            if count:
+                size, objects = self.element[class_] if class_ > 1 else 0, self.objects[class_]
+                found = SpanClass(size, bool(class_ & 1), count, self.pages[class_] * PAGE, objects)
+                spans.classes[class_] = found
+                spans.object_bytes += size * objects
+        spans.object_bytes += self.large_bytes
+        spans.in_use = sum(self.spans)
+        spans.in_use_bytes = sum(self.pages) * PAGE
+        spans.objects = sum(self.objects)
 
 
 def _sort_out(
-    rows: List[Tuple[int, ...]],
-    addresses: Sequence[int],
-    spans: Spans,
-    packed: List[int],
-    sums: DefaultDict[int, int],
-    sizes: Dict[int, int],
+    rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Spans, packed: List[int], tally: _Tally
 ) -> int:
-    """Add the live spans of one block to `spans`, `packed` and the sums by class; the number of impossible
-    ones."""
-    odd = count = size = objects = object_bytes = 0
+    """Add the live spans of one block to `spans`, `packed` and `tally`; the number of impossible ones."""
+    odd = 0
+    counts, pages_of, objects, element_of = tally.spans, tally.pages, tally.objects, tally.element
     add = packed.append
     for address, (start, pages, free, allocated, class_, state, user, element) in zip(addresses, rows):
         if state == IN_USE:
@@ -143,13 +148,15 @@ def _sort_out(
                 add((start >> PAGE_SHIFT) << 44 | pages << 4 | FREED_ARENA)
                 spans.user_arenas.append(start)
                 continue
-            count += 1
-            size += pages
-            objects += allocated
-            object_bytes += allocated * element
-            sums[class_] += 1 << _SPANS_AT | pages << _PAGES_AT | allocated
-            sizes[class_] = element
-            kind = USER_ARENA if user else SMALL if class_ > 1 else LARGE
+            counts[class_] += 1
+            pages_of[class_] += pages
+            objects[class_] += allocated
+            if class_ > 1 and not user:
+                element_of[class_] = element
+                kind = SMALL
+            else:
+                tally.large_bytes += allocated * element
+                kind = USER_ARENA if user else LARGE
             add((start >> PAGE_SHIFT) << 44 | pages << 4 | kind)
             if user:
                 spans.user_arenas.append(start)
@@ -161,10 +168,6 @@ def _sort_out(
             add((start >> PAGE_SHIFT) << 44 | pages << 4 | MANUAL_RUN)
         elif state != DEAD:
             odd += 1
-    spans.in_use += count
-    spans.in_use_bytes += size * PAGE
-    spans.objects += objects
-    spans.object_bytes += object_bytes
     return odd
 
 
