@@ -1,37 +1,64 @@
-"""The commands: each parses its arguments, asks, and hands the answer to a view."""
+"""The commands: each parses its arguments, asks, and hands the answer to a view.
 
-from addrspace_gdb.commands import (
-    addrspace,
-    arenas,
-    compare,
-    diff,
-    fault,
-    gc,
-    goroutine_stacks,
-    heap,
-    memstats,
-    regions,
-    rss,
-    snapshot,
-    spans,
-    whereis,
-)
-from addrspace_gdb.commands.session import Command
+Sourcing the package must not cost what the commands need: a command's module is imported when it is first
+run. What the debugger wants to know before, its name and help, is in help.json, which `scripts/gen-help`
+writes.
+"""
 
-# The one place where commands are registered; a prefix comes before what is under it.
-COMMANDS: "tuple[Command, ...]" = (
-    addrspace.COMMAND,
-    regions.COMMAND,
-    rss.COMMAND,
-    memstats.COMMAND,
-    gc.COMMAND,
-    heap.COMMAND,
-    arenas.COMMAND,
-    spans.COMMAND,
-    whereis.COMMAND,
-    fault.COMMAND,
-    snapshot.COMMAND,
-    diff.COMMAND,
-    compare.COMMAND,
-    goroutine_stacks.COMMAND,
+from __future__ import annotations
+
+import json
+import os
+from importlib import import_module
+from typing import Any, Dict, List, Optional, Tuple
+
+from addrspace_gdb.commands.session import Command, Session
+
+# The one place where commands are registered: their modules. A prefix comes before what is under it.
+MODULES = (
+    "addrspace",
+    "regions",
+    "rss",
+    "memstats",
+    "gc",
+    "heap",
+    "arenas",
+    "spans",
+    "whereis",
+    "fault",
+    "snapshot",
+    "diff",
+    "compare",
+    "goroutine_stacks",
 )
+HELP = os.path.join(os.path.dirname(__file__), "help.json")
+
+
+def loaded(module: str) -> Command:
+    """The command of a module of this package."""
+    found: Command = import_module(f"addrspace_gdb.commands.{module}").COMMAND
+    return found
+
+
+def commands() -> List[Command]:
+    """Every command, none of them loaded. OSError or ValueError if help.json is damaged."""
+    with open(HELP, encoding="ascii") as file:
+        known: Dict[str, Dict[str, Any]] = json.load(file)
+    return [_lazy(module, known[module]) for module in MODULES]
+
+
+def _lazy(module: str, known: Dict[str, Any]) -> Command:
+    def run(session: Session, line: str) -> Optional[str]:
+        return loaded(module).run(session, line)
+
+    def words() -> List[str]:
+        return loaded(module).words()
+
+    return Command(str(known["name"]), str(known["help"]), run, words)
+
+
+def help_json() -> str:
+    """What help.json should be."""
+    found: Dict[str, Tuple[str, str]] = {module: loaded(module)[:2] for module in MODULES}
+    named = {module: {"name": name, "help": text} for module, (name, text) in found.items()}
+    return json.dumps(named, indent=1) + "\n"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Callable, ContextManager, Iterable, NamedTuple, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Callable, ContextManager, Iterable, NamedTuple, Optional, Protocol, Union
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
-from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.snapshot import Moments
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.reading import Reading
+    from addrspace_gdb.space.snapshot import Moments
 
 
 class Settings(NamedTuple):
@@ -25,7 +27,9 @@ class Settings(NamedTuple):
 class Session(Protocol):
     """The debugger's side of a command."""
 
-    snapshots: Moments  # kept as long as the debugger runs
+    @property
+    def snapshots(self) -> Moments:
+        """Kept as long as the debugger runs."""
 
     @property
     def moment(self) -> int:

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 import gdb
 
 from addrspace_gdb.bulkmode import no_cycle_collection
-from addrspace_gdb.commands import COMMANDS
+from addrspace_gdb.commands import commands
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Command
 from addrspace_gdb.debugger import gdb_functions, gdb_goroutine
@@ -23,10 +23,10 @@ def register() -> None:
     if _registered:
         return
     _registered.extend(_parameters())
-    session = GdbSession()
-    prefixes = {command.name for command in COMMANDS if any(_under(command, c) for c in COMMANDS)}
+    session, known = GdbSession(), commands()
+    prefixes = {command.name for command in known if any(_under(command, c) for c in known)}
     _registered.append(session)
-    _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in COMMANDS)
+    _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in known)
     gdb_goroutine.register(session)
     gdb_functions.register(session)
 

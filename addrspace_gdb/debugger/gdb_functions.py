@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import gdb
 
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.whereis import Partition
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.reading import Reading
+    from addrspace_gdb.space.whereis import Partition
 
 _kept: List[object] = []
 
@@ -39,6 +41,8 @@ class _RegionFunction(gdb.Function):
         return str(guarded(self._region, arguments))
 
     def _region(self, arguments: Tuple[gdb.Value, ...]) -> str:
+        from addrspace_gdb.space.whereis import Partition
+
         try:
             numbers = [int(argument) for argument in arguments]
             address, label = numbers[0], any(numbers[1:])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import gdb
 
 from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
-from addrspace_gdb.debugger.gdb_goroutine_places import Census, Place
 from addrspace_gdb.debugger.gdb_goroutine_select import Selector
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
+
+if TYPE_CHECKING:
+    from addrspace_gdb.debugger.gdb_goroutine_places import Census, Place
 
 # The first line of the command's help in runtime-gdb.py (Go 1.21 to 1.27), and of ours.
 _THEIRS = "Execute gdb command in the context of goroutine"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
 
 import gdb
 
-from addrspace_gdb.debugger.gdb_goroutine_places import Census, Place
 from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, Injected, Injector, first_frame
 from addrspace_gdb.problems import ProblemError
+
+if TYPE_CHECKING:
+    from addrspace_gdb.debugger.gdb_goroutine_places import Census, Place
 
 # Commands after which the selection is looked at, and what is looked for (see Selector.after).
 _SWITCHING, _MOVING = ("thread", "inferior"), ("frame", "down", "select-frame")
@@ -75,6 +77,8 @@ class Selector:
             self._session.forget()
         target = self._session.target()
         if self._census is None or self._census.target is not target:
+            from addrspace_gdb.debugger.gdb_goroutine_places import Census
+
             self._census = Census(target)
             self._witness = gdb.selected_inferior().threads()[0]
         return self._census

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
 
 import gdb
 
@@ -17,8 +17,10 @@ from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.reading import Reading, read
-from addrspace_gdb.space.snapshot import Moments
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.reading import Reading
+    from addrspace_gdb.space.snapshot import Moments
 
 DEFAULT_WIDTH = 100
 NARROWEST = 72
@@ -30,7 +32,7 @@ class GdbSession:
     def __init__(self) -> None:
         self._targets: Dict[int, GdbTarget] = {}
         self._readings: Dict[int, Tuple[bool, Reading]] = {}
-        self.snapshots = Moments()
+        self._snapshots: Optional[Moments] = None
         self._moment = 0
         self._stops = StopWatch()
         for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
@@ -44,6 +46,15 @@ class GdbSession:
         self._targets.clear()
         self._readings.clear()
         self._moment += 1
+
+    @property
+    def snapshots(self) -> Moments:
+        """Kept as long as gdb runs."""
+        from addrspace_gdb.space.snapshot import Moments
+
+        if self._snapshots is None:
+            self._snapshots = Moments()
+        return self._snapshots
 
     @property
     def moment(self) -> int:
@@ -95,6 +106,8 @@ class GdbSession:
 
     def reading(self, check: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""
+        from addrspace_gdb.space.reading import read
+
         number = gdb.selected_inferior().num
         target = GdbTarget()
         key = gdb.selected_thread()

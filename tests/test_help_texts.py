@@ -1,0 +1,31 @@
+"""What gdb says before a command's module is loaded is what the module says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from harness import LOADER
+from harness.debuggers import gdbs
+from harness.gdbrun import run_gdb
+
+from addrspace_gdb.commands import HELP, MODULES, commands, help_json, loaded
+
+
+@pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
+def test_help_json_is_up_to_date() -> None:
+    assert Path(HELP).read_text(encoding="ascii") == help_json(), "run scripts/gen-help"
+
+
+def test_every_command_is_the_modules() -> None:
+    for module, command in zip(MODULES, commands()):
+        assert command.name == loaded(module).name
+        assert command.words() == loaded(module).words()
+
+
+def test_sourcing_loads_no_room_above_the_debugger() -> None:
+    show = "print(sorted({m for m in sys.modules if m.startswith('addrspace_gdb.')}))"
+    run = run_gdb(gdbs()[0], [f"source {LOADER}", f"python import sys; {show}"])
+    for room in ("space", "views", "goruntime"):
+        assert f"addrspace_gdb.{room}'" not in run.stdout, run.stdout
