@@ -13,11 +13,18 @@ class HelpRequested(Exception):
     """--help was given; the argument is the text to show."""
 
 
+_WIDTH = 98  # columns of help, whatever the terminal's are
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises instead of exiting."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _formatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
 
