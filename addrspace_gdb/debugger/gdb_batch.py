@@ -16,6 +16,7 @@ import gdb
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.escape import printable
@@ -67,7 +68,7 @@ def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float
     if request.get("core"):
         gdb.execute(f"file {_quoted(request.get('exe') or _program_of(request['core']))}", to_string=True)
         _open_core(request["core"])
-        return read(GdbTarget(), check), None
+        return read(with_runtime(GdbTarget()), check), None
     pid = int(request["pid"])
     gdb.execute(f"file {_quoted(request.get('exe') or f'/proc/{pid}/exe')}", to_string=True)
     for name in _PRELOADED:
@@ -78,7 +79,7 @@ def _read(request: Dict[str, Any], check: bool) -> tuple[Reading, Optional[float
     attached = time.monotonic()
     gdb.execute(f"attach {pid}", to_string=True)
     try:
-        return read(GdbTarget(), check), time.monotonic() - attached
+        return read(with_runtime(GdbTarget()), check), time.monotonic() - attached
     finally:
         gdb.execute("detach", to_string=True)
 

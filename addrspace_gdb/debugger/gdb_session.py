@@ -12,6 +12,7 @@ import gdb
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.stripped import Findings, with_runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
@@ -25,7 +26,8 @@ class GdbSession:
     """The selected inferior, what was read of it since it last moved, and gdb's settings."""
 
     def __init__(self) -> None:
-        self._targets: Dict[int, GdbTarget] = {}
+        self._targets: Dict[int, Target] = {}
+        self._findings: Dict[int, Findings] = {}
         self._readings: Dict[int, Tuple[bool, Reading]] = {}
         for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
             getattr(gdb.events, event).connect(self.forget)
@@ -48,18 +50,21 @@ class GdbSession:
         """The selected inferior."""
         number = gdb.selected_inferior().num
         if number not in self._targets:
-            self._targets[number] = GdbTarget()
+            self._targets[number] = self._new_target(number)
         return self._targets[number]
+
+    def _new_target(self, number: int) -> Target:
+        return with_runtime(GdbTarget(), self._findings.setdefault(number, Findings()))
 
     def reading(self, check: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""
         number = gdb.selected_inferior().num
-        target = GdbTarget()
+        GdbTarget()  # says it if there is no process, or if it runs
         key = gdb.selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
-        self._targets[number] = target
+        target = self._targets[number] = self._new_target(number)
         progress = Progress(_show_progress if _on_terminal() else None)
         try:
             self._readings[number] = (check, read(target, check, progress))

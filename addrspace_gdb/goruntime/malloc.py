@@ -13,7 +13,7 @@ from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.trace import tracer_memory
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.problems import ProblemError, UnreadableError
 
 PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
 PERSISTENT_LARGEST = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves
@@ -49,7 +49,7 @@ def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Schedu
     for source in sources:
         try:
             found.extend(owned for owned in source if _plausible(runtime, owned))
-        except (UnreadableError, KeyError) as error:
+        except (UnreadableError, ProblemError, KeyError) as error:
             runtime.problems.add(f"runtime memory: {error}; one of its owners is left out")
     return found
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence
 
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.problems import UnreadableError
@@ -99,7 +101,10 @@ def _class_sizes(runtime: Runtime, count: int) -> Sequence[int]:
         if runtime.has(name):
             raw = runtime.target.read(runtime.address(name), 2 * count)
             return [int.from_bytes(raw[i : i + 2], runtime.order) for i in range(0, 2 * count, 2)]
-    raise KeyError("runtime.class_to_size")
+    layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
+    if layouts is None:
+        raise KeyError("runtime.class_to_size")
+    return layouts.size_classes
 
 
 def _add_cached(runtime: Runtime, scheduler: Scheduler, allocs: List[int]) -> int:

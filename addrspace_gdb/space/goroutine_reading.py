@@ -9,6 +9,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.mpagealloc import read_pages
 from addrspace_gdb.goruntime.mspan import read_spans
@@ -27,7 +28,6 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.traceback import Unwinder
-from addrspace_gdb.goruntime.view import go_version
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import Core, read_core
@@ -114,7 +114,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     page_size = core.page_size if core is not None else _PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
     reading = GoroutineReading(
-        info=target_info(target, core, go_version(runtime), page_size),
+        info=target_info(target, core, version_of(target), page_size),
         runtime=runtime,
         goroutines=goroutines,
         scheduler=scheduler,
