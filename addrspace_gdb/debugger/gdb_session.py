@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional, Tuple
 import gdb
 
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_stripped import GoFrames
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.stripped import Findings, with_runtime
@@ -28,6 +29,7 @@ class GdbSession:
     def __init__(self) -> None:
         self._targets: Dict[int, Target] = {}
         self._findings: Dict[int, Findings] = {}
+        self._frames = GoFrames()
         self._readings: Dict[int, Tuple[bool, Reading]] = {}
         for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
             getattr(gdb.events, event).connect(self.forget)
@@ -54,7 +56,9 @@ class GdbSession:
         return self._targets[number]
 
     def _new_target(self, number: int) -> Target:
-        return with_runtime(GdbTarget(), self._findings.setdefault(number, Findings()))
+        target = with_runtime(GdbTarget(), self._findings.setdefault(number, Findings()))
+        self._frames.add(number, target)
+        return target
 
     def reading(self, check: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""

@@ -90,7 +90,8 @@ def _page_allocator(runtime: Runtime, heap: Record) -> Iterator[Owned]:
             if pointer:
                 yield Owned(pointer, pointer + size, "page bitmaps")
     index = heap.slice("pages.scav.index.chunks")
-    size = index.capacity * _element_size(runtime, "runtime.atomicScavChunkData", 8)
+    # Up to Go 1.20 the elements are bytes, with a bit for each of eight chunks.
+    size = index.capacity * _element_size(runtime, "runtime.atomicScavChunkData", 1)
     yield Owned(index.data, index.data + size, "scavenge index")
 
 

@@ -6,7 +6,7 @@ nothing in the target changes. A count is exact when the process stands still be
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.layouts import layouts_of
@@ -128,7 +128,12 @@ def _add_cached(runtime: Runtime, scheduler: Scheduler, allocs: List[int]) -> in
     return tiny
 
 
-def gc_phase(runtime: Runtime) -> str:
-    """The collector's phase: off, sweep, mark or mark termination (_GCoff ..., src/runtime/mgc.go)."""
+def gc_phase(runtime: Runtime) -> Optional[str]:
+    """The collector's phase: off, sweep, mark or mark termination (_GCoff ..., src/runtime/mgc.go).
+
+    None if the variable was not found in a program without symbols.
+    """
+    if not runtime.has("runtime.gcphase"):
+        return None
     phase = runtime.global_number("runtime.gcphase", 4)
     return {0: "off", 1: "mark", 2: "mark termination"}.get(phase, f"unknown ({phase})")

@@ -99,7 +99,9 @@ class Goroutines:
 def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines:
     """Read every goroutine. allgptr and allglen are what the runtime's own lock-free readers use."""
     layout = runtime.layout("runtime.g")
-    names = sorted(_PATHS, key=lambda name: layout.scalar(*_PATHS[name]).offset)
+    # g.parentGoid came with Go 1.21.
+    names = [name for name, paths in _PATHS.items() if name != "parent" or layout.has(paths[0])]
+    names.sort(key=lambda name: layout.scalar(*_PATHS[name]).offset)
     unpack = layout.decoder(
         *(_PATHS[name][0] for name in names), byte_order=runtime.target.byte_order
     ).unpack_from
@@ -118,6 +120,8 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
             _add(found, names, rows)
             rows = []
     _add(found, names, rows)
+    if "parent" not in names:
+        found.columns["parent"] = array("Q", bytes(8 * len(found)))
     return found
 
 

@@ -40,9 +40,11 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "allp": ("gcMarkTinyAllocs", "flushmcache", "preemptall", "timeSleepUntil"),
     "buckhash": ("stkbucket",),
     "buildVersion": ("schedinit",),
+    "fingRunning": ("runfinq", "isSystemGoroutine", "gcount"),  # up to Go 1.19
     "fingStatus": ("createfing", "finalizercommit", "isSystemGoroutine"),
     "gcBitsArenas": ("nextMarkBitArenaEpoch", "newMarkBits", "newArenaMayUnlock"),
-    "gcphase": ("(*gcWork).balance", "freeSomeWbufs", "stackpoolfree", "(*p).destroy"),
+    "gcphase": ("(*gcWork).balance", "freeSomeWbufs", "stackpoolfree", "(*p).destroy", "gcMark", "gcSweep")
+    + ("gcTrigger.test",),
     "gcrash": ("switchToCrashStack0", "schedinit"),
     "iscgo": ("setsig", "minitSignalStack", "traceback1", "mstartm0", "newm1"),
     "mheap_": ("allocmcache.func1", "getempty.func1", "(*p).destroy.func1"),
@@ -205,6 +207,10 @@ class Roots:
             self._addresses[name] = None  # also for a check that asks for it on the way
             self._addresses[name] = self._find(name)
         return self._addresses[name]
+
+    def refers(self, function: str) -> List[int]:
+        """Addresses in the module's data that a function of package runtime refers to."""
+        return self._code.refers(function)
 
     def _find(self, name: str) -> Optional[int]:
         known = self._before.get(name)

@@ -6,6 +6,7 @@ it, as in lists that are empty, and in a process that has not begun.
 
 from __future__ import annotations
 
+import re
 from typing import Callable, Dict, List, Optional, Tuple
 
 from addrspace_gdb.debugger.layout import Type
@@ -24,6 +25,8 @@ _PIECE = 8192  # entries of that table that are read at once
 _CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
 _MOST = 1 << 46  # bytes: no counter is larger
 _GOIDS_OF_P = 16  # _GoidCacheBatch, src/runtime/proc.go
+
+_VERSION = re.compile(r"(go1\.\d+|devel )")
 
 Find = Callable[[str], Optional[int]]
 TypeOf = Callable[[str], Optional[Type]]
@@ -76,12 +79,13 @@ class Shapes:
             return REFUTED
         return POSSIBLE if fits is None else CONFIRMED if fits else REFUTED
 
-    def _small(self, name: str, address: int, value: int) -> bool:
+    def _small(self, name: str, address: int, value: int) -> Optional[bool]:
+        """A small number confirms nothing: the address that most functions refer to is taken."""
         if name == "buildVersion":
             text = read_string(self._runtime.target, address)
-            return text is not None and text.startswith(("go1.", "devel"))
-        largest = {"iscgo": 1, "gcphase": 2, "fingStatus": 31}.get(name)
-        return largest is not None and value <= largest
+            return text is not None and _VERSION.match(text) is not None
+        largest = {"iscgo": 1, "fingRunning": 1, "gcphase": 2, "fingStatus": 31}.get(name)
+        return None if largest is not None and value <= largest else False
 
     def _slice(self, name: str) -> Slice:
         address, type_ = self._find(name), self._type_of(name)

@@ -24,6 +24,7 @@ from addrspace_gdb.process.mappings import Mapping, parse_maps
 _OURS = (PREFIX, "internal/runtime/")
 _MODULE = PREFIX + "firstmoduledata"
 _VERSION = PREFIX + "buildVersion"
+_RACE_DATA = PREFIX + "racedatastart"  # only in programs built with -race
 _SAME = 128  # bytes of the module data by which it is known again
 
 
@@ -102,6 +103,10 @@ class StrippedTarget:
             address = known.address if known is not None else None
         elif name == _MODULE:
             address = self._image.module if self._image is not None else None
+        elif name == _VERSION and self.build_version is not None:
+            return None  # the build information has said it
+        elif name == _RACE_DATA:
+            address = self._race_data()
         else:
             address = self._address(name[len(PREFIX) :]) if name.startswith(PREFIX) else None
         if address is None:
@@ -168,6 +173,12 @@ class StrippedTarget:
         if kept.image != image or kept.pid != self.pid:
             kept.addresses = {}
         kept.pid, kept.image, kept.begins = self.pid, image, self._begins(image)
+
+    def _race_data(self) -> Optional[int]:
+        """What the one function refers to that sets the bounds of the race detector's data."""
+        self._address("mheap_")
+        referred = self._roots.refers("raceinit") if self._roots is not None else []
+        return referred[0] if referred else None
 
     def _address(self, name: str) -> Optional[int]:
         if self._roots is None:

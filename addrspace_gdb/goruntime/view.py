@@ -47,7 +47,7 @@ def read_go(target: Target, problems: Problems, progress: Optional[Progress] = N
         raise ProblemError(f"the Go runtime's own variables: {error}; the core may be truncated") from None
     except KeyError as error:
         raise ProblemError(
-            f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+            f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
         ) from None
 
 
@@ -76,7 +76,7 @@ def _read(runtime: Runtime) -> GoView:
         read_owned(runtime, heap, arenas, scheduler),
         _memstats(runtime, heap, scheduler),
         gc_phase(runtime),
-        cgo=bool(runtime.global_number("runtime.iscgo", 1)),
+        cgo=runtime.has("runtime.iscgo") and bool(runtime.global_number("runtime.iscgo", 1)),
         race=runtime.has("runtime.racedatastart") or runtime.has("__tsan_init"),
     )
 

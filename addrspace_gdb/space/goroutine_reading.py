@@ -96,7 +96,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
             ) from None
         except KeyError as error:
             raise ProblemError(
-                f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+                f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
             ) from None
 
 
@@ -165,6 +165,8 @@ def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
 def _fing_running(runtime: Runtime) -> bool:
     """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
     try:
+        if runtime.has("runtime.fingRunning"):  # up to Go 1.19
+            return bool(runtime.global_number("runtime.fingRunning", 1))
         return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
     except (UnreadableError, ProblemError):
         return False

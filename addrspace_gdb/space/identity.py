@@ -15,7 +15,7 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.model import TargetInfo
 
-OLDEST, NEWEST = 21, 27  # Go 1.N that the layouts were read for
+OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
 

@@ -9,27 +9,34 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import toolchains
 from harness.toolchains import go_environment
 
 from gen_layouts.dwarf import Tables, read_program
-from gen_layouts.wanted import ARCHES, EXPERIMENTS, PROGRAM
+from gen_layouts.wanted import ARCHES, EXPERIMENTS, PROGRAM, UNKNOWN
 
 FOLDER = Path(__file__).parents[2] / "addrspace_gdb" / "goruntime" / "layouts"
-# The first and a late release of each minor version: the table stands for both and all between them.
+# The first and a late release that share their layouts: the table stands for both and all between them. The
+# first of a minor version has a whole table, those after it what is different. Go 1.19.3 could not be had: it
+# is taken for one of the first, and mheap_.spanalloc.size, which is verified, says if that is wrong.
 RELEASES = (
-    ("1.19", "1.19.13"),
+    ("1.19", "1.19.2"),
+    ("1.19.4", "1.19.13"),
     ("1.20", "1.20.14"),
     ("1.21.0", "1.21.13"),
     ("1.22.0", "1.22.10"),
-    ("1.23.0", "1.23.9"),
-    ("1.24.0", "1.24.11"),
+    ("1.23.0", "1.23.3"),
+    ("1.23.4", "1.23.9"),
+    ("1.24.0", "1.24.5"),
+    ("1.24.6", "1.24.11"),
     ("1.25.0", "1.25.5"),
     ("1.26.0", "1.26.6"),
     ("1.27.0", "1.27.3"),
 )
+_SCALARS = ("groups", "experiments", "unknown_experiments", "size_classes", "wait_reasons")
+Table = Dict[str, Any]
 _BOTH_ENDS = ("amd64", "386")  # what is built with the first release too, to compare
 
 
@@ -50,30 +57,46 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a table would change")
     parser.add_argument("--experiments", action="store_true", help="tell which experiments change a layout")
     options = parser.parse_args()
-    status = 0
+    if options.experiments:
+        for _, last in RELEASES:
+            if not options.minors or minor_of(last) in options.minors:
+                _tell_experiments(last)
+        return 0
+    changed = False
+    for minor in dict.fromkeys(minor_of(last) for _, last in RELEASES):
+        if not options.minors or minor in options.minors:
+            changed = _write(minor, options.check) or changed
+    return 1 if changed and options.check else 0
+
+
+def minor_of(version: str) -> str:
+    """1.26 of 1.26.6."""
+    return ".".join(version.split(".")[:2])
+
+
+def _write(minor: str, check: bool) -> bool:
+    """Write the tables of a minor version, or only look; whether one is different from before."""
+    base: Optional[Table] = None
+    changed = False
     for first, last in RELEASES:
-        minor = ".".join(last.split(".")[:2])
-        if options.minors and minor not in options.minors:
+        if minor_of(last) != minor:
             continue
-        if options.experiments:
-            _tell_experiments(last)
-            continue
-        text = table_of(minor, first, last)
-        path = FOLDER / f"go{minor}.json"
+        table = table_of(first, last)
+        path = FOLDER / f"go{minor if base is None else first}.json"
+        text = _text(table if base is None else _different(table, base))
+        base = base or table
         same = path.exists() and path.read_text() == text
-        if not options.check:
+        changed = changed or not same
+        if not check:
             path.write_text(text)
-        elif not same:
-            status = 1
         print(f"{path.name}: {'same' if same else 'changed'}", flush=True)
-    return status
+    return changed
 
 
-def table_of(minor: str, first: str, last: str) -> str:
-    """The JSON text of a minor version's table. ValueError if its releases differ."""
-    number = int(minor.split(".")[1])
+def table_of(first: str, last: str) -> Table:
+    """What the releases from `first` to `last` share. Tells if these two differ."""
     builds = [Build(arch, "") for arch in ARCHES]
-    builds += [Build(arch, e) for e in EXPERIMENTS.get(number, ()) for arch in ARCHES]
+    builds += [Build(arch, e) for e in EXPERIMENTS.get(int(last.split(".")[1]), ()) for arch in ARCHES]
     read = {(last, build): None for build in builds}
     read.update({(first, Build(arch, "")): None for arch in _BOTH_ENDS})
     with ThreadPoolExecutor(2) as pool:
@@ -83,7 +106,7 @@ def table_of(minor: str, first: str, last: str) -> str:
     for arch in _BOTH_ENDS:
         old, new = found[first, Build(arch, "")], found[last, Build(arch, "")]
         _tell_differences(f"{first} and {last} on {arch}", old, new)
-    return written(minor, [first, last], {build: found[last, build] for build in builds})
+    return tabled([first, last], {build: found[last, build] for build in builds})
 
 
 def program_of(version: str, build: Build) -> Tables:
@@ -120,23 +143,42 @@ def _tell_experiments(version: str) -> None:
                 print(f"{version}: {setting}: cannot be built", file=sys.stderr)
 
 
-def written(minor: str, releases: Sequence[str], found: Dict[Build, Tables]) -> str:
-    """One line a type: its text for each group of builds that share it."""
+def tabled(releases: Sequence[str], found: Dict[Build, Tables]) -> Table:
+    """The table of what several builds say: for each name its text for each group of builds that share it."""
     groups = _groups(found)
-    types = {n: _shared({b: t.types[n] for b, t in found.items() if n in t.types}, groups) for n in _all(found)}
     names = sorted({name for tables in found.values() for name in tables.variables})
-    variables = {
-        n: _shared({b: t.variables[n] for b, t in found.items() if n in t.variables}, groups) for n in names
-    }
     some = found[Build("amd64", "")]
-    lines = [f'"go": {json.dumps(minor)}', f'"releases": {json.dumps(list(releases))}']
-    lines.append(f'"groups": {json.dumps(groups)}')
-    lines.append(f'"experiments": {json.dumps(sorted({b.experiment for b in found if b.experiment}))}')
-    lines.append(f'"size_classes": {json.dumps(some.sizes)}')
-    lines.append(f'"wait_reasons": {json.dumps(some.reasons)}')
-    for title, part in (("variables", variables), ("types", types)):
-        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(texts)}" for name, texts in part.items())
-        lines.append(f'"{title}": {{\n{rows}\n}}')
+    return {
+        "releases": list(releases),
+        "groups": groups,
+        "experiments": sorted({b.experiment for b in found if b.experiment}),
+        "unknown_experiments": list(UNKNOWN.get(int(releases[-1].split(".")[1]), ())),
+        "size_classes": some.sizes,
+        "wait_reasons": some.reasons,
+        "variables": {
+            n: _shared({b: t.variables[n] for b, t in found.items() if n in t.variables}, groups) for n in names
+        },
+        "types": {
+            n: _shared({b: t.types[n] for b, t in found.items() if n in t.types}, groups) for n in _all(found)
+        },
+    }
+
+
+def _different(table: Table, base: Table) -> Table:
+    """What is different from `base`; a name that has gone has no text."""
+    made: Table = {key: value for key, value in table.items() if key in ("releases", *_SCALARS)}
+    for part in ("variables", "types"):
+        new, old = table[part], base[part]
+        made[part] = {n: new.get(n, {}) for n in sorted({*new, *old}) if new.get(n) != old.get(n)}
+    return made
+
+
+def _text(table: Table) -> str:
+    """JSON with one line for each name."""
+    lines = [f"{json.dumps(key)}: {json.dumps(table[key])}" for key in ("releases", *_SCALARS)]
+    for part in ("variables", "types"):
+        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(texts)}" for name, texts in table[part].items())
+        lines.append(f'"{part}": {{\n{rows}\n}}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -9,12 +9,21 @@ ARCHES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "ris
 
 # Settings of GOEXPERIMENT other than the default that change a layout, by Go minor version. They were found
 # by building with every setting of that version's internal/goexperiment/flags.go, see --experiments.
-EXPERIMENTS: dict[int, tuple[str, ...]] = {}
+EXPERIMENTS = {
+    22: ("noallocheaders", "noexectracer2"),
+    24: ("nospinbitmutex", "noswissmap"),
+    25: ("greenteagc", "noswissmap"),
+    26: ("nogreenteagc",),
+    27: ("nogreenteagc",),
+}
+# Those for debugging the runtime itself: no table is kept for them.
+UNKNOWN = {minor: ("staticlockranking",) for minor in range(19, 28)}
+UNKNOWN.update({minor: ("pagetrace", "staticlockranking") for minor in (20, 21, 22)})
 
 VARIABLES = tuple(
     "runtime." + name
     for name in (
-        "allglen allgptr allgs allm allp bbuckets buckhash buildVersion extraM fing fingStatus finq "
+        "allglen allgptr allgs allm allp bbuckets buckhash buildVersion extraM fing fingRunning fingStatus finq "
         "firstmoduledata gcBitsArenas gcBlackenEnabled gcController gcphase gcrash globalAlloc gomaxprocs iscgo "
         "m0 mbuckets memstats mheap_ ncpu newprocs panicking persistentChunks physHugePageSize physPageSize "
         "racedatastart racedataend scavenge sched stackLarge stackpool trace vgetrandomAlloc waitReasonStrings "

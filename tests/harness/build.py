@@ -14,7 +14,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 from harness import PROGRAMS, cache_dir
 from harness.toolchains import Toolchain, Unavailable, go_environment
 
-VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "c-shared", "plugin", "386")
+VARIANTS = ("plain", "pie", "cgo", "race", "noopt", "stripped", "twin", "c-shared", "plugin", "386")
 
 # Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
 _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
@@ -24,6 +24,8 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "race": (("-race",), "1"),
     "noopt": (("-gcflags=all=-N -l",), "0"),
     "stripped": (("-ldflags=-s -w",), "0"),
+    # As "stripped" to the byte in memory, but with symbols: the flags stand in the program, and do nothing.
+    "twin": (("-ldflags=-h -d",), "0"),
     "c-shared": (("-buildmode=c-shared",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),

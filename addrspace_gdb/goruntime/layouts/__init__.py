@@ -15,6 +15,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, T
 from addrspace_gdb.debugger.layout import Type
 
 _FOLDER = Path(__file__).parent
+_NEWEST_PATCH = 999
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
 
 
@@ -22,36 +23,58 @@ class Version(NamedTuple):
     """What the text of a Go version says: "go1.26.6 X:nogreenteagc" is 26 with one experiment."""
 
     minor: Optional[int]
+    patch: int
     experiments: FrozenSet[str]
 
 
 def parse_version(text: str) -> Version:
     """The version in `text`, as runtime.Version gives it; the experiments stand behind "X:"."""
-    found = re.search(r"go1\.(\d{1,3})", text)
+    found = re.search(r"go1\.(\d{1,3})(?:\.(\d{1,3}))?", text)
     experiments = re.search(r"X:([\w,]+)", text)
     names = experiments.group(1).split(",") if experiments else []
-    return Version(int(found.group(1)) if found else None, frozenset(names))
+    if found is None:
+        return Version(None, 0, frozenset(names))
+    return Version(int(found.group(1)), int(found.group(2) or 0), frozenset(names))
+
+
+def _tables() -> Dict[int, List[int]]:
+    """N of every Go 1.N with a table, and the patch releases from which on there is another."""
+    found: Dict[int, List[int]] = {}
+    for path in _FOLDER.glob("go1.*.json"):
+        minor, _, patch = path.stem[len("go1.") :].partition(".")
+        found.setdefault(int(minor), []).append(int(patch or 0))
+    return found
 
 
 def known_minors() -> List[int]:
     """N of every Go 1.N that there is a table for, ascending."""
-    return sorted(int(path.stem[len("go1.") :]) for path in _FOLDER.glob("go1.*.json"))
+    return sorted(_tables())
 
 
 @lru_cache(maxsize=4)
-def _table(minor: int) -> Dict[str, Any]:
+def _table(minor: int, patch: int) -> Dict[str, Any]:
+    """The table for a release: the minor version's, with what changed in a patch release up to this one."""
     table: Dict[str, Any] = json.loads((_FOLDER / f"go1.{minor}.json").read_text(encoding="ascii"))
+    newer = max(first for first in _tables()[minor] if first <= patch)
+    if newer:
+        changes = json.loads((_FOLDER / f"go1.{minor}.{newer}.json").read_text(encoding="ascii"))
+        for key, value in changes.items():
+            if isinstance(value, dict):
+                table[key].update(value)
+            else:
+                table[key] = value
     return table
 
 
 class Layouts:
     """The types and variables of one build. A name that it lacks is None."""
 
-    def __init__(self, minor: int, arch: str, experiments: FrozenSet[str] = frozenset()) -> None:
+    def __init__(self, minor: int, patch: int, arch: str, experiments: FrozenSet[str] = frozenset()) -> None:
         self.minor, self.arch = minor, arch
-        self._table = _table(minor)
+        self._table = _table(minor, patch)
         groups: Dict[str, str] = self._table["groups"]
-        self.known = arch in " ".join(groups.values()).split()
+        arches = " ".join(groups.values()).split()
+        self.known = arch in arches and not experiments & set(self._table["unknown_experiments"])
         self._word = 4 if arch in groups["32"].split() else 8
         self._usual = {arch} | {name for name, members in groups.items() if arch in members.split()}
         turned = sorted(experiments & set(self._table["experiments"]))
@@ -145,9 +168,10 @@ def layouts_of(version: str, arch: str) -> Tuple[Optional[Layouts], bool]:
 
     None for a Go older than the tables, and for an architecture they lack.
     """
-    minor, experiments = parse_version(version)
+    minor, patch, experiments = parse_version(version)
     known = known_minors()
     if minor is None or not known or minor < known[0]:
         return None, False
-    found = Layouts(min(minor, known[-1]), arch, experiments)
-    return (found if found.known else None), minor > known[-1]
+    newer = minor > known[-1]
+    found = Layouts(known[-1] if newer else minor, _NEWEST_PATCH if newer else patch, arch, experiments)
+    return (found if found.known else None), newer
