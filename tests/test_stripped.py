@@ -7,6 +7,7 @@ breakpoint and for the oracles, and are taken away for the commands that are tes
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,18 +16,19 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 import invariants
 import pytest
 from elftools.elf.elffile import ELFFile
+from harness import CHECKOUT
 from harness.build import Binary
 from harness.debuggers import Gdb, gdbs
-from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import Scene, run_gdb
-from harness.oracles import dump_command, read_oracle
+from harness.oracles import read_oracle
 from harness.processes import Processes
-from harness.scenes import Unavailable, gcore, kernel_core, launch_to_breakpoint, start
-from harness.toolchains import Toolchain
+from harness.scenes import attach, gcore, kernel_core, launch_to_breakpoint, start
+from harness.toolchains import Toolchain, Unavailable
 from invariants import Snapshot, take_scene
 from test_goroutine_stacks_dump import Both, both, differences
 
 Builder = Callable[..., Binary]
+Json = Dict[str, Any]
 SIDE = Path(__file__).with_name("stripped_side.py")
 
 
@@ -60,7 +62,7 @@ MATRIX = [
 
 
 class Pair(NamedTuple):
-    """A program without symbols, and the one with them whose every byte in memory is the same."""
+    """A program without symbols, and the one with them whose code and variables lie at the same addresses."""
 
     full: Binary
     bare: Path
@@ -82,9 +84,9 @@ def stripped(case: Case, go: Toolchain, build_program: Builder, folder: Path) ->
 
 
 def loaded(path: Path) -> List[Tuple[str, int, int]]:
-    """Name, address and size of each section in memory."""
+    """Name, address and size of the sections with code and variables (section names move read-only data)."""
     with open(path, "rb") as file:
-        sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & 2]
+        sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & 2 and s["sh_flags"] & 5]
         return [(s.name, s["sh_addr"], s["sh_size"]) for s in sections]
 
 
@@ -191,3 +193,114 @@ def test_variables_are_where_the_symbols_say(seen: Seen) -> None:
 def test_tables_are_what_dwarf_says(seen: Seen) -> None:
     assert seen.layouts["differences"] == []
     assert seen.layouts["compared"] > 120
+
+
+def bare_binary(program: str, go: Toolchain, build_program: Builder, folder: Path) -> Binary:
+    """The program without symbols, in a file of its own."""
+    pair = stripped(Case(program, "plain", "strip"), go, build_program, folder)
+    return pair.full._replace(path=pair.bare)
+
+
+def ask(gdb: Gdb, scene: Scene, folder: Path, prefix: str) -> Tuple[Json, Json]:
+    """The diagram and the goroutines of a scene."""
+    names = [folder / f"{prefix}-{what}.json" for what in ("space", "stacks")]
+    commands = [
+        f"addrspace --check --format json --output {names[0]}",
+        f"goroutine-stacks --format json --frames --output {names[1]}",
+    ]
+    run = run_gdb(gdb, commands, scene, load=True)
+    assert all(name.exists() for name in names), run.stdout[-2000:] + run.stderr[-2000:]
+    return json.loads(names[0].read_text()), json.loads(names[1].read_text())
+
+
+def states(stacks: Json, *fields: str) -> List[Tuple[Any, ...]]:
+    return [(g["goid"], g["status"], g["wait_reason"], *(g[f] for f in fields)) for g in stacks["goroutines"]]
+
+
+def test_the_core_of_a_crash_with_and_without_its_file(
+    gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    """Without the file there is no code to follow in the core, and no names; all else is as before."""
+    binary = bare_binary("crash", go, build_program, tmp_path)
+    try:
+        core = kernel_core(binary, tmp_path, tmp_path / "oracle")
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    space, stacks = ask(gdb_exe, core.scene, tmp_path, "with")
+    assert space["problems"] == stacks["problems"] == []
+    assert all(check["ok"] for check in space["checks"])
+    rest = [g for g in both(core.stderr, tmp_path / "with-stacks.json").dump.values() if g.goid != 1]
+    shown = {g["goid"]: g for g in stacks["goroutines"]}
+    for goroutine in rest:
+        if goroutine.goid in shown and goroutine.status not in ("running", "runnable"):
+            assert (shown[goroutine.goid]["wait_reason"] or "syscall") == goroutine.status
+
+    binary.path.unlink()
+    bare_space, bare_stacks = ask(gdb_exe, core.scene._replace(program=None), tmp_path, "without")
+    assert bare_space["target"]["go_version"] == space["target"]["go_version"]
+    assert all(check["ok"] for check in bare_space["checks"] if check["ok"] is not None)
+    assert bare_space["memstats"] == space["memstats"]
+    sizes, bare_sizes = ({a["area"]: a["size"] for a in d["areas"]} for d in (space, bare_space))
+    for area in ("heap", "goroutine-stacks", "runtime"):
+        assert bare_sizes[area] == sizes[area]
+    parked = {g[0]: g for g in states(stacks, "pc", "sp", "stack") if g[1] == "waiting"}
+    found = {g[0]: g for g in states(bare_stacks, "pc", "sp", "stack") if g[0] in parked}
+    assert found == parked
+    assert all(not g["function"] for g in bare_stacks["goroutines"])
+    assert any("functions have no names" in line for line in bare_stacks["problems"])
+
+
+def test_a_core_by_gdb(gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, tmp_path: Path) -> None:
+    pair = stripped(Case("shapes", "pie", "strip"), newest_go, build_program, tmp_path)
+    scene = gcore(gdb_exe, without_symbols(pair, tmp_path, "quiet"), tmp_path / "core")
+    space, stacks = ask(gdb_exe, scene, tmp_path, "core")
+    assert space["problems"] == stacks["problems"] == []
+    assert all(check["ok"] for check in space["checks"])
+    assert any(f["function"] == "main.block" for g in stacks["goroutines"] for f in g["frames"])
+
+
+def test_a_process_whose_file_is_gone(
+    gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    binary = bare_binary("shapes", newest_go, build_program, tmp_path)
+    process = start(processes, binary, tmp_path / "oracle", "quiet")
+    binary.path.unlink()
+    scene = attach(process, binary)._replace(program=None)
+    space, stacks = ask(gdb_exe, scene, tmp_path, "gone")
+    assert space["problems"] == stacks["problems"] == []
+    assert all(check["ok"] for check in space["checks"])
+    assert any(f["function"] == "main.block" for g in stacks["goroutines"] for f in g["frames"])
+    assert process.running()
+
+
+def test_frames_of_goroutines_have_names(
+    gdb_exe: Gdb, go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    """`bt` shows what goroutine-stacks does; arguments are what DWARF alone knows."""
+    binary = bare_binary("shapes", go, build_program, tmp_path)
+    process = start(processes, binary, tmp_path / "oracle", "quiet")
+    stacks = tmp_path / "stacks.json"
+    commands = [f"goroutine-stacks --format json --frames --output {stacks}", "goroutine-apply waiting bt"]
+    run = run_gdb(gdb_exe, commands, attach(process, binary), load=True)
+    wanted = {g["goid"]: g["frames"] for g in json.loads(stacks.read_text())["goroutines"]}
+    assert run.status == 0, run.stderr
+    shown: Dict[int, List[str]] = {}
+    for line in run.stdout.splitlines():
+        head = re.match(r"Goroutine (\d+) \[", line)
+        frame = re.match(r"(?:#\d+ +0x[0-9a-f]+ in|    inlined in) (\S+) \(", line)
+        if head:
+            frames = shown[int(head.group(1))] = []
+        elif frame:
+            frames.append(frame.group(1))
+    assert len(shown) > 40
+    for goid, names in shown.items():
+        if goid in wanted:  # the runtime's own are not in the list
+            assert names == [f["function"] for f in wanted[goid]][: len(names)]
+            assert len(names) >= min(20, len(wanted[goid]))
+
+
+@pytest.mark.matrix
+def test_tables_are_made_again_to_the_byte() -> None:
+    command = [str(CHECKOUT / "scripts" / "gen-layouts"), "--check"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "changed" in done.stdout) == (0, False), done.stdout

@@ -13,8 +13,8 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder, register_unwinder
 
-from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, FrameId, Marker
+from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.pclntab import TOP_FRAME
 from addrspace_gdb.goruntime.stripped import StrippedTarget
@@ -123,8 +123,10 @@ class _Filter:
             places = [] if isinstance(decorated, Marker) else _places(decorated.inferior_frame(), tables)
             if not places:
                 yield decorated
-            for place in places:
-                yield _Named(decorated, place)
+            for number, place in enumerate(places):
+                yield _Named(decorated, place, number > 0)
+            if places and _is_top(decorated.inferior_frame(), tables):
+                return
 
 
 def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
@@ -137,16 +139,27 @@ def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
     return list(tables.go.locations(pc, frame.level() == 0))
 
 
+def _is_top(frame: gdb.Frame, tables: _Tables) -> bool:
+    """Whether nothing called the frame's function: above it on the stack stands no frame."""
+    func = tables.go.symtab.find(int(frame.pc()))
+    return func is not None and bool(func.flags & TOP_FRAME)
+
+
 class _Named(FrameDecorator):
     """A frame with the function, file and line of Go's tables; arguments and locals need DWARF."""
 
-    def __init__(self, base: FrameDecorator, place: symtab.Location) -> None:
+    def __init__(self, base: FrameDecorator, place: symtab.Location, again: bool) -> None:
         super().__init__(base)
-        self._place = place
+        self._place, self._again = place, again
 
     def function(self) -> str:
-        """As Go prints it."""
-        return printable(self._place.name)
+        """As Go prints it. gdb numbers a frame once: what the function was inlined in follows without."""
+        name = printable(self._place.name)
+        return f"    inlined in {name}" if self._again else name
+
+    def address(self) -> Optional[int]:
+        """The frame's pc, once."""
+        return None if self._again else super().address()
 
     def filename(self) -> Optional[str]:
         """The source file, as the compiler was given it."""

@@ -90,5 +90,3 @@ def read_string(target: Target, address: int, most: int = _MAX_VERSION) -> Optio
         return target.read(data, size).decode("utf-8", "replace") if 0 < size <= most else None
     except UnreadableError:
         return None
-
-

@@ -77,4 +77,4 @@ class InlineTrees:
             raise TableError(f"the inline tree of {func.name} is damaged: {count} calls")
         raw = self._target.read(self._table.module["gofunc"] + offset, count * self._call.size)
         calls = self._call.iter_unpack(raw)
-        return [InlinedCall(*fields) if self._short else InlinedCall(*fields, 0) for fields in calls]
+        return [InlinedCall(*(fields if self._short else (*fields, 0))) for fields in calls]

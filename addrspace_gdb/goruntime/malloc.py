@@ -154,6 +154,8 @@ def _profiler(runtime: Runtime) -> Iterator[Owned]:
 
 def _span_queues(runtime: Runtime) -> Iterator[Owned]:
     """Rings of the Green Tea collector's span queues (src/runtime/mgcmark_greenteagc.go, Go 1.26)."""
+    if not runtime.has("runtime.work"):  # a core without the program's code, and no collection in it
+        return
     work = runtime.variable("runtime.work")
     if not work.has("spanSPMCs.list"):
         return

@@ -71,6 +71,6 @@ DECODERS: Dict[str, Decoder] = {"amd64": _amd64, "386": _absolute, "arm64": _arm
 
 
 def operands(arch: str, code: bytes, address: int) -> Iterator[int]:
-    """Addresses that `code`, which lies at `address`, refers to; nothing for an architecture not in DECODERS."""
+    """Addresses that `code` at `address` refers to; nothing for an architecture that is not in DECODERS."""
     decoder = DECODERS.get(arch)
     return decoder(code, address) if decoder is not None else iter(())

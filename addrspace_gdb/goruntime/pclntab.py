@@ -109,7 +109,9 @@ class FuncTable:
         self.magic, self._quantum = self._check_header()
         # entryOff nameOff args deferreturn pcsp pcfile pcln npcdata cuOffset [startLine]
         # funcID flag _ nfuncdata
-        self._func = struct.Struct(self._order + ("IiiIIIIIIiBBxB" if self.magic == MAGIC else "IiiIIIIIIBBxB"))
+        self._func = struct.Struct(
+            self._order + ("IiiIIIIIIiBBxB" if self.magic == MAGIC else "IiiIIIIIIBBxB")
+        )
         self._names = Window(target, *module.slice("funcnametab"))
         self._files = Window(target, *module.slice("filetab"))
         self._pctab = Window(target, *module.slice("pctab"))
@@ -126,6 +128,10 @@ class FuncTable:
         """
         raw = self._target.read(self.module["pcHeader"], 8)
         magic, pad, quantum, pointer = struct.unpack(self._order + "IHBB", raw)
+        if not any(raw):  # what a core lacks, gdb reads as zeroes
+            raise TableError(
+                "the core lacks the program's read-only data and its file is gone: functions have no names"
+            )
         if magic not in MAGICS or pad or quantum not in (1, 2, 4) or pointer != self._target.pointer_size:
             raise TableError(
                 f"pclntab at {self.module['pcHeader']:#x} has an unknown header (magic {magic:#x})"

@@ -54,11 +54,25 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
 }
 PARTS: Dict[str, Tuple[str, ...]] = {
     "gcController": ("sysAlloc", "sysFree", "gcPaceSweeper", "pollFractionalWorkerExit", "gcParkAssist"),
-    "memstats": ("progToPointerMask", "recordspan", "newBucket", "(*mheap).init", "gcenable", "(*spanSet).push"),
+    "memstats": (
+        "progToPointerMask",
+        "recordspan",
+        "newBucket",
+        "(*mheap).init",
+        "gcenable",
+        "(*spanSet).push",
+    ),
     "sched": ("mput", "mReserveID", "incidlelocked", "checkRunqsNoP", "wakeNetPoller", "schedEnableUser"),
     "trace": ("traceReader", "traceCPUSample", "traceReadCPU", "ready", "goexit1"),
     "vgetrandomAlloc": ("vgetrandomInit", "vgetrandomDestroy"),  # since Go 1.24
-    "work": ("putempty", "putfull", "trygetfull", "prepareFreeWorkbufs", "gcWakeAllAssists", "gcMarkRootCheck")
+    "work": (
+        "putempty",
+        "putfull",
+        "trygetfull",
+        "prepareFreeWorkbufs",
+        "gcWakeAllAssists",
+        "gcMarkRootCheck",
+    )
     + ("gcResetMarkState",),
 }
 PREFIX = "runtime."
@@ -118,10 +132,13 @@ def _module_data(target: Target, data: bytes, start: int) -> Iterable[int]:
 
 
 def _has_table(target: Target, address: int) -> bool:
-    """Whether a pcHeader is there; a core without read-only data does not say, and it counts as one."""
+    """Whether a pcHeader is there. A core without read-only data does not say, and it counts as one: gdb
+    reads what the core leaves out as zeroes, or not at all."""
     try:
         head = target.read(address, 8)
     except UnreadableError:
+        head = b""
+    if not any(head):
         return target.kind == "core"
     order = "little" if target.byte_order == "little" else "big"
     magic = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
@@ -129,7 +146,7 @@ def _has_table(target: Target, address: int) -> bool:
 
 
 def _first(target: Target, found: List[Image]) -> List[Image]:
-    """The images, with those that no other's `next` leads to first: plugins are linked behind the runtime's."""
+    """The images, with those that no other's `next` leads to first: plugins stand behind the runtime's."""
     places = {image.module for image in found}
     linked: Set[int] = set()
     word = target.pointer_size
@@ -187,16 +204,24 @@ class Code:
                     yield address
 
 
-# How well an address was verified: not at all, by nothing speaking against it (all is zero there), by content.
+# How well an address was verified: refuted, nothing speaks against it (all is zero there), by content.
 REFUTED, POSSIBLE, CONFIRMED = 0, 1, 2
 Check = Callable[[str, int], int]
+Search = Callable[[str], Iterable[int]]
 
 
 class Roots:
     """Addresses of the runtime's variables, each looked for when it is asked for."""
 
-    def __init__(self, code: Code, layouts: Layouts, check: Check, before: Dict[str, int]) -> None:
-        self._code, self._layouts, self._check = code, layouts, check
+    def __init__(
+        self,
+        code: Code,
+        layouts: Layouts,
+        check: Check,
+        before: Dict[str, int],
+        scan: Optional[Search] = None,
+    ) -> None:
+        self._code, self._layouts, self._check, self._scan = code, layouts, check, scan
         self._word = code.word
         self._before = before  # what was found when the target last stood still; kept up to date
         self._addresses: Dict[str, Optional[int]] = {}
@@ -217,12 +242,13 @@ class Roots:
         if known is not None and self._check(name, known) == CONFIRMED:
             return known
         possible: Optional[int] = None
-        for candidate in self._candidates(name):
+        candidates = self._candidates(name) if self._scan is None else self._scan(name)
+        for candidate in candidates:
             verified = self._check(name, candidate)
             if verified == CONFIRMED:
                 self._before[name] = candidate
                 return candidate
-            if verified == POSSIBLE and possible is None:
+            if verified == POSSIBLE and possible is None and self._scan is None:
                 possible = candidate
         return possible
 

@@ -12,14 +12,16 @@ from typing import Callable, Dict, List, Optional, Tuple
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.goruntime.buildinfo import read_string
 from addrspace_gdb.goruntime.mspan import MANUAL, PAGE
+from addrspace_gdb.goruntime.proc import GSCAN, STATUS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.roots import CONFIRMED, POSSIBLE, REFUTED
+from addrspace_gdb.goruntime.stack import SMALLEST_STACK
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 _MOST_SPANS, _SAMPLE = 1 << 32, 32
 _MOST_PS = 1 << 16
 _MOST_MS = 1 << 20
-_MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
+MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
 _BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
 _PIECE = 8192  # entries of that table that are read at once
 _CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
@@ -33,7 +35,7 @@ TypeOf = Callable[[str], Optional[Type]]
 
 
 class Shapes:
-    """The checks by variable name. `find` gives the address of another variable, `type_of` a variable's type."""
+    """The checks by variable name. `find` gives another variable's address, `type_of` its type."""
 
     def __init__(self, runtime: Runtime, find: Find, type_of: TypeOf) -> None:
         self._runtime, self._find, self._type_of = runtime, find, type_of
@@ -61,7 +63,7 @@ class Shapes:
         }
 
     def verify(self, name: str, address: int) -> int:
-        """Whether the variable `name` of package runtime lies at `address`: REFUTED, POSSIBLE or CONFIRMED."""
+        """Whether the variable `name` of package runtime is at `address`: REFUTED, POSSIBLE or CONFIRMED."""
         type_ = self._type_of(name)
         if type_ is None or not type_.size or address % min(self._runtime.word, type_.size):
             return REFUTED
@@ -70,7 +72,7 @@ class Shapes:
             if not any(record.data):
                 return POSSIBLE
             if name in self._words:
-                fits = self._words[name](address, self._runtime.word_at(address))
+                fits: Optional[bool] = self._words[name](address, self._runtime.word_at(address))
             elif name in self._checks:
                 fits = self._checks[name](record)
             else:
@@ -94,7 +96,7 @@ class Shapes:
         return Record(self._runtime, type_, address).slice("")
 
     def _mheap(self, heap: Record) -> bool:
-        """Its free-list allocators know the sizes of what they allocate: they vouch for the layouts as well."""
+        """Its allocators know the sizes of what they allocate: they vouch for the layouts as well."""
         for allocator, name in (("spanalloc", "mspan"), ("cachealloc", "mcache")):
             if heap.number(f"{allocator}.size") != self._runtime.layout(f"runtime.{name}").size:
                 return False
@@ -110,18 +112,22 @@ class Shapes:
         start, pages = span.number("startAddr"), span.number("npages")
         return start % PAGE == 0 and pages < _MOST // PAGE and span.number("state") <= MANUAL
 
-    def _is_g(self, address: int) -> bool:
-        g = self._runtime.record("runtime.g", address)
-        lo, hi = g.number("stack.lo"), g.number("stack.hi")
-        return lo <= hi and hi - lo < _MOST and g.number("atomicstatus") < 1 << 13
-
     def _allgs(self, record: Record) -> bool:
+        """Goroutines have numbers of their own, known states, and stacks of whole KiB."""
         header = record.slice("")
         if not 0 < header.length <= header.capacity < _MOST_SPANS:
             return False
         step = max(1, header.length // _SAMPLE)
         pointers = self._runtime.words(header.data, header.length, "allgs")[::step]
-        return bool(pointers) and all(self._is_g(pointer) for pointer in pointers)
+        sample = [self._runtime.record("runtime.g", pointer) for pointer in pointers]
+        goids = [goid for goid in (g.number("goid") for g in sample) if goid > 0]
+        # A g has no number yet while it is being made.
+        return len(set(goids)) == len(goids) >= max(1, len(sample) - 1) and all(map(self._is_g, sample))
+
+    @staticmethod
+    def _is_g(g: Record) -> bool:
+        lo, hi = g.number("stack.lo"), g.number("stack.hi")
+        return lo % 1024 == hi % 1024 == 0 <= hi - lo < _MOST and g.number("atomicstatus") & ~GSCAN in STATUS
 
     def _allp(self, record: Record) -> bool:
         header = record.slice("")
@@ -167,7 +173,11 @@ class Shapes:
             return False
         inside = heap.number("spanalloc.inuse") <= spans < _MOST
         stacks = sum(g.number("inStacks") for g in record.elements("heapStats.stats")) % (1 << 64)
-        return inside and heap.number("cachealloc.inuse") <= caches < _MOST and stacks % 1024 == 0 < stacks < _MOST
+        return (
+            inside
+            and heap.number("cachealloc.inuse") <= caches < _MOST
+            and stacks % 1024 == 0 < stacks < _MOST
+        )
 
     def _record(self, name: str) -> Record:
         address, type_ = self._find(name), self._type_of(name)
@@ -177,22 +187,32 @@ class Shapes:
 
     def _controller(self, record: Record) -> bool:
         """heapMinimum is GOGC's share of 4 MiB (setGCPercent); the heap's three parts are whole pages."""
-        percent, least = record.number("gcPercent") % (1 << 64), record.number("heapMinimum")
+        percent, least = record.number("gcPercent"), record.number("heapMinimum")
         parts = [record.number(name) for name in ("heapInUse", "heapFree", "heapReleased")]
-        return least == _MIN_HEAP * percent % (1 << 64) // 100 and all(part % PAGE == 0 and part < _MOST for part in parts) and parts[0] > 0
+        return (
+            least == least_heap(percent)
+            and all(part % PAGE == 0 and part < _MOST for part in parts)
+            and parts[0] > 0
+        )
 
     def _crash(self, record: Record) -> bool:
         lo, hi = record.number("stack.lo"), record.number("stack.hi")
         return hi - lo == _CRASH_STACK
 
     def _gc_bits(self, record: Record) -> bool:
+        """Lists of arenas that know how much of them is used, and lie on pages of their own. There is always a
+        `next`: spans get their bits from it."""
         layout = self._runtime.layout("runtime.gcBitsArena")
-        for name in ("free", "next", "current", "previous"):
-            pointer = record.number(name)
-            used = Record(self._runtime, layout, pointer).number("free", "gcBitsHeader.free") if pointer else 0
-            if pointer % 4096 or used > layout.size:
-                return False
-        return True
+        heads = [record.number(name) for name in ("free", "next", "current", "previous")]
+        arenas = [Record(self._runtime, layout, head) for head in heads if head]
+        if len({arena.address for arena in arenas}) != len(arenas):
+            return False
+        links = [arena.number("next", "gcBitsHeader.next") for arena in arenas]
+        used = [arena.number("free", "gcBitsHeader.free") for arena in arenas[bool(heads[0]) :]]
+        whole = all(address % 4096 == 0 for address in (*heads, *links))
+        for link in filter(None, links):
+            self._runtime.word_at(link)
+        return whole and heads[1] > 0 and all(size <= layout.size for size in used)
 
     def _lists(self, lists: List[Record]) -> Optional[bool]:
         """mSpanLists: both ends are spans, or neither. None if all are empty."""
@@ -203,13 +223,28 @@ class Shapes:
         return True if any(one.number("first") for one in lists) else None
 
     def _stackpool(self, record: Record) -> Optional[bool]:
-        return self._lists([item.sub("item.span") for item in record.elements("")])
+        lists = [item.sub("item.span") for item in record.elements("")]
+        for order, one in enumerate(lists):
+            first = one.number("first")
+            if first:
+                span = self._runtime.record("runtime.mspan", first)
+                if span.number("elemsize") != SMALLEST_STACK << order or span.number("state") != MANUAL:
+                    return False
+        return self._lists(lists)
 
     def _stack_large(self, record: Record) -> Optional[bool]:
         pool = self._find("stackpool")
         if pool is not None and pool <= record.address < pool + self._size("stackpool"):
             return False
-        return self._lists(list(record.elements("free")))
+        lists = list(record.elements("free"))
+        firsts = [(order, one.number("first")) for order, one in enumerate(lists)]
+        return self._lists(lists) if all(self._is_stack(f, order) for order, f in firsts if f) else False
+
+    def _is_stack(self, address: int, order: int) -> bool:
+        """Whether a span is one free stack of 1 << `order` pages, or a few more."""
+        span = self._runtime.record("runtime.mspan", address)
+        pages = span.number("npages")
+        return pages.bit_length() - 1 == order and span.number("elemsize") == pages * PAGE
 
     def _size(self, name: str) -> int:
         type_ = self._type_of(name)
@@ -238,7 +273,7 @@ class Shapes:
         return None if not size else states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
 
     def _chunks(self, _: int, first: int) -> bool:
-        """All chunks, so those that the Ps allocate from: not the list that begins with globalAlloc's chunk."""
+        """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""
         chain = set(self._runtime.chain(first, 0, "persistentChunks", _MOST_MS))
         pointers = self._runtime.slice_words(self._slice("allp"), "allp", _MOST_PS)
         used = {self._runtime.record("runtime.p", p).number("palloc.base") for p in pointers}
@@ -255,6 +290,11 @@ class Shapes:
                 hashes = ((index, Record(self._runtime, layout, word).number("hash")) for index, word in used)
                 return all(hash_ % _BUCKETS == index for index, hash_ in hashes)
         return False
+
+
+def least_heap(percent: int) -> int:
+    """heapMinimum for GOGC's `percent`, or -1 for off, in the runtime's unsigned arithmetic."""
+    return MIN_HEAP * percent % (1 << 64) // 100
 
 
 def _last(header: Slice, word: int) -> int:

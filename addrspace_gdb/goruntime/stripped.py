@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.roots import PREFIX, Code, Image, Roots, find_images
+from addrspace_gdb.goruntime.scan import Scan
 from addrspace_gdb.goruntime.shapes import Shapes
 from addrspace_gdb.problems import Problems, UnreadableError
 from addrspace_gdb.process.corefile import read_core
@@ -30,7 +31,7 @@ _SAME = 128  # bytes of the module data by which it is known again
 
 @dataclass
 class Findings:
-    """What was found in one inferior. Whoever makes targets keeps it, so that the next one need not search."""
+    """What was found in one inferior. Who makes targets keeps it, so that the next need not search."""
 
     pid: Optional[int] = None
     image: Optional[Image] = None
@@ -138,7 +139,7 @@ class StrippedTarget:
         self._roots, self._symbols = None, {}
 
     def _use_code_for_version(self) -> None:
-        """No build information: what runtime.buildVersion says, which the newest layouts are enough to find."""
+        """No build information: what runtime.buildVersion says; the newest layouts suffice to find it."""
         self._use(f"go1.{known_minors()[-1]}")
         address = self._address(_VERSION[len(PREFIX) :])
         self._symbols[_VERSION] = Symbol(_VERSION, address, 0) if address is not None else None
@@ -188,7 +189,7 @@ class StrippedTarget:
                 return None
             runtime, layouts = Runtime(self, problems), self.layouts
             shapes = Shapes(runtime, self._address, lambda n: layouts.variable(PREFIX + n))
-            self._roots = Roots(
-                Code(self._base, found[0]), layouts, shapes.verify, self._findings.addresses
-            )
+            code, before = Code(self._base, found[0]), self._findings.addresses
+            scan = Scan(runtime, found[0], layouts, self._address).candidates if not code.readable else None
+            self._roots = Roots(code, layouts, shapes.verify, before, scan)
         return self._roots.address(name)

@@ -42,7 +42,8 @@ def require_go(
     if any(section.name in _GO_SECTIONS for section in image.sections):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
-            "that lacks it, or no access to the mappings); give gdb the unstripped file with `symbol-file FILE`"
+            "that lacks it, or no access to the mappings); give gdb the unstripped file with "
+            "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
 
@@ -73,8 +74,8 @@ def version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
     if getattr(target, "guessed", False):
         return [
-            f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; what "
-            "could be verified fits"
+            f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
+            "what could be verified fits"
         ]
     if minor is not None and minor > NEWEST:
         return [f"go1.{minor} is newer than go1.{NEWEST}, the last one this was made for; check with --check"]

@@ -28,7 +28,8 @@ RELEASES = (
     ("1.21.0", "1.21.13"),
     ("1.22.0", "1.22.10"),
     ("1.23.0", "1.23.3"),
-    ("1.23.4", "1.23.9"),
+    ("1.23.4", "1.23.4"),
+    ("1.23.5", "1.23.9"),
     ("1.24.0", "1.24.5"),
     ("1.24.6", "1.24.11"),
     ("1.25.0", "1.25.5"),
@@ -138,7 +139,9 @@ def _tell_experiments(version: str) -> None:
     for name in names:
         for setting in (name, f"no{name}"):
             try:
-                _tell_differences(f"{version}: {setting}", usual, program_of(version, Build("amd64", setting)))
+                _tell_differences(
+                    f"{version}: {setting}", usual, program_of(version, Build("amd64", setting))
+                )
             except subprocess.CalledProcessError:
                 print(f"{version}: {setting}: cannot be built", file=sys.stderr)
 
@@ -156,7 +159,8 @@ def tabled(releases: Sequence[str], found: Dict[Build, Tables]) -> Table:
         "size_classes": some.sizes,
         "wait_reasons": some.reasons,
         "variables": {
-            n: _shared({b: t.variables[n] for b, t in found.items() if n in t.variables}, groups) for n in names
+            n: _shared({b: t.variables[n] for b, t in found.items() if n in t.variables}, groups)
+            for n in names
         },
         "types": {
             n: _shared({b: t.types[n] for b, t in found.items() if n in t.types}, groups) for n in _all(found)

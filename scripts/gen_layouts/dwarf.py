@@ -1,8 +1,8 @@
 """Reads one program: its types as texts, and the constants that the tables keep.
 
-The text of a struct is `SIZE field@offset:TYPE ...`. TYPE is u8 i64 f64 ..., bool, `*` (a pointer), `*T` (one
-to a type of the table or to an array), `func`, `[N]T`, `string`, `[]` (a slice), a struct's name, or ?SIZE for
-anything else.
+The text of a struct is `SIZE field@offset:TYPE ...`. TYPE is u8 i64 f64 ..., bool, `*` (a pointer), `*T`
+(one to a type of the table or to an array), `func`, `[N]T`, `string`, `[]` (a slice), a struct's name, or
+?SIZE for anything else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Types:
 
     def __init__(self, elf: ELFFile) -> None:
         self.named: Dict[str, DIE] = {}
-        self.variables: Dict[str, DIE] = {}
+        self.variables: Dict[str, Optional[DIE]] = {}
         self._word = elf.elfclass // 8
         self._texts: Dict[str, List[Tuple[str, int, str]]] = {}
         self._sizes: Dict[str, int] = {}
@@ -145,8 +145,10 @@ class _Data:
 
     def __init__(self, elf: ELFFile) -> None:
         self._word, self._order = elf.elfclass // 8, "little" if elf.little_endian else "big"
-        self._segments = [
-            (s["p_vaddr"], s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]
+        self._segments: List[Tuple[int, bytes]] = [
+            (s["p_vaddr"], s.data())
+            for s in elf.iter_segments()
+            if s["p_type"] == "PT_LOAD" and s["p_filesz"]
         ]
         table = elf.get_section_by_name(".symtab")
         assert isinstance(table, SymbolTableSection)

@@ -17,30 +17,29 @@ EXPERIMENTS = {
     27: ("nogreenteagc",),
 }
 # Those for debugging the runtime itself: no table is kept for them.
-UNKNOWN = {minor: ("staticlockranking",) for minor in range(19, 28)}
-UNKNOWN.update({minor: ("pagetrace", "staticlockranking") for minor in (20, 21, 22)})
+UNKNOWN = {
+    minor: ("pagetrace", "staticlockranking") if 20 <= minor <= 22 else ("staticlockranking",)
+    for minor in range(19, 28)
+}
 
-VARIABLES = tuple(
-    "runtime." + name
-    for name in (
-        "allglen allgptr allgs allm allp bbuckets buckhash buildVersion extraM fing fingRunning fingStatus finq "
-        "firstmoduledata gcBitsArenas gcBlackenEnabled gcController gcphase gcrash globalAlloc gomaxprocs iscgo "
-        "m0 mbuckets memstats mheap_ ncpu newprocs panicking persistentChunks physHugePageSize physPageSize "
-        "racedatastart racedataend scavenge sched stackLarge stackpool trace vgetrandomAlloc waitReasonStrings "
-        "work writeBarrier xbuckets class_to_size runtimeInitTime"
-    ).split()
-) + ("internal/runtime/gc.SizeClassToSize",)
+_VARIABLES = """
+allglen allgptr allgs allm allp bbuckets buckhash buildVersion extraM fing fingRunning
+fingStatus finq firstmoduledata gcBitsArenas gcBlackenEnabled gcController gcphase gcrash
+globalAlloc gomaxprocs iscgo m0 mbuckets memstats mheap_ ncpu newprocs panicking
+persistentChunks physHugePageSize physPageSize racedatastart racedataend scavenge sched
+stackLarge stackpool trace vgetrandomAlloc waitReasonStrings work writeBarrier xbuckets
+class_to_size runtimeInitTime
+"""
+VARIABLES = tuple(f"runtime.{name}" for name in _VARIABLES.split()) + ("internal/runtime/gc.SizeClassToSize",)
 
-TYPES = tuple(
-    "runtime." + name
-    for name in (
-        "_defer _func _panic arenaHint atomicScavChunkData bucket buckhashArray finalizer finblock "
-        "g gcBits gcBitsArena hchan heapArena hmap limiterEventStamp listNodeManual m mcache mcentral "
-        "memRecord mheap moduledata mspan p pallocData pallocSum persistentAlloc schedt spanInlineMarkBits "
-        "spanSPMC spanSetBlock special specialfinalizer specialprofile stackpoolItem stackWorkBuf sudog "
-        "traceAllocBlock traceBuf traceRegionAllocBlock workbuf"
-    ).split()
-)
+_TYPES = """
+_defer _func _panic arenaHint atomicScavChunkData bucket buckhashArray finalizer finblock
+g gcBits gcBitsArena hchan heapArena hmap limiterEventStamp listNodeManual m mcache
+mcentral memRecord mheap moduledata mspan p pallocData pallocSum persistentAlloc schedt
+spanInlineMarkBits spanSPMC spanSetBlock special specialfinalizer specialprofile
+stackpoolItem stackWorkBuf sudog traceAllocBlock traceBuf traceRegionAllocBlock workbuf
+"""
+TYPES = tuple(f"runtime.{name}" for name in _TYPES.split())
 
 # Read from the program's data as they stand there: sizes of the size classes, words for why a g waits.
 SIZES = ("runtime.class_to_size", "internal/runtime/gc.SizeClassToSize")
