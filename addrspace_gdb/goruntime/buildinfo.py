@@ -81,12 +81,12 @@ def version_of(target: Target) -> Optional[str]:
     return read_string(target, symbol.address)
 
 
-def read_string(target: Target, address: int, most: int = _MAX_VERSION) -> Optional[str]:
+def read_string(target: Target, address: int) -> Optional[str]:
     """The Go string whose header is at `address`; None if it is empty, too long or unreadable."""
     word = target.pointer_size
     order = "<" if target.byte_order == "little" else ">"
     try:
         data, size = struct.unpack(order + ("QQ" if word == 8 else "II"), target.read(address, 2 * word))
-        return target.read(data, size).decode("utf-8", "replace") if 0 < size <= most else None
+        return target.read(data, size).decode("utf-8", "replace") if 0 < size <= _MAX_VERSION else None
     except UnreadableError:
         return None

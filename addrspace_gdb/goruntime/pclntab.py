@@ -15,6 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.problems import UnreadableError
 
 MAGIC = 0xFFFFFFF1  # Go 1.20 and later
 _MAGIC_1_18 = 0xFFFFFFF0  # Go 1.18 and 1.19: a _func has no start line
@@ -126,9 +127,14 @@ class FuncTable:
         """pcHeader: magic, two pad bytes, minLC, ptrSize. Its other fields repeat moduledata's slices
         (and textStart, which Go 1.26 no longer fills in). Returns the magic and minLC, the unit of pc deltas.
         """
-        raw = self._target.read(self.module["pcHeader"], 8)
+        try:
+            raw = self._target.read(self.module["pcHeader"], 8)
+        except UnreadableError:
+            if self._target.kind != "core":
+                raise
+            raw = bytes(8)
         magic, pad, quantum, pointer = struct.unpack(self._order + "IHBB", raw)
-        if not any(raw):  # what a core lacks, gdb reads as zeroes
+        if not any(raw):  # what a core lacks, older gdbs read as zeroes
             raise TableError(
                 "the core lacks the program's read-only data and its file is gone: functions have no names"
             )

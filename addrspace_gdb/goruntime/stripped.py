@@ -11,7 +11,7 @@ from typing import Dict, List, Optional
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import ProcFiles, Symbol, Target, Thread
-from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.buildinfo import read_string, version_of
 from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
@@ -139,13 +139,17 @@ class StrippedTarget:
         self._roots, self._symbols = None, {}
 
     def _use_code_for_version(self) -> None:
-        """No build information: what runtime.buildVersion says; the newest layouts suffice to find it."""
-        self._use(f"go1.{known_minors()[-1]}")
-        address = self._address(_VERSION[len(PREFIX) :])
-        self._symbols[_VERSION] = Symbol(_VERSION, address, 0) if address is not None else None
-        self.build_version = version_of(self)
-        if self.build_version is not None:
-            self._use(self.build_version)
+        """No build information (some build tools leave it out): what runtime.buildVersion says, to which one
+        release's module data or another's leads."""
+        for minor in reversed(known_minors()):
+            self._use(f"go1.{minor}")
+            address = self._address(_VERSION[len(PREFIX) :])
+            version = read_string(self._base, address) if address is not None else None
+            if version is not None:
+                self.build_version = version
+                self._use(version)
+                return
+        self.layouts = None
 
     def _mappings(self) -> List[Mapping]:
         if self.kind == "core":
