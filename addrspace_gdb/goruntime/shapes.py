@@ -200,8 +200,10 @@ class Shapes:
         return hi - lo == _CRASH_STACK
 
     def _gc_bits(self, record: Record) -> bool:
-        """Lists of arenas that know how much of them is used, and lie on pages of their own. There is always a
-        `next`: spans get their bits from it."""
+        """Lists of arenas that know how much of them is used, and lie on pages of their own.
+
+        There is always a `next`: spans get their bits from it.
+        """
         layout = self._runtime.layout("runtime.gcBitsArena")
         heads = [record.number(name) for name in ("free", "next", "current", "previous")]
         arenas = [Record(self._runtime, layout, head) for head in heads if head]
