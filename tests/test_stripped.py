@@ -241,8 +241,9 @@ def test_the_core_of_a_crash_with_and_without_its_file(
     assert all(check["ok"] for check in bare_space["checks"] if check["ok"] is not None)
     assert bare_space["memstats"] == space["memstats"]
     sizes, bare_sizes = ({a["area"]: a["size"] for a in d["areas"]} for d in (space, bare_space))
-    for area in ("heap", "goroutine-stacks", "runtime"):
-        assert bare_sizes[area] == sizes[area]
+    assert (bare_sizes["heap"], bare_sizes["goroutine-stacks"]) == (sizes["heap"], sizes["goroutine-stacks"])
+    # Small pieces hang on variables that look like any others: they are nobody's then, and said to be.
+    assert 0 <= sizes["runtime"] - bare_sizes["runtime"] <= 64 << 10
     parked = {g[0]: g for g in states(stacks, "pc", "sp", "stack") if g[1] == "waiting"}
     found = {g[0]: g for g in states(bare_stacks, "pc", "sp", "stack") if g[0] in parked}
     assert found == parked

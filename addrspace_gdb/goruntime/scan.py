@@ -14,7 +14,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Set, Tu
 from addrspace_gdb.goruntime.layouts import Layouts
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.goruntime.shapes import MIN_HEAP, Find, least_heap
+from addrspace_gdb.goruntime.shapes import MIN_HEAP, PROT_READ_WRITE, Find, least_heap
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 _PIECE, _MOST = 1 << 16, 1 << 26  # bytes that are read at once, and in all
@@ -53,6 +53,7 @@ class Scan:
             "sched": self._sched,
             "stackLarge": lambda: self._lists("stackLarge", "free", ""),
             "stackpool": lambda: self._lists("stackpool", "", "item.span"),
+            "vgetrandomAlloc": self._getrandom,
             "work": self._work,
         }
 
@@ -219,3 +220,11 @@ class Scan:
     def _work(self) -> Iterator[int]:
         offsets = [self._offset("work", f"wbufSpans.{name}.first") for name in ("busy", "free")]
         return (address - offset for address, _ in self._span_pointers() for offset in offsets)
+
+    def _getrandom(self) -> List[int]:
+        """What the kernel said how to map the states: readable and writable, and flags."""
+        offset = self._offset("vgetrandomAlloc", "mmapProt")
+        if offset % self._runtime.word or self._runtime.word != 8 or self._runtime.order == "big":
+            return []
+        wanted = PROT_READ_WRITE
+        return [a - offset for a, v in self._each() if v & 0xFFFFFFFF == wanted and 0 < v >> 32 < 1 << 20]

@@ -22,6 +22,7 @@ _MOST_SPANS, _SAMPLE = 1 << 32, 32
 _MOST_PS = 1 << 16
 _MOST_MS = 1 << 20
 MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
+PROT_READ_WRITE = 3  # mman.h
 _BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
 _PIECE = 8192  # entries of that table that are read at once
 _CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
@@ -272,7 +273,11 @@ class Shapes:
 
     def _getrandom(self, record: Record) -> Optional[bool]:
         states, size = record.slice("states"), record.number("stateSize")
-        return None if not size else states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
+        if not size:
+            return None
+        if record.number("mmapProt") != PROT_READ_WRITE:
+            return False
+        return states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
 
     def _chunks(self, _: int, first: int) -> bool:
         """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""
