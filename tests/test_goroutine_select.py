@@ -353,4 +353,4 @@ def test_no_process_and_what_is_not_go(
     enter = [line for line in scene.enter if not line.startswith("break")]
     enter = [line.replace("run ", "starti ", 1) for line in enter]
     run = look(gdb_exe, scene._replace(enter=enter), "goroutine 1", "p $goroutine(1)")
-    assert run.stderr.count("addrspace: no ") == 2
+    assert run.stderr.count("addrspace: there is no goroutine 1") == 2

@@ -81,6 +81,8 @@ def wrong_frames(theirs: Goroutine, ours: Json, everything: bool) -> Optional[st
         mine, frames, head = mine[names.index(frames[0].function) + 1 :], frames[1:], head - 1
     if theirs.elided:
         mine = mine[:head] + mine[head + theirs.elided :]
+    if theirs.elided is None:  # up to Go 1.20 the first hundred, and not how many more
+        mine = mine[: len(frames)]
     their = dumped(frames)
     if len(mine) == len(their) + 1 and WRAPPER.search(mine[-1]["function"]) and not everything:
         assert mine.pop()["function"] == ours["start_function"]

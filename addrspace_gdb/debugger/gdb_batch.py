@@ -16,6 +16,7 @@ import gdb
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.escape import printable
@@ -96,7 +97,7 @@ def _read(request: Dict[str, Any], check: bool) -> _Found:
 
 
 def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optional[List[Group]]]:
-    target = GdbTarget()
+    target = with_runtime(GdbTarget())
     reading = read(target, check)
     return reading, groups_of(read_for_goroutines(target)) if request.get("stacks") else None
 

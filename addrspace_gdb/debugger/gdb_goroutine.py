@@ -285,7 +285,11 @@ class _GoroutineFunction(gdb.Function):
         except (gdb.error, TypeError, ValueError, OverflowError):
             raise ProblemError("$goroutine: give the number of a goroutine") from None
         address = self._selector.census().address(number)
-        return gdb.Value(address).cast(gdb.lookup_type("runtime.g").pointer())
+        try:
+            type_ = gdb.lookup_type("runtime.g")
+        except gdb.error:  # without DWARF it is an address, and no more
+            type_ = gdb.lookup_type("void")
+        return gdb.Value(address).cast(type_.pointer())
 
 
 class _CurrentFunction(gdb.Function):

@@ -19,6 +19,8 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
 
 if TYPE_CHECKING:
+    from addrspace_gdb.debugger.gdb_stripped import GoFrames
+    from addrspace_gdb.goruntime.stripped import Findings
     from addrspace_gdb.space.reading import Reading
     from addrspace_gdb.space.snapshot import Moments
 
@@ -30,7 +32,9 @@ class GdbSession:
     """The selected inferior, what was read of it since it last moved, and gdb's settings."""
 
     def __init__(self) -> None:
-        self._targets: Dict[int, GdbTarget] = {}
+        self._targets: Dict[int, Target] = {}
+        self._findings: Dict[int, Findings] = {}
+        self._frames: Optional[GoFrames] = None
         self._readings: Dict[int, Tuple[bool, Reading]] = {}
         self._snapshots: Optional[Moments] = None
         self._moment = 0
@@ -101,20 +105,32 @@ class GdbSession:
         """The selected inferior."""
         number = gdb.selected_inferior().num
         if number not in self._targets:
-            self._targets[number] = GdbTarget()
+            self._targets[number] = self._new_target(number)
         return self._targets[number]
+
+    def _new_target(self, number: int) -> Target:
+        from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget, with_runtime
+
+        target = with_runtime(GdbTarget(), self._findings.setdefault(number, Findings()))
+        if self._frames is None and isinstance(target, StrippedTarget):
+            from addrspace_gdb.debugger.gdb_stripped import GoFrames
+
+            self._frames = GoFrames()
+        if self._frames is not None:
+            self._frames.add(number, target)
+        return target
 
     def reading(self, check: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""
         from addrspace_gdb.space.reading import read
 
         number = gdb.selected_inferior().num
-        target = GdbTarget()
+        GdbTarget()  # says it if there is no process, or if it runs
         key = gdb.selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
-        self._targets[number] = target
+        target = self._targets[number] = self._new_target(number)
         progress = Progress(_show_progress if _on_terminal() else None)
         try:
             self._readings[number] = (check, read(target, check, progress))

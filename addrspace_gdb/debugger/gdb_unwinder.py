@@ -114,7 +114,7 @@ def first_frame(injected: Injected) -> Optional[gdb.Frame]:
     return None
 
 
-class _FrameId:
+class FrameId:
     """What create_unwind_info wants; gdb.unwinder.FrameId came with gdb 14."""
 
     def __init__(self, sp: gdb.Value, pc: gdb.Value) -> None:
@@ -140,7 +140,7 @@ class _Unwinder(Unwinder):
         # gdb wants callers at rising addresses: with the thread's own sp in the id it would stop here
         # ("previous frame inner to this frame"), so the id lies just below the goroutine's stack pointer.
         below = it.sp - pc.type.sizeof
-        info = pending_frame.create_unwind_info(_FrameId(_as(below, sp), _as(it.pc, pc)))
+        info = pending_frame.create_unwind_info(FrameId(_as(below, sp), _as(it.pc, pc)))
         for name, value in zip(names, (it.pc, it.sp, it.bp)):
             info.add_saved_register(name, _as(value, pending_frame.read_register(name)))
         return info
@@ -176,14 +176,14 @@ def _shown(frames: Iterator[FrameDecorator], first: int, label: str) -> Iterator
             frames = chain([frame], frames)
             break
         if frame.inferior_frame().level() == 0 and gdb.selected_frame().level() < first:
-            yield _Marker(frame, label)
+            yield Marker(frame, label)
     for frame in frames:
         yield frame
         if frame.inferior_frame().name() == _OUTERMOST:
             return
 
 
-class _Marker(FrameDecorator):
+class Marker(FrameDecorator):
     """`#0 <goroutine 17 [chan receive]>`: everything of the thread's own frame is left out."""
 
     def __init__(self, base: FrameDecorator, label: str) -> None:

@@ -10,9 +10,9 @@ import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.goruntime.pclntab import NO_OFFSET, Func, FuncTable, TableError
+from addrspace_gdb.goruntime.pclntab import MAGIC, NO_OFFSET, Func, FuncTable, TableError
 
-# internal/abi/symtab.go, Go 1.21 to 1.27
+# internal/abi/symtab.go (up to Go 1.20 src/runtime/symtab.go), Go 1.19 to 1.27
 PCDATA_INL_TREE_INDEX = 2
 FUNCDATA_INL_TREE = 3
 
@@ -34,7 +34,10 @@ class InlineTrees:
 
     def __init__(self, target: Target, table: FuncTable) -> None:
         self._target, self._table = target, table
-        self._call = struct.Struct(("<" if target.byte_order == "little" else ">") + "B3xiii")
+        # Up to Go 1.19 a record begins with its parent's index, has file and line, and no start line.
+        self._short = table.magic == MAGIC
+        fields = "B3xiii" if self._short else "2xBx8xii"
+        self._call = struct.Struct(("<" if target.byte_order == "little" else ">") + fields)
         self._trees: Dict[int, List[InlinedCall]] = {}
 
     def chain(self, func: Func, pc: int) -> List[Tuple[int, Optional[InlinedCall]]]:
@@ -73,4 +76,5 @@ class InlineTrees:
         if count > _MAX_CALLS:
             raise TableError(f"the inline tree of {func.name} is damaged: {count} calls")
         raw = self._target.read(self._table.module["gofunc"] + offset, count * self._call.size)
-        return [InlinedCall(*fields) for fields in self._call.iter_unpack(raw)]
+        calls = self._call.iter_unpack(raw)
+        return [InlinedCall(*(fields if self._short else (*fields, 0))) for fields in calls]

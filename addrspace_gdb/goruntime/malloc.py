@@ -14,7 +14,7 @@ from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.trace import tracer_memory
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.problems import ProblemError, UnreadableError
 
 PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
 PERSISTENT_LARGEST = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves
@@ -50,7 +50,7 @@ def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Schedu
     for source in sources:
         try:
             found.extend(owned for owned in source if _plausible(runtime, owned))
-        except (UnreadableError, KeyError) as error:
+        except (UnreadableError, ProblemError, KeyError) as error:
             runtime.problems.add(f"runtime memory: {error}; one of its owners is left out")
     return found
 
@@ -91,7 +91,8 @@ def _page_allocator(runtime: Runtime, heap: Record) -> Iterator[Owned]:
             if pointer:
                 yield Owned(pointer, pointer + size, "page bitmaps")
     index = heap.slice("pages.scav.index.chunks")
-    size = index.capacity * _element_size(runtime, "runtime.atomicScavChunkData", 8)
+    # Up to Go 1.20 the elements are bytes, with a bit for each of eight chunks.
+    size = index.capacity * _element_size(runtime, "runtime.atomicScavChunkData", 1)
     yield Owned(index.data, index.data + size, "scavenge index")
 
 
@@ -150,6 +151,8 @@ def _profiler(runtime: Runtime) -> Iterator[Owned]:
 
 def _span_queues(runtime: Runtime) -> Iterator[Owned]:
     """Rings of the Green Tea collector's span queues (src/runtime/mgcmark_greenteagc.go, Go 1.26)."""
+    if not runtime.has("runtime.work"):  # a core without the program's code, and no collection in it
+        return
     work = runtime.variable("runtime.work")
     if not work.has("spanSPMCs.list") or not work.number("spanSPMCs.list.obj"):
         return  # with GOEXPERIMENT=nogreenteagc the list is there, empty, and spanSPMC has no fields

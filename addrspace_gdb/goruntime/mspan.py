@@ -71,7 +71,7 @@ class Spans:
     classes: Dict[int, SpanClass] = field(default_factory=dict)  # by spanClass: size class << 1 | noscan
 
 
-# In the order of the struct for Go 1.21-1.27; `Type.order` sorts them for any other.
+# In the order of the struct for Go 1.20-1.27; `Type.order` sorts them for any other.
 _FIELDS = (
     "startAddr",
     "npages",
@@ -88,9 +88,13 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     """Read every span that mheap_.allspans lists. `grown` is how many bytes the heap has grown to: there
     cannot be more spans than pages."""
     layout = runtime.layout("runtime.mspan")
-    ordered = layout.order(*_FIELDS)
+    # User arenas came with Go 1.20: before, no span is a chunk of one.
+    missing = [name for name in _FIELDS[6:7] if not layout.has(name)]
+    ordered = layout.order(*(name for name in _FIELDS if name not in missing))
     unpack = layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
-    pick = [ordered.index(name) for name in _FIELDS]
+    places = (*ordered, *missing)
+    pick = [places.index(name) for name in _FIELDS]
+    nothing = (0,) * len(missing)
     straight = pick == sorted(pick)
     header: Slice = heap.slice("allspans")
     most = _MOST_SPANS if grown is None else grown // PAGE + _SPARE
@@ -102,7 +106,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> S
     for block, base, run in bulk(runtime, addresses, layout.size, "spans"):
         rows = [unpack(block, address - base) for address in run]
         if not straight:
-            rows = [tuple(row[i] for i in pick) for row in rows]
+            rows = [tuple((*row, *nothing)[i] for i in pick) for row in rows]
         odd += _sort_out(rows, run, spans, packed, tally)
     if odd:
         runtime.problems.add(f"spans: {odd} of {len(addresses)} hold impossible values; left out")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.mgcpacer import Pacer
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
@@ -299,7 +301,10 @@ def _class_sizes(runtime: Runtime, count: int) -> Sequence[int]:
         if runtime.has(name):
             raw = runtime.target.read(runtime.address(name), 2 * count)
             return [int.from_bytes(raw[i : i + 2], runtime.order) for i in range(0, 2 * count, 2)]
-    raise KeyError("runtime.class_to_size")
+    layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
+    if layouts is None:
+        raise KeyError("runtime.class_to_size")
+    return layouts.size_classes
 
 
 def _read_cached(runtime: Runtime, scheduler: Scheduler, classes: int, sweepgen: int) -> Cached:
@@ -337,7 +342,12 @@ def returns_lazily(runtime: Runtime) -> bool:
         return False
 
 
-def gc_phase(runtime: Runtime) -> str:
-    """The collector's phase: off, mark or mark termination (_GCoff ..., src/runtime/mgc.go)."""
+def gc_phase(runtime: Runtime) -> Optional[str]:
+    """The collector's phase: off, mark or mark termination (_GCoff ..., src/runtime/mgc.go).
+
+    None if the variable was not found in a program without symbols.
+    """
+    if not runtime.has("runtime.gcphase"):
+        return None
     phase = runtime.global_number("runtime.gcphase", 4)
     return {0: "off", 1: "mark", 2: "mark termination"}.get(phase, f"unknown ({phase})")

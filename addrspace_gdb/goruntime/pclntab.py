@@ -1,7 +1,8 @@
 """The function table: pclntab as the linker writes it and findfunc reads it (src/runtime/symtab.go).
 
-The format is that of Go 1.20 and later (magic 0xfffffff1, internal/abi/symtab.go): the same for every
-release since. Tables are read in small pieces when something asks for them, and decoded once.
+The format is that of Go 1.20 and later (magic 0xfffffff1, internal/abi/symtab.go), the same for every
+release since, and that of Go 1.18 and 1.19 (0xfffffff0), which lacks start lines. Tables are read in small
+pieces when something asks for them, and decoded once.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.problems import UnreadableError
 
-MAGIC = 0xFFFFFFF1  # Go 1.20 and later; go1.18 and 1.19 wrote 0xfffffff0, without start lines
+MAGIC = 0xFFFFFFF1  # Go 1.20 and later
+_MAGIC_1_18 = 0xFFFFFFF0  # Go 1.18 and 1.19: a _func has no start line
+MAGICS = (MAGIC, _MAGIC_1_18)
 NO_OFFSET = 0xFFFFFFFF
 
 _CHUNK = 1 << 14
@@ -103,10 +107,12 @@ class FuncTable:
     def __init__(self, target: Target, module: Module) -> None:
         self._order = "<" if target.byte_order == "little" else ">"
         self._target, self.module = target, module
-        # entryOff nameOff args deferreturn pcsp pcfile pcln npcdata cuOffset startLine
+        self.magic, self._quantum = self._check_header()
+        # entryOff nameOff args deferreturn pcsp pcfile pcln npcdata cuOffset [startLine]
         # funcID flag _ nfuncdata
-        self._func = struct.Struct(self._order + "IiiIIIIIIiBBxB")
-        self._quantum = self._check_header()
+        self._func = struct.Struct(
+            self._order + ("IiiIIIIIIiBBxB" if self.magic == MAGIC else "IiiIIIIIIBBxB")
+        )
         self._names = Window(target, *module.slice("funcnametab"))
         self._files = Window(target, *module.slice("filetab"))
         self._pctab = Window(target, *module.slice("pctab"))
@@ -117,16 +123,26 @@ class FuncTable:
         self._decoded: Dict[int, Func] = {}
         self._tables: Dict[Tuple[int, int], Tuple[List[int], List[int]]] = {}
 
-    def _check_header(self) -> int:
+    def _check_header(self) -> Tuple[int, int]:
         """pcHeader: magic, two pad bytes, minLC, ptrSize. Its other fields repeat moduledata's slices
-        (and textStart, which Go 1.26 no longer fills in). Returns minLC, the unit of pc deltas."""
-        raw = self._target.read(self.module["pcHeader"], 8)
+        (and textStart, which Go 1.26 no longer fills in). Returns the magic and minLC, the unit of pc deltas.
+        """
+        try:
+            raw = self._target.read(self.module["pcHeader"], 8)
+        except UnreadableError:
+            if self._target.kind != "core":
+                raise
+            raw = bytes(8)
         magic, pad, quantum, pointer = struct.unpack(self._order + "IHBB", raw)
-        if magic != MAGIC or pad or quantum not in (1, 2, 4) or pointer != self._target.pointer_size:
+        if not any(raw):  # what a core lacks, older gdbs read as zeroes
+            raise TableError(
+                "the core lacks the program's read-only data and its file is gone: functions have no names"
+            )
+        if magic not in MAGICS or pad or quantum not in (1, 2, 4) or pointer != self._target.pointer_size:
             raise TableError(
                 f"pclntab at {self.module['pcHeader']:#x} has an unknown header (magic {magic:#x})"
             )
-        return int(quantum)
+        return int(magic), int(quantum)
 
     def _load_ftab(self) -> Tuple[array[int], array[int]]:
         """ftab: pairs of uint32 (entry offset from text, offset of the _func in pclntable), then the end."""
@@ -181,9 +197,8 @@ class FuncTable:
     def _decode(self, index: int) -> Func:
         at = self._offsets[index]
         fields = self._func.unpack(self._funcs.bytes(at, self._func.size))
-        _, name, args, deferreturn, pcsp, pcfile, pcln, npcdata, unit, line, func_id, flags, nfuncdata = (
-            fields
-        )
+        _, name, args, deferreturn, pcsp, pcfile, pcln, npcdata, unit, *more = fields
+        line, func_id, flags, nfuncdata = more if self.magic == MAGIC else (0, *more)
         if npcdata > 255:
             raise TableError(f"the function at offset {at} of pclntab has {npcdata} pcdata tables")
         count = npcdata + nfuncdata
@@ -208,6 +223,25 @@ class FuncTable:
             pcdata=data[:npcdata],
             funcdata=data[npcdata:],
         )
+
+    def named(self, prefix: str) -> Dict[str, List[int]]:
+        """Indexes of the functions whose name begins with `prefix`, by the rest of the name.
+
+        A function and its wrapper for another calling convention have one name.
+        """
+        names = self._target.read(*self.module.slice("funcnametab"))
+        raw = memoryview(self._target.read(*self.module.slice("pclntable")))
+        words = array("I", raw[: len(raw) // 4 * 4].tobytes())
+        if (self._order == "<") != (sys.byteorder == "little"):
+            words.byteswap()
+        wanted, size = prefix.encode(), len(prefix)
+        found: Dict[str, List[int]] = {}
+        for index, offset in enumerate(self._offsets):
+            at = offset // 4 + 1  # the name's offset is the second word of a _func
+            if at < len(words) and names[words[at] : words[at] + size] == wanted:
+                end = names.find(b"\0", words[at])
+                found.setdefault(names[words[at] + size : end].decode("utf-8", "replace"), []).append(index)
+        return found
 
     def name_at(self, offset: int) -> str:
         """The string at `offset` of funcnametab (the runtime's funcName has none for the first, at 0)."""

@@ -84,7 +84,12 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     # Every g is an object of the heap, so `grown`, the bytes it has grown to, bounds their number.
     most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
-    return Goroutines(read_columns(runtime, sorted(addresses), layout, _FIELDS, "goroutines"))
+    # g.parentGoid came with Go 1.21.
+    fields = {name: path for name, path in _FIELDS.items() if name != "parent" or layout.has(path)}
+    columns = read_columns(runtime, sorted(addresses), layout, fields, "goroutines")
+    if "parent" not in columns:
+        columns["parent"] = array("Q", bytes(8 * len(columns["address"])))
+    return Goroutines(columns)
 
 
 def is_live(status: int) -> bool:

@@ -214,12 +214,16 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
 
 def _free_large(runtime: Runtime) -> Set[int]:
     """mspan addresses in stackLarge.free: [log2(pages)]mSpanList."""
+    if not runtime.has("runtime.stackLarge"):  # only found by what is in it, and nothing is (scan.py)
+        return set()
     lists = runtime.variable("runtime.stackLarge").elements("free")
     return _listed(runtime, lists, "stackLarge.free")
 
 
 def _work_buffers(runtime: Runtime) -> Set[int]:
     """mspan addresses in work.wbufSpans.free and .busy (src/runtime/mgc.go)."""
+    if not runtime.has("runtime.work"):  # as above
+        return set()
     work = runtime.variable("runtime.work")
     return _listed(runtime, (work.sub(f"wbufSpans.{name}") for name in ("free", "busy")), "work.wbufSpans")
 

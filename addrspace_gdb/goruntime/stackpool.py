@@ -29,11 +29,15 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     """Add up runtime.stackpool, the Ps' mcache.stackcache and runtime.stackLarge."""
     caches = sum(size for p in scheduler.ps for _, size in p.stack_caches if 0 < size <= _MAX_CACHE)
     pool = large = 0
-    for item in runtime.variable("runtime.stackpool").elements(""):
+    # In a core without the program's code these two are only found by what is in them (scan.py).
+    for item in (
+        runtime.variable("runtime.stackpool").elements("") if runtime.has("runtime.stackpool") else ()
+    ):
         for span in _spans(runtime, item.number("item.span.first"), "stackpool"):
             size = span.number("npages") << PAGE_SHIFT
             pool += max(0, size - span.number("allocCount") * span.number("elemsize"))
-    for listed in runtime.variable("runtime.stackLarge").elements("free"):
+    stacks = runtime.variable("runtime.stackLarge") if runtime.has("runtime.stackLarge") else None
+    for listed in stacks.elements("free") if stacks is not None else ():
         for span in _spans(runtime, listed.number("first"), "stackLarge.free"):
             large += span.number("npages") << PAGE_SHIFT
     return FreeStacks(pool, caches, large)

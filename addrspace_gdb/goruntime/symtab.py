@@ -6,14 +6,15 @@ It needs neither DWARF nor ELF symbols of functions: everything comes from the p
 
 from __future__ import annotations
 
-import re
 import struct
 from bisect import bisect_right
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import funcid
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.inltree import InlinedCall, InlineTrees
+from addrspace_gdb.goruntime.layouts import parse_version
 from addrspace_gdb.goruntime.moduledata import Module, modules
 from addrspace_gdb.goruntime.pclntab import Func, FuncTable, TableError
 from addrspace_gdb.problems import Problems, UnreadableError
@@ -21,7 +22,6 @@ from addrspace_gdb.problems import Problems, UnreadableError
 __all__ = ["Func", "Location", "Module", "Symtab", "go_minor", "load", "modules"]
 
 _DAMAGE = (UnreadableError, TableError, struct.error, KeyError)
-_MAX_VERSION = 256
 
 
 class Location(NamedTuple):
@@ -216,17 +216,5 @@ def load(target: Target, problems: Problems) -> Symtab:
 
 
 def go_minor(target: Target) -> Optional[int]:
-    """N of Go 1.N, from the string runtime.buildVersion (`go1.26.6`, `devel go1.28-...`); None if unknown."""
-    symbol = target.symbol("runtime.buildVersion")
-    if symbol is None:
-        return None
-    word = target.pointer_size
-    order = "<" if target.byte_order == "little" else ">"
-    try:
-        raw = target.read(symbol.address, 2 * word)
-        address, size = struct.unpack(order + ("QQ" if word == 8 else "II"), raw)
-        text = target.read(address, size).decode("ascii", "replace") if size <= _MAX_VERSION else ""
-    except UnreadableError:
-        return None
-    match = re.search(r"go1\.(\d{1,3})", text)
-    return int(match.group(1)) if match else None
+    """N of Go 1.N (`go1.26.6`, `devel go1.28-...`); None if unknown."""
+    return parse_version(version_of(target) or "").minor

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional
 
 from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.malloc import Owned, read_owned
 from addrspace_gdb.goruntime.mheap import Arenas, read_arenas
 from addrspace_gdb.goruntime.mpagealloc import PageRun, Pages, base_padding, page_cache, read_pages
@@ -17,8 +18,6 @@ from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.progress import Progress
-
-_MAX_VERSION = 200
 
 
 @dataclass
@@ -48,7 +47,7 @@ def read_go(target: Target, problems: Problems, progress: Optional[Progress] = N
         raise ProblemError(f"the Go runtime's own variables: {error}; the core may be truncated") from None
     except KeyError as error:
         raise ProblemError(
-            f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+            f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
         ) from None
 
 
@@ -67,7 +66,7 @@ def _read(runtime: Runtime) -> GoView:
     if (go_minor(runtime.target) or 0) >= 26:
         pages = pages._replace(padding=base_padding(pages, spans.runs[0][0] if spans.runs else None))
     return GoView(
-        go_version(runtime),
+        version_of(runtime.target),
         arenas,
         spans,
         pages,
@@ -77,7 +76,7 @@ def _read(runtime: Runtime) -> GoView:
         read_owned(runtime, heap, arenas, scheduler),
         _memstats(runtime, heap, scheduler),
         gc_phase(runtime),
-        cgo=bool(runtime.global_number("runtime.iscgo", 1)),
+        cgo=runtime.has("runtime.iscgo") and bool(runtime.global_number("runtime.iscgo", 1)),
         race=runtime.has("runtime.racedatastart") or runtime.has("__tsan_init"),
     )
 
@@ -85,19 +84,6 @@ def _read(runtime: Runtime) -> GoView:
 def _memstats(runtime: Runtime, heap: Record, scheduler: Scheduler) -> Optional[Dict[str, int]]:
     try:
         return read_memstats(runtime, heap, scheduler)
-    except (UnreadableError, KeyError) as error:
+    except (UnreadableError, ProblemError, KeyError) as error:
         runtime.problems.add(f"memory statistics: {error}")
-        return None
-
-
-def go_version(runtime: Runtime) -> Optional[str]:
-    """runtime.buildVersion, such as "go1.26.6"; None if it cannot be read."""
-    try:
-        header = runtime.target.read(runtime.address("runtime.buildVersion"), 2 * runtime.word)
-        data = int.from_bytes(header[: runtime.word], runtime.order)
-        length = int.from_bytes(header[runtime.word :], runtime.order)
-        if not 0 < length <= _MAX_VERSION:
-            return None
-        return runtime.target.read(data, length).decode("utf-8", "replace")
-    except (UnreadableError, ProblemError):
         return None

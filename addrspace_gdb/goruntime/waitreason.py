@@ -6,6 +6,8 @@ import time
 from typing import List, NamedTuple, Optional
 
 from addrspace_gdb.debugger.target import ProcFiles
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -17,13 +19,14 @@ _TIME_NAMESPACE = "timens_offsets"
 
 
 def read_wait_reasons(runtime: Runtime) -> List[str]:
-    """runtime.waitReasonStrings (src/runtime/runtime2.go), the target's own table; empty if unreadable.
+    """runtime.waitReasonStrings (src/runtime/runtime2.go), the target's own table if it has symbols.
 
-    The numbers shift with nearly every release, so no table of them stands here.
+    The numbers shift with nearly every release: without symbols it is the version's. Empty if unknown.
     """
     symbol = runtime.target.symbol("runtime.waitReasonStrings")
     if symbol is None:
-        return []
+        layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
+        return list(layouts.wait_reasons) if layouts is not None else []
     word = runtime.word
     size = symbol.size or (symbol.type.size if symbol.type else 0)
     headers = runtime.words(symbol.address, min(size // word, 2 * _MAX_REASONS), "runtime.waitReasonStrings")

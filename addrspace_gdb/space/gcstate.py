@@ -7,11 +7,11 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import mgc
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.mstats import Sources, gc_phase
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_ps
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import go_minor
-from addrspace_gdb.goruntime.view import go_version
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import read_core
@@ -55,7 +55,7 @@ def read_gc(target: Target) -> GCState:
     sources = Sources(runtime, Scheduler(ps=ps))
     state = GCState(
         info=target_info(
-            target, core, go_version(runtime), core.page_size if core is not None else PAGE_SIZE
+            target, core, version_of(runtime.target), core.page_size if core is not None else PAGE_SIZE
         ),
         phase=_known(lambda: gc_phase(runtime), problems, "the collector's phase"),
         scavenger=_known(lambda: mgc.scavenger_state(sources), problems, "the scavenger's goroutine"),

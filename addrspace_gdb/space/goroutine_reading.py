@@ -10,6 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.mpagealloc import read_pages
 from addrspace_gdb.goruntime.mspan import read_spans
@@ -29,7 +30,6 @@ from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
-from addrspace_gdb.goruntime.view import go_version
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import Core, read_core
@@ -106,7 +106,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
             ) from None
         except KeyError as error:
             raise ProblemError(
-                f"the runtime has no {error.args[0]}: this Go version is not supported (1.21 to 1.27 are)"
+                f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
             ) from None
 
 
@@ -122,7 +122,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     page_size = core.page_size if core is not None else _PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
-    info = target_info(target, core, go_version(runtime), page_size)
+    info = target_info(target, core, version_of(target), page_size)
     reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
     reading.free = _free(runtime, scheduler)
     _take_notes(reading, core, target)
@@ -202,6 +202,8 @@ def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
 def _fing_running(runtime: Runtime) -> bool:
     """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
     try:
+        if runtime.has("runtime.fingRunning"):  # up to Go 1.19
+            return bool(runtime.global_number("runtime.fingRunning", 1))
         return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
     except (UnreadableError, ProblemError):
         return False

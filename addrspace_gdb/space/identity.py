@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of, parse_version
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
@@ -13,7 +15,7 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.model import TargetInfo
 
-OLDEST, NEWEST = 21, 27  # Go 1.N that the layouts were read for
+OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
 
@@ -29,18 +31,36 @@ def require_go(
         _same_layouts(target)
         return
     name = target.executable or (core.executable if core is not None else None) or "the program"
-    image = _image(target, core, mappings, proc)
     shown = printable(name)
+    if getattr(target, "is_go", False):
+        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}")
+    image = _image(target, core, mappings, proc)
     if image is None or target.executable is None:
         raise ProblemError(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
         )
     if any(section.name in _GO_SECTIONS for section in image.sections):
         raise ProblemError(
-            f"{shown} is a Go program without symbols: {' and '.join(missing)} are missing (built with "
-            "-ldflags=-s, or stripped); give gdb the unstripped file with `symbol-file FILE`"
+            f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
+            "that lacks it, or no access to the mappings); give gdb the unstripped file with "
+            "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+
+
+def _why_not(target: Target, missing: Sequence[str]) -> str:
+    """Why the runtime's variables were not found without symbols."""
+    version = version_of(target)
+    give = "give gdb the unstripped file with `symbol-file FILE`"
+    if version is None:
+        return f"its Go version is not known; {give}"
+    minor = parse_version(version).minor
+    if minor is None or minor < OLDEST:
+        return f"{printable(version)} is not supported: the layouts are known from go1.{OLDEST} on"
+    if layouts_of(version, target.arch)[0] is None:
+        return f"no layouts are known for {printable(version)} on {target.arch}; {give}"
+    newer = f" ({printable(version)} is newer than the layouts known here)" if minor > NEWEST else ""
+    return f"{' and '.join(missing)} cannot be found in it{newer}; {give}"
 
 
 def _same_layouts(target: Target) -> None:
@@ -52,6 +72,11 @@ def _same_layouts(target: Target) -> None:
 def version_notes(target: Target) -> List[str]:
     """A note for a Go newer than any whose source was read."""
     minor = go_minor(target)
+    if getattr(target, "guessed", False):
+        return [
+            f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
+            "what could be verified fits"
+        ]
     if minor is not None and minor > NEWEST:
         return [f"go1.{minor} is newer than go1.{NEWEST}, the last one this was made for; check with --check"]
     return []

@@ -21,6 +21,7 @@ VARIANTS = (
     "race",
     "noopt",
     "stripped",
+    "twin",
     "c-shared",
     "plugin",
     "386",
@@ -37,6 +38,8 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "race": (("-race",), "1"),
     "noopt": (("-gcflags=all=-N -l",), "0"),
     "stripped": (("-ldflags=-s -w",), "0"),
+    # As "stripped" to the byte in memory, but with symbols: the flags stand in the program, and do nothing.
+    "twin": (("-ldflags=-h -d",), "0"),
     "c-shared": (("-buildmode=c-shared",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),

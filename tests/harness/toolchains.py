@@ -13,6 +13,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from harness import CHECKOUT, cache_dir, full_matrix
 
+# Those that stripped services of older distributions were built with; only the full matrix takes them.
+OLD = ("1.19.13", "1.20.14")
 PINNED = ("1.21.13", "1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3")
 OLDEST, NEWEST = PINNED[0], PINNED[-1]
 FETCH = CHECKOUT / "scripts" / "toolchains.py"
@@ -92,7 +94,7 @@ def on_path() -> Optional[Toolchain]:
 
 def toolchains() -> List[Toolchain]:
     """Every toolchain at hand: the pinned ones in the cache, then PATH's if it is another version."""
-    found = [t for t in map(cached, PINNED) if t]
+    found = [t for t in map(cached, (*OLD, *PINNED)) if t]
     path = on_path()
     if path and path.version not in [t.version for t in found]:
         found.append(path)
@@ -101,7 +103,7 @@ def toolchains() -> List[Toolchain]:
 
 def selected_versions() -> Tuple[str, ...]:
     """The versions a run is parametrised over: the oldest and the newest, or all with ADDRSPACE_MATRIX=1."""
-    return PINNED if full_matrix() else (OLDEST, NEWEST)
+    return (*OLD, *PINNED) if full_matrix() else (OLDEST, NEWEST)
 
 
 @functools.cache

@@ -1,0 +1,170 @@
+"""Frames of Go code in gdb where the program has no DWARF: unwound and named from Go's own function tables.
+
+gdb knows neither the size of such frames nor their functions. Once a command of this project has found the
+Go runtime in an inferior, `bt`, `up` and `goroutine-apply` work there as Go's own traceback does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, List, Optional
+
+import gdb
+from gdb.FrameDecorator import FrameDecorator
+from gdb.unwinder import Unwinder, register_unwinder
+
+from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, FrameId, Marker
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.pclntab import TOP_FRAME
+from addrspace_gdb.goruntime.stripped import StrippedTarget
+from addrspace_gdb.goruntime.traceback import Unwinder as GoUnwinder
+from addrspace_gdb.problems import Problems, UnreadableError
+from addrspace_gdb.process.escape import printable
+
+_NAME = "addrspace-stripped"
+_ON_STACK = ("amd64", "386")  # where a call puts the return address on the stack
+_AFTER_GOROUTINES = 1 << 29  # priority of the frame filter: it gets what the goroutine's leaves
+
+
+@dataclass
+class _Tables:
+    """What names and unwinds the frames of one inferior."""
+
+    pid: Optional[int]
+    target: Target
+    go: GoUnwinder
+
+
+class GoFrames:
+    """Keeps the function tables of inferiors without DWARF."""
+
+    def __init__(self) -> None:
+        self._tables: Dict[int, _Tables] = {}
+        register_unwinder(None, _Unwinder(self.current), replace=True)
+        gdb.frame_filters[_NAME] = _Filter(self.current)  # type: ignore[assignment]
+
+    def add(self, inferior: int, target: Target) -> None:
+        """From now on the frames of the inferior are Go's, if the target is one without DWARF."""
+        if not isinstance(target, StrippedTarget):
+            self._tables.pop(inferior, None)
+            return
+        known = self._tables.get(inferior)
+        if (known is None or known.pid != target.pid) and target.symbol("runtime.firstmoduledata"):
+            tables = symtab.load(target, Problems())
+            self._tables[inferior] = _Tables(target.pid, target, GoUnwinder(tables))
+
+    def current(self) -> Optional[_Tables]:
+        """The tables of the selected inferior."""
+        found = self._tables.get(gdb.selected_inferior().num)
+        return found if found is not None and found.pid == gdb.selected_inferior().pid else None
+
+
+_Current = Callable[[], Optional[_Tables]]
+
+
+class _Unwinder(Unwinder):
+    """Finds the caller of a Go function by the size of its frame at the pc."""
+
+    def __init__(self, current: _Current) -> None:
+        super().__init__(_NAME)
+        self._current = current
+
+    def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
+        """None for what is not Go's."""
+        tables = self._current()
+        if tables is None or tables.target.arch not in _ON_STACK:
+            return None
+        names = REGISTERS[tables.target.arch]
+        pc, sp, bp = (pending_frame.read_register(name) for name in names)
+        func = tables.go.symtab.find(int(pc))
+        size = tables.go.size(int(pc)) if func is not None else 0
+        if func is None or not size:
+            return None
+        word = tables.target.pointer_size
+        top = int(sp) + size
+        try:
+            back = 0 if func.flags & TOP_FRAME else self._word(tables.target, top - word)
+            # The compiler keeps the caller's frame pointer next to the return address, in frames that are
+            # not empty.
+            frame = self._word(tables.target, top - 2 * word) if size > word else int(bp)
+        except UnreadableError:
+            return None
+        info = pending_frame.create_unwind_info(FrameId(gdb.Value(top).cast(sp.type), _code(func.entry, pc)))
+        for name, value, like in zip(names, (back, top, frame), (pc, sp, bp)):
+            info.add_saved_register(name, gdb.Value(value).cast(like.type))
+        return info
+
+    @staticmethod
+    def _word(target: Target, address: int) -> int:
+        order = "little" if target.byte_order == "little" else "big"
+        return int.from_bytes(target.read(address, target.pointer_size), order)  # type: ignore[arg-type]
+
+
+def _code(address: int, like: gdb.Value) -> gdb.Value:
+    return gdb.Value(address).cast(like.type)
+
+
+class _Filter:
+    """Names frames, and puts in those of inlined calls."""
+
+    def __init__(self, current: _Current) -> None:
+        self.name, self.priority, self.enabled = _NAME, _AFTER_GOROUTINES, True
+        self._current = current
+
+    def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
+        """Only where the program has no DWARF."""
+        tables = self._current()
+        return frames if tables is None else self._named(frames, tables)
+
+    @staticmethod
+    def _named(frames: Iterator[FrameDecorator], tables: _Tables) -> Iterator[FrameDecorator]:
+        for decorated in frames:
+            places = [] if isinstance(decorated, Marker) else _places(decorated.inferior_frame(), tables)
+            if not places:
+                yield decorated
+            for number, place in enumerate(places):
+                yield _Named(decorated, place, number > 0)
+            if places and _is_top(decorated.inferior_frame(), tables):
+                return
+
+
+def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
+    if frame.name() is not None:
+        return []
+    try:
+        pc = int(frame.pc())
+    except gdb.error:
+        return []
+    return list(tables.go.locations(pc, frame.level() == 0))
+
+
+def _is_top(frame: gdb.Frame, tables: _Tables) -> bool:
+    """Whether nothing called the frame's function: above it on the stack stands no frame."""
+    func = tables.go.symtab.find(int(frame.pc()))
+    return func is not None and bool(func.flags & TOP_FRAME)
+
+
+class _Named(FrameDecorator):
+    """A frame with the function, file and line of Go's tables; arguments and locals need DWARF."""
+
+    def __init__(self, base: FrameDecorator, place: symtab.Location, again: bool) -> None:
+        super().__init__(base)
+        self._place, self._again = place, again
+
+    def function(self) -> str:
+        """As Go prints it. gdb numbers a frame once: what the function was inlined in follows without."""
+        name = printable(self._place.name)
+        return f"    inlined in {name}" if self._again else name
+
+    def address(self) -> Optional[int]:
+        """The frame's pc, once."""
+        return None if self._again else super().address()
+
+    def filename(self) -> Optional[str]:
+        """The source file, as the compiler was given it."""
+        return printable(self._place.file) if self._place.file != "?" else None
+
+    def line(self) -> Optional[int]:
+        """The line in it."""
+        return self._place.line or None

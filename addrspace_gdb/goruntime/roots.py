@@ -1,0 +1,287 @@
+"""The runtime's variables in a program without symbols.
+
+The module data is found by its shape in the writable data; it leads to the function table, whose names lead
+to code that refers to a variable. No single function is trusted: an address counts when several functions
+that use the variable in every release refer to it, and when what lies there has the variable's shape.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from operator import sub
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.buildinfo import BuildInfo, find_build_info
+from addrspace_gdb.goruntime.layouts import Layouts
+from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.goruntime.operands import operands
+from addrspace_gdb.goruntime.pclntab import MAGICS, FuncTable, TableError
+from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.process.mappings import Mapping, is_anonymous
+
+_MOST_DATA = 1 << 26  # bytes of one mapping that are searched for the module data
+# Words of pcHeader behind its first 8 bytes. funcnametab follows, aligned by 1 to 64 as the release's linker
+# does (cmd/link/internal/ld/pcln.go).
+_HEADER_WORDS, _ALIGNMENTS = 8, (1, 16, 32, 64)
+_MOST_CODE = 1 << 16  # bytes of one function that are looked at
+_MOST_CANDIDATES = 64
+
+# Functions of package runtime that use a variable in every release from Go 1.19 to 1.27, optimised or not, on
+# every architecture that was looked at, and use few others. A variable that is used as a whole is referred to
+# by its own address; a struct also by its fields'.
+WHOLE: Dict[str, Tuple[str, ...]] = {
+    "allglen": ("allgadd", "forEachGRace", "atomicAllG", "gcount"),
+    "allgptr": ("allgadd", "forEachGRace", "atomicAllG"),
+    "allgs": ("allgadd", "forEachG"),
+    "allm": ("mcommoninit", "schedtrace", "mexit"),
+    "allp": ("gcMarkTinyAllocs", "flushmcache", "preemptall", "timeSleepUntil"),
+    "buckhash": ("stkbucket",),
+    "buildVersion": ("schedinit",),
+    "fingRunning": ("runfinq", "isSystemGoroutine", "gcount"),  # up to Go 1.19
+    "fingStatus": ("createfing", "finalizercommit", "isSystemGoroutine"),
+    "gcBitsArenas": ("nextMarkBitArenaEpoch", "newMarkBits", "newArenaMayUnlock"),
+    "gcphase": ("(*gcWork).balance", "freeSomeWbufs", "stackpoolfree", "(*p).destroy", "gcMark", "gcSweep")
+    + ("gcTrigger.test",),
+    "gcrash": ("switchToCrashStack0", "schedinit"),
+    "iscgo": ("setsig", "minitSignalStack", "traceback1", "mstartm0", "newm1"),
+    "mheap_": ("allocmcache.func1", "getempty.func1", "(*p).destroy.func1"),
+    "persistentChunks": ("persistentalloc1",),
+    "stackLarge": ("freeStackSpans", "stackalloc", "stackfree"),
+    "stackpool": ("stackcache_clear", "stackcacherelease", "stackpoolalloc"),
+}
+PARTS: Dict[str, Tuple[str, ...]] = {
+    "gcController": ("sysAlloc", "sysFree", "gcPaceSweeper", "pollFractionalWorkerExit", "gcParkAssist"),
+    "memstats": (
+        "progToPointerMask",
+        "recordspan",
+        "newBucket",
+        "(*mheap).init",
+        "gcenable",
+        "(*spanSet).push",
+    ),
+    "sched": ("mput", "mReserveID", "incidlelocked", "checkRunqsNoP", "wakeNetPoller", "schedEnableUser"),
+    "trace": ("traceReader", "traceCPUSample", "traceReadCPU", "ready", "goexit1"),
+    "vgetrandomAlloc": ("vgetrandomInit", "vgetrandomDestroy"),  # since Go 1.24
+    "work": (
+        "putempty",
+        "putfull",
+        "trygetfull",
+        "prepareFreeWorkbufs",
+        "gcWakeAllAssists",
+        "gcMarkRootCheck",
+    )
+    + ("gcResetMarkState",),
+}
+PREFIX = "runtime."
+
+
+class Image(NamedTuple):
+    """A Go runtime found in the target: its build information and where its module data lies."""
+
+    file: str
+    info: Optional[BuildInfo]
+    module: int
+
+
+def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
+    """Every Go image among the mapped files, in address order; the runtime's own module comes first."""
+    texts: Dict[str, BuildInfo] = {}
+    found: List[Image] = []
+    for mapping in mappings:
+        if mapping.file is None or is_anonymous(mapping) or mapping.permissions[1] == "-":
+            continue
+        data = _held(target, mapping)
+        info = find_build_info(data, target.read, mapping.start)
+        if info is not None:
+            texts.setdefault(mapping.file, info)
+        found += [Image(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
+    found = [image._replace(info=texts.get(image.file)) for image in found]
+    return [*_first(target, found)]
+
+
+def _held(target: Target, mapping: Mapping) -> bytes:
+    size = mapping.size if mapping.dumped < 0 else max(mapping.dumped, min(mapping.size, _MOST_DATA))
+    for length in (min(size, _MOST_DATA), min(max(mapping.dumped, 0), _MOST_DATA)):
+        try:
+            return target.read(mapping.start, length // 8 * 8)
+        except UnreadableError:
+            continue
+    return b""
+
+
+def _module_data(target: Target, data: bytes, start: int) -> Iterable[int]:
+    """Where `data` has a moduledata: a pointer to a pcHeader, then funcnametab, which begins behind it."""
+    word = target.pointer_size
+    words = array("Q" if word == 8 else "I", data)
+    if target.byte_order == "big":
+        words.byteswap()
+    steps = list(map(sub, words[1:], words))
+    size = 8 + _HEADER_WORDS * word
+    for distance in sorted({-(-size // to) * to for to in _ALIGNMENTS}):
+        at = -1
+        while True:
+            try:
+                at = steps.index(distance, at + 1)
+            except ValueError:
+                break
+            if at + 4 < len(words) and words[at + 2] == words[at + 3] and _has_table(target, words[at]):
+                yield start + at * word
+
+
+def _has_table(target: Target, address: int) -> bool:
+    """Whether a pcHeader is there. A core without read-only data does not say, and it counts as one: gdb
+    reads what the core leaves out as zeroes, or not at all."""
+    try:
+        head = target.read(address, 8)
+    except UnreadableError:
+        head = b""
+    if not any(head):
+        return target.kind == "core"
+    order = "little" if target.byte_order == "little" else "big"
+    magic = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
+    return magic in MAGICS and head[4:6] == b"\0\0" and head[7] == target.pointer_size
+
+
+def _first(target: Target, found: List[Image]) -> List[Image]:
+    """The images, with those that no other's `next` leads to first: plugins stand behind the runtime's."""
+    places = {image.module for image in found}
+    linked: Set[int] = set()
+    word = target.pointer_size
+    for image in found:
+        try:  # `next` is the last field but for what later versions add; any of the last words may be it
+            raw = array("Q" if word == 8 else "I", target.read(image.module, 80 * word))
+        except UnreadableError:
+            continue
+        linked |= {value for value in raw if value in places and value != image.module}
+    return sorted(found, key=lambda image: image.module in linked)
+
+
+class Code:
+    """What functions of package runtime refer to in the module's data."""
+
+    def __init__(self, target: Target, module: Module) -> None:
+        self._target, self._module, self.word = target, module, target.pointer_size
+        self._found: Dict[str, List[int]] = {}
+        self._ranges = [(module["noptrdata"], module["end"])]
+        self._table: Optional[FuncTable] = None
+        self._names: Dict[str, List[int]] = {}
+        try:
+            self._table = FuncTable(target, module)
+            self._names = self._table.named(PREFIX)
+        except (UnreadableError, TableError):
+            pass  # a core without the program's read-only data
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a function table at all."""
+        return bool(self._names)
+
+    def has(self, function: str) -> bool:
+        """Whether the program has the function `function` of package runtime."""
+        return function in self._names
+
+    def refers(self, function: str) -> List[int]:
+        """Addresses in the module's data that the function refers to; empty if there is no such function."""
+        found = self._found.get(function)
+        if found is None:
+            found = self._found[function] = sorted(set(self._refers(function)))
+        return found
+
+    def _refers(self, function: str) -> Iterable[int]:
+        for index in self._names.get(function, ()):
+            try:
+                func = self._table.function(index) if self._table is not None else None
+                if func is None:
+                    continue
+                code = self._target.read(func.entry, min(func.end - func.entry, _MOST_CODE))
+            except (UnreadableError, TableError):
+                continue
+            for address in operands(self._target.arch, code, func.entry):
+                if any(start <= address < end for start, end in self._ranges):
+                    yield address
+
+
+# How well an address was verified: refuted, nothing speaks against it (all is zero there), by content.
+REFUTED, POSSIBLE, CONFIRMED = 0, 1, 2
+Check = Callable[[str, int], int]
+Search = Callable[[str], Iterable[int]]
+
+
+class Roots:
+    """Addresses of the runtime's variables, each looked for when it is asked for."""
+
+    def __init__(
+        self,
+        code: Code,
+        layouts: Layouts,
+        check: Check,
+        before: Dict[str, int],
+        scan: Optional[Search] = None,
+    ) -> None:
+        self._code, self._layouts, self._check, self._scan = code, layouts, check, scan
+        self._word = code.word
+        self._before = before  # what was found when the target last stood still; kept up to date
+        self._addresses: Dict[str, Optional[int]] = {}
+
+    def address(self, name: str) -> Optional[int]:
+        """Where the variable `name` of package runtime (without the package's name) lies, None if unknown."""
+        if name not in self._addresses:
+            self._addresses[name] = None  # also for a check that asks for it on the way
+            self._addresses[name] = self._find(name)
+        return self._addresses[name]
+
+    def refers(self, function: str) -> List[int]:
+        """Addresses in the module's data that a function of package runtime refers to."""
+        return self._code.refers(function)
+
+    def _find(self, name: str) -> Optional[int]:
+        known = self._before.get(name)
+        if known is not None and self._check(name, known) == CONFIRMED:
+            return known
+        possible: Optional[int] = None
+        candidates = self._candidates(name) if self._scan is None else self._scan(name)
+        for candidate in candidates:
+            verified = self._check(name, candidate)
+            if verified == CONFIRMED:
+                self._before[name] = candidate
+                return candidate
+            if verified == POSSIBLE and possible is None and self._scan is None:
+                possible = candidate
+        return possible
+
+    def _candidates(self, name: str) -> Sequence[int]:
+        """Addresses that the most functions agree on, best first."""
+        type_ = self._layouts.variable(PREFIX + name)
+        if type_ is None:
+            return ()
+        offsets = {0} if name in WHOLE else set(_offsets(type_))
+        users: Counter[int] = Counter()  # functions that refer to something there
+        places: Counter[int] = Counter()  # different addresses in it that are referred to
+        known: Set[int] = set()
+        for function in WHOLE.get(name) or PARTS.get(name, ()):
+            referred = self._code.refers(function)
+            users.update({address - offset for address in referred for offset in offsets})
+            places.update(a - offset for a in referred if a not in known for offset in offsets)
+            known.update(referred)
+        # All of them use a struct; which of them use a whole variable differs a little between releases.
+        least = max((c for a, c in users.items() if a % self._word == 0), default=0) if name in PARTS else 1
+        aligned = min(self._word, type_.size)
+        ranked = [at for at, count in users.items() if count >= least and at % aligned == 0]
+        if name in PARTS:
+            fits = max((places[address] for address in ranked), default=0) * 3 // 4
+            ranked = [address for address in ranked if places[address] >= fits]
+        ranked.sort(key=lambda at: (-users[at], -places[at], at not in known, at))
+        return ranked[:_MOST_CANDIDATES]
+
+
+def _offsets(type_: Type, base: int = 0, depth: int = 0) -> Iterable[int]:
+    """Where the fields of a struct lie, of those embedded in it too; of an array, the first element's."""
+    yield base
+    if type_.kind == "array" and type_.element is not None:
+        yield from _offsets(type_.element, base, depth + 1)
+    elif type_.kind == "struct" and depth < 6:
+        for offset, field in type_.fields.values():
+            yield from _offsets(field, base + offset, depth + 1)

@@ -1,0 +1,79 @@
+"""Which types and variables of the runtime go into the tables, and the program that makes them appear.
+
+A name that a Go version lacks is left out of that version's table. What the types hold by value comes along.
+"""
+
+from __future__ import annotations
+
+ARCHES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
+
+# Settings of GOEXPERIMENT other than the default that change a layout, by Go minor version. They were found
+# by building with every setting of that version's internal/goexperiment/flags.go, see --experiments.
+EXPERIMENTS = {
+    22: ("noallocheaders", "noexectracer2"),
+    24: ("nospinbitmutex", "noswissmap"),
+    25: ("greenteagc", "noswissmap"),
+    26: ("nogreenteagc",),
+    27: ("nogreenteagc",),
+}
+# Those for debugging the runtime itself: no table is kept for them.
+UNKNOWN = {
+    minor: ("pagetrace", "staticlockranking") if 20 <= minor <= 22 else ("staticlockranking",)
+    for minor in range(19, 28)
+}
+
+_VARIABLES = """
+allglen allgptr allgs allm allp bbuckets buckhash buildVersion extraM fing fingRunning
+fingStatus finq firstmoduledata gcBitsArenas gcBlackenEnabled gcController gcphase gcrash
+globalAlloc gomaxprocs iscgo m0 mbuckets memstats mheap_ ncpu newprocs panicking
+persistentChunks physHugePageSize physPageSize racedatastart racedataend scavenge sched
+stackLarge stackpool trace vgetrandomAlloc waitReasonStrings work writeBarrier xbuckets
+class_to_size runtimeInitTime
+"""
+VARIABLES = tuple(f"runtime.{name}" for name in _VARIABLES.split()) + ("internal/runtime/gc.SizeClassToSize",)
+
+_TYPES = """
+_defer _func _panic arenaHint atomicScavChunkData bucket buckhashArray finalizer finblock
+g gcBits gcBitsArena hchan heapArena hmap limiterEventStamp listNodeManual m mcache
+mcentral memRecord mheap moduledata mspan p pallocData pallocSum persistentAlloc schedt
+spanInlineMarkBits spanSPMC spanSetBlock special specialfinalizer specialprofile
+stackpoolItem stackWorkBuf sudog traceAllocBlock traceBuf traceRegionAllocBlock workbuf
+"""
+TYPES = tuple(f"runtime.{name}" for name in _TYPES.split())
+
+# Read from the program's data as they stand there: sizes of the size classes, words for why a g waits.
+SIZES = ("runtime.class_to_size", "internal/runtime/gc.SizeClassToSize")
+REASONS = "runtime.waitReasonStrings"
+
+PROGRAM = """\
+package main
+
+import "runtime"
+
+var sink any
+var labels = map[string]string{}
+
+func main() {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	runtime.SetBlockProfileRate(1)
+	runtime.SetMutexProfileFraction(1)
+	runtime.MemProfile(nil, true)
+	runtime.GoroutineProfile(nil)
+	runtime.SetFinalizer(&stats, func(*runtime.MemStats) {})
+	if runtime.StartTrace() == nil {
+		sink = runtime.ReadTrace()
+		runtime.StopTrace()
+	}
+	labels["a"] = "b"
+	done := make(chan int)
+	go func() {
+		defer func() { sink = recover(); done <- 1 }()
+		panic(labels)
+	}()
+	select {
+	case <-done:
+	case done <- 1:
+	}
+}
+"""

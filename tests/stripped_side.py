@@ -1,0 +1,107 @@
+"""Commands for the tests of programs without symbols, sourced inside gdb.
+
+symbols-of FILE     load the symbols of FILE, the same program before it was stripped, where it was loaded
+compare-roots OUT   write [name, the symbol's address, the address found without symbols] as JSON
+compare-layouts OUT write what differs between DWARF and the tables, as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable, List, Optional
+
+import gdb
+from elftools.elf.elffile import ELFFile
+
+from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of
+from addrspace_gdb.goruntime.roots import PARTS, WHOLE
+from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget
+
+_ENTRY = re.compile(r"AT_ENTRY .*(0x[0-9a-f]+)")
+
+
+class _Command(gdb.Command):
+    def __init__(self, name: str, run: Callable[[str], None]) -> None:
+        super().__init__(name, gdb.COMMAND_DATA)
+        self._run = run
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        self._run(argument.strip())
+
+
+def symbols_of(path: str) -> None:
+    """Where a position-independent program was loaded, its entry point in the auxiliary vector tells."""
+    found = _ENTRY.search(gdb.execute("info auxv", to_string=True))
+    with open(path, "rb") as file:
+        entry = ELFFile(file).header.e_entry
+    offset = int(found.group(1), 16) - entry if found else 0
+    gdb.execute(f"symbol-file {f'-o {offset:#x} ' if offset else ''}{path}", to_string=True)
+
+
+def compare_roots(path: str) -> None:
+    target = GdbTarget()
+    stripped = StrippedTarget(target, False, Findings())
+    rows: List[List[Any]] = []
+    for name in (*WHOLE, *PARTS):
+        real, ours = target.symbol(f"runtime.{name}"), stripped.symbol(f"runtime.{name}")
+        rows.append([name, real and real.address, ours and ours.address])
+    _write(path, rows)
+
+
+def compare_layouts(path: str) -> None:
+    target = GdbTarget()
+    layouts = layouts_of(version_of(target) or "", target.arch)[0]
+    assert layouts is not None
+    found: List[str] = []
+    compared = 0
+    types, variables = layouts.names
+    for name in types:
+        real, ours = target.type(name), layouts.type(name)
+        if real is not None and ours is not None and "{" not in name:
+            compared += 1
+            _compare(name, real, ours, found, set())
+        elif real is not None and "{" not in name:
+            found.append(f"{name} is not in the table")
+    for name in variables:
+        symbol, ours = target.symbol(name), layouts.variable(name)
+        if symbol is not None and symbol.type is not None:
+            compared += 1
+            _compare(name, symbol.type, ours, found, set())
+    _write(path, {"compared": compared, "differences": found})
+
+
+def _compare(where: str, real: Type, ours: Optional[Type], found: List[str], seen: Any) -> None:
+    if ours is None:
+        found.append(f"{where} is not in the table")
+        return
+    if (real.kind, real.size, real.count) != (ours.kind, ours.size, ours.count):
+        found.append(
+            f"{where}: {real.kind} {real.size} {real.count}, not {ours.kind} {ours.size} {ours.count}"
+        )
+        return
+    if real.kind == "array" and real.element is not None:
+        _compare(f"{where}[]", real.element, ours.element, found, seen)
+    if real.kind == "struct" and real.name not in seen:
+        seen.add(real.name)
+        mine = {name: place[0] for name, place in ours.fields.items()}
+        theirs = {name: place[0] for name, place in real.fields.items() if name != "_"}
+        if list(mine.items()) != list(theirs.items()):
+            found.append(f"{where}: {theirs}, not {mine}")
+            return
+        for name, (_, type_) in real.fields.items():
+            if name != "_":
+                _compare(f"{where}.{name}", type_, ours.fields[name][1], found, seen)
+
+
+def _write(path: str, what: Any) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        json.dump(what, file)
+
+
+_Command("symbols-of", symbols_of)
+_Command("compare-roots", compare_roots)
+_Command("compare-layouts", compare_layouts)
