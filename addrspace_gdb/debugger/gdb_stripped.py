@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 
 import gdb
 from gdb.FrameDecorator import FrameDecorator
-from gdb.unwinder import Unwinder, register_unwinder
+from gdb.unwinder import Unwinder
 
 from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, FrameId, Marker
 from addrspace_gdb.debugger.target import Target
@@ -41,7 +41,9 @@ class GoFrames:
 
     def __init__(self) -> None:
         self._tables: Dict[int, _Tables] = {}
-        register_unwinder(None, _Unwinder(self.current), replace=True)
+        # Behind that of the selected goroutine, whatever was made first: it starts where no frame is yet.
+        gdb.frame_unwinders.append(_Unwinder(self.current))
+        gdb.invalidate_cached_frames()
         gdb.frame_filters[_NAME] = _Filter(self.current)  # type: ignore[assignment]
 
     def add(self, inferior: int, target: Target) -> None:

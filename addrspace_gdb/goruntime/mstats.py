@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from addrspace_gdb.goruntime.buildinfo import version_of
-from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.mgcpacer import Pacer
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 Value = Union[int, float]
@@ -136,7 +135,7 @@ class Sources:
         """What the counters say now: runtime/metrics does not look into the mcaches."""
         generations = list(self.memstats.elements("heapStats.stats"))
         small_allocs = _by_class(generations, "smallAllocCount")
-        sizes = _class_sizes(self.runtime, len(small_allocs))
+        sizes = class_sizes(self.runtime, len(small_allocs))
         return HeapStats(_deltas(generations), sizes, small_allocs, _by_class(generations, "smallFreeCount"))
 
     @cached_property
@@ -293,18 +292,6 @@ def numbers(record: Record, path: str) -> Sequence[int]:
     width = place.size // max(1, place.type.count)
     raw = record.data[place.offset : place.offset + place.size]
     return [int.from_bytes(raw[i : i + width], record.runtime.order) for i in range(0, place.size, width)]
-
-
-def _class_sizes(runtime: Runtime, count: int) -> Sequence[int]:
-    """Object size of each size class. Go 1.25 moved class_to_size to internal/runtime/gc."""
-    for name in ("runtime.class_to_size", "internal/runtime/gc.SizeClassToSize"):
-        if runtime.has(name):
-            raw = runtime.target.read(runtime.address(name), 2 * count)
-            return [int.from_bytes(raw[i : i + 2], runtime.order) for i in range(0, 2 * count, 2)]
-    layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
-    if layouts is None:
-        raise KeyError("runtime.class_to_size")
-    return layouts.size_classes
 
 
 def _read_cached(runtime: Runtime, scheduler: Scheduler, classes: int, sweepgen: int) -> Cached:

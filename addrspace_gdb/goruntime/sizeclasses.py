@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import List
 
+from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.record import Runtime
 
 # Go 1.25 moved class_to_size to internal/runtime/gc.
@@ -14,10 +16,14 @@ _NUM_SIZE_CLASSES = 68  # gc.NumSizeClasses, all versions
 def class_sizes(runtime: Runtime, count: int = _NUM_SIZE_CLASSES) -> List[int]:
     """Object size in bytes of each size class; 0 for class 0, which is large objects.
 
-    KeyError if there is no such table. Raises UnreadableError.
+    A program without symbols has those of its release. KeyError if there is no such table. Raises
+    UnreadableError.
     """
     for name in _TABLES:
         if runtime.has(name):
             raw = runtime.target.read(runtime.address(name), 2 * count)
             return [int.from_bytes(raw[i : i + 2], runtime.order) for i in range(0, 2 * count, 2)]
-    raise KeyError("runtime.class_to_size")
+    layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
+    if layouts is None:
+        raise KeyError("runtime.class_to_size")
+    return list(layouts.size_classes)[:count]
