@@ -189,7 +189,10 @@ def test_objects_by_class_are_those_of_memstats(run: Run) -> None:
     expected = {size: live[1][size] - live[0][size] for size in live[0] if live[1][size] != live[0][size]}
     ours: Counter[int] = Counter()
     for entry in run.json("diff.json")["spans"]:
-        ours[entry["size"]] += entry["objects"]["change"]
+        if entry["size"] is not None:
+            ours[entry["size"]] += entry["objects"]["change"]
+    (huge,) = [e for e in run.json("diff.json")["spans"] if e["size"] is None and e["noscan"]]
+    assert [huge[name]["change"] for name in ("spans", "bytes", "objects")] == [1, 8 << 20, 1]
     assert {size: change for size, change in ours.items() if change} == expected
     assert expected[1152] == OBJECTS
     (large,) = [e for e in run.json("diff.json")["spans"] if e["size"] == 1152 and e["noscan"]]
