@@ -18,6 +18,7 @@ from harness.debuggers import Gdb, gdbs
 from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import dump_command, memstats_command, read_memstats
+from harness.processes import Processes
 from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, PINNED, Unavailable, toolchain
 
@@ -189,7 +190,10 @@ def test_objects_by_class_are_those_of_memstats(run: Run) -> None:
     expected = {size: live[1][size] - live[0][size] for size in live[0] if live[1][size] != live[0][size]}
     ours: Counter[int] = Counter()
     for entry in run.json("diff.json")["spans"]:
-        ours[entry["size"]] += entry["objects"]["change"]
+        if entry["size"] is not None:
+            ours[entry["size"]] += entry["objects"]["change"]
+    (huge,) = [e for e in run.json("diff.json")["spans"] if e["size"] is None and e["noscan"]]
+    assert [huge[name]["change"] for name in ("spans", "bytes", "objects")] == [1, 8 << 20, 1]
     assert {size: change for size, change in ours.items() if change} == expected
     assert expected[1152] == OBJECTS
     (large,) = [e for e in run.json("diff.json")["spans"] if e["size"] == 1152 and e["noscan"]]
@@ -467,3 +471,25 @@ def test_a_program_that_is_not_go(gdb_exe: Gdb, build_program: Builder) -> None:
     for command in ("addrspace snapshot x", "addrspace diff", "addrspace compare 1 1"):
         done = run_gdb(gdb_exe, [command], program, load=True)
         assert done.status == 1 and "is not a Go program" in done.stderr, done.stderr
+
+
+def test_dumps_of_a_running_process_from_the_shell(
+    build_program: Builder, newest_go: Any, processes: Processes, tmp_path: Path
+) -> None:
+    """dump --stacks twice, diff -o: nothing was born, nothing is gone, and the frames are known."""
+    process = processes.start([str(build_program("moments", newest_go).path), "wait"]).wait_ready()
+    files = [tmp_path / "one.json", tmp_path / "two.json"]
+    for file in files:
+        done = cli("dump", str(process.pid), "--format", "json", "--stacks", "-o", str(file))
+        assert done.returncode == 0, done.stderr
+        jsonschema.validate(json.loads(file.read_text()), schema("addrspace/1"))
+    assert cli("dump", str(process.pid), "--stacks").returncode == 1
+    out = tmp_path / "diff.json"
+    done = cli("diff", *map(str, files), "--format", "json", "-o", str(out))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    diff = json.loads(out.read_text())
+    jsonschema.validate(diff, schema("diff/1"))
+    assert diff["same_process"] and not diff["lacking"] and diff["goroutines"]["born"] == []
+    dumped = {stack["function"]: stack["goids"] for stack in json.loads(files[0].read_text())["stacks"]}
+    assert len(dumped["main.born"]) == BORN and len(dumped["main.staying"]) == 9
+    assert process.running()

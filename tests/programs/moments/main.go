@@ -1,7 +1,8 @@
 // Moments stops three times, and does a known amount of everything between the first stop and the second:
 //
 //	bornGoroutines goroutines start in born, all dyingGoroutines of those in dying end,
-//	objects of 1,152 bytes without pointers are made, as many as that constant says,
+//	objects of 1,152 bytes without pointers are made, as many as that constant says, and one so large
+//	that the heap has to grow,
 //	the goroutine in deep calls itself until its stack is copied,
 //	[Came, Came+CameSize) is mapped, of which CameTouched bytes are written to,
 //	[Went, Went+WentSize) is unmapped, and half of [Changed, Changed+ChangedSize) becomes read-only.
@@ -39,6 +40,7 @@ var (
 var (
 	keep    [objects][]byte
 	came    []byte
+	large   []byte
 	forever = make(chan int)
 	quit    = make(chan int)
 	deepen  = make(chan int)
@@ -146,6 +148,7 @@ func main() {
 	for i := range keep {
 		keep[i] = make([]byte, 1152)
 	}
+	large = make([]byte, 8<<20)
 	deepen <- 1
 	<-deeper
 	came = mmap(3 << 20)
