@@ -289,8 +289,10 @@ def test_the_card(asked: Asked) -> None:
     assert text.splitlines()[0].startswith(f"{at:#014x}  400 x int64, 3,200-byte slot, noscan, allocated")
     names = [line[:12].strip() for line in text.splitlines()[1:] if line[:12].strip()]
     assert names == [
-        *("typed", "area", "region", "mapping", "page", "value", "arena", "span", "object", "state", "type")
+        *("typed", "area", "region", "mapping", "page", "value", "pointer", "arena", "span", "object"),
+        *("state", "type"),
     ]
+    assert re.search(r"^  pointer   0x[0-9a-f]+: globals, main.Numbers, \[\]int64$", text, re.MULTILINE)
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
@@ -338,7 +340,7 @@ def test_errors_are_one_line(build_program: Builder, newest_go: Toolchain, tmp_p
         "addrspace whereis nonsense": "cannot evaluate 'nonsense': No symbol \"nonsense\" in current context",
         "addrspace whereis 1.5": "'1.5' is a float64, not an address",
         "addrspace whereis goroutine:99999": "there is no goroutine 99999",
-        "addrspace whereis *(void**)0@4": "Cannot access memory at address 0x0",
+        "addrspace whereis *(void**)0@4": "cannot read 32 bytes at 0x0",
         "addrspace whereis *(void**)$rsp@99999999": "elements",
         "addrspace whereis --output /nonexistent/x $sp": "no directory /nonexistent",
         "p $goregion()": "$goregion: give an address",

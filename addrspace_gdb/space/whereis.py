@@ -90,7 +90,14 @@ class Locator:
             regions = [self.partition.region(value.address) for value in values]
             if not detailed:
                 self.images.name([v.address for v, r in zip(values, regions) if r.area in _NAMED])
-            return [self._where(value, region, detailed) for value, region in zip(values, regions)]
+            found = [self._where(value, region, detailed) for value, region in zip(values, regions)]
+            return [self._with_holder(where) for where in found] if detailed else found
+
+    def _with_holder(self, where: Where) -> Where:
+        at = where.value.held_at
+        if at is None:
+            return where
+        return where._replace(held=self._where(Value(hex(at), at), self.partition.region(at), True))
 
     def _where(self, value: Value, region: Region, detailed: bool) -> Where:
         address, area = value.address, region.area

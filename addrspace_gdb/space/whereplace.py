@@ -129,7 +129,7 @@ class Where(NamedTuple):
     symbol: Optional[InSymbol] = None
     runtime: Optional[InRuntime] = None
     gap: Optional[Gap] = None
-    note: str = ""
+    held: Optional[Where] = None  # where the pointer lies that led here, if the expression is one in memory
 
     @property
     def address(self) -> int:

@@ -151,6 +151,8 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     yield from _mapping(where, pointer_size)
     if where.value.note:
         yield "value", f"the expression is {where.value.note}"
+    if where.held is not None:
+        yield "pointer", f"{where.held.address:#x}: {where.held.region.area}, {what(where.held)}"
     if where.heap is not None:
         yield from _object(where.heap, where.said)
     elif where.said is not None:
