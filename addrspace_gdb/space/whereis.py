@@ -51,6 +51,7 @@ class Partition:
             if index >= 0 and address < regions[index].end:
                 return regions[index]
         end = min((s for s in (*self._mapped, *self._unmapped) if s > address), default=self._top)
+        end = max(end, address + 1)
         return Region(address, end, areas.FREE, "free", "", "", None, None, None)
 
     def mapping(self, address: int) -> Optional[Mapping]:
