@@ -289,8 +289,10 @@ def test_the_card(asked: Asked) -> None:
     assert text.splitlines()[0].startswith(f"{at:#014x}  400 x int64, 3,200-byte slot, noscan, allocated")
     names = [line[:12].strip() for line in text.splitlines()[1:] if line[:12].strip()]
     assert names == [
-        *("typed", "area", "region", "mapping", "page", "value", "arena", "span", "object", "state", "type")
+        *("typed", "area", "region", "mapping", "page", "value", "pointer", "arena", "span", "object"),
+        *("state", "type"),
     ]
+    assert re.search(r"^  pointer   0x[0-9a-f]+: globals, main.Numbers, \[\]int64$", text, re.MULTILINE)
     assert all(len(line) <= 100 for line in text.splitlines())
 
 

@@ -19,7 +19,9 @@ from addrspace_gdb.views.whereisjson import whereis_json
 
 _CARDS = 3  # so many addresses are shown in full, more as a table
 _GOROUTINE = re.compile(r"goroutine:(\d+)")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|[1-9]\d*|0")  # the debugger would say the same, but slower
 _OPTION = re.compile(r"\s(?=--[a-z])")
+_GROUPING = re.compile(r"[\"'(\[{]")
 _OPERATORS = re.compile(r"[-+*/%@&|^<>=!.,]+")
 
 _EPILOG = """\
@@ -78,6 +80,8 @@ def evaluate(locator: Locator, target: Target, expression: str) -> List[Value]:
         if not values:
             raise ProblemError(f"there is no goroutine {match.group(1)}")
         return values
+    if _NUMBER.fullmatch(expression):
+        return [Value(expression, int(expression, 0) & ((1 << (8 * target.pointer_size)) - 1))]
     if isinstance(target, Expressions):
         return target.values(expression)
     return [Value(expression, target.evaluate(expression))]
@@ -115,6 +119,8 @@ def take_apart(line: str) -> Tuple[List[str], str]:
 
 
 def _pieces(text: str) -> List[str]:
+    if not _GROUPING.search(text):
+        return text.split()
     pieces: List[str] = [""]
     depth, quote = 0, ""
     for character in text:

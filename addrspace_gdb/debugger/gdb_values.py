@@ -102,7 +102,7 @@ class _Expander:
         if bare.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             return [self._struct(value, bare)]
         if bare.code in _NUMBERS:
-            return [self._number(int(value), bare)]
+            return [self._number(int(value), bare)._replace(held_at=self._place(value))]
         raise ProblemError(
             f"{printable(self._expression)!r} is a {printable(str(value.type))}, not an address"
         )
@@ -130,14 +130,22 @@ class _Expander:
         if gdb.block_for_pc(at) is not None:
             return Value(self._expression, at)
         (closure,) = struct.unpack(self._order + self._code, self._read(at, self._word))
-        return Value(self._expression, closure, note="what the func value points to")
+        return Value(self._expression, closure, note="what the func value points to", held_at=at)
 
     @property
     def _code(self) -> str:
         return "Q" if self._word == 8 else "I"
 
+    def _place(self, value: gdb.Value) -> Optional[int]:
+        return int(value.address) & self._mask if value.address is not None else None
+
     def _struct(self, value: gdb.Value, bare: gdb.Type) -> Value:
         names = [field.name for field in bare.fields()]
+        found = self._reference(value, bare, names)
+        return found._replace(held_at=self._place(value)) if found is not None else self._lies(value, bare)
+
+    def _reference(self, value: gdb.Value, bare: gdb.Type, names: List[Optional[str]]) -> Optional[Value]:
+        """What a string, slice or interface points to; None for other structs."""
         if names == ["str", "len"]:
             return self._several(value["str"], int(value["len"]), "the bytes of a string")
         if names == ["array", "len", "cap"]:
@@ -146,7 +154,7 @@ class _Expander:
             if names == [first, "data"] and str(bare).startswith("runtime."):
                 said_by, data = int(value[first]) & self._mask, int(value["data"]) & self._mask
                 return Value(self._expression, data, said_by=said_by, note="the data of an interface")
-        return self._lies(value, bare)
+        return None
 
     def _several(self, pointer: gdb.Value, count: int, note: str) -> Value:
         element = pointer.type.strip_typedefs().target()
@@ -170,7 +178,9 @@ class _Expander:
             numbers = struct.unpack(f"{self._order}{count}{_CODES[size]}", self._read(start, count * size))
             pattern = self._number(0, inner)
             return [
-                pattern._replace(expression=f"{self._expression}[{at}]", address=number)
+                pattern._replace(
+                    expression=f"{self._expression}[{at}]", address=number, held_at=start + at * size
+                )
                 for at, number in enumerate(numbers)
             ]
         name: Optional[str] = str(first.type)

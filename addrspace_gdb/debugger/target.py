@@ -82,6 +82,7 @@ class Value(NamedTuple):
     size: Optional[int] = None  # bytes of it
     said_by: int = 0  # address of the type descriptor (eface) or itab (iface) of an interface value
     note: str = ""  # "the bytes of a string" ...: how the address came of the value, if not plainly
+    held_at: Optional[int] = None  # where the pointer itself lies; None: in a register, or it was typed
 
 
 class Named(NamedTuple):

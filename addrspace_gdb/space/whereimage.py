@@ -75,6 +75,7 @@ class ImagePlaces:
             size=layout.size if layout is not None and inside else None,
             field=field_path(layout, named.offset) or None if layout is not None and inside else None,
             text=self._text(address, named, size),
+            whole=size is not None and size <= _MOST_TEXT,
             seen=self._func_value(address) if go else "",
         )
 

@@ -51,6 +51,7 @@ class Partition:
             if index >= 0 and address < regions[index].end:
                 return regions[index]
         end = min((s for s in (*self._mapped, *self._unmapped) if s > address), default=self._top)
+        end = max(end, address + 1)
         return Region(address, end, areas.FREE, "free", "", "", None, None, None)
 
     def mapping(self, address: int) -> Optional[Mapping]:
@@ -90,7 +91,14 @@ class Locator:
             regions = [self.partition.region(value.address) for value in values]
             if not detailed:
                 self.images.name([v.address for v, r in zip(values, regions) if r.area in _NAMED])
-            return [self._where(value, region, detailed) for value, region in zip(values, regions)]
+            found = [self._where(value, region, detailed) for value, region in zip(values, regions)]
+            return [self._with_holder(where) for where in found] if detailed else found
+
+    def _with_holder(self, where: Where) -> Where:
+        at = where.value.held_at
+        if at is None:
+            return where
+        return where._replace(held=self._where(Value(hex(at), at), self.partition.region(at), True))
 
     def _where(self, value: Value, region: Region, detailed: bool) -> Where:
         address, area = value.address, region.area

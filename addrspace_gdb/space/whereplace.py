@@ -73,6 +73,7 @@ class InSymbol(NamedTuple):
     size: Optional[int]
     field: Optional[str]  # ".Inner.B", "[10]"
     text: Optional[str]  # what stands there, of string literals
+    whole: bool  # the text is the string asked for; else it may run into the next, for they have no ends
     seen: str  # "the func value of main.work"; empty
 
 
@@ -129,7 +130,7 @@ class Where(NamedTuple):
     symbol: Optional[InSymbol] = None
     runtime: Optional[InRuntime] = None
     gap: Optional[Gap] = None
-    note: str = ""
+    held: Optional[Where] = None  # where the pointer lies that led here, if the expression is one in memory
 
     @property
     def address(self) -> int:

@@ -56,6 +56,13 @@ def place_json(where: Where) -> Dict[str, Any]:
         "resident": where.resident,
         "type": where.said,
         "what": what(where),
+        "pointer": None
+        if where.held is None
+        else {
+            "address": hex(where.held.address),
+            "area": where.held.region.area,
+            "what": what(where.held),
+        },
         "object": _object(where.heap),
         "stack": _stack(where.stack),
         "code": _code(where.code),

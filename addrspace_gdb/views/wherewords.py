@@ -114,7 +114,7 @@ def type_line(found: InType) -> str:
 def _symbol_line(found: InSymbol) -> str:
     text = found.name + (f" + {found.offset:,}" if found.offset else "")
     if found.text is not None:
-        return f"string literal {found.text!r}"
+        return f"string literal {found.text!r}" + ("" if found.whole else "...")
     if found.seen:
         return f"{found.seen}; {text}"
     if found.type is not None:
@@ -151,6 +151,8 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     yield from _mapping(where, pointer_size)
     if where.value.note:
         yield "value", f"the expression is {where.value.note}"
+    if where.held is not None:
+        yield "pointer", f"{where.held.address:#x}: {where.held.region.area}, {what(where.held)}"
     if where.heap is not None:
         yield from _object(where.heap, where.said)
     elif where.said is not None:
@@ -247,7 +249,7 @@ def _symbol(found: InSymbol) -> Iterator[Fact]:
     if found.field:
         yield "field", f"{found.name}{found.field}"
     if found.text is not None:
-        yield "text", repr(found.text)
+        yield "text", repr(found.text) + ("" if found.whole else ", and perhaps the next literal with it")
     if found.seen:
         yield "seen", found.seen
 
