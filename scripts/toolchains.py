@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+OTHER = "go-other"
+
 
 class FetchError(Exception):
     """A toolchain could not be had; the message is one line."""
@@ -28,22 +30,25 @@ def cache() -> Path:
     return Path(home) / "addrspace-gdb"
 
 
-def goroot(version: str) -> Path:
-    """Where the toolchain of `version` ("1.21.13") lies, or would lie."""
+def goroot(version: str, home: str = "go") -> Path:
+    """Where the toolchain of `version` ("1.21.13") lies, or would lie. `home` is a folder of the cache."""
     if not re.fullmatch(r"\d+\.\d+(\.\d+)*", version):
         raise FetchError(f"not a Go version: {version!r}")
-    return cache() / "go" / version / "go"
+    return cache() / home / version / "go"
 
 
-def fetch(version: str) -> Path:
-    """The GOROOT of `version`, downloaded first if it is not there; FetchError if that fails."""
-    root = goroot(version)
-    if (root / "bin" / "go").exists():
-        return root
-    home = root.parent.parent
-    home.mkdir(parents=True, exist_ok=True)
-    _sweep(home)
-    scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=home))
+def fetch(version: str, home: str = "go") -> Path:
+    """The GOROOT of `version`, downloaded first if it is not there; FetchError if that fails.
+
+    "go" has those that the tests build with by default. Others are kept apart, in OTHER.
+    """
+    for root in (goroot(version), goroot(version, home)):
+        if (root / "bin" / "go").exists():
+            return root
+    folder = root.parent.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    scratch = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
     try:
         try:
             _install(version, scratch)
@@ -151,9 +156,10 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     one = commands.add_parser("fetch", help="have a version in the cache, and print its GOROOT")
     one.add_argument("version", metavar="VERSION")
+    one.add_argument("--other", action="store_true", help=f"keep it in {OTHER}, apart from the tests' own")
     options = parser.parse_args()
     try:
-        print(fetch(options.version))
+        print(fetch(options.version, OTHER if options.other else "go"))
     except FetchError as error:
         print(f"toolchains: {error}", file=sys.stderr)
         return 1

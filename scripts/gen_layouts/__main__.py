@@ -112,7 +112,7 @@ def table_of(first: str, last: str) -> Table:
 
 def program_of(version: str, build: Build) -> Tables:
     """What a program of that version says. FetchError, CalledProcessError."""
-    go = toolchains.fetch(version) / "bin" / "go"
+    go = toolchains.fetch(version, toolchains.OTHER) / "bin" / "go"
     environment = go_environment()
     environment.update(GOARCH=build.arch, GOOS="linux", CGO_ENABLED="0", GOEXPERIMENT=build.experiment)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +133,7 @@ def _tell_differences(what: str, one: Tables, other: Tables) -> None:
 
 def _tell_experiments(version: str) -> None:
     """Build with each experiment turned round, and tell which layouts change."""
-    folder = toolchains.fetch(version) / "src" / "internal" / "goexperiment"
+    folder = toolchains.fetch(version, toolchains.OTHER) / "src" / "internal" / "goexperiment"
     names = sorted(p.name[len("exp_") : -len("_on.go")] for p in folder.glob("exp_*_on.go"))
     usual = program_of(version, Build("amd64", ""))
     for name in names:

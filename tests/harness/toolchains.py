@@ -73,7 +73,7 @@ def run_go(go: Path, arguments: List[str]) -> str:
 
 def cached(version: str) -> Optional[Toolchain]:
     """The unpacked toolchain of that version in the user's cache."""
-    go = cache_dir() / "go" / version / "go" / "bin" / "go"
+    go = cache_dir() / ("go-other" if version in OLD else "go") / version / "go" / "bin" / "go"
     return Toolchain(version, go) if go.exists() else None
 
 
@@ -94,7 +94,7 @@ def on_path() -> Optional[Toolchain]:
 
 def toolchains() -> List[Toolchain]:
     """Every toolchain at hand: the pinned ones in the cache, then PATH's if it is another version."""
-    found = [t for t in map(cached, (*OLD, *PINNED)) if t]
+    found = [t for t in map(cached, PINNED) if t]
     path = on_path()
     if path and path.version not in [t.version for t in found]:
         found.append(path)
@@ -109,13 +109,13 @@ def selected_versions() -> Tuple[str, ...]:
 @functools.cache
 def toolchain(version: str) -> Toolchain:
     """The toolchain of that version, fetched into the cache if need be. Unavailable if it cannot be had."""
-    for known in toolchains():
-        if known.version == version:
-            return known
+    known = next((t for t in toolchains() if t.version == version), cached(version))
+    if known:
+        return known
     if not FETCH.exists():
         raise Unavailable(f"Go {version} is not in {cache_dir() / 'go'} and {FETCH.name} is missing")
     done = subprocess.run(
-        [sys.executable, str(FETCH), "fetch", version],
+        [sys.executable, str(FETCH), "fetch", version, *(["--other"] if version in OLD else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
