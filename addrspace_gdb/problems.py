@@ -13,6 +13,14 @@ class ProblemError(Exception):
     """Stops a command. The message is one line: what is wrong, then what to do about it."""
 
 
+ABSENT = "needs the program's symbols, which it lacks"
+
+
+def is_absent(reason: str) -> bool:
+    """Whether something is not known for want of symbols only: that is no damage."""
+    return reason.endswith(ABSENT)
+
+
 class UnreadableError(Exception):
     """Memory at `address` could not be read; costs that range and nothing else."""
 

@@ -6,6 +6,7 @@ from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.problems import is_absent
 from addrspace_gdb.space.gcstate import GCState, read_gc
 from addrspace_gdb.views.gc import gc_text
 from addrspace_gdb.views.gcjson import gc_json
@@ -45,11 +46,13 @@ def run(session: Session, line: str) -> Optional[str]:
 
 def verdict(state: GCState) -> Optional[str]:
     """What a script must know: what could not be read. None if all is well."""
-    wrong = list(state.problems)
+    wrong = [line for line in state.problems if not is_absent(line)]
     wrong += [
         f"{name}: {row.reason}"
         for name, row in state.rows.items()
-        if row.reason is not None and not (name == "last.pause" and state.get("cycles.completed") == 0)
+        if row.reason is not None
+        and not is_absent(row.reason)
+        and not (name == "last.pause" and state.get("cycles.completed") == 0)
     ]
     if not wrong:
         return None

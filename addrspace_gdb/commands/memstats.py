@@ -9,7 +9,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
 from addrspace_gdb.goruntime.metrics import NAMES
 from addrspace_gdb.goruntime.mstats import FIELDS
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.problems import ProblemError, is_absent
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.statistics import Statistic, Statistics, read_statistics
 from addrspace_gdb.views import memstats as view
@@ -128,7 +128,9 @@ def verdict(stats: Statistics) -> Optional[str]:
         f"{row.name}: {row.walked:,} walked is not {row.counted:,} counted{why}" for row in stats.differing
     ]
     wrong += [
-        f"{row.name}: {row.reason}" for row in [*stats.memstats, *stats.metrics] if row.reason is not None
+        f"{row.name}: {row.reason}"
+        for row in [*stats.memstats, *stats.metrics]
+        if row.reason is not None and not is_absent(row.reason)
     ]
     wrong += list(stats.problems)
     if not wrong:

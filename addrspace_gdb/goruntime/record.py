@@ -10,7 +10,7 @@ from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.problems import ABSENT, ProblemError, Problems, UnreadableError
 from addrspace_gdb.progress import Progress
 
 MAX_READ = 1 << 28  # no single structure of the runtime is larger; a length beyond it is garbage
@@ -36,13 +36,19 @@ class Runtime:
         self.progress = progress or Progress()
         self.word = target.pointer_size
 
+    @property
+    def _does_without(self) -> bool:
+        """Whether the target answers for a Go program that has no symbols (goruntime/stripped.py)."""
+        return bool(getattr(self.target, "is_go", False))
+
     def layout(self, name: str) -> Type:
         """The layout of a runtime type. ProblemError if there is no debug information for it."""
         return self._checked(self.target.type(name), name)
 
-    @staticmethod
-    def _checked(found: Optional[Type], name: str) -> Type:
+    def _checked(self, found: Optional[Type], name: str) -> Type:
         if found is None or (found.kind == "struct" and not found.fields):
+            if self._does_without:
+                raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
                 f"no debug information for {name}: the program was built with -ldflags=-w or stripped; "
                 "build it without, or give gdb the unstripped file (`symbol-file FILE`)"
@@ -53,6 +59,8 @@ class Runtime:
         """The address of a runtime variable. ProblemError if there is no such symbol."""
         found = self.target.symbol(name)
         if found is None:
+            if self._does_without:
+                raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
                 f"no symbol {name}: not a Go program, or its symbols are stripped (-ldflags=-s); "
                 "give gdb the unstripped file (`symbol-file FILE`)"

@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.mgcpacer import NEVER
+from addrspace_gdb.problems import ABSENT, is_absent
 from addrspace_gdb.space.gcstate import GCState
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
@@ -29,7 +30,10 @@ def gc_text(state: GCState, width: int, unicode: bool = True) -> Iterator[tokens
         for entry in group:
             for line in _lines(entry, width, unicode):
                 yield from line
-    said = [("problem: ", line) for line in [*_unknown(state), *state.problems]]
+    lines = [*_unknown(state), *state.problems]
+    said = [("problem: ", line) for line in lines if not is_absent(line)]
+    if len(said) < len(lines):
+        said.append(("note: ", f"what is not known {ABSENT}"))
     said += [("note: ", line) for line in state.notes]
     if said:
         yield tokens.NEWLINE
@@ -264,7 +268,7 @@ def _unknown(state: GCState) -> List[str]:
     for name, row in state.rows.items():
         if row.reason is not None and not (name == "last.pause" and state.get("cycles.completed") == 0):
             reasons.setdefault(row.reason, name)
-    lines = [f"{name}: {reason}" for reason, name in reasons.items()]
+    lines = sorted((f"{name}: {reason}" for reason, name in reasons.items()), key=is_absent)
     if len(lines) > _MOST_UNKNOWN:
         rest = len(lines) - _MOST_UNKNOWN
         lines = [*lines[:_MOST_UNKNOWN], f"{rest} more reasons: --format json has them"]

@@ -7,6 +7,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime import mstats
 from addrspace_gdb.goruntime.mstats import BySize
+from addrspace_gdb.problems import ABSENT, is_absent
 from addrspace_gdb.space.statistics import Statistic, Statistics
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
@@ -122,7 +123,11 @@ def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode:
         text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'walk')} differ from the counter"
         yield Line(width, unicode).put(tokens.PROBLEM, text)
     said = [("because: ", line) for line in stats.unsettled] if differ else []
-    said += [("problem: ", f"{row.name}: {row.reason}") for row in rows if row.reason is not None]
+    reasons = [(row.name, row.reason) for row in rows if row.reason is not None]
+    said += [("problem: ", f"{name}: {reason}") for name, reason in reasons if not is_absent(reason)]
+    absent = sum(is_absent(reason) for _, reason in reasons)
+    if absent:
+        said.append(("note: ", f"{sizes.plural(absent, 'value')} not known or not walked: that {ABSENT}"))
     said += [("problem: ", line) for line in stats.problems] + [("note: ", line) for line in stats.notes]
     for prefix, text in said:
         yield from paragraph(prefix, clean(text, unicode), width, unicode)
