@@ -300,6 +300,67 @@ def test_a_core_has_no_resident_bytes_and_a_lower_bound_of_time(
     assert re.search(r"chan receive, ≥\d+ms", text)
 
 
+def test_a_stack_that_cannot_be_read_and_a_thread_that_is_not_there(
+    gdb_exe: Gdb, go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    binary = build_program("shapes", go)
+    scene = attach(start(processes, binary, tmp_path / "oracle", "quiet"), binary)
+    before = tmp_path / "before.json"
+    ask(gdb_exe, scene, f"goroutine-stacks --format json --frames --output {before}")
+    known = json.loads(before.read_text())["goroutines"]
+    gone = next(g for g in known if g["labels"])["goid"]
+    calling = next(g for g in known if g["status"] == "syscall")
+    names = [f["function"] for f in calling["frames"]]
+    (*_, card, row, taken, at_call, applied, document) = ask(
+        gdb_exe,
+        scene,
+        _poke(gone, "['stack']['lo']", 0x10000),
+        _poke(gone, "['stack']['hi']", 0x12000),
+        _poke(gone, "['sched']['sp']", 0x11000),
+        _poke(calling["goid"], "['m']['procid']", 4194305),
+        f"goroutine-stacks {gone} --frames",
+        'goroutine-stacks --status "chan receive" --limit all',
+        f"goroutine-apply {gone} bt",
+        f"goroutine-stacks {calling['goid']} --frames",
+        f"goroutine-apply {calling['goid']} bt -frame-arguments none",
+        "goroutine-stacks --format json --frames",
+    )
+    assert "problem   its stack cannot be read" in card
+    assert re.search(rf"^ *{gone}  chan receive.* its stack cannot", row, re.MULTILINE)
+    assert re.search("^#1 .*runtime.gopark", taken, re.MULTILINE)
+    # It is shown as it entered the system call: what it has called since is not known.
+    assert "thread    4194305, which is not among the threads" in at_call
+    assert "problem" not in at_call and "main.rawRead" in at_call
+    shown = re.findall(r"^    (\S+)  ", at_call, re.MULTILINE)
+    assert shown == names[names.index(shown[0]) :]
+    assert "main.rawRead" in applied and "(thread" not in applied
+    after = {g["goid"]: g for g in json.loads(document[document.index("{") :])["goroutines"]}
+    assert (after[gone]["problem"], after[gone]["frames"]) == ("its stack cannot be read", [])
+    assert after[calling["goid"]]["thread"] == 4194305 and after[calling["goid"]]["problem"] is None
+
+
+def test_a_goroutine_that_may_run_does_not_wait_any_more(gdb_exe: Gdb, parked: Scene) -> None:
+    """Until it runs it keeps the time at which it began to wait; Go's dump leaves that out too."""
+    (before,) = ask(gdb_exe, parked, 'goroutine-stacks --status "chan receive"')
+    one, two = (int(row[0]) for row in rows(before)[:2])
+    (*_, cards, longer, whole) = ask(
+        gdb_exe,
+        parked,
+        _poke(one, "['waitsince']", 1),
+        _poke(two, "['waitsince']", 1),
+        _poke(two, "['atomicstatus']['value']", 1, 4),
+        f"goroutine-stacks {one} {two}",
+        "goroutine-stacks --waiting-longer 1s",
+        "goroutine-stacks --limit all",
+        # The process goes on: put it back.
+        _poke(two, "['atomicstatus']['value']", 4, 4),
+    )[:-1]
+    assert re.search(rf"^goroutine {one} \[chan receive, .+\]$", cards, re.MULTILINE)
+    assert re.search(rf"^goroutine {two} \[runnable\]$", cards, re.MULTILINE)
+    assert [int(row[0]) for row in rows(longer)] == [one]
+    assert re.search(rf"^ *{two}  runnable  ", whole, re.MULTILINE)
+
+
 INTERRUPT = """
 import os, signal, threading
 threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -176,3 +176,75 @@ def test_a_stack_that_grows(gdb_exe: Gdb, go: Toolchain, build_program: Builder,
         assert ours["stack"]["used"] is None or 0 < ours["stack"]["used"] <= ours["stack"]["size"]
     assert statuses == {"running", "copystack"}
     assert users(selected) == expected
+
+
+# Follows a goroutine to its end; at each stop our list, gdb's commands, and what is said of its number.
+ENDING = """
+import gdb, json
+goid, seen = int(gdb.parse_and_eval('$current_goid()')), []
+def say(command):
+    try:
+        return gdb.execute(command, to_string=True)
+    except gdb.error as error:
+        return str(error)
+gdb.execute('set scheduler-locking on')
+for name in "*'runtime.goexit1'", 'runtime.goexit0', 'runtime.gfput':
+    stop = gdb.Breakpoint(name)
+    gdb.execute('continue', to_string=True)
+    stop.delete()
+    gdb.execute(f'goroutine-stacks --format json --frames --dead --output FILE', to_string=True)
+    ours = [g for g in json.load(open('FILE'))['goroutines'] if g['goid'] == goid]
+    commands = f'goroutine-stacks {goid}', f'goroutine-apply {goid} bt', f'goroutine {goid}'
+    seen.append((ours, *map(say, commands)))
+json.dump([goid, seen], open('FILE', 'w'))
+"""
+
+
+def test_a_goroutine_that_ends(gdb_exe: Gdb, bubbles: Scene, tmp_path: Path) -> None:
+    out = tmp_path / "seen.json"
+    code = ENDING.replace("FILE", str(out))
+    look(gdb_exe, bubbles, "delete", "tbreak main.grow", "continue", f"python exec({code!r})")
+    goid, seen = json.loads(out.read_text())
+    for (ours,), card, bt, chosen in seen[:2]:
+        assert ours["status"] == "running" and ours["problem"] is None and ours["thread"]
+        names = [f["function"] for f in ours["frames"]]
+        assert names[-2:] == ["runtime.goexit1", "runtime.goexit"]
+        assert f"goroutine {goid} [running" in card and "runtime.goexit1" in bt and "Switching" in chosen
+    (ours,), card, bt, chosen = seen[2]
+    assert (ours["status"], ours["frames"], ours["problem"]) == ("dead", [], None)
+    assert f"there is no goroutine {goid} any more: it is dead" in card
+    assert bt.endswith(f"goroutine {goid} is dead: it has ended, and has no frames") and bt in chosen
+
+
+# Looks at the list while the runtime adds goroutines to it.
+GROWING_LIST = """
+import gdb, json
+seen = []
+gdb.execute('set scheduler-locking on')
+gdb.Breakpoint('runtime.allgadd')
+for _ in range(14):
+    gdb.execute('continue', to_string=True)
+    for _ in range(20):
+        if gdb.selected_frame().function() is None or 'all' not in gdb.selected_frame().name().lower():
+            break
+        gdb.execute('goroutine-stacks --format json --frames --system --dead --output FILE', to_string=True)
+        document = json.load(open('FILE'))
+        problems = document['problems'] + [g['problem'] for g in document['goroutines'] if g['problem']]
+        length = int(gdb.parse_and_eval("'runtime.allgs'")['len'])
+        published = int(gdb.parse_and_eval("'runtime.allglen'"))
+        seen.append((length, published, len(document['goroutines']), problems))
+        gdb.execute('next', to_string=True)
+json.dump(seen, open('FILE', 'w'))
+"""
+
+
+def test_goroutines_that_are_being_added(gdb_exe: Gdb, bubbles: Scene, tmp_path: Path) -> None:
+    """allgs grows and moves; what the runtime has published (allglen) is listed, no more and no less."""
+    out = tmp_path / "seen.json"
+    code = GROWING_LIST.replace("FILE", str(out))
+    early = [line.replace("main.breakpoint", "main.main") for line in bubbles.enter]
+    look(gdb_exe, bubbles._replace(enter=early), "delete", f"python exec({code!r})")
+    seen = json.loads(out.read_text())
+    assert all(listed == published and not problems for _, published, listed, problems in seen), seen
+    assert any(length > published for length, published, _, _ in seen)
+    assert len({published for _, published, _, _ in seen}) >= 5

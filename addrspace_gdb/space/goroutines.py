@@ -306,8 +306,16 @@ def _detail(listing: Listing, at: int) -> Goroutine:
         made=made_by(reading, at) if alive else None,
         labels=read_labels(reading.runtime, columns["labels"][at], reading.tables.minor) if alive else {},
         bubble=bubble,
-        problem=start.problem if alive else None,
+        problem=_problem(listing, at, start) if alive else None,
     )
+
+
+def _problem(listing: Listing, at: int, start: Start) -> Optional[str]:
+    """Why nothing can be said of its frames; only where none was found its stack is looked at once more."""
+    if start.problem or listing.users.get(at, NOWHERE) != NOWHERE:
+        return start.problem
+    found = walk(listing.reading, at)
+    return found.problem if not found.pcs else None
 
 
 def waited_of(reading: GoroutineReading, at: int) -> Optional[int]:
