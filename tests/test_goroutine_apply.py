@@ -14,7 +14,8 @@ from harness.dumps import Goroutine, goroutine_dump_parse
 from harness.gdbrun import run_gdb
 from harness.oracles import dump_command
 from harness.processes import Processes
-from harness.scenes import gdbserver_launch, kernel_core, launch_to_breakpoint, open_core
+from harness.scenes import gdbserver_launch, kernel_core, launch_to_breakpoint, open_core, start
+from harness.terminal import Terminal
 from harness.toolchains import Toolchain, Unavailable
 
 Builder = Callable[..., Binary]
@@ -280,3 +281,35 @@ def test_running_and_runnable_goroutines(
         # gdb looks for the caller of asyncPreempt one byte too low, which is before an endless loop's start.
         assert "main.spin" in names or "runtime.asyncPreempt" in names
         assert all(f.file.endswith("goroutines.go") for f in section.frames if f.function == "main.spin")
+
+
+def test_ctrl_c_ends_it_and_gdb_is_as_before(
+    gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    """On a terminal, at 20,000 goroutines. What an interrupt meets depends on the moment: there are some."""
+    binary = build_program("parked", newest_go)
+    process = start(processes, binary, tmp_path / "oracle", "20000")
+    terminal = Terminal(gdb_exe, binary.path)
+    try:
+        terminal.ask(f"attach {process.pid}")
+        before = terminal.ask("bt 2"), terminal.ask("goroutine")
+        moments = {"all bt": "Goroutine 7", "all -s bt 1": "Goroutine 70", "all -c -q frame": "#1"}
+        for arguments, until in moments.items():
+            terminal.type(f"goroutine-apply {arguments}")
+            terminal.until(until)
+            terminal.interrupt()
+            said = terminal.until("Quit")
+            assert "Traceback" not in said and "rror" not in said
+            assert said.count("Goroutine ") < 5000, "it went on"
+            assert terminal.until("(gdb) ") == "\n"
+            after = terminal.ask("bt 2"), terminal.ask("goroutine")
+            assert after == before
+        terminal.type("goroutine-stacks --group stack --frames")
+        terminal.until("--frames\n")
+        terminal.interrupt()
+        terminal.until("Quit")
+        terminal.until("(gdb) ")
+        assert "goroutines: --limit all shows every one" in terminal.ask("goroutine-stacks --limit 3")
+    finally:
+        terminal.close()
+    assert process.running()

@@ -15,13 +15,13 @@ from harness.debuggers import Gdb
 SIDE = Path(__file__).with_name("gdb_side.py")
 
 # Before anything is loaded: no questions, no network, no script that a binary brings along.
-_EARLY = (
+EARLY = (
     "set debuginfod enabled off",
     "set auto-load python-scripts off",
     "set auto-load gdb-scripts off",
     "set auto-load local-gdbinit off",
 )
-_SETTINGS = (
+SETTINGS = (
     "set confirm off",
     "set pagination off",
     "set width 0",
@@ -74,8 +74,8 @@ def run_gdb(
     give a scene whose `leave` is empty and put the command last.
     """
     arguments = [str(gdb.path), "-nx", "-q", "-batch"]
-    arguments += [a for line in _EARLY for a in ("-iex", line)]
-    arguments += [a for line in _SETTINGS for a in ("-ex", line)]
+    arguments += [a for line in EARLY for a in ("-iex", line)]
+    arguments += [a for line in SETTINGS for a in ("-ex", line)]
     sources = [SIDE] + ([LOADER] if load else [])
     lines = [f"source {path}" for path in sources]
     if scene:
@@ -85,15 +85,16 @@ def run_gdb(
     arguments += [a for line in lines for a in ("-ex", line)]
     if scene and scene.program:
         arguments += [str(scene.program)]
-    return _run(arguments, timeout, cwd, _environment(env))
+    return _run(arguments, timeout, cwd, environment(env))
 
 
-def _environment(env: Optional[Dict[str, str]]) -> Dict[str, str]:
+def environment(env: Optional[Dict[str, str]]) -> Dict[str, str]:
+    """gdb's: this process's without what would change its Python or its output, and with `env`."""
     dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "DEBUGINFOD_URLS", "LINES", "COLUMNS")
-    environment = {k: v for k, v in os.environ.items() if k not in dropped}
-    environment.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", TERM="dumb", SHELL="/bin/sh")
-    environment.update(env or {})
-    return environment
+    found = {k: v for k, v in os.environ.items() if k not in dropped}
+    found.update(PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", TERM="dumb", SHELL="/bin/sh")
+    found.update(env or {})
+    return found
 
 
 def _run(arguments: List[str], timeout: float, cwd: Optional[Path], env: Dict[str, str]) -> Result:

@@ -1,0 +1,81 @@
+"""gdb as a person uses it: on a terminal of its own, with commands typed, answers read, and Ctrl-C."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import subprocess
+import termios
+import time
+from pathlib import Path
+from typing import List
+
+from harness import LOADER
+from harness.debuggers import Gdb
+from harness.gdbrun import EARLY, SETTINGS, environment, kill_session
+
+_PROMPT = "(gdb) "
+_CONTROL = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
+
+
+class Terminal:
+    """A gdb on a pseudo terminal, with this project loaded."""
+
+    def __init__(self, gdb: Gdb, program: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        arguments = [str(gdb.path), "-nx", "-q", *(a for line in EARLY for a in ("-iex", line))]
+        lines: List[str] = [*SETTINGS, f"source {LOADER}"]
+        arguments += [a for line in lines for a in ("-ex", line)]
+        self._gdb = subprocess.Popen(
+            [*arguments, str(program)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(None),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        )
+        os.close(theirs)
+        self._said = ""
+        self.until(_PROMPT)
+
+    def until(self, text: str, timeout: float = 60) -> str:
+        """What it has said since it was asked last, up to `text`. AssertionError if that does not come."""
+        deadline = time.monotonic() + timeout
+        while text not in self._said:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._ours], [], [], left)[0]:
+                raise AssertionError(f"no {text!r} within {timeout} s: {self._said[-2000:]!r}")
+            chunk = os.read(self._ours, 65536).decode("utf-8", "replace")
+            self._said = _CONTROL.sub("", self._said + chunk).replace("\r", "")
+        said, _, self._said = self._said.partition(text)
+        return said
+
+    def type(self, line: str) -> None:
+        """Type a line and Return."""
+        os.write(self._ours, line.encode() + b"\n")
+
+    def ask(self, line: str) -> str:
+        """What a command prints."""
+        self.type(line)
+        return self.until(_PROMPT).partition("\n")[2]
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the terminal sends SIGINT."""
+        os.write(self._ours, b"\x03")
+
+    def close(self) -> None:
+        """End gdb, which lets go of what it has attached to."""
+        self.type("detach")
+        self.type("quit")
+        try:
+            self._gdb.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            kill_session(self._gdb.pid)
+            self._gdb.wait(timeout=20)
+            os.close(self._ours)
