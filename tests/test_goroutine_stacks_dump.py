@@ -25,6 +25,10 @@ MOVING = ("running", "runnable", "preempted")
 HIDDEN = re.compile(r"runtime\.(?!(\(\*?[A-Z]\w*\)\.)?[A-Z])(?!gopanic$|runFinalizers$|runCleanups$)|[^.]*$")
 
 
+# Up to Go 1.20 a dump has the first hundred frames, those it hides included, and does not say how many more.
+OLD_DUMP = 90
+
+
 class Both(NamedTuple):
     """The dump's goroutines and ours, by goid."""
 
@@ -81,7 +85,7 @@ def wrong_frames(theirs: Goroutine, ours: Json, everything: bool) -> Optional[st
         mine, frames, head = mine[names.index(frames[0].function) + 1 :], frames[1:], head - 1
     if theirs.elided:
         mine = mine[:head] + mine[head + theirs.elided :]
-    if theirs.elided is None:  # up to Go 1.20 the first hundred, and not how many more
+    if not theirs.elided and len(frames) > OLD_DUMP:
         mine = mine[: len(frames)]
     their = dumped(frames)
     if len(mine) == len(their) + 1 and WRAPPER.search(mine[-1]["function"]) and not everything:

@@ -15,6 +15,7 @@ Decoder = Callable[[bytes, int], Iterator[int]]
 # ModRM with mod 00 and r/m 101: on amd64 a 32-bit displacement from the next instruction follows (Intel SDM
 # volume 2, table 2-2 and 2.2.1.6).
 _RIP_RELATIVE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)
+_ABSOLUTE = re.compile(rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d\xa0-\xa3]", re.DOTALL)
 _IMMEDIATE_8 = frozenset((0x6B, 0x80, 0x83, 0xC0, 0xC1, 0xC6))  # opcodes with a byte behind the operand
 _IMMEDIATE_32 = frozenset((0x69, 0x81, 0xC7))  # with four, or two after the prefix 0x66
 _MORE_8 = frozenset((0x70, 0xA4, 0xAC, 0xBA, 0xC2, 0xC4, 0xC5, 0xC6))  # with a byte, after 0x0F
@@ -45,11 +46,10 @@ def _immediate(code: bytes, at: int) -> int:
 
 
 def _absolute(code: bytes, address: int) -> Iterator[int]:
-    """386: addresses stand in the code as they are."""
-    for shift in range(4):
-        usable = (len(code) - shift) // 4 * 4
-        for (value,) in struct.iter_unpack("<I", code[shift : shift + usable] if usable > 0 else b""):
-            yield value
+    """386: the same operands hold the address itself, and so do the short MOVs with the accumulator."""
+    unpack = struct.Struct("<I").unpack_from
+    for found in _ABSOLUTE.finditer(code, 0, max(0, len(code) - 4)):
+        yield unpack(code, found.start() + 1)[0]
 
 
 def _arm64(code: bytes, address: int) -> Iterator[int]:

@@ -50,8 +50,8 @@ class Runtime:
             if self._does_without:
                 raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
-                f"no debug information for {name}: the program was built with -ldflags=-w or stripped; "
-                "build it without, or give gdb the unstripped file (`symbol-file FILE`)"
+                f"no debug information for {name}, and no table of its layout: not a Go program, or a Go "
+                "version that is not known; give gdb the unstripped file (`symbol-file FILE`)"
             )
         return found
 
@@ -62,7 +62,7 @@ class Runtime:
             if self._does_without:
                 raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
-                f"no symbol {name}: not a Go program, or its symbols are stripped (-ldflags=-s); "
+                f"no symbol {name}, and it is not found without: not a Go program, or one that is damaged; "
                 "give gdb the unstripped file (`symbol-file FILE`)"
             )
         return found.address

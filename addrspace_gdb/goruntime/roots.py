@@ -40,7 +40,7 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "allp": ("gcMarkTinyAllocs", "flushmcache", "preemptall", "timeSleepUntil"),
     "buckhash": ("stkbucket",),
     "buildVersion": ("schedinit",),
-    "fingRunning": ("runfinq", "isSystemGoroutine", "gcount"),  # up to Go 1.19
+    "fingRunning": ("runfinq", "isSystemGoroutine", "goroutineProfileWithLabelsConcurrent"),  # up to Go 1.19
     "fingStatus": ("createfing", "finalizercommit", "isSystemGoroutine"),
     "gcBitsArenas": ("nextMarkBitArenaEpoch", "newMarkBits", "newArenaMayUnlock"),
     "gcphase": ("(*gcWork).balance", "freeSomeWbufs", "stackpoolfree", "(*p).destroy", "gcMark", "gcSweep")
@@ -155,6 +155,8 @@ def _first(target: Target, found: List[Image]) -> List[Image]:
             raw = array("Q" if word == 8 else "I", target.read(image.module, 80 * word))
         except UnreadableError:
             continue
+        if target.byte_order == "big":
+            raw.byteswap()
         linked |= {value for value in raw if value in places and value != image.module}
     return sorted(found, key=lambda image: image.module in linked)
 
