@@ -41,7 +41,7 @@ with open({!r}, "w") as file:
     json.dump(told, file)
 """
 COUNT_READINGS = """
-import addrspace_gdb.debugger.gdb_session as side
+import addrspace_gdb.space.reading as side
 count, plain = [0], side.read
 def counting(*arguments):
     count[0] += 1
