@@ -204,7 +204,7 @@ def _object(found: Object, said: Optional[str]) -> Iterator[Fact]:
         yield "type", f"{said}, by the expression"
     if found.header and found.offset is not None and found.offset < found.header:
         yield "header", "the malloc header: the address of the object's type"
-    if found.type is None and said is None and found.state not in (None, "free"):
+    if found.type is None and said is None and found.state not in (None, "free") and not found.what:
         yield "type", "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
     if found.what:
         yield "seen", found.what
