@@ -107,9 +107,11 @@ class SlotReader:
         self.runtime = runtime
         self._addresses = spans.addresses
         self._layout = runtime.layout("runtime.mspan")
-        ordered = self._layout.order(*FIELDS)
+        missing = [name for name in FIELDS if not self._layout.has(name)]  # Go 1.19 has no user arenas
+        ordered = self._layout.order(*(name for name in FIELDS if name not in missing))
         self._unpack = self._layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
-        self._pick = [ordered.index(name) for name in FIELDS]
+        self._pick = [(*ordered, *missing).index(name) for name in FIELDS]
+        self._nothing = (0,) * len(missing)
         self.generation = runtime.variable("runtime.mheap_").number("sweepgen")
         self.bits = GcBits(runtime, spans.in_use).bits
         self.inline = _inline_marks(runtime)
@@ -120,19 +122,19 @@ class SlotReader:
     def rows(self, states: Sequence[int] = (IN_USE,)) -> Iterator[Tuple[int, Tuple[int, ...]]]:
         """The mspan's address and its fields, as SpanRow names them, of each span in one of the `states`."""
         state, unpack, pick = FIELDS.index("state"), self._unpack, self._pick
-        straight = pick == sorted(pick)
+        nothing, straight = self._nothing, pick == sorted(pick) and not self._nothing
         for block, base, run in bulk(self.runtime, self._addresses, self._layout.size, "spans"):
             for address in run:
                 row = unpack(block, address - base)
                 if not straight:
-                    row = tuple([row[i] for i in pick])
+                    row = tuple([(*row, *nothing)[i] for i in pick])
                 start, pages = row[0], row[1]
                 if row[state] in states and start and not start & _IN_PAGE and 0 < pages < _MOST_PAGES:
                     yield address, row
 
     def read(self, address: int) -> SpanRow:
         """The mspan at `address`. Raises UnreadableError."""
-        raw = self._unpack(self.runtime.target.read(address, self._layout.size))
+        raw = (*self._unpack(self.runtime.target.read(address, self._layout.size)), *self._nothing)
         return SpanRow(*[raw[i] for i in self._pick])
 
     def impossible(self, row: SpanRow) -> Optional[str]:

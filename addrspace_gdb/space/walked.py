@@ -155,6 +155,8 @@ class _Walks:
     def _user_arena(self, name: str) -> List[Record]:
         """The mspans in a list of mheap_.userArena (src/runtime/arena.go)."""
         runtime, heap = self._sources.runtime, self._sources.heap
+        if not heap.has("userArena"):  # came with Go 1.20
+            return []
         first = heap.number(f"userArena.{name}.first")
         follow = runtime.layout("runtime.mspan").scalar("next").offset
         what = f"mheap_.userArena.{name}"
@@ -217,7 +219,11 @@ class _Walks:
         The status of the latter is dead up to Go 1.25, deadextra since.
         """
         count = sum(count_by_status(self._go.goroutines).values())
-        count += self._sources.runtime.global_number("runtime.extraMLength", 4)
+        runtime = self._sources.runtime
+        extra = (
+            "runtime.extraMLength" if runtime.has("runtime.extraMLength") else "runtime.extraMCount"
+        )  # 1.20
+        count += runtime.global_number(extra, 4)
         return count if counts_system(self._sources) else count - self._sources.sched.number("ngsys")
 
 
