@@ -10,7 +10,7 @@ from harness import full_matrix
 from harness.build import Binary, build
 from harness.debuggers import Gdb, gdbs
 from harness.processes import Processes
-from harness.toolchains import Toolchain, Unavailable, selected_versions, toolchain
+from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain
 
 # Assertions of the shared checks explain themselves, as those of tests do.
 pytest.register_assert_rewrite("invariants")
@@ -37,6 +37,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("gdb_exe", found, ids=str, indirect=True, scope="session")
     if "go" in metafunc.fixturenames:
         versions = selected_versions()
+        if full_matrix() and getattr(metafunc.module, "ALSO_OLD", False):
+            versions = (*OLD, *versions)
         ids = ["go" + version for version in versions]
         metafunc.parametrize("go", versions, ids=ids, indirect=True, scope="session")
 

@@ -15,6 +15,8 @@ from harness.debuggers import gdbs
 from harness.toolchains import Toolchain
 from invariants import Snapshot, holding, number
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+
 Builder = Callable[..., Binary]
 
 

@@ -17,6 +17,8 @@ from harness.processes import Processes
 from harness.scenes import attach, gcore, gdbserver_launch, kernel_core, launch_to_breakpoint, start
 from harness.toolchains import Toolchain, Unavailable
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+
 Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 

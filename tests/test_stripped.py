@@ -27,6 +27,8 @@ from harness.toolchains import Toolchain, Unavailable
 from invariants import Snapshot, take_scene
 from test_goroutine_stacks_dump import Both, both, differences
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+
 Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 SIDE = Path(__file__).with_name("stripped_side.py")

@@ -267,7 +267,8 @@ def test_what_the_program_mapped_itself(asked: Asked) -> None:
         assert found["mapping"]["offset"] == 7
     assert found["mapping"]["file"] == said["name"]
     ((_, gone),) = asked.of("gone")
-    assert gone["area"] == "free" and gone["gap"]["above"] is not None
+    if gone["area"] != "runtime":  # which may have mapped something there since
+        assert gone["area"] == "free" and gone["gap"]["above"] is not None
     assert int(gone["gap"]["above"]["start"], 16) > int(gone["address"], 16)
 
 
