@@ -239,8 +239,9 @@ def test_what_the_runtime_recorded(
         assert re.fullmatch(message, document["message"])
         assert f"fatal error: {document['message']}" in said
     if way != "deadlock":  # reported on a thread's own stack
-        goid = int(re.search(r"^goroutine (\d+)", said, re.MULTILINE).group(1))  # type: ignore[union-attr]
-        assert document["goroutine"] == goid
+        goids = [int(goid) for goid in re.findall(r"^goroutine (\d+)", said, re.MULTILINE)]
+        # Two goroutines may find the map misused at the same time, and both stop the program.
+        assert document["goroutine"] in (goids if way == "maps" else goids[:1])
         assert any("main." in str(frame["function"]) for frame in document["frames"])
 
 
