@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
@@ -85,9 +85,7 @@ def verdict(space: AddressSpace) -> Optional[str]:
     """What a script must know: damage that was found, checks that failed. None if all is well."""
     wrong: List[str] = list(space.picture.problems)
     wrong += [f"{c.name}: {c.ours:,} is not {c.source}'s {c.theirs:,}" for c in space.checks if c.ok is False]
-    if not wrong:
-        return None
-    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
+    return first_of(wrong)
 
 
 def words() -> List[str]:

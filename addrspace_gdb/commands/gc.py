@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Command, Session, check_writable, deliver, first_of
 from addrspace_gdb.problems import is_absent
 from addrspace_gdb.space.gcstate import GCState, read_gc
 from addrspace_gdb.views.gc import gc_text
@@ -54,9 +54,7 @@ def verdict(state: GCState) -> Optional[str]:
         and not is_absent(row.reason)
         and not (name == "last.pause" and state.get("cycles.completed") == 0)
     ]
-    if not wrong:
-        return None
-    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
+    return first_of(wrong)
 
 
 def words() -> List[str]:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
 from addrspace_gdb.goruntime.metrics import NAMES
 from addrspace_gdb.goruntime.mstats import FIELDS
 from addrspace_gdb.problems import ProblemError, is_absent
@@ -133,9 +133,7 @@ def verdict(stats: Statistics) -> Optional[str]:
         if row.reason is not None and not is_absent(row.reason)
     ]
     wrong += list(stats.problems)
-    if not wrong:
-        return None
-    return wrong[0] if len(wrong) == 1 else f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
+    return first_of(wrong)
 
 
 def words() -> List[str]:

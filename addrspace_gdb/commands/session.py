@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, Callable, ContextManager, Iterable, NamedTuple, Optional, Protocol, Union
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ContextManager,
+    Iterable,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Union,
+)
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError
@@ -68,6 +78,13 @@ class Command(NamedTuple):
     run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
     words: Callable[[], list[str]]  # what completion offers
     names: Optional[Callable[[Session], list[str]]] = None  # what it offers of this session
+
+
+def first_of(wrong: Sequence[str]) -> Optional[str]:
+    """What a command returns of everything that is wrong: one line, None if nothing is."""
+    if len(wrong) < 2:
+        return next(iter(wrong), None)
+    return f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
 
 
 def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:

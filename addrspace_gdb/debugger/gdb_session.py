@@ -105,13 +105,13 @@ class GdbSession:
         """The selected inferior."""
         number = gdb.selected_inferior().num
         if number not in self._targets:
-            self._targets[number] = self._new_target(number)
+            self._targets[number] = self._new_target(number, GdbTarget())
         return self._targets[number]
 
-    def _new_target(self, number: int) -> Target:
+    def _new_target(self, number: int, base: GdbTarget) -> Target:
         from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget, with_runtime
 
-        target = with_runtime(GdbTarget(), self._findings.setdefault(number, Findings()))
+        target = with_runtime(base, self._findings.setdefault(number, Findings()))
         if self._frames is None and isinstance(target, StrippedTarget):
             from addrspace_gdb.debugger.gdb_stripped import GoFrames
 
@@ -125,12 +125,12 @@ class GdbSession:
         from addrspace_gdb.space.reading import read
 
         number = gdb.selected_inferior().num
-        GdbTarget()  # says it if there is no process, or if it runs
+        base = GdbTarget()  # says it if there is no process, or if it runs
         key = gdb.selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
-        target = self._targets[number] = self._new_target(number)
+        target = self._targets[number] = self._new_target(number, base)
         progress = Progress(_show_progress if _on_terminal() else None)
         try:
             self._readings[number] = (check, read(target, check, progress))

@@ -38,9 +38,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.reading import Reading
-
-_PAGE_SIZE = 4096
+from addrspace_gdb.space.reading import PAGE_SIZE, Reading
 
 
 class Live(NamedTuple):
@@ -119,7 +117,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     goroutines = read_goroutines(runtime)
     scheduler = read_scheduler(runtime)
     progress.step("resident pages")
-    page_size = core.page_size if core is not None else _PAGE_SIZE
+    page_size = core.page_size if core is not None else PAGE_SIZE
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
     info = target_info(target, core, version_of(target), page_size)

@@ -9,7 +9,6 @@ from addrspace_gdb import sizes
 from addrspace_gdb.goruntime import mstats
 
 _UNLIMITED = 1 << 60  # a goal beyond it is none: GOGC=off, or no memory limit
-_DAY = 86_400
 
 
 def about(unit: str, value: Optional[Union[int, float]]) -> str:
