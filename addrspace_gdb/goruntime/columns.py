@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
+from itertools import compress
 from operator import sub
 from typing import Dict, List, Literal, Mapping, Sequence, Tuple
 
@@ -16,6 +17,7 @@ from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.goruntime.record import Runtime, bulk
 
 _FLUSH = 1 << 18  # bytes that are held before they become columns
+_SAMPLE = 4096  # structs whose distances tell that of all
 _ALIGN = 8  # a multiple of the size of every number
 _Code = Literal["B", "H", "I", "Q", "b", "h", "i", "q"]
 _UNSIGNED: Dict[int, _Code] = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -36,38 +38,37 @@ def read_columns(
     found: Columns = {name: array("q" if p.type.kind == "int" else "Q") for name, p in places.items()}
     found["address"] = array("Q")
     stride = _stride(addresses, layout.size)
-    parts: List[memoryview] = []
-    held = 0
+    held: List[bytes] = []
     for block, base, run in bulk(runtime, addresses, layout.size, what):
         found["address"].extend(run)
-        held += _side_by_side(block, base, run, layout.size, stride, parts)
-        if held >= _FLUSH:
-            _add(found, places, b"".join(parts), stride, runtime.order)
-            parts, held = [], 0
-    _add(found, places, b"".join(parts), stride, runtime.order)
+        held.append(_side_by_side(block, base, run, layout.size, stride))
+        if sum(map(len, held)) >= _FLUSH:
+            _add(found, places, b"".join(held), stride, runtime.order)
+            held = []
+    _add(found, places, b"".join(held), stride, runtime.order)
     return found
 
 
 def _stride(addresses: Sequence[int], size: int) -> int:
     """The usual distance of neighbours, if structs at that distance can be copied as they lie."""
-    distances = Counter(map(sub, addresses[1:], addresses))
+    some = addresses[:_SAMPLE]
+    distances = Counter(map(sub, some[1:], some))
     usual = max(distances, key=distances.__getitem__, default=0)
     return usual if size <= usual < 2 * size + _ALIGN and usual % _ALIGN == 0 else -(-size // _ALIGN) * _ALIGN
 
 
-def _side_by_side(
-    block: memoryview, base: int, run: Sequence[int], size: int, stride: int, parts: List[memoryview]
-) -> int:
-    """Add the bytes of the structs of `run` to `parts`, each `stride` long; returns how many bytes."""
-    breaks = [i for i, distance in enumerate(map(sub, run[1:], run), 1) if distance != stride]
+def _side_by_side(block: memoryview, base: int, run: Sequence[int], size: int, stride: int) -> bytes:
+    """The bytes of the structs of `run`, each `stride` long."""
+    breaks = compress(range(1, len(run)), map(stride.__ne__, map(sub, run[1:], run)))
     padding = memoryview(bytes(stride - size))
+    parts: List[memoryview] = []
     first = 0
     for after in [*breaks, len(run)]:
         start = run[first] - base
         parts.append(block[start : start + (after - first - 1) * stride + size])
         parts.append(padding)
         first = after
-    return len(run) * stride
+    return b"".join(parts)
 
 
 def _add(found: Columns, places: Dict[str, Located], data: bytes, stride: int, order: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
+from itertools import compress, zip_longest
 from operator import sub
-from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ABSENT, ProblemError, Problems, UnreadableError
+from addrspace_gdb.process.memfile import read_ranges
 from addrspace_gdb.progress import Progress
 
 MAX_READ = 1 << 28  # no single structure of the runtime is larger; a length beyond it is garbage
@@ -203,8 +205,28 @@ class Record:
 
 
 _GAP = 4096  # neighbours closer than this are read together
-_RUN = 1 << 22
+_RUN = 1 << 21
 _MOST_LOST = 1 << 12
+_FEW = 4  # pieces for which it does not pay to open a file
+
+Bytes = Union[bytes, memoryview]
+
+
+def pieces(target: Target, ranges: Sequence[Tuple[int, int]]) -> Iterator[Optional[Bytes]]:
+    """The bytes of each (address, size), to be used before the next are asked for; None if unreadable."""
+    proc = target.proc_files() if len(ranges) > _FEW else None
+    direct: Iterator[Optional[memoryview]] = iter(())
+    if proc is not None and proc.local:
+        direct = read_ranges(proc.path("mem"), ranges)
+    for (address, size), data in zip_longest(ranges, direct):
+        yield data if data is not None else _read(target, address, size)
+
+
+def _read(target: Target, address: int, size: int) -> Optional[bytes]:
+    try:
+        return target.read(address, size)
+    except UnreadableError:
+        return None
 
 
 def bulk(
@@ -212,18 +234,18 @@ def bulk(
 ) -> Iterator[Tuple[memoryview, int, Sequence[int]]]:
     """Read many structs of `size` bytes at the ascending `addresses` in few large reads.
 
-    Yields (bytes, address of the first byte, the addresses in it). What cannot be read is left out and
-    told as a problem of `what`.
+    Yields (bytes, address of the first byte, the addresses in it); the bytes are to be used before the next
+    are asked for. What cannot be read is left out and told as a problem of `what`.
     """
-    done = failed = 0
-    for first, after in stretches(addresses, size + _GAP, _RUN):
+    failed = 0
+    parts = list(stretches(addresses, size + _GAP, _RUN))
+    ranges = [(addresses[first], addresses[after - 1] + size - addresses[first]) for first, after in parts]
+    for (first, after), data in zip(parts, pieces(runtime.target, ranges)):
         run = addresses[first:after]
-        runtime.progress.step(what, done, len(addresses))
-        done += len(run)
-        start = run[0]
-        try:
-            yield memoryview(runtime.target.read(start, run[-1] + size - start)), start, run
-        except UnreadableError:
+        runtime.progress.step(what, first, len(addresses))
+        if data is not None:
+            yield memoryview(data), run[0], run
+        else:
             failed += 1
             if failed > _MOST_LOST:
                 runtime.problems.add(f"{what}: so many of them cannot be read that the rest is left out")
@@ -234,7 +256,7 @@ def bulk(
 def stretches(addresses: Sequence[int], near: int, longest: int) -> Iterator[Tuple[int, int]]:
     """Split ascending addresses where neighbours are more than `near` apart, and into stretches that reach
     over no more than `longest`. Yields the indices of the first and one past the last of each."""
-    gaps = [i for i, distance in enumerate(map(sub, addresses[1:], addresses), 1) if distance > near]
+    gaps = compress(range(1, len(addresses)), map(near.__lt__, map(sub, addresses[1:], addresses)))
     first = 0
     for after in [*gaps, len(addresses)]:
         while first < after:

@@ -76,6 +76,9 @@ class GoroutineReading:
     odd: Optional[Set[int]] = None
     useds: Optional[array[int]] = None
     sizes: Optional[array[int]] = None
+    disjoint: Optional[bool] = None
+    states: Optional[Dict[Tuple[int, int], int]] = None
+    system: Optional[List[int]] = None
 
     def position(self, address: int) -> Optional[int]:
         """Where the g at `address` stands in the columns."""
@@ -183,9 +186,9 @@ def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
 def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:
     """The mappings between the lowest and the highest stack: residency of the rest is not asked for."""
     own = [pair for m in scheduler.ms for pair in (m.g0_stack, m.gsignal_stack) if pair[0]]
-    los = [lo for lo in goroutines.column("lo") if lo]
-    if los:
-        own.append((min(los), max(goroutines.column("hi"))))
+    lowest = min(filter(None, goroutines.column("lo")), default=0)
+    if lowest:
+        own.append((lowest, max(goroutines.column("hi"))))
     return [m for m in mappings if any(m.start < hi and lo < m.end for lo, hi in own)]
 
 

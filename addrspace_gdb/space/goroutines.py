@@ -16,7 +16,7 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import Start, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
-from addrspace_gdb.space.stackcolumns import pick, useds
+from addrspace_gdb.space.stackcolumns import states, useds
 from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
 from addrspace_gdb.space.userframes import user_frames
 
@@ -104,7 +104,7 @@ def choose(reading: GoroutineReading, which: Filter) -> Listing:
 
 def _of_status(reading: GoroutineReading, which: Filter) -> List[int]:
     columns = reading.goroutines.columns
-    pairs = set(zip(columns["status"], columns["waitreason"]))
+    pairs = states(reading).keys()
     wanted = {pair for pair in pairs if _wants(reading, which, *pair)}
     if which.status is not None and not wanted:
         raise ProblemError(
@@ -150,16 +150,18 @@ def _died(reading: GoroutineReading, goid: int) -> str:
 
 def without_system(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
     """Leave out the runtime's own goroutines, as Go's dump does."""
-    own = set(system_of(reading, positions))
+    own = set(system_of(reading))
     return [at for at in positions if at not in own] if own else list(positions)
 
 
-def system_of(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
-    """The runtime's own goroutines among `positions`."""
-    starts = reading.goroutines.column("startpc")
-    own = {pc for pc in set(starts) if _system(reading, pc)}
-    found = compress(positions, map(own.__contains__, pick(starts, positions)))
-    return [at for at in found if is_system(reading, at)]
+def system_of(reading: GoroutineReading) -> List[int]:
+    """Positions of the runtime's own goroutines."""
+    if reading.system is None:
+        starts = reading.goroutines.column("startpc")
+        own = {pc for pc in set(starts) if _system(reading, pc)}
+        found = compress(range(len(starts)), map(own.__contains__, starts))
+        reading.system = [at for at in found if is_system(reading, at)]
+    return reading.system
 
 
 def _system(reading: GoroutineReading, start_pc: int) -> bool:

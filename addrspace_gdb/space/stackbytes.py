@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, Sequence, Tuple
 
-from addrspace_gdb.goruntime.record import stretches
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime.record import Bytes, pieces, stretches
 from addrspace_gdb.problems import UnreadableError
 
 _GAP = 8192  # a read call costs as much as reading this much more
-_RUN = 1 << 18  # bytes: larger reads are slower, their memory is new each time
+_RUN = 1 << 20  # bytes: larger reads are slower, their memory is new each time
 LARGEST = 1 << 30  # debug.SetMaxStack's default on 64-bit: no stack is larger
 
 Read = Callable[[int, int], bytes]
@@ -31,21 +32,22 @@ def blocks(read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
 
 
 def windows(
-    read: Read, sps: Sequence[int], his: Sequence[int], size: int
-) -> Iterator[Tuple[int, bytes, int, int]]:
+    target: Target, sps: Sequence[int], his: Sequence[int], size: int
+) -> Iterator[Tuple[int, Bytes, int, int]]:
     """The bytes of [sp, min(sp + size, hi)) of many disjoint stacks in ascending order, neighbours together.
 
-    Yields the address of the first byte, the bytes, and the first and one past the last of the stacks.
-    A stack that cannot be read comes alone, with no bytes.
+    Yields the address of the first byte, the bytes (until the next are asked for), and the first and one past
+    the last of the stacks. A stack that cannot be read comes alone, with no bytes.
     """
-    for first, after in stretches(sps, size + _GAP, _RUN):
-        low, end = sps[first], min(sps[after - 1] + size, his[after - 1])
-        try:
-            yield low, read(low, end - low), first, after
-        except UnreadableError:
+    parts = list(stretches(sps, size + _GAP, _RUN))
+    ranges = [(sps[first], min(sps[after - 1] + size, his[after - 1]) - sps[first]) for first, after in parts]
+    for (first, after), (low, _), data in zip(parts, ranges, pieces(target, ranges)):
+        if data is not None:
+            yield low, data, first, after
+        else:
             for one in range(first, after):
-                low, data, _ = _alone(read, (sps[one], min(sps[one] + size, his[one]), one))
-                yield low, data, one, one + 1
+                start, alone, _ = _alone(target.read, (sps[one], min(sps[one] + size, his[one]), one))
+                yield start, alone, one, one + 1
 
 
 def _alone(read: Read, one: Wanted) -> Block:

@@ -5,15 +5,17 @@ Loops over a million goroutines are the interpreter's own wherever that can be.
 
 from __future__ import annotations
 
+import sys
 from array import array
+from collections import Counter
 from itertools import compress, islice
-from operator import ge, itemgetter, le, sub
-from typing import Optional, Sequence, Set, Tuple, TypeVar
+from operator import ge, itemgetter, le, lt, sub
+from typing import Dict, Optional, Sequence, Set, Tuple, TypeVar
 
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import is_plain, start_of
 from addrspace_gdb.space.stackbytes import LARGEST
-from addrspace_gdb.space.stackresidency import resident_many
+from addrspace_gdb.space.stackresidency import not_resident, resident_many, runs_alone
 
 _FEW = 4  # sorting this share of the stacks by itself is quicker than picking them out of all
 
@@ -46,10 +48,30 @@ def by_stack(reading: GoroutineReading, positions: Optional[Sequence[int]] = Non
 def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:
     """Resident bytes of each goroutine's stack, by position; None where that is not known."""
     if reading.residents is None:
-        columns = reading.goroutines.columns
-        los, his = columns["lo"], columns["hi"]
-        reading.residents = resident_many(reading.residency, los, his, by_stack(reading))
-    return reading.residents
+        _look_at_stacks(reading)
+    return reading.residents  # type: ignore[return-value]
+
+
+def disjoint(reading: GoroutineReading) -> bool:
+    """Whether no two stacks overlap, and none ends below its start."""
+    if reading.disjoint is None:
+        _look_at_stacks(reading)
+    return bool(reading.disjoint)
+
+
+def _look_at_stacks(reading: GoroutineReading) -> None:
+    """Work out `disjoint` and `residents`: both take the bounds in the order of the addresses."""
+    columns, order, residency = reading.goroutines.columns, by_stack(reading), reading.residency
+    los, his = pick(columns["lo"], order), pick(columns["hi"], order)
+    reading.disjoint = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
+    few = len(residency.resident_runs) * _FEW < len(order)
+    if not (reading.disjoint and few and residency.known and runs_alone(residency)):
+        reading.residents = resident_many(residency, columns["lo"], columns["hi"], order)
+        return
+    found = array("Q", sizes_of(reading).tobytes())
+    for index, size in not_resident(residency.resident_runs, los, his).items():
+        found[order[index]] = size
+    reading.residents = found
 
 
 def odd(reading: GoroutineReading) -> Set[int]:
@@ -72,11 +94,16 @@ def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
     los, his, sps = columns["lo"], columns["hi"], columns["sp"]
     rows, mask = range(len(los)), reading.runtime.word - 1
     found, used = set(reading.live), differences(his, sps)
-    found.update(compress(rows, columns["syscallsp"]), compress(rows, map(mask.__and__, sps)))
-    found.update(compress(rows, map(ge, los, sps)))
+    found.update(compress(rows, columns["syscallsp"]))
+    # Nearly always all is well, which whole columns say soonest.
+    lowest = sps.tobytes()[0 if sys.byteorder == "little" else sps.itemsize - 1 :: sps.itemsize]
+    if lowest.translate(None, bytes(range(0, 256, mask + 1))):
+        found.update(compress(rows, map(mask.__and__, sps)))
+    if not all(map(lt, los, sps)):
+        found.update(compress(rows, map(ge, los, sps)))
     if used and not 0 <= min(used) <= max(used) < LARGEST:
         found.update(at for at, size in enumerate(used) if not 0 <= size < LARGEST)
-    other = {status for status in set(columns["status"]) if not is_plain(status)}
+    other = {status for status, _ in states(reading) if not is_plain(status)}
     if other:
         found.update(compress(rows, map(other.__contains__, columns["status"])))
     for at in found:
@@ -85,18 +112,19 @@ def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
     return found, used
 
 
+def states(reading: GoroutineReading) -> Dict[Tuple[int, int], int]:
+    """How many goroutines have each (atomicstatus, waitreason), dead ones too."""
+    if reading.states is None:
+        columns = reading.goroutines.columns
+        reading.states = Counter(zip(columns["status"], columns["waitreason"]))
+    return reading.states
+
+
 def sizes_of(reading: GoroutineReading) -> array[int]:
     """Bytes of each goroutine's stack, by position."""
     if reading.sizes is None:
         reading.sizes = differences(reading.goroutines.columns["hi"], reading.goroutines.columns["lo"])
     return reading.sizes
-
-
-def disjoint(reading: GoroutineReading, order: Sequence[int]) -> bool:
-    """Whether no two stacks overlap, and none ends below its start: `order` is by address."""
-    columns = reading.goroutines.columns
-    los, his = pick(columns["lo"], order), pick(columns["hi"], order)
-    return all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
 
 
 def differences(more: Sequence[int], less: Sequence[int]) -> array[int]:

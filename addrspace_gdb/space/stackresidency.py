@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from typing import Optional, Sequence
+from bisect import bisect_left, bisect_right
+from typing import Dict, Optional, Sequence
 
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.process.runs import PageRuns
@@ -19,7 +20,7 @@ def resident_many(
     if not residency.known:
         return [None] * len(los)
     runs = residency.resident_runs
-    if not (residency.exact and not residency.notes and runs.splittable):
+    if not runs_alone(residency):
         return [residency.resident(lo, hi) for lo, hi in zip(los, his)]
     found = array("Q", bytes(8 * len(los)))
     if not len(runs):
@@ -36,6 +37,29 @@ def resident_many(
                 found[at] = hi - lo
         elif start < hi:
             found[at] = _in_runs(runs, lo, hi, run)
+    return found
+
+
+def runs_alone(residency: Residency) -> bool:
+    """Whether the runs of resident pages say all that is known."""
+    return residency.exact and not residency.notes and residency.resident_runs.splittable
+
+
+def not_resident(runs: PageRuns, los: Sequence[int], his: Sequence[int]) -> Dict[int, int]:
+    """Which of the ascending, disjoint [lo, hi) are not resident as a whole, and how many bytes of each are.
+
+    `runs` must say it alone. Time goes with what is not resident: gaps between runs, and ranges in them.
+    """
+    found: Dict[int, int] = {}
+    done = 0
+    for before, after in zip([0, *runs.ends], [*runs.starts, 1 << 64]):
+        first = bisect_right(his, before, done)
+        done = bisect_left(los, after, first)
+        for index in range(first, done):
+            inside = before <= los[index] and his[index] <= after
+            found[index] = 0 if inside else runs.count(los[index], his[index]) or 0
+        if first < done:
+            done -= 1  # the last may reach into the next gap as well
     return found
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from itertools import compress
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutines import system_of
-from addrspace_gdb.space.stackcolumns import by_stack, disjoint, pick, residents, sizes_of, useds
+from addrspace_gdb.space.stackcolumns import disjoint, pick, residents, sizes_of, states, useds
 from addrspace_gdb.space.stackresidency import resident_total
 
 
@@ -43,14 +42,15 @@ class StackSummary(NamedTuple):
 def summarise(reading: GoroutineReading) -> StackSummary:
     """Add up every goroutine, whatever was filtered."""
     columns = reading.goroutines.columns
-    pairs = Counter(zip(columns["status"], columns["waitreason"]))
-    states: Dict[str, int] = {}
-    for (status, number), count in pairs.items():
+    by_state: Dict[str, int] = {}
+    for (status, number), count in states(reading).items():
         if is_live(status):
             word = state_text(reading.reasons, status, number)
-            states[word] = states.get(word, 0) + count
-    gone = {status for status in set(columns["status"]) if not is_live(status)}
-    dead = list(compress(range(len(columns["status"])), map(gone.__contains__, columns["status"])))
+            by_state[word] = by_state.get(word, 0) + count
+    gone = {status for status, _ in states(reading) if not is_live(status)}
+    dead: List[int] = []
+    if gone:
+        dead += compress(range(len(columns["status"])), map(gone.__contains__, columns["status"]))
     sizes = sizes_of(reading)[:]
     in_all = sum(sizes)
     for at in dead:
@@ -59,9 +59,9 @@ def summarise(reading: GoroutineReading) -> StackSummary:
     unknown = useds_.count(-1)
     return StackSummary(
         total=len(sizes) - len(dead),
-        system=len(set(system_of(reading, range(len(sizes)))).difference(dead)),
+        system=len(set(system_of(reading)).difference(dead)),
         dead=len(dead),
-        by_state=dict(sorted(states.items(), key=lambda item: (-item[1], item[0]))),
+        by_state=dict(sorted(by_state.items(), key=lambda item: (-item[1], item[0]))),
         in_use=reading.in_use,
         allocated=sum(sizes),
         used=sum(useds_) + unknown,
@@ -81,7 +81,7 @@ def _most(reading: GoroutineReading, bytes_: array[int], least: int) -> Optional
 
 def _resident(reading: GoroutineReading, dead: Sequence[int]) -> Optional[int]:
     """Resident bytes of all stacks but the dead's; where stacks overlap, which none should, counted once."""
-    if not disjoint(reading, by_stack(reading)):
+    if not disjoint(reading):
         gone, columns = set(dead), reading.goroutines.columns
         living = [at for at in range(len(reading.goroutines)) if at not in gone]
         return resident_total(reading.residency, pick(columns["lo"], living), pick(columns["hi"], living))

@@ -57,7 +57,7 @@ def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spo
     his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
     seeker = _Seeker(reading)
     left: List[int] = []
-    for low, data, first, after in windows(reading.runtime.target.read, sps, his, _WINDOW):
+    for low, data, first, after in windows(reading.runtime.target, sps, his, _WINDOW):
         progress.step("stacks", first, len(order))
         whole = memoryview(data)[: len(data) // word * word]
         words = whole.cast("Q") if word == 8 else whole.cast("I")

@@ -34,10 +34,11 @@ class Shared(Dict[Any, Made]):
 
 
 class Rows(NamedTuple):
-    """Rows in two parts. Goroutines that are alike have the same `rests` object."""
+    """Rows in two parts: goroutines that are alike are of the same kind."""
 
     goids: Sequence[int]
-    rests: List[Row]  # all cells but the first
+    kinds: Sequence[Any]
+    rests: Dict[Any, Row]  # all cells but the first, by kind
 
 
 def many_rows(
@@ -52,17 +53,20 @@ def many_rows(
     columns = reading.goroutines.columns
     apart = set(find_users(listing, shown)).union(reading.bubbles)
     users = list(map(listing.users.__getitem__, shown))
-    cells = Shared(_Cells(reading, exact, unicode, parts))
     names = ("status", "waitreason", "waitsince")
     state = (pick(columns[name], shown) for name in names)
     amounts = (pick(column, shown) for column in (sizes_of(reading), useds(reading), residents(reading)))
-    rests = list(map(cells.__getitem__, zip(*state, *amounts, users)))
+    kinds: List[Any] = list(zip(*state, *amounts, users))
+    cells = _Cells(reading, exact, unicode, parts)
+    rests: Dict[Any, Row] = {kind: cells(kind) for kind in set(kinds)}
     apart.update(compress(shown, pick(columns["lockedm"], shown)))
-    apart.update(at for at, user in zip(shown, users) if user.function is None)
+    if any(user.function is None for user in {kind[-1] for kind in rests}):
+        apart.update(at for at, user in zip(shown, users) if user.function is None)
     odd = list(compress(range(len(shown)), map(apart.__contains__, shown)))
     for i, goroutine in zip(odd, details(listing, [shown[i] for i in odd])):
+        kinds[i] = i
         rests[i] = row_of(goroutine)[1:]
-    return Rows(pick(columns["goid"], shown), rests)
+    return Rows(pick(columns["goid"], shown), kinds, rests)
 
 
 # Status, wait reason, waitsince; size, used and resident bytes of the stack; the user's frame.

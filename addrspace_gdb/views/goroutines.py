@@ -109,11 +109,10 @@ def goroutine_table(
         return
     parts = 0 if whole else 2
     many = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
-    kinds = dict(zip(map(id, many.rests), many.rests))
     longest = str(max(many.goids))
-    fitted = _fit(columns, [(longest, *kind) for kind in kinds.values()], width, unicode)
-    cells = dict(zip(kinds, (row[1:] for row in fitted)))
-    yield from long_table(columns, many.goids, list(map(id, many.rests)), cells)
+    fitted = _fit(columns, [(longest, *rest) for rest in many.rests.values()], width, unicode)
+    rests = dict(zip(many.rests, (row[1:] for row in fitted)))
+    yield from long_table(columns, many.goids, many.kinds, rests)
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
