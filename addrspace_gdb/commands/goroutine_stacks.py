@@ -1,4 +1,7 @@
-"""`goroutine-stacks`: every goroutine's stack: a summary, a list, groups, or bytes by function."""
+"""`goroutine-stacks`: every goroutine's stack: a summary, a list, groups, or bytes by function.
+
+What only one of the forms needs is imported there: starting is a good part of the time that a list takes.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,9 @@ from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.sizes import plural
-from addrspace_gdb.space.byframe import by_frame
 from addrspace_gdb.space.goroutine_reading import GoroutineReading, read_for_goroutines
 from addrspace_gdb.space.goroutines import Filter, Listing, choose, details, frames_of, sort
-from addrspace_gdb.space.stackgroups import frames_of_group, group
 from addrspace_gdb.space.stacksummary import summarise
-from addrspace_gdb.space.threadstacks import thread_stacks
-from addrspace_gdb.views.goroutine_groups import by_frame_table, group_table, stack_groups, thread_table
-from addrspace_gdb.views.goroutinejson import goroutines_json
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
 from addrspace_gdb.views.render import render
 from addrspace_gdb.views.text import Line, clean
@@ -162,14 +160,22 @@ def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Nam
     file = arguments.output is not None
     look = Look(None if file else settings.width, settings.width, settings.unicode, reading.clock.exact)
     if arguments.threads:
+        from addrspace_gdb.space.threadstacks import thread_stacks
+        from addrspace_gdb.views.goroutine_groups import thread_table
+
         pairs = thread_table(thread_stacks(reading), look.width, look.unicode)
     elif arguments.by_frame:
+        from addrspace_gdb.space.byframe import by_frame
+        from addrspace_gdb.views.goroutine_groups import by_frame_table
+
         pairs = by_frame_table(by_frame(reading), _first(arguments, file, 25), look.width, look.unicode)
     else:
         listing = _listing(reading, arguments)
         if arguments.format == "json":
             if arguments.limit is not None:
                 del listing.positions[arguments.limit :]
+            from addrspace_gdb.views.goroutinejson import goroutines_json
+
             return goroutines_json(listing, arguments.frames)
         pairs = _text(listing, arguments, look)
     if settings.color and not file:
@@ -210,6 +216,18 @@ def _first(arguments: argparse.Namespace, file: bool, usual: int) -> int:
 
 
 def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+    if arguments.group is not None:
+        yield from _groups(listing, arguments, look)
+    elif arguments.frames is not None or arguments.goids:
+        yield from _cards(listing, arguments, look)
+    else:
+        yield from _list(listing, arguments, look)
+
+
+def _groups(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+    from addrspace_gdb.space.stackgroups import frames_of_group, group
+    from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
+
     file = arguments.output is not None
     if arguments.group == "stack":
         groups = group(listing, "stack")
@@ -219,15 +237,11 @@ def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         frames = partial(frames_of_group, listing, hidden=hidden)
         yield from stack_groups(shown, frames, limit, len(listing), look.exact, look.width, look.unicode)
         yield from _more(len(groups) - len(shown), "different stack", look)
-    elif arguments.group is not None:
+    else:
         groups = group(listing, arguments.group)
         shown = groups[: _first(arguments, file, 25)]
         yield from group_table(shown, arguments.group, len(listing), look.exact, look.width, look.unicode)
         yield from _more(len(groups) - len(shown), "group", look)
-    elif arguments.frames is not None or arguments.goids:
-        yield from _cards(listing, arguments, look)
-    else:
-        yield from _list(listing, arguments, look)
 
 
 def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:

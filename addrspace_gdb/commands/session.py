@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import (
     TYPE_CHECKING,
     Callable,
@@ -109,7 +108,8 @@ def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[
 
 def _replace(path: str, pieces: Iterable[str]) -> None:
     folder = os.path.dirname(path) or "."
-    descriptor, name = tempfile.mkstemp(prefix=".addrspace-", dir=folder)
+    name = os.path.join(folder, f".addrspace-{os.getpid()}-{os.urandom(6).hex()}")
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(pieces)

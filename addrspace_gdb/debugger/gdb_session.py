@@ -109,13 +109,14 @@ class GdbSession:
         return self._targets[number]
 
     def _new_target(self, number: int, base: GdbTarget) -> Target:
-        from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget, with_runtime
-
-        target = with_runtime(base, self._findings.setdefault(number, Findings()))
-        if self._frames is None and isinstance(target, StrippedTarget):
+        target: Target = base
+        if base.symbol("runtime.mheap_") is None or base.type("runtime.mspan") is None:
             from addrspace_gdb.debugger.gdb_stripped import GoFrames
+            from addrspace_gdb.goruntime.stripped import Findings, with_runtime
 
-            self._frames = GoFrames()
+            target = with_runtime(base, self._findings.setdefault(number, Findings()))
+            if self._frames is None:
+                self._frames = GoFrames()
         if self._frames is not None:
             self._frames.add(number, target)
         return target

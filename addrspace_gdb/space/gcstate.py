@@ -15,9 +15,8 @@ from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.reading import PAGE_SIZE
 from addrspace_gdb.space.statistics import Statistic, rows_of
 
 _T = TypeVar("_T")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
-from addrspace_gdb.goruntime.mpagealloc import read_pages
-from addrspace_gdb.goruntime.mspan import read_spans
 from addrspace_gdb.goruntime.proc import (
     GSCAN,
     RUNNING,
@@ -26,7 +24,6 @@ from addrspace_gdb.goruntime.proc import (
     read_scheduler,
 )
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
@@ -36,9 +33,12 @@ from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.reading import PAGE_SIZE, Reading
+
+if TYPE_CHECKING:
+    from addrspace_gdb.goruntime.stack import Stacks
+    from addrspace_gdb.space.reading import Reading
 
 
 class Live(NamedTuple):
@@ -88,6 +88,10 @@ class GoroutineReading:
 
     def stacks(self) -> Stacks:
         """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need."""
+        from addrspace_gdb.goruntime.mpagealloc import read_pages
+        from addrspace_gdb.goruntime.mspan import read_spans
+        from addrspace_gdb.goruntime.stack import read_stacks
+
         heap = self.runtime.variable("runtime.mheap_")
         with no_cycle_collection():
             grown = sum(end - start for start, end in read_pages(self.runtime, heap).in_use)

@@ -6,7 +6,6 @@ from typing import List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import version_of
-from addrspace_gdb.goruntime.layouts import layouts_of, parse_version
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
@@ -15,6 +14,7 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.model import TargetInfo
 
+PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
@@ -50,6 +50,8 @@ def require_go(
 
 def _why_not(target: Target, missing: Sequence[str]) -> str:
     """Why the runtime's variables were not found without symbols."""
+    from addrspace_gdb.goruntime.layouts import layouts_of, parse_version
+
     version = version_of(target)
     give = "give gdb the unstripped file with `symbol-file FILE`"
     if version is None:

@@ -26,12 +26,10 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
-
-PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
 
 
 @dataclass
