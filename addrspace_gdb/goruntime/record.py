@@ -205,7 +205,7 @@ class Record:
 
 
 _GAP = 4096  # neighbours closer than this are read together
-_RUN = 1 << 21
+_RUN = 1 << 20
 _MOST_LOST = 1 << 12
 _FEW = 4  # pieces for which it does not pay to open a file
 

@@ -114,7 +114,7 @@ def _of_status(reading: GoroutineReading, which: Filter) -> List[int]:
     if wanted == pairs:
         return list(range(len(reading.goroutines)))
     both = zip(columns["status"], columns["waitreason"])
-    return [at for at, pair in enumerate(both) if pair in wanted]
+    return list(compress(range(len(reading.goroutines)), map(wanted.__contains__, both)))
 
 
 def _wants(reading: GoroutineReading, which: Filter, status: int, number: int) -> bool:
@@ -150,8 +150,13 @@ def _died(reading: GoroutineReading, goid: int) -> str:
 
 def without_system(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
     """Leave out the runtime's own goroutines, as Go's dump does."""
-    own = set(system_of(reading))
-    return [at for at in positions if at not in own] if own else list(positions)
+    own = system_of(reading)
+    if not own:
+        return list(positions)
+    rest = bytearray(b"\x01") * len(reading.goroutines)
+    for at in own:
+        rest[at] = 0
+    return list(compress(positions, map(rest.__getitem__, positions)))
 
 
 def system_of(reading: GoroutineReading) -> List[int]:

@@ -71,23 +71,16 @@ class Skipper:
 
     def __init__(self, unwinder: Unwinder) -> None:
         self.unwinder = unwinder
-        self.skip: Dict[int, int] = {}  # pc to words of the frame, where the caller is to be looked at
-        self._ends: Dict[int, Optional[Spot]] = {}
+        self.skip: Dict[int, int] = {}  # pc to what `words` said of it
+        self.ends: Dict[int, Optional[Spot]] = {}  # pc where a search ends; None: only the whole stack tells
 
-    def words(self, pc: int) -> Optional[int]:
-        """Words to the caller's frame, if nothing at `pc` is the user's; None if the search ends here."""
-        if pc in self._ends:
-            return None
+    def words(self, pc: int) -> int:
+        """Words to where the caller's pc is, if nothing at `pc` is the user's; 0 if the search ends here."""
         found, size = self._look(pc)
-        if size is None:
-            self._ends[pc] = found
-            return None
-        self.skip[pc] = size // self.unwinder.symtab.pointer_size
-        return self.skip[pc]
-
-    def end(self, pc: int) -> Optional[Spot]:
-        """Where the search ended; None if only the whole stack can tell."""
-        return self._ends[pc]
+        self.skip[pc] = words = (size or 0) // self.unwinder.symtab.pointer_size
+        if words == 0:
+            self.ends[pc] = found
+        return words
 
     def _look(self, pc: int) -> Tuple[Optional[Spot], Optional[int]]:
         for place in self.unwinder.locations(pc):

@@ -74,32 +74,41 @@ class _Seeker:
 
     def __init__(self, reading: GoroutineReading) -> None:
         self._skipper = Skipper(reading.unwinder)
-        self._ends: Dict[int, Optional[Spot]] = {}
         self._shift = reading.runtime.word.bit_length() - 1
 
     def seek(
         self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]
     ) -> List[Optional[Spot]]:
         """The spot of each stack; None where only the whole stack can tell. `words` begin at `low`."""
-        known, learn, end, shift = self._skipper.skip.get, self._skipper.words, self._end, self._shift
-        ends, found = self._ends.get, []
-        for sp, pc in zip(sps, pcs):
-            here = (sp - low >> shift) - 1
+        skip, ends, shift = self._skipper.skip, self._skipper.ends, self._shift
+        before = (low >> shift) + 1
+        found: List[Optional[Spot]] = []
+        add = found.append
+        stacks = zip(sps, pcs)
+        while len(found) < len(sps):
             try:
-                while True:
-                    step = known(pc)
-                    if step is None:
-                        step = learn(pc)
-                        if step is None:
-                            break
-                    here += step
-                    pc = words[here]
-                found.append(ends(pc) or end(pc))
+                for sp, pc in stacks:
+                    here = (sp >> shift) - before
+                    step = skip[pc]
+                    while step:
+                        here += step
+                        pc = words[here]
+                        step = skip[pc]
+                    add(ends[pc])
+            except KeyError:  # a pc that was not met before
+                add(self._on(words, here, pc))
             except IndexError:
-                found.append(None)
+                add(None)
         return found
 
-    def _end(self, pc: int) -> Optional[Spot]:
-        if pc not in self._ends:
-            self._ends[pc] = self._skipper.end(pc)
-        return self._ends[pc]
+    def _on(self, words: memoryview, here: int, pc: int) -> Optional[Spot]:
+        """Go on from `pc`, learning what it and all further ones mean."""
+        skip = self._skipper.skip
+        while True:
+            step = skip[pc] if pc in skip else self._skipper.words(pc)
+            if not step:
+                return self._skipper.ends[pc]
+            here += step
+            if here >= len(words):
+                return None
+            pc = words[here]
