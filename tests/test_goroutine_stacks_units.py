@@ -14,7 +14,7 @@ from addrspace_gdb.goruntime.waitreason import Clock, state_text, wait_reason
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.stackbytes import blocks
-from addrspace_gdb.space.stackresidency import resident_many, resident_total
+from addrspace_gdb.space.stackresidency import not_resident, resident_many, resident_total
 from addrspace_gdb.space.userframe import NOWHERE, is_users, package, user_spot
 from addrspace_gdb.views.stackparts import bar, duration, fold, frame_lines, place, waited
 
@@ -235,3 +235,19 @@ def test_resident_bytes_of_many_are_those_of_each() -> None:
     residency.known = False
     assert resident_many(residency, los, his, order) == [None] * 500
     assert resident_total(residency, los, his) is None
+
+
+def test_what_is_not_resident_as_a_whole() -> None:
+    chance = random.Random(4)
+    for count in (0, 1, 7, 300):
+        residency, at = Residency(), 0x1000 * chance.randrange(1, 4)
+        for _ in range(count):
+            size = chance.randrange(1, 9) * 4096
+            residency.resident_runs.append(at, at + size)
+            at += size + chance.randrange(1, 9) * 4096
+        bounds = sorted({2048 * chance.randrange(0, 2 + at // 2048) for _ in range(2000)})
+        los, his = bounds[0:-1:2], bounds[1::2]
+        found = not_resident(residency.resident_runs, los, his)
+        for index, (lo, hi) in enumerate(zip(los, his)):
+            assert found.get(index, hi - lo) == residency.resident(lo, hi), (count, hex(lo), hex(hi))
+        assert los and (count == 0 or len(found) < len(los))

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from addrspace_gdb.goruntime.buildinfo import MAGIC, find_build_info
-from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of, parse_version
+from addrspace_gdb.goruntime.buildinfo import MAGIC, find_build_info, parse_version
+from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
 from addrspace_gdb.goruntime.operands import operands
 from addrspace_gdb.problems import UnreadableError
 

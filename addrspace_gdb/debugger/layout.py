@@ -8,7 +8,6 @@ release is named the same way for every version.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 # A wrapper struct holds its scalar in one of these fields: sync/atomic style types in
@@ -26,17 +25,22 @@ class Located(NamedTuple):
     type: Type
 
 
-@dataclass
 class Type:
     """One type of the target: `kind` is struct, array, pointer, int, uint, bool, float or other."""
 
-    name: str
-    size: int
-    kind: str
-    element: Optional[Type] = None
-    count: int = 0
-    load_fields: Optional[Callable[[], Dict[str, Tuple[int, Type]]]] = None
-    _fields: Optional[Dict[str, Tuple[int, Type]]] = field(default=None, repr=False)
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        kind: str,
+        element: Optional[Type] = None,
+        count: int = 0,
+        load_fields: Optional[Callable[[], Dict[str, Tuple[int, Type]]]] = None,
+    ) -> None:
+        self.name, self.size, self.kind = name, size, kind
+        self.element, self.count = element, count
+        self.load_fields = load_fields
+        self._fields: Optional[Dict[str, Tuple[int, Type]]] = None
 
     @property
     def fields(self) -> Dict[str, Tuple[int, Type]]:

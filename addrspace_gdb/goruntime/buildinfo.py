@@ -6,8 +6,9 @@ data, so that a core has it too when the program's file is gone.
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, FrozenSet, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import UnreadableError
@@ -18,6 +19,24 @@ _ALIGN, _HEADER, _MAX_VERSION, _MAX_TEXT = 16, 32, 256, 1 << 20
 _LONGEST_VARINT = 10
 
 Reader = Callable[[int, int], bytes]
+
+
+class Version(NamedTuple):
+    """What the text of a Go version says: "go1.26.6 X:nogreenteagc" is 26 with one experiment."""
+
+    minor: Optional[int]
+    patch: int
+    experiments: FrozenSet[str]
+
+
+def parse_version(text: str) -> Version:
+    """The version in `text`, as runtime.Version gives it; the experiments stand behind "X:"."""
+    found = re.search(r"go1\.(\d{1,3})(?:\.(\d{1,3}))?", text)
+    experiments = re.search(r"X:([\w,]+)", text)
+    names = experiments.group(1).split(",") if experiments else []
+    if found is None:
+        return Version(None, 0, frozenset(names))
+    return Version(int(found.group(1)), int(found.group(2) or 0), frozenset(names))
 
 
 class BuildInfo(NamedTuple):

@@ -6,7 +6,6 @@ at runtime.firstmoduledata.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.layout import Type
@@ -46,19 +45,27 @@ class TextSection(NamedTuple):
     address: int
 
 
-@dataclass(frozen=True)
 class Module:
     """One moduledata, decoded. Addresses are run-time addresses; a field this Go version lacks is None."""
 
-    address: int
-    scalars: Dict[str, int]  # by the field's own name: text, etext, noptrdata ... (None in `get` if absent)
-    slices: Dict[str, Slice]
-    text_sections: Tuple[TextSection, ...]  # more than one only for very large programs on some arches
-    modulename: str
-    pluginpath: str
-    gcdatamask: Optional[Slice]  # length in bits; one bit a word of [data, edata); None before modulesinit
-    gcbssmask: Optional[Slice]  # as gcdatamask, for [bss, ebss)
-    size: int  # bytes of the moduledata itself
+    def __init__(
+        self,
+        address: int,
+        scalars: Dict[str, int],
+        slices: Dict[str, Slice],
+        text_sections: Tuple[TextSection, ...],
+        names: Tuple[str, str],
+        masks: Tuple[Optional[Slice], Optional[Slice]],
+        size: int,
+    ) -> None:
+        self.address = address
+        self.scalars = scalars  # by the field's own name: text, etext, noptrdata ...
+        self.slices = slices
+        self.text_sections = text_sections  # more than one only for very large programs on some arches
+        self.modulename, self.pluginpath = names
+        # Length in bits: one bit a word of [data, edata) and of [bss, ebss); None before modulesinit.
+        self.gcdatamask, self.gcbssmask = masks
+        self.size = size  # bytes of the moduledata itself
 
     def get(self, name: str) -> Optional[int]:
         """The scalar field `name`, None where this Go version has no such field."""
@@ -133,10 +140,8 @@ def _decode(target: Target, layout: Type, address: int) -> Module:
         scalars=scalars,
         slices=slices,
         text_sections=_text_sections(target, slices.get("textsectmap", Slice(0, 0))),
-        modulename=_string(target, raw, layout, _STRINGS[0]),
-        pluginpath=_string(target, raw, layout, _STRINGS[1]),
-        gcdatamask=_bitvector(target, raw, layout, "gcdatamask"),
-        gcbssmask=_bitvector(target, raw, layout, "gcbssmask"),
+        names=(_string(target, raw, layout, _STRINGS[0]), _string(target, raw, layout, _STRINGS[1])),
+        masks=(_bitvector(target, raw, layout, "gcdatamask"), _bitvector(target, raw, layout, "gcbssmask")),
         size=layout.size,
     )
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 
-PAGE_SHIFT = 13  # _PageShift, src/runtime/malloc.go (gc.PageShift since 1.25): 8 KiB on every architecture
 PAGE = 1 << PAGE_SHIFT
 
 # mSpanState, src/runtime/mheap.go, all versions.

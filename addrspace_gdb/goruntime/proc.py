@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns, read_columns
@@ -129,12 +128,11 @@ class P(NamedTuple):
     trace_buffer: int  # up to Go 1.21 the tracer's buffers belong to Ps
 
 
-@dataclass
-class Scheduler:
+class Scheduler(NamedTuple):
     """allm and allp."""
 
-    ms: List[M] = field(default_factory=list)
-    ps: List[P] = field(default_factory=list)
+    ms: List[M]
+    ps: List[P]
     crash_stack: Tuple[int, int] = (0, 0)  # kept for printing a crash (runtime.gcrash, Go 1.22)
 
 

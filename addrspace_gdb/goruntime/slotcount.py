@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.mspan import PAGE_SHIFT, Spans
+from addrspace_gdb.goruntime.mspan import Spans
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slots import (
     CACHED,
     CACHED_UNSWEPT,

@@ -13,9 +13,9 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 
 from addrspace_gdb.goruntime.gcbits import GcBits
 from addrspace_gdb.goruntime.mheap import Arenas
-from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, PAGE_SHIFT, Spans
+from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, Spans
 from addrspace_gdb.goruntime.record import Runtime, bulk
-from addrspace_gdb.goruntime.sizeclasses import class_sizes
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT, class_sizes
 from addrspace_gdb.problems import UnreadableError
 
 # sweepgen of a span less that of the heap (src/runtime/mheap.go, all versions), modulo 2^32.

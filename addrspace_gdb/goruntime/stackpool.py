@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Optional
 
-from addrspace_gdb.goruntime.mspan import PAGE_SHIFT
 from addrspace_gdb.goruntime.proc import Scheduler
-from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 _MAX_CACHE = 1 << 24  # bytes in one P's list; _StackCacheSize is 32 KiB
@@ -34,22 +34,32 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
         runtime.variable("runtime.stackpool").elements("") if runtime.has("runtime.stackpool") else ()
     ):
         for span in _spans(runtime, item.number("item.span.first"), "stackpool"):
-            size = span.number("npages") << PAGE_SHIFT
-            pool += max(0, size - span.number("allocCount") * span.number("elemsize"))
+            pool += max(0, (span.pages << PAGE_SHIFT) - span.allocated * span.element)
     stacks = runtime.variable("runtime.stackLarge") if runtime.has("runtime.stackLarge") else None
     for listed in stacks.elements("free") if stacks is not None else ():
         for span in _spans(runtime, listed.number("first"), "stackLarge.free"):
-            large += span.number("npages") << PAGE_SHIFT
+            large += span.pages << PAGE_SHIFT
     return FreeStacks(pool, caches, large)
 
 
-def _spans(runtime: Runtime, first: int, what: str) -> Iterator[Record]:
+class _Span(NamedTuple):
+    pages: int
+    allocated: int  # stacks
+    element: int  # bytes of a stack
+
+
+def _spans(runtime: Runtime, first: int, what: str) -> Iterator[_Span]:
     layout = runtime.layout("runtime.mspan")
+    names = ("npages", "allocCount", "elemsize")
+    ordered = layout.order(*names)
+    unpack = layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
+    npages, allocated, element = (ordered.index(name) for name in names)
     for address in runtime.chain(first, layout.scalar("next").offset, what):
         try:
-            yield Record(runtime, layout, address)
+            row = unpack(runtime.target.read(address, layout.size))
         except UnreadableError:
             return
+        yield _Span(row[npages], row[allocated], row[element])
 
 
 def stack_in_use(runtime: Runtime) -> Optional[int]:

@@ -7,7 +7,6 @@ from typing import List, NamedTuple, Optional
 
 from addrspace_gdb.debugger.target import ProcFiles
 from addrspace_gdb.goruntime.buildinfo import version_of
-from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -25,6 +24,8 @@ def read_wait_reasons(runtime: Runtime) -> List[str]:
     """
     symbol = runtime.target.symbol("runtime.waitReasonStrings")
     if symbol is None:
+        from addrspace_gdb.goruntime.layouts import layouts_of
+
         layouts = layouts_of(version_of(runtime.target) or "", runtime.target.arch)[0]
         return list(layouts.wait_reasons) if layouts is not None else []
     word = runtime.word

@@ -51,7 +51,7 @@ def read_gc(target: Target) -> GCState:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     runtime = Runtime(target, problems)
     ps = _known(lambda: read_ps(runtime), problems, "runtime.allp") or []
-    sources = Sources(runtime, Scheduler(ps=ps))
+    sources = Sources(runtime, Scheduler([], ps))
     state = GCState(
         info=target_info(
             target, core, version_of(runtime.target), core.page_size if core is not None else PAGE_SIZE

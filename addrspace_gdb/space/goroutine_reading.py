@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
@@ -25,16 +24,16 @@ from addrspace_gdb.goruntime.proc import (
 )
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
-from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
+from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
-from addrspace_gdb.goruntime.waitreason import Clock, read_clock, read_wait_reasons
+from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
-from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.target_info import TargetInfo
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
@@ -49,36 +48,41 @@ class Live(NamedTuple):
     on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
 
 
-@dataclass
 class GoroutineReading:
     """Every goroutine as columns, and what it takes to name and unwind them."""
 
-    info: TargetInfo
-    runtime: Runtime
-    goroutines: Goroutines
-    scheduler: Scheduler
-    threads: List[Thread]
-    tables: symtab.Symtab
-    unwinder: Unwinder
-    residency: Residency
-    reasons: List[str]
-    clock: Clock
-    in_use: Optional[int]  # MemStats.StackInuse
-    free: Optional[FreeStacks]
-    live: Dict[int, Live]  # by position in the columns
-    fing_running: bool
-    bubbles: Dict[int, Bubble]  # of testing/synctest, by position in the columns
-    notes: List[str] = field(default_factory=list)
-    problems: Problems = field(default_factory=Problems)
-    # What stackcolumns computes once:
-    order: Optional[Sequence[int]] = None
-    residents: Optional[Sequence[Optional[int]]] = None
-    odd: Optional[Set[int]] = None
-    useds: Optional[array[int]] = None
-    sizes: Optional[array[int]] = None
-    disjoint: Optional[bool] = None
-    states: Optional[Dict[Tuple[int, int], int]] = None
-    system: Optional[List[int]] = None
+    def __init__(
+        self,
+        runtime: Runtime,
+        info: TargetInfo,
+        goroutines: Goroutines,
+        scheduler: Scheduler,
+        threads: List[Thread],
+        residency: Residency,
+    ) -> None:
+        """Reads the small tables. KeyError, ProblemError or UnreadableError where the runtime lacks them."""
+        self.info, self.runtime, self.goroutines, self.scheduler = info, runtime, goroutines, scheduler
+        self.threads, self.residency, self.problems = threads, residency, runtime.problems
+        self.tables = symtab.load(runtime.target, runtime.problems)
+        self.unwinder = Unwinder(self.tables)
+        self.reasons = read_wait_reasons(runtime)
+        self.clock = read_clock(runtime, goroutines)
+        self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
+        self.free: Optional[FreeStacks] = None
+        self.fing_running = _fing_running(runtime)
+        self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
+        self.notes: List[str] = []
+        self.live: Dict[int, Live] = {}  # by position in the columns
+        _find_threads(self)
+        # What stackcolumns computes once:
+        self.order: Optional[Sequence[int]] = None
+        self.residents: Optional[Sequence[Optional[int]]] = None
+        self.disjoint: Optional[bool] = None
+        self.odd: Optional[Set[int]] = None
+        self.useds: Optional[array[int]] = None
+        self.sizes: Optional[array[int]] = None
+        self.states: Optional[Dict[Tuple[int, int], int]] = None
+        self.system: Optional[List[int]] = None
 
     def position(self, address: int) -> Optional[int]:
         """Where the g at `address` stands in the columns."""
@@ -128,7 +132,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
     info = target_info(target, core, version_of(target), page_size)
-    reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
+    reading = GoroutineReading(runtime, info, goroutines, scheduler, target.threads(), residency)
     reading.free = _free(runtime, scheduler)
     _take_notes(reading, core, target)
     return reading
@@ -141,40 +145,11 @@ def of_reading(target: Target, whole: Reading) -> GoroutineReading:
     """
     runtime, go = Runtime(target, Problems()), whole.go
     try:
-        return _composed(runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency)
+        return GoroutineReading(
+            runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency
+        )
     except (UnreadableError, KeyError) as error:
         raise ProblemError(f"goroutines: {error}") from None
-
-
-def _composed(
-    runtime: Runtime,
-    info: TargetInfo,
-    goroutines: Goroutines,
-    scheduler: Scheduler,
-    threads: List[Thread],
-    residency: Residency,
-) -> GoroutineReading:
-    tables = symtab.load(runtime.target, runtime.problems)
-    reading = GoroutineReading(
-        info=info,
-        runtime=runtime,
-        goroutines=goroutines,
-        scheduler=scheduler,
-        threads=threads,
-        tables=tables,
-        unwinder=Unwinder(tables),
-        residency=residency,
-        reasons=read_wait_reasons(runtime),
-        clock=read_clock(runtime, goroutines),
-        in_use=stack_in_use(runtime),
-        free=None,
-        live={},
-        fing_running=_fing_running(runtime),
-        bubbles=read_bubbles(runtime, goroutines),
-        problems=runtime.problems,
-    )
-    _find_threads(reading)
-    return reading
 
 
 def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:

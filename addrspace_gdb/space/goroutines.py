@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import compress
 from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
@@ -68,14 +67,14 @@ class Goroutine(NamedTuple):
     problem: Optional[str]
 
 
-@dataclass
 class Listing:
     """The chosen goroutines, by position in the reading's columns, in the order to show."""
 
-    reading: GoroutineReading
-    positions: List[int]
-    users: Dict[int, Spot] = field(default_factory=dict)  # by position
-    unknown_wait: int = 0  # left out because how long they wait is not known
+    def __init__(self, reading: GoroutineReading, positions: List[int], unknown_wait: int = 0) -> None:
+        self.reading = reading
+        self.positions = positions
+        self.users: Dict[int, Spot] = {}  # by position
+        self.unknown_wait = unknown_wait  # left out because how long they wait is not known
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
-from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.elf import Image, open_path, read_image
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.target_info import TargetInfo
 
 PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
@@ -50,7 +50,7 @@ def require_go(
 
 def _why_not(target: Target, missing: Sequence[str]) -> str:
     """Why the runtime's variables were not found without symbols."""
-    from addrspace_gdb.goruntime.layouts import layouts_of, parse_version
+    from addrspace_gdb.goruntime.layouts import layouts_of
 
     version = version_of(target)
     give = "give gdb the unstripped file with `symbol-file FILE`"

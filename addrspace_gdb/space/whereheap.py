@@ -9,10 +9,11 @@ from typing import Dict, NamedTuple, Optional
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.mheap import Arena
-from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL, PAGE_SHIFT
+from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slots import Masks, SlotReader, SpanRow, malloc_header
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.problems import ProblemError, UnreadableError

@@ -10,31 +10,14 @@ import json
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.goruntime.buildinfo import parse_version
 
 _FOLDER = Path(__file__).parent
 _NEWEST_PATCH = 999
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
-
-
-class Version(NamedTuple):
-    """What the text of a Go version says: "go1.26.6 X:nogreenteagc" is 26 with one experiment."""
-
-    minor: Optional[int]
-    patch: int
-    experiments: FrozenSet[str]
-
-
-def parse_version(text: str) -> Version:
-    """The version in `text`, as runtime.Version gives it; the experiments stand behind "X:"."""
-    found = re.search(r"go1\.(\d{1,3})(?:\.(\d{1,3}))?", text)
-    experiments = re.search(r"X:([\w,]+)", text)
-    names = experiments.group(1).split(",") if experiments else []
-    if found is None:
-        return Version(None, 0, frozenset(names))
-    return Version(int(found.group(1)), int(found.group(2) or 0), frozenset(names))
 
 
 def _tables() -> Dict[int, List[int]]:
