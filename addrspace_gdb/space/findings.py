@@ -134,12 +134,13 @@ def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]
     except ProblemError:
         return None
     find_users(listing, listing.positions)
-    functions = Counter(spot.function for spot in listing.users.values())
+    users = listing.users.of(listing.positions)
+    functions = Counter(spot.function for spot in users)
     (function, many), *_ = functions.most_common(1) or [(None, 0)]
     if function is None:
         return None
     columns = reading.go.goroutines.columns
-    there = [at for at, spot in listing.users.items() if spot.function == function]
+    there = [at for at, user in zip(listing.positions, users) if user.function == function]
     pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
     (state, _), *_ = Counter(zip(*pick)).most_common(1)
     return many, function, state_text(listing.reading.reasons, *state)

@@ -48,7 +48,6 @@ def _columns(listing: Listing) -> Columns:
         return list(pick(reading.goroutines.column(name), positions))
 
     los, his, pcs, sps = column("lo"), column("hi"), column("pc"), column("sp")
-    users = listing.users
     known: Dict[int, Spot] = {pc: spots(reading.unwinder, pc)[0] for pc in set(pcs)}
     found = Columns(
         goids=column("goid"),
@@ -61,7 +60,7 @@ def _columns(listing: Listing) -> Columns:
         pcs=list(pcs),
         sps=list(sps),
         stands=list(map(known.__getitem__, pcs)),
-        users=list(map(users.__getitem__, positions)),
+        users=listing.users.of(positions),
         starts=column("startpc"),
         gopcs=column("gopc"),
         parents=column("parent"),

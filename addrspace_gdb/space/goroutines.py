@@ -16,7 +16,7 @@ from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import Start, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
 from addrspace_gdb.space.stackcolumns import states, useds
-from addrspace_gdb.space.userframe import NOWHERE, Spot, spots
+from addrspace_gdb.space.userframe import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.userframes import user_frames
 
 
@@ -73,7 +73,7 @@ class Listing:
     def __init__(self, reading: GoroutineReading, positions: List[int], unknown_wait: int = 0) -> None:
         self.reading = reading
         self.positions = positions
-        self.users: Dict[int, Spot] = {}  # by position
+        self.users = Users(len(reading.goroutines))
         self.unknown_wait = unknown_wait  # left out because how long they wait is not known
 
     def __len__(self) -> int:
@@ -239,9 +239,7 @@ def _has(reading: GoroutineReading, walked: Walk, wanted: Pattern[str], matches:
 
 def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
     """Fill in `users` for these positions. Returns those that are not simply parked."""
-    found = user_frames(listing.reading, positions)
-    listing.users.update(found.spots)
-    return found.odd
+    return user_frames(listing.reading, positions, listing.users)
 
 
 Key = Callable[[int], int]
@@ -307,7 +305,7 @@ def _detail(listing: Listing, at: int) -> Goroutine:
         pc=start.pc,
         sp=start.sp,
         stands=stands(reading, at, start) if alive else NOWHERE,
-        user=listing.users.get(at, NOWHERE) if alive else NOWHERE,
+        user=listing.users[at] if alive else NOWHERE,
         start=function_at(reading, columns["startpc"][at]) if alive else None,
         made=made_by(reading, at) if alive else None,
         labels=read_labels(reading.runtime, columns["labels"][at], reading.tables.minor) if alive else {},
@@ -318,7 +316,7 @@ def _detail(listing: Listing, at: int) -> Goroutine:
 
 def _problem(listing: Listing, at: int, start: Start) -> Optional[str]:
     """Why nothing can be said of its frames; only where none was found its stack is looked at once more."""
-    if start.problem or listing.users.get(at, NOWHERE) != NOWHERE:
+    if start.problem or listing.users[at] != NOWHERE:
         return start.problem
     found = walk(listing.reading, at)
     return found.problem if not found.pcs else None

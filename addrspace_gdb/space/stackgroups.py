@@ -9,7 +9,7 @@ from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutines import Listing, find_users, made_by, used_of
 from addrspace_gdb.space.samestacks import same_stacks
-from addrspace_gdb.space.userframe import NOWHERE, Spot
+from addrspace_gdb.space.userframe import Spot
 
 
 class Group(NamedTuple):
@@ -46,7 +46,7 @@ def group(listing: Listing, by: str) -> List[Group]:
             return _stacks(listing)
         find_users(listing, listing.positions if by == "function" else [])
         keys: Dict[str, Callable[[int], Tuple[Optional[str], Optional[str]]]] = {
-            "function": lambda at: _name(listing.users.get(at, NOWHERE)),
+            "function": lambda at: _name(listing.users[at]),
             "created-by": _Makers(listing).key,
             "status": _States(listing).key,
         }

@@ -9,6 +9,7 @@ such frame either, the function that the goroutine started in.
 
 from __future__ import annotations
 
+from array import array
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime import funcid
@@ -46,6 +47,33 @@ class Spot(NamedTuple):
 NOWHERE = Spot(None, None, None)
 
 
+class Users:
+    """The user's frame of goroutines by position: a number for each, as equal frames are many."""
+
+    def __init__(self, count: int) -> None:
+        self.numbers = array("Q", bytes(8 * count))  # 0: not looked for
+        self.spots = [NOWHERE]  # by number
+        self._known: Dict[Spot, int] = {}
+
+    def number(self, spot: Spot) -> int:
+        """The number of a frame, from 1 on."""
+        if spot not in self._known:
+            self._known[spot] = len(self.spots)
+            self.spots.append(spot)
+        return self._known[spot]
+
+    def __contains__(self, at: int) -> bool:
+        return self.numbers[at] != 0
+
+    def __getitem__(self, at: int) -> Spot:
+        """NOWHERE where it was not looked for."""
+        return self.spots[self.numbers[at]]
+
+    def of(self, positions: Sequence[int]) -> List[Spot]:
+        """Those of many goroutines."""
+        return [self.spots[number] for number in map(self.numbers.__getitem__, positions)]
+
+
 def spot(place: Location) -> Spot:
     """A frame's place, with what the tables do not say as None."""
     return Spot(place.name, place.file if place.file != "?" else None, place.line or None)
@@ -69,17 +97,18 @@ def _of(frame: Frame) -> Spot:
 class Skipper:
     """Goes from a parked goroutine's pc to its user frame, remembering what each pc means."""
 
-    def __init__(self, unwinder: Unwinder) -> None:
+    def __init__(self, unwinder: Unwinder, users: Users) -> None:
         self.unwinder = unwinder
+        self._users = users
         self.skip: Dict[int, int] = {}  # pc to what `words` said of it
-        self.ends: Dict[int, Optional[Spot]] = {}  # pc where a search ends; None: only the whole stack tells
+        self.ends: Dict[int, int] = {}  # pc where a search ends to a number; 0: only the whole stack tells
 
     def words(self, pc: int) -> int:
         """Words to where the caller's pc is, if nothing at `pc` is the user's; 0 if the search ends here."""
         found, size = self._look(pc)
         self.skip[pc] = words = (size or 0) // self.unwinder.symtab.pointer_size
         if words == 0:
-            self.ends[pc] = found
+            self.ends[pc] = self._users.number(found) if found is not None else 0
         return words
 
     def _look(self, pc: int) -> Tuple[Optional[Spot], Optional[int]]:

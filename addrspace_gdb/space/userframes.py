@@ -5,37 +5,32 @@ from __future__ import annotations
 import sys
 from itertools import compress, islice
 from operator import le
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import List, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import walk
 from addrspace_gdb.space.stackbytes import windows
 from addrspace_gdb.space.stackcolumns import by_stack, odd, pick
-from addrspace_gdb.space.userframe import NOWHERE, Skipper, Spot, user_spot
+from addrspace_gdb.space.userframe import NOWHERE, Skipper, Spot, Users, user_spot
 
 _WINDOW = 1024  # bytes above sp that nearly always reach to the user's frame
 
 
-class UserFrames(NamedTuple):
-    """What was found."""
+def user_frames(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
+    """Put the user's frame of each goroutine into `users`.
 
-    spots: Dict[int, Spot]  # by position
-    odd: List[int]  # positions of goroutines that are not simply parked with a sound stack
-
-
-def user_frames(reading: GoroutineReading, positions: Sequence[int]) -> UserFrames:
-    """The user's frame of each goroutine."""
+    Returns the positions of those that are not simply parked with a sound stack.
+    """
     with no_cycle_collection():
         strange = odd(reading)
         parked: Sequence[int] = positions
         apart = list(compress(positions, map(strange.__contains__, positions)))
         if apart:
             parked = [at for at in positions if at not in strange]
-        found: Dict[int, Spot] = {}
-        for at in apart + _fast(reading, parked, found):
-            found[at] = user_of(reading, at)
-        return UserFrames(found, apart)
+        for at in apart + _fast(reading, parked, users):
+            users.numbers[at] = users.number(user_of(reading, at))
+        return apart
 
 
 def user_of(reading: GoroutineReading, at: int) -> Spot:
@@ -44,7 +39,7 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
     return user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
 
 
-def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spot]) -> List[int]:
+def _fast(reading: GoroutineReading, parked: Sequence[int], users: Users) -> List[int]:
     """Put what is found into `users`; returns the positions where only the whole stack can tell."""
     if sys.byteorder != reading.runtime.order:
         return list(parked)
@@ -55,34 +50,33 @@ def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spo
         order = sorted(order, key=columns["sp"].__getitem__)
         sps = pick(columns["sp"], order)
     his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
-    seeker = _Seeker(reading)
+    seeker, numbers = _Seeker(reading, users), users.numbers
     left: List[int] = []
     for low, data, first, after in windows(reading.runtime.target, sps, his, _WINDOW):
         progress.step("stacks", first, len(order))
         whole = memoryview(data)[: len(data) // word * word]
         words = whole.cast("Q") if word == 8 else whole.cast("I")
-        spots = seeker.seek(words, low, sps[first:after], pcs[first:after])
+        found = seeker.seek(words, low, sps[first:after], pcs[first:after])
         here = order[first:after]
-        users.update(zip(here, spots))  # type: ignore[arg-type]
-        if None in spots:
-            left += [at for at, spot in zip(here, spots) if spot is None]
+        for at, number in zip(here, found):
+            numbers[at] = number
+        if 0 in found:
+            left += [at for at, number in zip(here, found) if not number]
     return left
 
 
 class _Seeker:
     """Goes up parked stacks to the user's frame."""
 
-    def __init__(self, reading: GoroutineReading) -> None:
-        self._skipper = Skipper(reading.unwinder)
+    def __init__(self, reading: GoroutineReading, users: Users) -> None:
+        self._skipper = Skipper(reading.unwinder, users)
         self._shift = reading.runtime.word.bit_length() - 1
 
-    def seek(
-        self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]
-    ) -> List[Optional[Spot]]:
-        """The spot of each stack; None where only the whole stack can tell. `words` begin at `low`."""
+    def seek(self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]) -> List[int]:
+        """The number of each stack's frame; 0 where only the whole stack can tell. `words` begin at `low`."""
         skip, ends, shift = self._skipper.skip, self._skipper.ends, self._shift
         before = (low >> shift) + 1
-        found: List[Optional[Spot]] = []
+        found: List[int] = []
         add = found.append
         stacks = zip(sps, pcs)
         while len(found) < len(sps):
@@ -98,10 +92,10 @@ class _Seeker:
             except KeyError:  # a pc that was not met before
                 add(self._on(words, here, pc))
             except IndexError:
-                add(None)
+                add(0)
         return found
 
-    def _on(self, words: memoryview, here: int, pc: int) -> Optional[Spot]:
+    def _on(self, words: memoryview, here: int, pc: int) -> int:
         """Go on from `pc`, learning what it and all further ones mean."""
         skip = self._skipper.skip
         while True:
@@ -110,5 +104,5 @@ class _Seeker:
                 return self._skipper.ends[pc]
             here += step
             if here >= len(words):
-                return None
+                return 0
             pc = words[here]

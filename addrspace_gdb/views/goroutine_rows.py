@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+from array import array
 from itertools import compress
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, TypeVar
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutines import Listing, details, find_users
 from addrspace_gdb.space.stackcolumns import pick, residents, sizes_of, useds
-from addrspace_gdb.space.userframe import Spot
 from addrspace_gdb.views.stackparts import bar, place, waited
 from addrspace_gdb.views.text import clean
 
@@ -52,16 +52,12 @@ def many_rows(
     reading = listing.reading
     columns = reading.goroutines.columns
     apart = set(find_users(listing, shown)).union(reading.bubbles)
-    users = list(map(listing.users.__getitem__, shown))
-    names = ("status", "waitreason", "waitsince")
-    state = (pick(columns[name], shown) for name in names)
-    amounts = (pick(column, shown) for column in (sizes_of(reading), useds(reading), residents(reading)))
-    kinds: List[Any] = list(zip(*state, *amounts, users))
-    cells = _Cells(reading, exact, unicode, parts)
+    kinds, cells = _kinds(listing, shown), _Cells(listing, exact, unicode, parts)
     rests: Dict[Any, Row] = {kind: cells(kind) for kind in set(kinds)}
     apart.update(compress(shown, pick(columns["lockedm"], shown)))
-    if any(user.function is None for user in {kind[-1] for kind in rests}):
-        apart.update(at for at, user in zip(shown, users) if user.function is None)
+    nowhere = {number for number, user in enumerate(listing.users.spots) if user.function is None}
+    if len(nowhere) > 1:  # the first is not in use
+        apart.update(at for at in shown if listing.users.numbers[at] in nowhere)
     odd = list(compress(range(len(shown)), map(apart.__contains__, shown)))
     for i, goroutine in zip(odd, details(listing, [shown[i] for i in odd])):
         kinds[i] = i
@@ -69,30 +65,48 @@ def many_rows(
     return Rows(pick(columns["goid"], shown), kinds, rests)
 
 
-# Status, wait reason, waitsince; size, used and resident bytes of the stack; the user's frame.
-_Key = Tuple[int, int, int, int, int, Optional[int], Spot]
+_UNKNOWN = (1 << 64) - 1  # bytes used or resident that are not known
+
+# Status, wait reason, waitsince; size, used and resident bytes of the stack; the number of the user's frame.
+_KIND = struct.Struct("=7Q")
+
+
+def _kinds(listing: Listing, shown: Sequence[int]) -> List[Any]:
+    """What tells the row of each goroutine, as it would be were it simply parked."""
+    reading, users = listing.reading, listing.users
+    columns, known = reading.goroutines.columns, residents(reading)
+    if not isinstance(known, array):
+        known = array("Q", (_UNKNOWN if amount is None else amount for amount in known))
+    amounts = (sizes_of(reading), useds(reading), known)
+    parts = (columns["status"], columns["waitreason"], columns["waitsince"], *amounts, users.numbers)
+    packed = array("Q", bytes(_KIND.size * len(reading.goroutines)))
+    for i, part in enumerate(parts):
+        # As bytes: used bytes that are not known are -1.
+        packed[i :: len(parts)] = array("Q", part.tobytes())
+    each = [kind for (kind,) in struct.iter_unpack(f"{_KIND.size}s", packed)]
+    return list(pick(each, shown))
 
 
 class _Cells:
     """Makes the cells of goroutines that are alike."""
 
-    def __init__(self, reading: GoroutineReading, exact: bool, unicode: bool, parts: int) -> None:
-        self._reading = reading
+    def __init__(self, listing: Listing, exact: bool, unicode: bool, parts: int) -> None:
+        self._reading, self._spots = listing.reading, listing.users.spots
         self._exact = exact
         self._unicode = unicode
         self._place = Shared(lambda spot: clean(place(spot.file, spot.line, parts), unicode))
         self._size = Shared(sizes.size)
         self._state = Shared(self._state_of)
 
-    def __call__(self, key: _Key) -> Row:
-        status, reason, since, size, used, resident, user = key
-        known = used if used >= 0 else None
+    def __call__(self, kind: bytes) -> Row:
+        status, reason, since, size, used, resident, number = _KIND.unpack(kind)
+        known, user = used if used < _UNKNOWN else None, self._spots[number]
         return (
             self._state[status, reason, since],
             self._size[size],
             self._size[known],
             bar(known, size, self._unicode),
-            self._size[resident],
+            self._size[resident if resident < _UNKNOWN else None],
             clean(user.function or sizes.UNKNOWN, self._unicode),
             self._place[user],
         )

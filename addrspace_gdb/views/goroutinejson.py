@@ -112,7 +112,7 @@ def _templates(listing: Listing) -> Iterator[str]:
     columns = reading.goroutines.columns
     items = [pick(columns[name], positions) for name in _SHARED]
     amounts = [pick(column, positions) for column in (sizes_of(reading), useds(reading), residents(reading))]
-    users = map(listing.users.__getitem__, positions)
+    users = listing.users.of(positions)
     return map(Shared(template).__getitem__, zip(*items, *amounts, users))
 
 
