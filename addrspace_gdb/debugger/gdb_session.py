@@ -109,7 +109,10 @@ class GdbSession:
         return self._targets[number]
 
     def _new_target(self, number: int, base: GdbTarget) -> Target:
+        from addrspace_gdb.goruntime.ownsymbols import own_symbols
+
         target: Target = base
+        base.variables = own_symbols(base)
         if base.symbol("runtime.mheap_") is None or base.type("runtime.mspan") is None:
             from addrspace_gdb.debugger.gdb_stripped import GoFrames
             from addrspace_gdb.goruntime.stripped import Findings, with_runtime

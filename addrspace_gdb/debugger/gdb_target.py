@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Protocol, Sequence
 
 import gdb
 
@@ -45,6 +45,13 @@ class LocalProc:
             return file.read() if size is None else file.read(size)
 
 
+class Variables(Protocol):
+    """What knows variables sooner than gdb, which reads all debug information of a package for one."""
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        """A variable by its linker name; None: ask gdb."""
+
+
 class GdbTarget:
     """The inferior selected in gdb. One object serves until the inferior moves."""
 
@@ -63,6 +70,7 @@ class GdbTarget:
         self.arch, self._sp, self._tls = _ARCHS.get(name, (name, "sp", ""))
         self.pointer_size = int(gdb.lookup_type("long").sizeof) if name not in _ARCHS else _width(self.arch)
         self.byte_order = "big" if "big" in gdb.execute("show endian", to_string=True) else "little"
+        self.variables: Optional[Variables] = None
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
@@ -86,7 +94,8 @@ class GdbTarget:
     def symbol(self, name: str) -> Optional[Symbol]:
         """A global variable by its linker name."""
         if name not in self._symbols:
-            self._symbols[name] = self._find_symbol(name)
+            found = self.variables.symbol(name) if self.variables is not None else None
+            self._symbols[name] = found if found is not None else self._find_symbol(name)
         return self._symbols[name]
 
     def _find_symbol(self, name: str) -> Optional[Symbol]:
