@@ -29,6 +29,7 @@ class Thread(NamedTuple):
     sp: Optional[int]
     tls: Optional[int]  # fs_base on amd64: the thread pointer, which lies in the pthread's own stack block
     selected: bool
+    link: Optional[int] = None  # the link register, where the architecture has one
 
 
 class ProcFiles(Protocol):
