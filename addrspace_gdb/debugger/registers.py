@@ -15,7 +15,7 @@ class Names(NamedTuple):
     tls: Optional[str] = None  # the thread pointer
 
 
-# By Go's name. On s390x `pc` is made of the status word's second half, pswa, and cannot be saved in a frame.
+# By Go's name. On s390x gdb makes `pc` of the status word; it is what frames are unwound by.
 REGISTERS: Dict[str, Names] = {
     "amd64": Names("rip", "rsp", "rbp", None, "fs_base"),
     "386": Names("eip", "esp", "ebp", None, "gs_base"),
@@ -29,7 +29,7 @@ REGISTERS: Dict[str, Names] = {
     "ppc64": Names("pc", "r1", "r31", "lr", "r13"),
     "ppc64le": Names("pc", "r1", "r31", "lr", "r13"),
     "riscv64": Names("pc", "sp", "fp", "ra", "tp"),
-    "s390x": Names("pswa", "r15", "r11", "r14"),
+    "s390x": Names("pc", "r15", "r11", "r14"),
 }
 # gdb's name of an architecture, up to where its variants differ: Go's, little and big endian, 32 and 64 bits.
 _GDB: Tuple[Tuple[str, str], ...] = (
