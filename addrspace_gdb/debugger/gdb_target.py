@@ -63,6 +63,7 @@ class GdbTarget:
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
+        self._auxv: Optional[Dict[int, int]] = None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -167,6 +168,12 @@ class GdbTarget:
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""
         return gdb_stops.signal(self.pointer_size)
+
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector, read once."""
+        if self._auxv is None:
+            self._auxv = gdb_stops.auxv()
+        return self._auxv
 
     def instruction(self, pc: int) -> Optional[str]:
         """The instruction at `pc`."""
