@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import count
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.target import Auxiliary, ProcFiles, Target
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
@@ -37,7 +38,7 @@ from addrspace_gdb.process.programmaps import pieces
 
 PAGE_SIZE = 4096  # where nothing says another size
 _MOST_HEADERS = 256
-_LARGEST_STACK = 1 << 33  # bytes that are looked through for the end of the main thread's stack
+_MOST_PAGES = 4096  # of the main thread's stack that are tried; usually it may take 8 MiB
 _LARGEST_VDSO = 1 << 20
 
 
@@ -121,14 +122,14 @@ def _known(target: Target) -> List[Mapping]:
 
 def _segments(target: Target, auxv: Dict[int, int]) -> Optional[Tuple[int, List[Segment], str]]:
     """Load bias, segments and name of the program: its headers in memory, else in the file."""
-    address, count = auxv.get(AT_PHDR, 0), auxv.get(AT_PHNUM, 0)
+    address, number = auxv.get(AT_PHDR, 0), auxv.get(AT_PHNUM, 0)
     name = target.executable or "the program"
-    if address and 0 < count <= _MOST_HEADERS:
+    if address and 0 < number <= _MOST_HEADERS:
         try:
-            data = target.read(address, count * (56 if target.pointer_size == 8 else 32))
+            data = target.read(address, number * (56 if target.pointer_size == 8 else 32))
         except UnreadableError:
             data = b""
-        header = Header("", "", target.pointer_size, target.byte_order, 0, 0, count, 0, 0, 0)
+        header = Header("", "", target.pointer_size, target.byte_order, 0, 0, number, 0, 0, 0)
         headers = read_segments(io.BytesIO(data), header, name)
         itself = [s.vaddr for s in headers if s.type == PT_PHDR]
         if itself:
@@ -152,7 +153,7 @@ def _stack(target: Target, auxv: Dict[int, int], page: int) -> Optional[Mapping]
 
     if not top or not can(0):
         return None
-    below = _reach(can, _LARGEST_STACK // page)
+    below = next(n for n in count(1) if n > _MOST_PAGES or not can(n)) - 1
     return Mapping((top // page - below) * page, (top // page + 1) * page, "rw-?", None, name="[stack]")
 
 
@@ -168,18 +169,3 @@ def _vdso(target: Target, auxv: Dict[int, int], page: int) -> Optional[Mapping]:
     if not ends or not 0 < max(ends) < _LARGEST_VDSO:
         return None
     return Mapping(start, start - (-max(ends) // page * page), "r-x?", None, name="[vdso]")
-
-
-def _reach(holds: Callable[[int], bool], most: int) -> int:
-    """The greatest n for which `holds(1)` to `holds(n)`, supposed that nothing holds beyond a failure.
-
-    Steps that double are tried first, so a hole may be passed over that is smaller than what lies before it.
-    """
-    low, step = 0, 1
-    while low + step <= most and holds(low + step):
-        low, step = low + step, step * 2
-    high = low + step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low

@@ -81,7 +81,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     smaps = _smaps(proc, problems) if check else None
     go = read_go(target, problems, progress)
     if inferred:
-        mappings = add(mappings, runtime_mappings(go, page_size))
+        mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
     progress.step("symbols and files")
     tables = symtab.load(target, problems)
     threads = target.threads()
