@@ -53,17 +53,21 @@ def _absolute(code: bytes, address: int) -> Iterator[int]:
 
 
 Upper = Callable[[int, int], Optional[Tuple[int, int]]]
-Lower = Callable[[int], Optional[Tuple[int, int]]]
+Lower = Callable[[int], Optional[Tuple[int, int, int]]]
+_NO_REGISTER = -1
 
 
 def _paired(words: Iterable[Tuple[int, int]], upper: Upper, lower: Lower) -> Iterator[int]:
     """Addresses in two parts. `words` are instructions with where they stand; `upper` gives the register
-    that one loads with the upper part and that part, `lower` the register it reads and what it adds."""
+    that one loads with the upper part and that part, `lower` the register it reads, what it adds, and the
+    register that it overwrites."""
     parts: Dict[int, int] = {}
     for at, word in words:
         use = lower(word)
-        if use is not None and use[0] in parts:
-            yield parts[use[0]] + use[1]
+        if use is not None:
+            if use[0] in parts:
+                yield parts[use[0]] + use[1]
+            parts.pop(use[2], None)
         load = upper(at, word)
         if load is not None:
             parts[load[0]] = load[1]
@@ -88,11 +92,12 @@ def _arm64(code: bytes, address: int) -> Iterator[int]:
         page = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
         return word & 31, (at & ~0xFFF) + (page << 12)
 
-    def lower(word: int) -> Optional[Tuple[int, int]]:
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
         if word & 0xFFC00000 == 0x91000000:
-            return word >> 5 & 31, word >> 10 & 0xFFF
+            return word >> 5 & 31, word >> 10 & 0xFFF, word & 31
         if word & 0x3B000000 == 0x39000000:
-            return word >> 5 & 31, (word >> 10 & 0xFFF) << (word >> 30)
+            loads = word & 0x04C00000 == 0x00400000
+            return word >> 5 & 31, (word >> 10 & 0xFFF) << (word >> 30), word & 31 if loads else _NO_REGISTER
         return None
 
     return _paired(_words("<", code, address), upper, lower)
@@ -111,12 +116,16 @@ def _riscv64(code: bytes, address: int) -> Iterator[int]:
     def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
         return (word >> 7 & 31, at + (_signed(word >> 12, 20) << 12)) if word & 0x7F == 0x17 else None
 
-    def lower(word: int) -> Optional[Tuple[int, int]]:
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
         opcode = word & 0x7F
         if opcode in (0x03, 0x07) or word & 0x707F == 0x13:
-            return word >> 15 & 31, _signed(word >> 20, 12)
+            return (
+                word >> 15 & 31,
+                _signed(word >> 20, 12),
+                _NO_REGISTER if opcode == 0x07 else word >> 7 & 31,
+            )
         if opcode in (0x23, 0x27):
-            return word >> 15 & 31, _signed(word >> 25 << 5 | word >> 7 & 31, 12)
+            return word >> 15 & 31, _signed(word >> 25 << 5 | word >> 7 & 31, 12), _NO_REGISTER
         return None
 
     return _paired(words(), upper, lower)
@@ -131,9 +140,10 @@ def _loong64(code: bytes, address: int) -> Iterator[int]:
             return word & 31, (at & ~0xFFF) + part
         return (word & 31, at + part) if word >> 25 == 0x0E else None
 
-    def lower(word: int) -> Optional[Tuple[int, int]]:
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
         if word >> 22 == 0x0B or word >> 26 == 0x0A:
-            return word >> 5 & 31, _signed(word >> 10 & 0xFFF, 12)
+            writes = word >> 24 not in (0x29, 0x2B)
+            return word >> 5 & 31, _signed(word >> 10 & 0xFFF, 12), word & 31 if writes else _NO_REGISTER
         return None
 
     return _paired(_words("<", code, address), upper, lower)
@@ -147,11 +157,12 @@ def _ppc64(order: str) -> Decoder:
             (word >> 21 & 31, _signed(word & 0xFFFF, 16) << 16) if word & 0xFC1F0000 == 0x3C000000 else None
         )
 
-    def lower(word: int) -> Optional[Tuple[int, int]]:
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
         opcode = word >> 26
+        target = word >> 21 & 31 if opcode in (14, 32, 34, 40, 42, 58) else _NO_REGISTER
         if opcode == 14 or 32 <= opcode <= 55:
-            return word >> 16 & 31, _signed(word & 0xFFFF, 16)
-        return (word >> 16 & 31, _signed(word & 0xFFFC, 16)) if opcode in (58, 62) else None
+            return word >> 16 & 31, _signed(word & 0xFFFF, 16), target
+        return (word >> 16 & 31, _signed(word & 0xFFFC, 16), target) if opcode in (58, 62) else None
 
     return lambda code, address: _paired(_words(order, code, address), upper, lower)
 
@@ -162,10 +173,11 @@ def _mips64(order: str) -> Decoder:
     def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
         return (word >> 16 & 31, _signed(word & 0xFFFF, 16) << 16) if word >> 26 == 0x0F else None
 
-    def lower(word: int) -> Optional[Tuple[int, int]]:
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
         opcode = word >> 26
         if opcode in (0x09, 0x19) or opcode >= 0x20:
-            return word >> 21 & 31, _signed(word & 0xFFFF, 16)
+            writes = opcode < 0x28 or opcode == 0x37
+            return word >> 21 & 31, _signed(word & 0xFFFF, 16), word >> 16 & 31 if writes else _NO_REGISTER
         return None
 
     return lambda code, address: _paired(_words(order, code, address), upper, lower)
