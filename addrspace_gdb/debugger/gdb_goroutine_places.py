@@ -9,6 +9,7 @@ from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.commands.goroutine_args import Chosen
 from addrspace_gdb.debugger.target import Target, Thread
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import (
     GSCAN,
     RUNNING,
@@ -22,7 +23,7 @@ from addrspace_gdb.goruntime.proc import (
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
 from addrspace_gdb.goruntime.symtab import Symtab, load
 from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
-from addrspace_gdb.goruntime.traceback import Stack, Unwinder
+from addrspace_gdb.goruntime.traceback import Registers, Stack, Unwinder
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, state_text
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
@@ -37,6 +38,7 @@ class Place(NamedTuple):
     pc: int = 0
     sp: int = 0
     bp: int = 0
+    link: int = 0  # the return address of an empty frame, where a register holds it
 
     @property
     def on_thread(self) -> bool:
@@ -52,6 +54,7 @@ class _Row(NamedTuple):
     sp: int
     pc: int
     bp: int
+    lr: int
     syscallsp: int
     syscallpc: int
     status: int
@@ -160,26 +163,32 @@ class Census:
             )
         if not pc:
             raise ProblemError(f"{label}: its saved pc is 0: it was being made")
-        return Place(goid, label, thread, self._resumed(pc), sp, bp)
+        link = row.lr if (pc, sp) == (row.pc, row.sp) else 0
+        return Place(goid, label, thread, self._resumed(pc), sp, bp, link)
 
     def _saved(self, row: _Row, status: int) -> Tuple[int, int, int]:
         """pc, sp and frame pointer, which is 0 where Go keeps none (386): gdb cannot do without."""
         if status != SYSCALL or not row.syscallsp:
             return row.pc, row.sp, row.bp
         # Go 1.23 added g.syscallbp. It is what the prologue made it: the slot below the return address.
-        delta = self._symtab().sp_delta(row.syscallpc) if self.target.arch == "amd64" else None
-        bp = row.syscallsp + delta - self.target.pointer_size if delta else 0
+        delta = self._symtab().sp_delta(row.syscallpc)
+        bp = 0
+        if self.target.arch == "arm64":
+            bp = row.syscallsp - self.target.pointer_size  # where frames begin, less a word
+        elif self.target.arch == "amd64" and delta:
+            bp = row.syscallsp + delta - self.target.pointer_size
         return row.syscallpc, row.syscallsp, bp
 
     def _resumed(self, pc: int) -> int:
         """The saved pc as gdb reads it: a return address, which lies behind the call it shows.
 
         A goroutine that has not run yet, or was preempted at the entry of a function, saved the address of
-        a function's first instruction (gostartcall, rewindmorestack); one is added, or gdb would show the
-        function that stands before it in memory.
+        a function's first instruction (gostartcall, rewindmorestack); the least size of one is added, or gdb
+        would show the function that stands before it in memory.
         """
         func = self._symtab().find(pc)
-        return pc + 1 if func is not None and func.entry == pc else pc
+        port = PORTS.get(self.target.arch)
+        return pc + (port.quantum if port else 1) if func is not None and func.entry == pc else pc
 
     def _symtab(self) -> Symtab:
         return self._names().symtab
@@ -240,14 +249,14 @@ class Census:
         try:
             place = self.place(row.goid)
             if not place.on_thread:
-                return self._names_from(place.pc, place.sp, row.hi, trap=False)
+                return self._names_from(Registers(place.pc, place.sp, 0, place.link), row.hi, trap=False)
             registers = self._registers(row, place.thread)
-            return self._names_from(*registers, row.hi, trap=True) if registers else frozenset()
+            return self._names_from(registers, row.hi, trap=True) if registers else frozenset()
         except (ProblemError, UnreadableError):
             return frozenset()
 
-    def _names_from(self, pc: int, sp: int, hi: int, trap: bool) -> FrozenSet[str]:
-        frames = self._names().unwind(self._stack(sp, hi), pc, sp, trap=trap)
+    def _names_from(self, at: Registers, hi: int, trap: bool) -> FrozenSet[str]:
+        frames = self._names().unwind(self._stack(at.sp, hi), at.pc, at.sp, lr=at.lr, trap=trap)
         return frozenset(frame.function for frame in frames if frame.function)
 
     def _stack(self, sp: int, hi: int) -> Stack:
@@ -255,13 +264,13 @@ class Census:
             raise UnreadableError(sp, hi - sp)
         return Stack(sp, self.target.read(sp, hi - sp))
 
-    def _registers(self, row: _Row, thread: Optional[Thread]) -> Optional[Tuple[int, int]]:
-        """pc and sp on the goroutine's own stack, also while its thread is in a signal handler."""
+    def _registers(self, row: _Row, thread: Optional[Thread]) -> Optional[Registers]:
+        """Those on the goroutine's own stack, also while its thread is in a signal handler."""
         if thread is None or thread.pc is None or thread.sp is None:
             return None
         if row.lo < thread.sp <= row.hi:
-            return thread.pc, thread.sp
+            return Registers(thread.pc, thread.sp, 0, thread.link)
         stack = self._stack(thread.sp, self._threads_of_go()[row.m].gsignal_stack[1])
-        walk = self._names().walk(stack, thread.pc, thread.sp, trap=True, on_g0=True)
+        walk = self._names().walk(stack, thread.pc, thread.sp, lr=thread.link, trap=True, on_g0=True)
         found = self._names().interrupted(stack, walk)
-        return (found.pc, found.sp) if found is not None and row.lo < found.sp <= row.hi else None
+        return found if found is not None and row.lo < found.sp <= row.hi else None

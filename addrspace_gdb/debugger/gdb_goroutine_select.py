@@ -9,7 +9,8 @@ import gdb
 
 from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
-from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, Injected, Injector, first_frame
+from addrspace_gdb.debugger.gdb_unwinder import Injected, Injector, first_frame
+from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -116,7 +117,18 @@ class Selector:
         if arch not in REGISTERS:
             raise ProblemError(f"goroutines cannot be selected on {arch} (only on {', '.join(REGISTERS)})")
         self._injector.select(
-            Injected(place.label, place.goid, arch, place.pc, place.sp, place.bp, thread, known.pc, known.sp)
+            Injected(
+                label=place.label,
+                goid=place.goid,
+                arch=arch,
+                pc=place.pc,
+                sp=place.sp,
+                bp=place.bp,
+                link=place.link,
+                thread=thread,
+                thread_pc=known.pc,
+                thread_sp=known.sp,
+            )
         )
 
     def off(self) -> None:

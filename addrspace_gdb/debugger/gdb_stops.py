@@ -1,14 +1,28 @@
-"""Why the selected thread stopped: its siginfo, and the instruction that it stopped at."""
+"""What the kernel told the program and the debugger: auxiliary vector, siginfo, where the thread stopped."""
 
 from __future__ import annotations
 
-from typing import Optional
+import re
+from typing import Dict, Optional
 
 import gdb
 
 from addrspace_gdb.debugger.target import StopSignal
 
 _FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
+
+
+# `info auxv`: number, name and meaning, value, and of a string its text.
+_AUXILIARY = re.compile(r"(?m)^(\d+)\s+.*?\s(0x[0-9a-f]+|\d+)(?: \".*)?$")
+
+
+def auxv() -> Dict[int, int]:
+    """The auxiliary vector; gdb has it of live processes, cores, and stubs that serve it."""
+    try:
+        text = gdb.execute("info auxv", to_string=True)
+    except gdb.error:
+        return {}
+    return {int(number): int(value, 0) for number, value in _AUXILIARY.findall(text)}
 
 
 def signal(pointer_size: int) -> Optional[StopSignal]:

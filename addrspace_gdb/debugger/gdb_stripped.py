@@ -7,13 +7,14 @@ Go runtime in an inferior, `bt`, `up` and `goroutine-apply` work there as Go's o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder
 
-from addrspace_gdb.debugger.gdb_unwinder import REGISTERS, FrameId, Marker
+from addrspace_gdb.debugger.gdb_unwinder import FrameId, Marker, number
+from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.pclntab import TOP_FRAME
@@ -23,7 +24,6 @@ from addrspace_gdb.problems import Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 
 _NAME = "addrspace-stripped"
-_ON_STACK = ("amd64", "386")  # where a call puts the return address on the stack
 _AFTER_GOROUTINES = 1 << 29  # priority of the frame filter: it gets what the goroutine's leaves
 
 
@@ -75,27 +75,45 @@ class _Unwinder(Unwinder):
     def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         """None for what is not Go's."""
         tables = self._current()
-        if tables is None or tables.target.arch not in _ON_STACK:
+        names = REGISTERS.get(tables.target.arch) if tables is not None else None
+        if tables is None or names is None:
             return None
-        names = REGISTERS[tables.target.arch]
-        pc, sp, bp = (pending_frame.read_register(name) for name in names)
-        func = tables.go.symtab.find(int(pc))
-        size = tables.go.size(int(pc)) if func is not None else 0
-        if func is None or not size:
+        read = pending_frame.read_register
+        pc, sp = number(read(names.pc)), number(read(names.sp))
+        func = tables.go.symtab.find(pc)
+        size = tables.go.frame_size(pc)
+        if func is None or size is None:
             return None
-        word = tables.target.pointer_size
-        top = int(sp) + size
+        top = sp + size
         try:
-            back = 0 if func.flags & TOP_FRAME else self._word(tables.target, top - word)
-            # The compiler keeps the caller's frame pointer next to the return address, in frames that are
-            # not empty.
-            frame = self._word(tables.target, top - 2 * word) if size > word else int(bp)
+            if names.link is None:
+                back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
+            else:
+                back = self._word(tables.target, sp) if size else number(read(names.link))
+                frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
         except UnreadableError:
             return None
-        info = pending_frame.create_unwind_info(FrameId(gdb.Value(top).cast(sp.type), _code(func.entry, pc)))
-        for name, value, like in zip(names, (back, top, frame), (pc, sp, bp)):
-            info.add_saved_register(name, gdb.Value(value).cast(like.type))
+        if func.flags & TOP_FRAME:
+            back = 0
+        elif not back:
+            return None
+        values = [(names.pc, back), (names.sp, top), (names.fp, frame)]
+        values += [(names.link, 0)] if names.link else []  # what it held when the frame called is not known
+        info = pending_frame.create_unwind_info(
+            FrameId(_like(top, read(names.sp)), _like(func.entry, read(names.pc)))
+        )
+        for name, value in values:
+            info.add_saved_register(name, _like(value, read(name)))
         return info
+
+    def _pushed(self, target: Target, top: int, size: int, frame: int) -> Tuple[int, int]:
+        """Return address and frame pointer of the caller, where a call pushes the former.
+
+        The compiler keeps the latter next to it, in frames that are not empty.
+        """
+        word = target.pointer_size
+        back = self._word(target, top - word)
+        return back, self._word(target, top - 2 * word) if size > word else frame
 
     @staticmethod
     def _word(target: Target, address: int) -> int:
@@ -103,8 +121,8 @@ class _Unwinder(Unwinder):
         return int.from_bytes(target.read(address, target.pointer_size), order)  # type: ignore[arg-type]
 
 
-def _code(address: int, like: gdb.Value) -> gdb.Value:
-    return gdb.Value(address).cast(like.type)
+def _like(value: int, register: gdb.Value) -> gdb.Value:
+    return gdb.Value(value).cast(register.type)
 
 
 class _Filter:
@@ -125,8 +143,8 @@ class _Filter:
             places = [] if isinstance(decorated, Marker) else _places(decorated.inferior_frame(), tables)
             if not places:
                 yield decorated
-            for number, place in enumerate(places):
-                yield _Named(decorated, place, number > 0)
+            for level, place in enumerate(places):
+                yield _Named(decorated, place, level > 0)
             if places and _is_top(decorated.inferior_frame(), tables):
                 return
 

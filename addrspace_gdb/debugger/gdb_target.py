@@ -14,15 +14,11 @@ from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, values_of
 from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.debugger.registers import REGISTERS, Names, go_arch, pointer_size
 from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
-# gdb's architecture name: Go's name, stack pointer and thread pointer registers.
-_ARCHS = {
-    "i386:x86-64": ("amd64", "rsp", "fs_base"),
-    "i386": ("386", "esp", "gs_base"),
-    "aarch64": ("arm64", "sp", "tpidr"),
-}
+_UNKNOWN_ARCH = Names("pc", "sp", "fp")
 
 
 class LocalProc:
@@ -67,13 +63,15 @@ class GdbTarget:
         self.executable: Optional[str] = _executable(self._inferior)
         self.core_file: Optional[str] = _core_file(self._inferior) if self.kind == "core" else None
         name = self._inferior.architecture().name()
-        self.arch, self._sp, self._tls = _ARCHS.get(name, (name, "sp", ""))
-        self.pointer_size = int(gdb.lookup_type("long").sizeof) if name not in _ARCHS else _width(self.arch)
         self.byte_order = "big" if "big" in gdb.execute("show endian", to_string=True) else "little"
         self.variables: Optional[Variables] = None
+        self.arch = go_arch(name, self.byte_order, _width)
+        self.pointer_size = pointer_size(self.arch) or _width()
+        self._names = REGISTERS.get(self.arch, _UNKNOWN_ARCH)
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
+        self._auxv: Optional[Dict[int, int]] = None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -131,16 +129,18 @@ class GdbTarget:
         return self._threads
 
     def _thread(self, thread: gdb.InferiorThread, selected: bool) -> Thread:
-        pc = sp = tls = None
+        pc = sp = tls = link = None
+        names, width = self._names, self.pointer_size
         try:
             thread.switch()
             frame = gdb.newest_frame()
-            pc, sp = int(frame.pc()), _register(frame, self._sp, self.pointer_size)
-            tls = _register(frame, self._tls, self.pointer_size) if self._tls else None
+            pc, sp = int(frame.pc()), _register(frame, names.sp, width)
+            tls = _register(frame, names.tls, width) if names.tls else None
+            link = _register(frame, names.link, width) if names.link else None
         except gdb.error:
             pass  # a thread without registers (a cut core) stays listed, its registers unknown
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected)
+        return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected, link)
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID, here or behind the remote stub."""
@@ -178,6 +178,12 @@ class GdbTarget:
         """The signal of the selected thread."""
         return gdb_stops.signal(self.pointer_size)
 
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector, read once."""
+        if self._auxv is None:
+            self._auxv = gdb_stops.auxv()
+        return self._auxv
+
     def instruction(self, pc: int) -> Optional[str]:
         """The instruction at `pc`."""
         return gdb_stops.instruction(self._inferior.architecture(), pc)
@@ -214,8 +220,9 @@ def _register(frame: gdb.Frame, name: str, pointer_size: int) -> Optional[int]:
         return None
 
 
-def _width(arch: str) -> int:
-    return 4 if arch == "386" else 8
+def _width() -> int:
+    """Bytes of a pointer, by gdb's types."""
+    return int(gdb.lookup_type("void").pointer().sizeof)
 
 
 def _executable(inferior: gdb.Inferior) -> Optional[str]:

@@ -8,20 +8,15 @@ So the thread's own frame stays at level 0 and the goroutine's frames follow it.
 from __future__ import annotations
 
 from itertools import chain
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Iterator, NamedTuple, Optional
 
 import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder, register_unwinder
 
+from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
 
-# Go's name of the architecture: gdb's names of the registers that hold pc, sp and the frame pointer.
-REGISTERS: Dict[str, Tuple[str, str, str]] = {
-    "amd64": ("rip", "rsp", "rbp"),
-    "386": ("eip", "esp", "ebp"),
-    "arm64": ("pc", "sp", "x29"),
-}
 # Frames of the thread that may stand before the goroutine's: its innermost one, and what is inlined in it.
 _MAX_OWN_FRAMES = 64
 _NAME = "addrspace-goroutine"
@@ -39,6 +34,7 @@ class Injected(NamedTuple):
     sp: int
     bp: int
     thread: gdb.InferiorThread
+    link: int  # the return address of an empty frame, where a register holds it; 0: it has none
     thread_pc: int  # the thread's registers: they tell its innermost frame from all others
     thread_sp: int
 
@@ -101,12 +97,12 @@ class Injector:
 def first_frame(injected: Injected) -> Optional[gdb.Frame]:
     """The goroutine's innermost frame, as gdb sees it now; None if it is not there."""
     frame: Optional[gdb.Frame] = gdb.newest_frame()
-    stack_pointer = REGISTERS[injected.arch][1]
+    stack_pointer = REGISTERS[injected.arch].sp
     for _ in range(_MAX_OWN_FRAMES):
         if frame is None:
             return None
         try:
-            if int(frame.read_register(stack_pointer)) == injected.sp:
+            if number(frame.read_register(stack_pointer)) == injected.sp:
                 return frame
             frame = frame.older()
         except gdb.error:
@@ -135,19 +131,26 @@ class _Unwinder(Unwinder):
             return None
         names = REGISTERS[it.arch]
         pc, sp = (pending_frame.read_register(name) for name in names[:2])
-        if (int(pc), int(sp)) != (it.thread_pc, it.thread_sp):
+        if (number(pc), number(sp)) != (it.thread_pc, it.thread_sp):
             return None
         # gdb wants callers at rising addresses: with the thread's own sp in the id it would stop here
         # ("previous frame inner to this frame"), so the id lies just below the goroutine's stack pointer.
         below = it.sp - pc.type.sizeof
         info = pending_frame.create_unwind_info(FrameId(_as(below, sp), _as(it.pc, pc)))
-        for name, value in zip(names, (it.pc, it.sp, it.bp)):
+        values = [(names.pc, it.pc), (names.sp, it.sp), (names.fp, it.bp)]
+        values += [(names.link, it.link)] if names.link else []
+        for name, value in values:
             info.add_saved_register(name, _as(value, pending_frame.read_register(name)))
         return info
 
 
-def _as(number: int, like: gdb.Value) -> gdb.Value:
-    return gdb.Value(number).cast(like.type)
+def number(register: gdb.Value) -> int:
+    """A register as an address: gdb has signed and pointer types for some."""
+    return int(register) & ((1 << 8 * register.type.sizeof) - 1)
+
+
+def _as(value: int, like: gdb.Value) -> gdb.Value:
+    return gdb.Value(value).cast(like.type)
 
 
 class _Filter:

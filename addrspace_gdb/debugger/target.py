@@ -5,7 +5,7 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
+from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
 from addrspace_gdb.debugger.layout import Type
 
@@ -29,6 +29,7 @@ class Thread(NamedTuple):
     sp: Optional[int]
     tls: Optional[int]  # fs_base on amd64: the thread pointer, which lies in the pthread's own stack block
     selected: bool
+    link: Optional[int] = None  # the link register, where the architecture has one
 
 
 class ProcFiles(Protocol):
@@ -120,6 +121,14 @@ class Names(Protocol):
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables that lie in the frame of the function at the instruction `pc`, by debug information."""
+
+
+@runtime_checkable
+class Auxiliary(Protocol):
+    """A target whose debugger gives the auxiliary vector. Optional."""
+
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector by AT_ number; empty if there is none."""
 
 
 class StopSignal(NamedTuple):

@@ -15,10 +15,10 @@ _MOST_TEXT = 4096
 FATAL = "fatal error: "
 
 _INTEGERS = {
-    **{name: "<" + code for name, code in zip(("int8", "int16", "int32", "int64"), "bhiq")},
-    **{name: "<" + code for name, code in zip(("uint8", "uint16", "uint32", "uint64"), "BHIQ")},
+    **dict(zip(("int8", "int16", "int32", "int64"), "bhiq")),
+    **dict(zip(("uint8", "uint16", "uint32", "uint64"), "BHIQ")),
 }
-_FLOATS = {"float32": "<f", "float64": "<d"}
+_FLOATS = {"float32": "f", "float64": "d"}
 
 
 class Panic(NamedTuple):
@@ -142,7 +142,8 @@ def _value(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
         if type_.name == "*errors.errorString":
             return read_string(runtime, data)
         if type_.name == "runtime.boundsError":
-            index, length = struct.unpack("<qq", runtime.target.read(data, 16))
+            index = int.from_bytes(runtime.target.read(data, 8), runtime.order, signed=True)
+            length = runtime.word_at(data + 8)
             return f"runtime error: out of range, {index} with {length}"
         return _number(runtime, type_, data)
     except (UnreadableError, struct.error):
@@ -158,6 +159,7 @@ def _number(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
         return "true" if runtime.target.read(data, 1) != b"\0" else "false"
     if form is None:
         return None
+    form = ("<" if runtime.order == "little" else ">") + form
     return str(struct.unpack(form, runtime.target.read(data, struct.calcsize(form)))[0])
 
 

@@ -38,7 +38,12 @@ class Arenas:
 
 def base_offset(runtime: Runtime) -> int:
     """arenaBaseOffset of the target's architecture."""
-    return _ARENA_BASE_OFFSET.get(runtime.target.arch, 0)
+    return arena_base_offset(runtime.target.arch)
+
+
+def arena_base_offset(arch: str) -> int:
+    """arenaBaseOffset of Go's `arch`."""
+    return _ARENA_BASE_OFFSET.get(arch, 0)
 
 
 def read_arenas(runtime: Runtime, heap: Record, user_spans: List[int]) -> Arenas:

@@ -6,6 +6,7 @@ ranges in mheap_.pages.inUse have been grown into; the rest of an arena is reser
 
 from __future__ import annotations
 
+from array import array
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.mheap import base_offset
@@ -88,8 +89,12 @@ def _range_runs(runtime: Runtime, heap: Record, start: int, end: int) -> Iterato
     """Runs of one range, chunk by chunk."""
     first = start // CHUNK * CHUNK
     for base, data in _chunks(runtime, heap, first, end):
-        allocated = int.from_bytes(data[: CHUNK_PAGES // 8], "little")
-        scavenged = int.from_bytes(data[CHUNK_PAGES // 8 : CHUNK_PAGES // 4], "little")
+        bits = array("Q", bytes(data[: CHUNK_PAGES // 4]))
+        if runtime.order == "big":  # they are words, the lowest page in the lowest bit
+            bits.byteswap()
+        raw = bits.tobytes()
+        allocated = int.from_bytes(raw[: CHUNK_PAGES // 8], "little")
+        scavenged = int.from_bytes(raw[CHUNK_PAGES // 8 :], "little")
         for state, low, high in _bit_runs(allocated, scavenged):
             at, to = max(start, base + low * PAGE), min(end, base + high * PAGE)
             if at < to:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Callable, Dict, Iterator
+from typing import Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 Decoder = Callable[[bytes, int], Iterator[int]]
 
@@ -52,22 +52,174 @@ def _absolute(code: bytes, address: int) -> Iterator[int]:
         yield unpack(code, found.start() + 1)[0]
 
 
+Upper = Callable[[int, int], Optional[Tuple[int, int]]]
+Lower = Callable[[int], Optional[Tuple[int, int, int]]]
+_NO_REGISTER = -1
+
+
+def _paired(words: Iterable[Tuple[int, int]], upper: Upper, lower: Lower) -> Iterator[int]:
+    """Addresses in two parts. `words` are instructions with where they stand; `upper` gives the register
+    that one loads with the upper part and that part, `lower` the register it reads, what it adds, and the
+    register that it overwrites."""
+    parts: Dict[int, int] = {}
+    for at, word in words:
+        use = lower(word)
+        if use is not None:
+            if use[0] in parts:
+                yield parts[use[0]] + use[1]
+            parts.pop(use[2], None)
+        load = upper(at, word)
+        if load is not None:
+            parts[load[0]] = load[1]
+
+
+def _words(order: str, code: bytes, address: int) -> Iterator[Tuple[int, int]]:
+    """Instructions of four bytes."""
+    for index, (word,) in enumerate(struct.iter_unpack(order + "I", code[: len(code) // 4 * 4])):
+        yield address + 4 * index, word
+
+
+def _signed(number: int, bits: int) -> int:
+    return number - ((number & 1 << bits - 1) << 1)
+
+
 def _arm64(code: bytes, address: int) -> Iterator[int]:
     """ADRP, then ADD, a load or a store with the rest of the address (Arm ARM, C4.1)."""
-    pages: Dict[int, int] = {}
-    for index, (word,) in enumerate(struct.iter_unpack("<I", code[: len(code) // 4 * 4])):
-        base = pages.get(word >> 5 & 31)
-        if word & 0x9F000000 == 0x90000000:
-            offset = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
-            offset -= (offset & 1 << 20) << 1
-            pages[word & 31] = ((address + 4 * index) & ~0xFFF) + (offset << 12)
-        elif base is not None and word & 0xFFC00000 == 0x91000000:
-            yield base + (word >> 10 & 0xFFF)
-        elif base is not None and word & 0x3B000000 == 0x39000000:
-            yield base + ((word >> 10 & 0xFFF) << (word >> 30))
+
+    def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
+        if word & 0x9F000000 != 0x90000000:
+            return None
+        page = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+        return word & 31, (at & ~0xFFF) + (page << 12)
+
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
+        if word & 0xFFC00000 == 0x91000000:
+            return word >> 5 & 31, word >> 10 & 0xFFF, word & 31
+        if word & 0x3B000000 == 0x39000000:
+            loads = word & 0x04C00000 == 0x00400000
+            return word >> 5 & 31, (word >> 10 & 0xFFF) << (word >> 30), word & 31 if loads else _NO_REGISTER
+        return None
+
+    return _paired(_words("<", code, address), upper, lower)
 
 
-DECODERS: Dict[str, Decoder] = {"amd64": _amd64, "386": _absolute, "arm64": _arm64}
+def _riscv64(code: bytes, address: int) -> Iterator[int]:
+    """AUIPC, then ADDI, a load or a store (RISC-V ISA manual, RV64I), among short instructions."""
+
+    def words() -> Iterator[Tuple[int, int]]:
+        at, unpack = 0, struct.Struct("<I").unpack_from
+        while at + 4 <= len(code):
+            if code[at] & 3 == 3:
+                yield address + at, unpack(code, at)[0]
+            at += 4 if code[at] & 3 == 3 else 2
+
+    def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
+        return (word >> 7 & 31, at + (_signed(word >> 12, 20) << 12)) if word & 0x7F == 0x17 else None
+
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
+        opcode = word & 0x7F
+        if opcode in (0x03, 0x07) or word & 0x707F == 0x13:
+            return (
+                word >> 15 & 31,
+                _signed(word >> 20, 12),
+                _NO_REGISTER if opcode == 0x07 else word >> 7 & 31,
+            )
+        if opcode in (0x23, 0x27):
+            return word >> 15 & 31, _signed(word >> 25 << 5 | word >> 7 & 31, 12), _NO_REGISTER
+        return None
+
+    return _paired(words(), upper, lower)
+
+
+def _loong64(code: bytes, address: int) -> Iterator[int]:
+    """PCALAU12I (up to Go 1.20 PCADDU12I), then ADDI.D, a load or a store (LoongArch manual, 2.2)."""
+
+    def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
+        part = _signed(word >> 5 & 0xFFFFF, 20) << 12
+        if word >> 25 == 0x0D:
+            return word & 31, (at & ~0xFFF) + part
+        return (word & 31, at + part) if word >> 25 == 0x0E else None
+
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
+        if word >> 22 == 0x0B or word >> 26 == 0x0A:
+            writes = word >> 24 not in (0x29, 0x2B)
+            return word >> 5 & 31, _signed(word >> 10 & 0xFFF, 12), word & 31 if writes else _NO_REGISTER
+        return None
+
+    return _paired(_words("<", code, address), upper, lower)
+
+
+def _ppc64(order: str) -> Decoder:
+    """ADDIS of zero, then ADDI, a load or a store (Power ISA, D and DS forms)."""
+
+    def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
+        return (
+            (word >> 21 & 31, _signed(word & 0xFFFF, 16) << 16) if word & 0xFC1F0000 == 0x3C000000 else None
+        )
+
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
+        opcode = word >> 26
+        target = word >> 21 & 31 if opcode in (14, 32, 34, 40, 42, 58) else _NO_REGISTER
+        if opcode == 14 or 32 <= opcode <= 55:
+            return word >> 16 & 31, _signed(word & 0xFFFF, 16), target
+        return (word >> 16 & 31, _signed(word & 0xFFFC, 16), target) if opcode in (58, 62) else None
+
+    return lambda code, address: _paired(_words(order, code, address), upper, lower)
+
+
+def _mips64(order: str) -> Decoder:
+    """LUI, then DADDIU or ADDIU, a load or a store (MIPS64 ISA, I type)."""
+
+    def upper(at: int, word: int) -> Optional[Tuple[int, int]]:
+        return (word >> 16 & 31, _signed(word & 0xFFFF, 16) << 16) if word >> 26 == 0x0F else None
+
+    def lower(word: int) -> Optional[Tuple[int, int, int]]:
+        opcode = word >> 26
+        if opcode in (0x09, 0x19) or opcode >= 0x20:
+            writes = opcode < 0x28 or opcode == 0x37
+            return word >> 21 & 31, _signed(word & 0xFFFF, 16), word >> 16 & 31 if writes else _NO_REGISTER
+        return None
+
+    return lambda code, address: _paired(_words(order, code, address), upper, lower)
+
+
+def _arm(code: bytes, address: int) -> Iterator[int]:
+    """LDR from the literals behind the function, which hold addresses, or in position-independent code what
+    is to be added to pc, which reads two instructions ahead (Arm ARM, A5)."""
+    literals: Dict[int, int] = {}
+    for at, word in _words("<", code, address):
+        if word & 0x0F7F0000 == 0x051F0000:
+            place = at - address + 8 + (word & 0xFFF if word & 0x00800000 else -(word & 0xFFF))
+            if 0 <= place <= len(code) - 4:
+                literals[word >> 12 & 15] = int.from_bytes(code[place : place + 4], "little")
+                yield literals[word >> 12 & 15]
+        elif word & 0x0FFF0FF0 == 0x008F0000 and word & 15 in literals:
+            yield at + 8 + literals[word & 15] & 0xFFFFFFFF
+
+
+def _s390x(code: bytes, address: int) -> Iterator[int]:
+    """LARL, and loads, stores and comparisons relative to pc (z/Architecture, RIL formats)."""
+    at, unpack = 0, struct.Struct(">i").unpack_from
+    while at + 6 <= len(code):
+        first = code[at]
+        if first in (0xC4, 0xC6) or (first == 0xC0 and not code[at + 1] & 15):
+            yield address + at + 2 * unpack(code, at + 2)[0]
+        at += 2 if first < 0x40 else 4 if first < 0xC0 else 6
+
+
+DECODERS: Dict[str, Decoder] = {
+    "amd64": _amd64,
+    "386": _absolute,
+    "arm": _arm,
+    "arm64": _arm64,
+    "loong64": _loong64,
+    "mips64": _mips64(">"),
+    "mips64le": _mips64("<"),
+    "ppc64": _ppc64(">"),
+    "ppc64le": _ppc64("<"),
+    "riscv64": _riscv64,
+    "s390x": _s390x,
+}
 
 
 def operands(arch: str, code: bytes, address: int) -> Iterator[int]:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.problems import UnreadableError
 
@@ -41,6 +42,7 @@ _FIELDS = {
     "sp": "sched.sp",
     "pc": "sched.pc",
     "bp": "sched.bp",
+    "lr": "sched.lr",
     "syscallsp": "syscallsp",
     "syscallpc": "syscallpc",
     "status": "atomicstatus",
@@ -84,10 +86,14 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     # g.parentGoid came with Go 1.21.
-    fields = {name: path for name, path in _FIELDS.items() if name != "parent" or layout.has(path)}
+    left_out = () if layout.has("parentGoid") else ("parent",)
+    port = PORTS.get(runtime.target.arch)
+    if port is None or not port.link:
+        left_out = (*left_out, "lr")
+    fields = {name: path for name, path in _FIELDS.items() if name not in left_out}
     columns = read_columns(runtime, sorted(addresses), layout, fields, "goroutines")
-    if "parent" not in columns:
-        columns["parent"] = array("Q", bytes(8 * len(columns["address"])))
+    for name in left_out:
+        columns[name] = array("Q", bytes(8 * len(columns["address"])))
     return Goroutines(columns)
 
 

@@ -1,26 +1,26 @@
 """The frame that the kernel leaves on a signal stack: registers, error code, siginfo.
 
-struct rt_sigframe on amd64 is the return address, then the ucontext, then the siginfo
-(arch/x86/include/asm/sigframe.h); the ucontext has its registers 40 bytes in (uapi/asm/ucontext.h, struct
-sigcontext_64 of uapi/asm/sigcontext.h): r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags, selectors, then
-err, trapno, oldmask and cr2.
+Where registers and siginfo lie is in ports.py. On amd64 the registers (struct sigcontext_64 of
+uapi/asm/sigcontext.h) are r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip eflags, selectors, then err, trapno,
+oldmask and cr2.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.traceback import Registers, Stack
 
 _REGISTERS = (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx"),
     *("rdx", "rax", "rcx", "rsp", "rip"),
 )
-_ERR, _TRAPNO = 19, 20
-_UCONTEXT = 304  # bytes: flags, link, stack (24), sigcontext (256), signal mask
+_ERR, _TRAPNO, _FIRST = 19, 20, 40
 _PAGE_FAULT = 14
 _WRITE, _EXECUTE = 2, 16  # bits of the page fault's error code (arch/x86/include/asm/trap_pf.h)
+_FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
 
 
 class SignalFrame(NamedTuple):
@@ -30,39 +30,37 @@ class SignalFrame(NamedTuple):
     code: int
     address: Optional[int]
     pc: int
-    registers: Dict[str, int]
-    access: Optional[str]  # "read", "write", "execute", by the hardware's error code; None: no page fault
+    registers: Dict[str, int]  # on amd64; elsewhere empty
+    access: Optional[str]  # "read", "write", "execute", by the hardware's error code; None: not known
 
 
-def signal_frame(stack: Stack, registers: Registers) -> Optional[SignalFrame]:
-    """The frame on a signal `stack` whose interrupted `registers` an unwinder found there; amd64 only."""
-    data = bytes(stack.data)
-    wanted = struct.pack("<QQ", registers.sp, registers.pc)
-    at = data.find(wanted) - 15 * 8  # rsp is the sixteenth register
-    while at >= 40:
-        frame = _decode(data, at)
-        if frame is not None:
-            return frame
-        following = data.find(wanted, at + 15 * 8 + 1)
-        if following < 0:
-            return None
-        at = following - 15 * 8
-    return None
-
-
-def _decode(data: bytes, at: int) -> Optional[SignalFrame]:
-    info = at - 40 + _UCONTEXT
-    if info + 24 > len(data):
+def signal_frame(stack: Stack, registers: Registers, arch: str, byte_order: str) -> Optional[SignalFrame]:
+    """The frame on a signal `stack` whose interrupted `registers` an unwinder found there."""
+    port = PORTS.get(arch)
+    if port is None or port.signal is None or not registers.frame:
         return None
-    values = struct.unpack_from("<17Q", data, at)
-    err, trap = struct.unpack_from("<2Q", data, at + 8 * _ERR)
-    number, _, code = struct.unpack_from("<3i", data, info)
-    (address,) = struct.unpack_from("<Q", data, info + 16)
+    data, base = bytes(stack.data), registers.frame - stack.low
+    order = "<" if byte_order == "little" else ">"
+    place, form = (12, "I") if arch in ("386", "arm") else (16, "Q")  # si_addr
+    info = base + port.signal.info
+    try:
+        number, second, third = struct.unpack_from(order + "3i", data, info)
+        (address,) = struct.unpack_from(order + form, data, info + place)
+        values, access = _amd64(data, base) if arch == "amd64" else ({}, None)
+    except struct.error:
+        return None
     if not 0 < number < 65:
         return None
+    code = second if arch.startswith("mips") else third  # the other one is si_errno
+    fault = number in _FAULTS and 0 < code < 0x80
+    return SignalFrame(number, code, address if fault else None, registers.pc, values, access)
+
+
+def _amd64(data: bytes, base: int) -> Tuple[Dict[str, int], Optional[str]]:
+    """The registers, and what the instruction tried."""
+    values = struct.unpack_from("<17Q", data, base + _FIRST)
+    err, trap = struct.unpack_from("<2Q", data, base + _FIRST + 8 * _ERR)
     access = None
     if trap == _PAGE_FAULT:
         access = "execute" if err & _EXECUTE else "write" if err & _WRITE else "read"
-    fault = number in (4, 7, 8, 11) and 0 < code < 0x80
-    registers = dict(zip(_REGISTERS, values))
-    return SignalFrame(number, code, address if fault else None, registers["rip"], registers, access)
+    return dict(zip(_REGISTERS, values)), access

@@ -11,6 +11,7 @@ from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import (
+    Auxiliary,
     Expressions,
     FrameVariable,
     Named,
@@ -30,9 +31,9 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.roots import PREFIX, Code, Image, Roots, find_images
 from addrspace_gdb.goruntime.scan import Scan
 from addrspace_gdb.goruntime.shapes import Shapes
-from addrspace_gdb.problems import Problems, UnreadableError
-from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.process.listed import list_mappings, open_core
+from addrspace_gdb.process.mappings import Mapping
 
 _OURS = (PREFIX, "internal/runtime/")
 _MODULE = PREFIX + "firstmoduledata"
@@ -110,6 +111,10 @@ class StrippedTarget:
         """The signal of the selected thread."""
         return self._base.signal() if isinstance(self._base, Stops) else None
 
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector."""
+        return self._base.auxv() if isinstance(self._base, Auxiliary) else {}
+
     def instruction(self, pc: int) -> Optional[str]:
         """The instruction at `pc`."""
         return self._base.instruction(pc) if isinstance(self._base, Stops) else None
@@ -186,12 +191,12 @@ class StrippedTarget:
         self.layouts = None
 
     def _mappings(self) -> List[Mapping]:
-        if self.kind == "core":
-            return read_core(self.core_file).mappings if self.core_file is not None else []
-        proc = self.proc_files()
+        core = open_core(self)
+        if core is None and self.kind == "core":
+            return []
         try:
-            return sorted(parse_maps(proc.read("maps"))) if proc is not None else []
-        except OSError:
+            return list_mappings(self, core).mappings
+        except ProblemError:
             return []
 
     def _known_image(self) -> Optional[Image]:

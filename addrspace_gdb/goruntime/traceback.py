@@ -1,7 +1,10 @@
 """Stack frames: src/runtime/traceback.go's unwinder, over the bytes of a stack.
 
 The stack-pointer tables of pclntab give every Go frame's size exactly at any instruction, prologues
-included; frame pointers are followed only out of code that has no such table (C).
+included; frame pointers are followed only out of code that has no such table (C). Where a call pushes the
+return address, it lies at the top of the callee's frame. Where it goes to a link register, functions that
+call others save it at the bottom of their frame, and the register itself counts for an innermost function
+that has none.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME, Func
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.symtab import Location, Symtab
 
 MAX_FRAMES = 1_000_000
@@ -18,7 +22,7 @@ _OUTSIDE = (struct.error, IndexError, OverflowError)  # of a read beyond the byt
 _MAX_FOREIGN = 64
 _SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
-_NO_LINK_REGISTER = ("amd64", "386")
+_UNKNOWN = -1  # a frame size
 
 
 class Stack(NamedTuple):
@@ -34,6 +38,7 @@ class Saved(NamedTuple):
     stack: Stack
     pc: int
     sp: int
+    lr: int = 0  # where there is a link register
 
 
 class Walk(NamedTuple):
@@ -69,6 +74,8 @@ class Registers(NamedTuple):
     pc: int
     sp: int
     bp: int
+    lr: Optional[int] = None  # the link register, where there is one
+    frame: int = 0  # where the frame begins that the kernel left on the signal stack; 0: none
 
 
 class Creator(NamedTuple):
@@ -86,7 +93,7 @@ class _Step(NamedTuple):
     """What is known about a pc: its function and frame size, and what follows it if not simply a caller."""
 
     func: Optional[Func]
-    size: int  # of the frame, return address included; 0 if not known
+    size: int  # of the frame, with a return address that the call pushed; _UNKNOWN if not known
     kind: str
     stop: Optional[str]  # "" for the proper top of a stack, else why the walk cannot go on
 
@@ -102,7 +109,10 @@ class Unwinder:
         self._sizes: Dict[int, int] = {}  # pc to frame size, only where the caller simply follows
         self._steps: Dict[int, _Step] = {}
         self._expanded: Dict[Tuple[int, bool], Tuple[Location, ...]] = {}
-        self._supported = symtab.arch in _NO_LINK_REGISTER
+        self._port = PORTS.get(symtab.arch)
+        self._supported = self._port is not None
+        self.linked = self._port is not None and self._port.link  # whether a register holds return addresses
+        self._pushed = 0 if self.linked else self._word  # bytes that a call pushes
 
     def walk(
         self,
@@ -111,6 +121,7 @@ class Unwinder:
         sp: int,
         *,
         bp: Optional[int] = None,
+        lr: Optional[int] = None,
         trap: bool = False,
         in_syscall: bool = False,
         on_g0: bool = False,
@@ -122,13 +133,16 @@ class Unwinder:
         trap: pc and sp are a thread's registers (not g.sched, g.syscallpc, which hold a return address).
         in_syscall: they are g.syscallpc and g.syscallsp. on_g0: it is the stack of a g0 or gsignal, whose
         frames end in systemstack, mcall or morestack; go on at `saved` then, if given. bp: the frame
-        pointer, to leave code that is not Go. Never raises.
+        pointer, to leave code that is not Go. lr: the link register (g.sched.lr), where there is one.
+        Never raises.
         """
         state = _State(stack, pc, sp, on_g0 or saved is not None, saved)
+        state.lr, state.trap = (lr or 0) if self.linked else 0, trap
         first: Optional[str] = None
         try:
             if not pc:  # a call of a nil func: the caller's frame is the innermost
-                state.pc, state.sp, trap = self._word_at(stack, sp), sp + self._word, False
+                state.pc = state.lr if self.linked else self._word_at(stack, sp)
+                state.sp, state.lr, trap = sp + self._pushed, 0, False
             if self._step(state.pc).func is None:
                 first = self._leave_foreign(state, bp)
             else:
@@ -155,25 +169,55 @@ class Unwinder:
                 caller = self._step(state.pcs[-1]).func
                 name = caller.name if caller else "code that is not Go"
                 return f"the return address {state.pc:#x} of {name} is in no Go function"
-            if step.kind in _TO_G0 and step.size and self._supported:
-                if not state.on_g0:
-                    self._leave(state, step)  # not switched yet, or back again: its frame is whole
+            if step.kind in _TO_G0 and step.size != _UNKNOWN and self._supported:
+                if self._is_whole(state, step):
+                    if not self.linked or self._has_caller(state, step):
+                        self._leave(state, step)
+                        continue
+                elif self._jump(state, step):
                     continue
-                if self._jump(state, step):
-                    continue
+            elif self.linked and step.stop is None and self._has_caller(state, step):
+                self._leave(state, step)
+                continue
             state.pcs.append(state.pc)
             state.sps.append(state.sp)
+            if step.stop is None and step.kind not in _TO_G0 and step.func is not None:
+                return f"the return address of {step.func.name} is in a register that is not known"
             return step.stop or ""
+
+    def _is_whole(self, state: _State, step: _Step) -> bool:
+        """Whether a function that switches stacks has its caller on this one: not switched yet, or back."""
+        return not state.on_g0 or (self.linked and step.kind == "systemstack" and not step.size)
+
+    def _has_caller(self, state: _State, step: _Step) -> bool:
+        """Whether the return address is known: an empty frame has it in the link register only. (Of what a
+        goroutine saved Go itself reads the word at sp.)"""
+        return bool(step.size or state.lr or not (state.pcs or state.trap))
 
     def _leave(self, state: _State, step: _Step) -> None:
         """Take the frame at (pc, sp) and go to its caller's."""
         state.pcs.append(state.pc)
         state.sps.append(state.sp)
-        state.sp += step.size
-        state.pc = self._word_at(state.stack, state.sp - self._word)
+        if not self.linked:
+            state.sp += step.size
+            state.pc = self._word_at(state.stack, state.sp - self._word)
+            return
+        back = state.lr if state.lr and not step.size else self._word_at(state.stack, state.sp)
+        state.pc, state.sp, state.lr = back, state.sp + step.size, 0
+        if funcid.is_injected(step.kind) and self._port is not None:
+            # sighandler saved the link register on the stack before it made up the call.
+            link = self._word_at(state.stack, state.sp)
+            state.sp += self._port.injected
+            caller = self._step(state.pc)
+            if caller.func is None:
+                state.pc = link
+            elif not caller.size:
+                state.lr = link
 
     def _callers(self, state: _State, limit: int) -> Optional[str]:
         """The inner loop: frames whose caller simply follows. None when `state.pc` needs a decision."""
+        if self.linked:
+            return self._linked_callers(state, limit)
         sizes, read, pcs, sps = self._sizes, self._read_word, state.pcs, state.sps
         data, base = state.stack.data, state.stack.low + self._word
         pc, sp = state.pc, state.sp
@@ -194,9 +238,35 @@ class Unwinder:
         finally:
             state.pc, state.sp = pc, sp
 
+    def _linked_callers(self, state: _State, limit: int) -> Optional[str]:
+        """The same where the return address lies at the bottom of the frame."""
+        sizes, read, pcs, sps = self._sizes, self._read_word, state.pcs, state.sps
+        data, base = state.stack.data, state.stack.low
+        pc, sp, before = state.pc, state.sp, len(pcs)
+        if sp < base:
+            raise IndexError(sp)
+        try:
+            while len(pcs) < limit:
+                size = sizes.get(pc)
+                if size is None:
+                    size = self._learn(pc)
+                    if size is None:
+                        return None
+                pcs.append(pc)
+                sps.append(sp)
+                (pc,) = read(data, sp - base)
+                sp += size
+            return f"the stack has more than {limit} frames"
+        finally:
+            state.pc, state.sp = pc, sp
+            if len(pcs) > before:
+                state.lr = 0
+
     def _learn(self, pc: int) -> Optional[int]:
         step = self._step(pc)
         if step.stop is not None:
+            return None
+        if self.linked and (not step.size or step.kind in _TO_G0 or funcid.is_injected(step.kind)):
             return None
         self._sizes[pc] = step.size
         return step.size
@@ -210,17 +280,17 @@ class Unwinder:
     def _classify(self, pc: int) -> _Step:
         func = self.symtab.find(pc)
         if func is None:
-            return _Step(None, 0, funcid.NORMAL, f"{pc:#x} is in no Go function")
+            return _Step(None, _UNKNOWN, funcid.NORMAL, f"{pc:#x} is in no Go function")
         kind = self.symtab.kind(func.func_id)
         delta = self.symtab.sp_delta(pc)
-        size = 0 if delta is None else delta + self._word
+        size = _UNKNOWN if delta is None else delta + self._pushed
         stop = None
         if func.flags & TOP_FRAME or func.name == _SIGNAL_RETURN:
             stop = ""
         elif func.flags & SP_WRITE and kind != "cgocallback":
             # cgocallback keeps a valid frame of itself on both stacks while it switches.
             stop = f"{func.name} switches stacks"
-        elif not size:
+        elif size == _UNKNOWN:
             stop = f"{func.name} has no stack size table"
         elif not self._supported:
             stop = f"frames on {self.symtab.arch} cannot be unwound"
@@ -230,7 +300,9 @@ class Unwinder:
         """An innermost SPWRITE function can still be left while it has not touched sp: in the state saved
         at the entry of a system call, and at its first instruction."""
         step = self._step(state.pc)
-        if step.func is None or not step.stop or not step.size or not self._supported:
+        if step.func is None or not step.stop or step.size == _UNKNOWN or not self._supported:
+            return
+        if self.linked and not self._has_caller(state, step):
             return
         if in_syscall or state.pc == step.func.entry:
             self._leave(state, step)
@@ -252,7 +324,7 @@ class Unwinder:
         if step.kind == "mcall":
             state.pcs.append(state.pc)
             state.sps.append(state.sp)
-        state.pc, state.sp = saved.pc, saved.sp
+        state.pc, state.sp, state.lr = saved.pc, saved.sp, saved.lr
         return True
 
     def _leave_foreign(self, state: _State, bp: Optional[int]) -> Optional[str]:
@@ -278,7 +350,8 @@ class Unwinder:
         trap = walk.trap
         for pc, sp in zip(walk.pcs, walk.sps):
             step = self._step(pc)
-            cfa = sp + step.size if step.size else None
+            size = max(0, step.size)
+            cfa = sp + size if step.size != _UNKNOWN else None
             if step.func is None:
                 trap = False
                 result.append(Frame(pc, sp, None, 0, None, None, "?", 0, False, funcid.NORMAL, None, 0, None))
@@ -289,7 +362,7 @@ class Unwinder:
                         pc=pc,
                         sp=sp,
                         cfa=cfa,
-                        size=0 if place.inlined else step.size,
+                        size=0 if place.inlined else size,
                         function=place.function,
                         name=place.name,
                         file=place.file,
@@ -312,6 +385,7 @@ class Unwinder:
         sp: int,
         *,
         bp: Optional[int] = None,
+        lr: Optional[int] = None,
         trap: bool = False,
         in_syscall: bool = False,
         on_g0: bool = False,
@@ -319,10 +393,20 @@ class Unwinder:
         limit: int = MAX_FRAMES,
     ) -> List[Frame]:
         """`walk` and `frames` in one: the logical frames of one stack."""
-        walk = self.walk(
-            stack, pc, sp, bp=bp, trap=trap, in_syscall=in_syscall, on_g0=on_g0, saved=saved, limit=limit
+        return self.frames(
+            self.walk(
+                stack,
+                pc,
+                sp,
+                bp=bp,
+                lr=lr,
+                trap=trap,
+                in_syscall=in_syscall,
+                on_g0=on_g0,
+                saved=saved,
+                limit=limit,
+            )
         )
-        return self.frames(walk)
 
     def locations(self, pc: int, trap: bool = False) -> Tuple[Location, ...]:
         """The logical frames at a frame's pc. Without `trap`, pc is a return address and the call before
@@ -338,24 +422,29 @@ class Unwinder:
     def interrupted(self, stack: Stack, walk: Walk) -> Optional[Registers]:
         """What a signal handler interrupted, if `walk`, over the signal `stack`, ends in sigtramp.
 
-        The kernel's struct rt_sigframe on amd64 is the return address, then the ucontext with its
-        registers 40 bytes in: r8-r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip
-        (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h). None on other architectures.
+        None where the frame that the kernel left there is not known (see ports.py).
         """
         step = self._step(walk.pcs[-1])
         name = step.func.name if step.func else None
-        if self.symtab.arch != "amd64" or name not in ("runtime.sigtramp", _SIGNAL_RETURN):
+        places = self._port.signal if self._port is not None else None
+        if places is None or name not in ("runtime.sigtramp", _SIGNAL_RETURN):
             return None
-        registers = walk.sps[-1] + (0 if name == _SIGNAL_RETURN else step.size) + 40
+        base = walk.sps[-1] + (0 if name == _SIGNAL_RETURN else max(0, step.size))
         try:
-            bp, sp, pc = (self._word_at(stack, registers + 8 * index) for index in (10, 15, 16))
+            pc, sp, bp = (self._word_at(stack, base + place) for place in places[:3])
+            lr = self._word_at(stack, base + places.link) if places.link is not None else None
         except _OUTSIDE:
             return None
-        return Registers(pc, sp, bp)
+        return Registers(pc, sp, bp, lr, base)
 
     def size(self, pc: int) -> int:
-        """Bytes of the physical frame at `pc`, return address included; 0 if not known."""
-        return self._step(pc).size
+        """Bytes of the physical frame at `pc`, with a return address that the call pushed; 0 if not known."""
+        return max(0, self._step(pc).size)
+
+    def frame_size(self, pc: int) -> Optional[int]:
+        """As `size`, with None where it is not known: where there is a link register, frames may be empty."""
+        size = self._step(pc).size
+        return size if size != _UNKNOWN else None
 
     def creator(self, gopc: int, parent_goid: int) -> Optional[Creator]:
         """What g.gopc and g.parentGoid say: the function with the go statement; None if there is none.
@@ -397,5 +486,7 @@ class _State:
 
     def __init__(self, stack: Stack, pc: int, sp: int, on_g0: bool, saved: Optional[Saved]) -> None:
         self.stack, self.pc, self.sp, self.on_g0, self.saved = stack, pc, sp, on_g0, saved
+        self.lr = 0  # the return address of an empty frame at (pc, sp), where a register holds it
+        self.trap = False
         self.pcs: List[int] = []
         self.sps: List[int] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import IO, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.problems import ProblemError, Problems
 from addrspace_gdb.process.corenotes import (
@@ -40,6 +40,7 @@ from addrspace_gdb.process.elf import (
 )
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.programmaps import program_files
 
 _PN_XNUM = 0xFFFF
 _MAX_NOTES = 512 << 20  # bytes: about 3 KiB a thread, 100 a mapping
@@ -67,20 +68,42 @@ class Core(NamedTuple):
     notes: List[str]  # what was inferred or is damaged
 
 
-def read_core(path: str) -> Core:
+def read_core(path: str, program: Optional[str] = None) -> Core:
     """Read the core file at `path`. Raises ProblemError, one line, where it is not a usable one.
 
     Mappings are the PT_LOAD segments (permissions from p_flags; the fourth is "?": a core does not say
     private or shared), with files from NT_FILE, and the ranges that only NT_FILE lists, which are mapped
     but not in the core: permissions "????". gdb's gcore gives every segment PF_R: what it does not call
     writable or executable may as well be PROT_NONE, "?--?" for anonymous memory. It also leaves out
-    [vvar]. Names in brackets are inferred from the auxiliary vector (see `_name`).
+    [vvar]. Names in brackets are inferred from the auxiliary vector (see `_name`). Of a core that lists no
+    files, `program`, the executable, tells what of it is mapped.
     """
     with open_regular(path, path) as stream:
         try:
-            return _read_core(stream, path)
+            core = _read_core(stream, path)
         except OSError as error:
             raise ProblemError(f"cannot read {printable(path)}: {error.strerror}") from error
+    return core if program is None or any(m.file for m in core.mappings) else _with_program(core, program)
+
+
+def _with_program(core: Core, program: str) -> Core:
+    """The core with the files that the program's headers tell of: qemu's cores have no NT_FILE."""
+    files = program_files(core.machine, core.pointer_size, core.auxv, core.page_size, program)
+    cut: List[Mapping] = []
+    for mapping in core.mappings:
+        cut += _cut(mapping, files)
+    return core._replace(mappings=cut, executable=core.executable or (program if files else None))
+
+
+def _cut(mapping: Mapping, files: Sequence[MappedFile]) -> Iterator[Mapping]:
+    """The mapping in pieces, those that lie in a file with its name."""
+    at = mapping.start
+    edges = {edge for f in files for edge in (f.start, f.end) if mapping.start < edge < mapping.end}
+    for end in [*sorted(edges), mapping.end]:
+        file = next((f for f in files if f.start <= at < f.end), None)
+        dumped = min(max(0, mapping.start + mapping.dumped - at), end - at)
+        yield _mapping(at, end, mapping.permissions, file, dumped)._replace(name=mapping.name)
+        at = end
 
 
 def _read_core(stream: IO[bytes], path: str) -> Core:

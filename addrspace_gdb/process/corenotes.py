@@ -37,6 +37,11 @@ _PRSTATUS: Dict[str, Registers] = {
     "EM_X86_64": Registers(32, 112 + 16 * 8, 112 + 19 * 8, 112 + 21 * 8, 8),
     "EM_386": Registers(24, 72 + 12 * 4, 72 + 15 * 4, None, 4),
     "EM_AARCH64": Registers(32, 112 + 32 * 8, 112 + 31 * 8, None, 8),
+    "EM_ARM": Registers(24, 72 + 15 * 4, 72 + 13 * 4, None, 4),
+    "EM_LOONGARCH": Registers(32, 112 + 33 * 8, 112 + 3 * 8, 112 + 2 * 8, 8),
+    "EM_PPC64": Registers(32, 112 + 32 * 8, 112 + 8, 112 + 13 * 8, 8),
+    "EM_RISCV": Registers(32, 112, 112 + 2 * 8, 112 + 4 * 8, 8),
+    "EM_S390": Registers(32, 112 + 8, 112 + 17 * 8, None, 8),
 }
 _I386_GS = 72 + 10 * 4
 

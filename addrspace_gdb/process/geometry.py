@@ -1,7 +1,8 @@
 """The geometry of the address space: where the user half ends, the hole, the kernel half, and the gaps.
 
 Sources: Documentation/arch/x86/x86_64/mm.rst and 5level-paging.rst, Documentation/arch/arm64/memory.rst,
-arch/x86/include/asm/page_32_types.h (Linux 6.18).
+Documentation/arch/riscv/vm-layout.rst, arch/x86/include/asm/page_32_types.h, TASK_SIZE in
+arch/*/include/asm/processor.h and task_size_64.h (Linux 6.18).
 """
 
 from __future__ import annotations
@@ -70,6 +71,43 @@ def _arm64(top: int, local: bool) -> _Halves:
     return 1 << bits, _TOP - (1 << bits), None, note
 
 
+def _riscv64(top: int, local: bool) -> _Halves:
+    """Half of sv39, sv48 or sv57; the kernel gives out no more than 47 bits unasked."""
+    bits = next((b for b in (38, 47, 56) if top <= 1 << b), 56)
+    levels = {38: 3, 47: 4, 56: 5}[bits]
+    return 1 << bits, _TOP - (1 << bits), levels, f"sv{bits + 1} is inferred from the highest mapping"
+
+
+def _s390x(top: int, local: bool) -> _Halves:
+    """The kernel has an address space of its own; page tables get another level as mappings need it."""
+    bits, levels = next(((b, n) for b, n in ((42, 3), (53, 4)) if top <= 1 << b), (64, 5))
+    return 1 << bits, None, levels, f"{levels} levels of page tables are inferred from the highest mapping"
+
+
+def _ppc64(top: int, local: bool) -> _Halves:
+    """128 TiB for the program unless it asks for more; the kernel's regions begin with 0xc."""
+    bits = 47 if top <= 1 << 47 else 52
+    return 1 << bits, 0xC << 60, None, f"{bits} bits for the program are inferred from the highest mapping"
+
+
+def _mips64(top: int, local: bool) -> _Halves:
+    """xuseg has 40 bits (48 with CONFIG_MIPS_VA_BITS_48); the highest bit is the kernel's."""
+    bits = 40 if top <= 1 << 40 else 48
+    return 1 << bits, 1 << 63, None, f"{bits} bits for the program are inferred from the highest mapping"
+
+
+def _loong64(top: int, local: bool) -> _Halves:
+    """48-bit virtual addresses, half of them the program's; the highest bit is the kernel's."""
+    return 1 << 47, 1 << 63, None, "48-bit virtual addresses are assumed"
+
+
+def _arm(top: int, local: bool) -> _Halves:
+    """3 GiB less 16 MiB for the program under a 32-bit kernel (VMSPLIT_3G), 4 GiB under a 64-bit one."""
+    if top > 0xBF000000 or (local and os.uname().machine == "aarch64"):
+        return 1 << 32, None, None, "the kernel lies above 4 GiB: it is a 64-bit one"
+    return 0xBF000000, 0xC0000000, None, "a 3 GiB user part is inferred: no mapping lies above it"
+
+
 def _386(top: int, local: bool) -> _Halves:
     """3 GiB for the program under a 32-bit kernel (VMSPLIT_3G), 4 GiB less two pages under a 64-bit one."""
     wide = top > 0xC0000000 or (local and os.uname().machine in ("x86_64", "aarch64"))
@@ -82,6 +120,14 @@ _ARCHITECTURES: Dict[str, Callable[[int, bool], _Halves]] = {
     "amd64": _amd64,
     "arm64": _arm64,
     "386": _386,
+    "arm": _arm,
+    "loong64": _loong64,
+    "mips64": _mips64,
+    "mips64le": _mips64,
+    "ppc64": _ppc64,
+    "ppc64le": _ppc64,
+    "riscv64": _riscv64,
+    "s390x": _s390x,
 }
 
 

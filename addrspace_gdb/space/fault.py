@@ -182,21 +182,22 @@ class _Reporter:
         """The fault that the thread's handlers were called for: of nested ones the first that happened."""
         unwinder = self._goroutines.unwinder
         found: Optional[SignalFrame] = None
-        pc, sp = thread.pc or 0, thread.sp or 0
+        pc, sp, lr = thread.pc or 0, thread.sp or 0, thread.link
         try:
             stack = Stack(sp, self._target.read(sp, high - sp))
         except UnreadableError:
             return None
         for _ in range(_MOST_NESTED):
-            walked = unwinder.walk(stack, pc, sp, trap=True, on_g0=True)
+            walked = unwinder.walk(stack, pc, sp, lr=lr, trap=True, on_g0=True)
             registers = unwinder.interrupted(stack, walked) if walked.pcs else None
-            frame = signal_frame(stack, registers) if registers is not None else None
+            arch, order = self._target.arch, self._target.byte_order
+            frame = signal_frame(stack, registers, arch, order) if registers is not None else None
             if frame is None or registers is None:
                 break
             found = frame if frame.number in FAULTS else found
             if not sp < registers.sp <= high:
                 break
-            pc, sp = registers.pc, registers.sp
+            pc, sp, lr = registers.pc, registers.sp, registers.lr
         return found
 
     def _runs(self, thread: Thread) -> Optional[int]:

@@ -14,8 +14,8 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
+from addrspace_gdb.process.listed import open_core, page_size_of
+from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.statistics import Statistic, rows_of
 
@@ -45,7 +45,7 @@ class GCState:
 def read_gc(target: Target) -> GCState:
     """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
     problems = Problems()
-    core = read_core(target.core_file) if target.kind == "core" and target.core_file else None
+    core = open_core(target)
     require_go(target, core, core.mappings if core is not None else [], target.proc_files())
     if core is not None and core.truncated:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
@@ -53,9 +53,7 @@ def read_gc(target: Target) -> GCState:
     ps = _known(lambda: read_ps(runtime), problems, "runtime.allp") or []
     sources = Sources(runtime, Scheduler([], ps))
     state = GCState(
-        info=target_info(
-            target, core, version_of(runtime.target), core.page_size if core is not None else PAGE_SIZE
-        ),
+        info=target_info(target, core, version_of(runtime.target), page_size_of(target, core)),
         phase=_known(lambda: gc_phase(runtime), problems, "the collector's phase"),
         scavenger=_known(lambda: mgc.scavenger_state(sources), problems, "the scavenger's goroutine"),
         workers=_known(lambda: mgc.worker_modes(sources), problems, "mark workers") or {},

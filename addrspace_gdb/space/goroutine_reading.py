@@ -28,11 +28,12 @@ from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.corefile import Core, read_core
-from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.process.corefile import Core
+from addrspace_gdb.process.listed import list_mappings, open_core, page_size_of
+from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
+from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.target_info import TargetInfo
 
 if TYPE_CHECKING:
@@ -120,15 +121,14 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
 
 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
-    proc = target.proc_files()
-    core = read_core(target.core_file) if target.kind == "core" and target.core_file else None
-    mappings = core.mappings if core is not None else _mappings(proc, problems)
+    core = open_core(target)
+    mappings, proc = _mappings(target, core, problems)
     require_go(target, core, mappings, proc)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
     scheduler = read_scheduler(runtime)
     progress.step("resident pages")
-    page_size = core.page_size if core is not None else PAGE_SIZE
+    page_size = page_size_of(target, core)
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
     info = target_info(target, core, version_of(target), page_size)
@@ -152,14 +152,15 @@ def of_reading(target: Target, whole: Reading) -> GoroutineReading:
         raise ProblemError(f"goroutines: {error}") from None
 
 
-def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
+def _mappings(
+    target: Target, core: Optional[Core], problems: Problems
+) -> Tuple[List[Mapping], Optional[ProcFiles]]:
     """None of them is needed to list goroutines: without /proc, residency is not known, and that is all."""
-    if proc is None:
-        return []
     try:
-        return sorted(parse_maps(proc.read("maps"), problems))
-    except OSError:
-        return []
+        mappings, proc, _ = list_mappings(target, core, problems)
+        return mappings, proc
+    except ProblemError:
+        return [], None
 
 
 def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:

@@ -19,6 +19,7 @@ class Start(NamedTuple):
     trap: bool = False  # a thread's registers
     in_syscall: bool = False
     problem: Optional[str] = None
+    link: Optional[int] = None  # the link register, where there is one and it counts
 
 
 def start_of(reading: GoroutineReading, at: int) -> Start:
@@ -33,16 +34,16 @@ def start_of(reading: GoroutineReading, at: int) -> Start:
     if not is_live(status):
         return Start(pc, sp, problem="dead")
     if live is not None and live.on == "goroutine" and live.thread is not None:
-        return Start(live.thread.pc or 0, live.thread.sp or 0, trap=True)
+        return Start(live.thread.pc or 0, live.thread.sp or 0, trap=True, link=live.thread.link)
     before = _before_signal(reading, live) if live is not None and live.on == "signal" else None
     if before is not None and lo < before.sp <= hi:
-        return Start(before.pc, before.sp, trap=True)
+        return Start(before.pc, before.sp, trap=True, link=before.lr)
     if columns["syscallsp"][at]:
         found = Start(columns["syscallpc"][at], columns["syscallsp"][at], in_syscall=True)
     elif status & ~GSCAN == RUNNING and (live is None or live.thread is None or not live.on):
         found = Start(pc, sp, problem="its thread's registers are not known")
     else:
-        found = Start(pc, sp)
+        found = Start(pc, sp, link=columns["lr"][at] or None)
     if found.problem:
         return found
     if not 0 < lo < hi or hi - lo > LARGEST:
@@ -71,7 +72,13 @@ def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
 def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
     """As `walk`, with the bytes of the stack at hand."""
     return reading.unwinder.walk(
-        stack, start.pc, start.sp, trap=start.trap, in_syscall=start.in_syscall, limit=limit
+        stack,
+        start.pc,
+        start.sp,
+        lr=start.link,
+        trap=start.trap,
+        in_syscall=start.in_syscall,
+        limit=limit,
     )
 
 
@@ -82,10 +89,10 @@ def _bytes(reading: GoroutineReading, start: int, end: int) -> Stack:
 def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit: int) -> Walk:
     """From a thread on its M's g0 stack, or interrupted there by a signal, through to the goroutine's."""
     hi = reading.goroutines.column("hi")[at]
-    saved = Saved(_bytes(reading, start.sp, hi), start.pc, start.sp)
+    saved = Saved(_bytes(reading, start.sp, hi), start.pc, start.sp, start.link or 0)
     thread, (low, top) = live.thread, live.m.g0_stack
     assert thread is not None and thread.sp is not None and thread.pc is not None
-    here = Registers(thread.pc, thread.sp, 0)
+    here = Registers(thread.pc, thread.sp, 0, thread.link)
     if live.on == "signal":
         before = _before_signal(reading, live)
         if before is None or not low < before.sp <= top:
@@ -93,7 +100,7 @@ def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit:
         here = before
     stack = _bytes(reading, here.sp, top)
     walk = reading.unwinder.walk
-    return walk(stack, here.pc, here.sp, bp=here.bp or None, trap=True, saved=saved, limit=limit)
+    return walk(stack, here.pc, here.sp, bp=here.bp or None, lr=here.lr, trap=True, saved=saved, limit=limit)
 
 
 def _before_signal(reading: GoroutineReading, live: Live) -> Optional[Registers]:
@@ -105,7 +112,7 @@ def _before_signal(reading: GoroutineReading, live: Live) -> Optional[Registers]
         stack = _bytes(reading, thread.sp, top)
     except UnreadableError:
         return None
-    found = reading.unwinder.walk(stack, thread.pc, thread.sp, trap=True, on_g0=True)
+    found = reading.unwinder.walk(stack, thread.pc, thread.sp, lr=thread.link, trap=True, on_g0=True)
     return reading.unwinder.interrupted(stack, found) if found.pcs else None
 
 

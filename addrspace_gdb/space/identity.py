@@ -14,7 +14,6 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.target_info import TargetInfo
 
-PAGE_SIZE = 4096  # what Linux uses on amd64 and 386; other targets say it in the core's notes
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id

@@ -16,20 +16,22 @@ from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.usage import StackUse, stack_use, what_runs
 from addrspace_gdb.goruntime.view import GoView, read_go
 from addrspace_gdb.problems import ProblemError, Problems
-from addrspace_gdb.process.corefile import Core, read_core
+from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mappings import Mapping, parse_maps, parse_smaps_totals
+from addrspace_gdb.process.listed import add, list_mappings, open_core, page_size_of
+from addrspace_gdb.process.mappings import Mapping, parse_smaps_totals
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import PAGE_SIZE, require_go, target_info, version_notes
+from addrspace_gdb.space.identity import require_go, target_info, version_notes
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
+from addrspace_gdb.space.runtimemaps import INFERRED, runtime_mappings
 
 
 @dataclass
@@ -67,18 +69,19 @@ def read(target: Target, check: bool = False, progress: Optional[Progress] = Non
 
 def _read(target: Target, check: bool, progress: Progress) -> Reading:
     problems = Problems()
-    proc = target.proc_files()
     core = _core(target)
     if core is not None and core.truncated:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
-    page_size = core.page_size if core is not None else PAGE_SIZE
-    mappings = core.mappings if core is not None else _mappings(proc, problems)
+    page_size = page_size_of(target, core)
+    mappings, proc, inferred = list_mappings(target, core, problems)
     require_go(target, core, mappings, proc)
     # First of all: reading the target's memory makes more of its file pages resident.
-    residency = read_residency(proc, mappings, page_size, problems)
+    residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
     go = read_go(target, problems, progress)
+    if inferred:
+        mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
     progress.step("symbols and files")
     tables = symtab.load(target, problems)
     threads = target.threads()
@@ -110,6 +113,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         problems=problems,
     )
     _take_notes(reading, core, target)
+    if inferred:
+        reading.notes.append(INFERRED)
     return reading
 
 
@@ -120,21 +125,7 @@ def _core(target: Target) -> Optional[Core]:
         raise ProblemError(
             "gdb does not say which core file it has open; load it again with `core-file FILE`"
         )
-    return read_core(target.core_file)
-
-
-def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
-    if proc is None:
-        raise ProblemError(
-            "the remote stub does not give access to /proc; use gdbserver, or dump a core there"
-        )
-    try:
-        found = parse_maps(proc.read("maps"), problems)
-    except OSError as error:
-        raise ProblemError(f"the process's mappings cannot be read ({proc.path('maps')}): {error}") from None
-    if not found:
-        raise ProblemError(f"{proc.path('maps')} is empty: the process has exited")
-    return sorted(found)
+    return open_core(target)
 
 
 def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:

@@ -56,10 +56,11 @@ def same_stacks(reading: GoroutineReading, positions: Sequence[int]) -> Iterator
     plain = {status: is_plain(status) for status in set(columns["status"])}
     statuses, live, word = columns["status"], reading.live, reading.runtime.word
     wanted: List[Wanted] = []
+    by_words = sys.byteorder == reading.runtime.order and not reading.unwinder.linked
     for at in positions:
         sp, hi = sps[at], his[at]
         ok = plain[statuses[at]] and not calls[at] and los[at] < sp < hi and not (sp | hi) % word
-        if ok and at not in live and hi - sp <= LARGEST and sys.byteorder == reading.runtime.order:
+        if ok and by_words and at not in live and hi - sp <= LARGEST:
             wanted.append((sp, hi, at))
         else:
             yield Same(at, walk(reading, at), False)

@@ -41,7 +41,7 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
 
 def _fast(reading: GoroutineReading, parked: Sequence[int], users: Users) -> List[int]:
     """Put what is found into `users`; returns the positions where only the whole stack can tell."""
-    if sys.byteorder != reading.runtime.order:
+    if sys.byteorder != reading.runtime.order or reading.unwinder.linked:
         return list(parked)
     columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
     order = by_stack(reading, parked)

@@ -8,6 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.debugger.target import FrameVariable, Names, Target
 from addrspace_gdb.goruntime import stack
 from addrspace_gdb.goruntime.pclntab import ASSEMBLY
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import M, is_live
 from addrspace_gdb.goruntime.traceback import Stack, Walk
 from addrspace_gdb.problems import UnreadableError
@@ -122,7 +123,9 @@ class StackPlaces:
         except UnreadableError:
             return _Frames([], [], True, thread.sp, "it cannot be read")
         unwinder = self._goroutines.unwinder
-        found = unwinder.walk(Stack(thread.sp, data), thread.pc, thread.sp, trap=True, on_g0=True)
+        found = unwinder.walk(
+            Stack(thread.sp, data), thread.pc, thread.sp, lr=thread.link, trap=True, on_g0=True
+        )
         return _here(found, piece, thread.sp)
 
     def _place(self, place: OnStack, frames: _Frames, address: int, names: bool) -> OnStack:
@@ -152,7 +155,9 @@ class StackPlaces:
         func = self._goroutines.tables.find(frames.pcs[index])
         if cfa is None or func is None or not 0 < func.args < _MOST_ARGUMENTS:
             return False
-        return cfa <= address < cfa + func.args
+        port = PORTS.get(self._goroutines.tables.arch)
+        first = cfa + (port.arguments if port is not None else 0)
+        return first <= address < first + func.args
 
     def _frame(self, frames: _Frames, index: int, address: int, names: bool) -> Frame:
         pc, sp, trap = frames.pcs[index], frames.sps[index], frames.trap and index == 0
@@ -167,22 +172,25 @@ class StackPlaces:
             line=innermost.line if innermost else 0,
             sp=sp,
             cfa=cfa,
-            part=self._part(pc, cfa, address),
+            part=self._part(pc, sp, cfa, address),
             variable=variable,
             within=within,
         )
 
-    def _part(self, pc: int, cfa: Optional[int], address: int) -> str:
+    def _part(self, pc: int, sp: int, cfa: Optional[int], address: int) -> str:
         word = self._goroutines.runtime.word
         if cfa is None:
             return "frame"
         if address >= cfa:
             return "arguments and results"
-        if address >= cfa - word:
+        port = PORTS.get(self._goroutines.tables.arch)
+        pushed = port is None or not port.link
+        if address >= cfa - word if pushed else address < sp + word:
             return "return address"
+        top = cfa - word if pushed else cfa
         func = self._goroutines.tables.find(pc)
-        keeps = self._goroutines.tables.arch == "amd64" and func is not None and not func.flags & ASSEMBLY
-        return "saved frame pointer" if keeps and address >= cfa - 2 * word else "locals"
+        keeps = port is not None and port.keeps_fp and func is not None and not func.flags & ASSEMBLY
+        return "saved frame pointer" if keeps and address >= top - word else "locals"
 
     def _variable(self, pc: int, cfa: Optional[int], address: int) -> Tuple[Optional[str], int]:
         """The variable whose place in the frame the address is in, the smallest where several are."""
