@@ -118,6 +118,28 @@ def _read_core(stream: IO[bytes], path: str) -> Core:
     )
 
 
+def promised_size(stream: IO[bytes], path: str) -> Optional[int]:
+    """Bytes of the core file whose beginning is in `stream`, by its headers; None where those are cut.
+
+    Raises ProblemError where it is not a core at all.
+    """
+    header = read_header(stream, path)
+    if header.type != "CORE":
+        raise ProblemError(f"{printable(path)} is not a core file (ELF type {printable(header.type)})")
+    size = 56 if header.pointer_size == 8 else 32
+    known = os.fstat(stream.fileno()).st_size
+    if header.phnum == _PN_XNUM and known < header.phoff + 2 * size:
+        return None
+    try:
+        segments = _core_segments(stream, header, path, known)
+    except ProblemError:
+        if header.phnum > known // size:
+            return None
+        raise
+    ends = [segment.offset + segment.filesz for segment in segments]
+    return max([*ends, header.shoff + header.shnum * (64 if header.pointer_size == 8 else 40)])
+
+
 def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) -> List[Segment]:
     """The program headers; ProblemError unless the file holds all of them."""
     if header.phnum == _PN_XNUM:

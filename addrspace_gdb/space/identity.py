@@ -33,7 +33,12 @@ def require_go(
     name = target.executable or (core.executable if core is not None else None) or "the program"
     shown = printable(name)
     if getattr(target, "is_go", False):
-        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}")
+        cut = (
+            f"; the core is truncated: {core.missing:,} bytes of it are missing"
+            if core and core.missing
+            else ""
+        )
+        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}{cut}")
     image = _image(target, core, mappings, proc)
     if image is None or target.executable is None:
         raise ProblemError(
