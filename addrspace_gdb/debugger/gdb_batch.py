@@ -20,10 +20,11 @@ from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import read_core
+from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
+from addrspace_gdb.space.identity import other_build
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
 
@@ -130,14 +131,26 @@ def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optiona
 def _open_core(request: Dict[str, Any]) -> None:
     """The program goes first: gdb reads from it what the core leaves out. Without it the core is alone."""
     path = request["core"]
-    program = request.get("exe") or read_core(path).executable
-    if program is not None and (request.get("exe") or os.path.exists(program)):
+    program = request.get("exe") or _recorded_program(path)
+    if program is not None:
         gdb.execute(f"file {_quoted(program)}", to_string=True)
     try:
         gdb.execute(f"core-file {_quoted(path)}", to_string=True)
     except gdb.error:
         read_core(path)  # says more exactly what is wrong with the file
         raise
+
+
+def _recorded_program(path: str) -> Optional[str]:
+    """The program that the core names, if it is here and is still the one that made it."""
+    core = read_core(path)
+    if core.executable is None or not os.path.exists(core.executable):
+        return None
+    try:
+        other = other_build(core.executable, core, memory_of(path))
+    except ProblemError:
+        return None
+    return core.executable if other is None else None
 
 
 def _quoted(path: str) -> str:

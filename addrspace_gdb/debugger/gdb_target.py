@@ -10,6 +10,7 @@ from typing import Dict, Iterator, List, Optional, Sequence
 import gdb
 
 from addrspace_gdb.debugger import gdb_names, gdb_stops
+from addrspace_gdb.debugger.gdb_core import HeldMemory
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, values_of
@@ -69,6 +70,7 @@ class GdbTarget:
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
+        self._held = HeldMemory(self.core_file, self.executable is not None) if self.core_file else None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -81,6 +83,8 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
+        if self._held is not None:
+            self._held.check(address, size)
         try:
             return bytes(self._inferior.read_memory(address, size))
         except (gdb.error, MemoryError, OverflowError):

@@ -47,7 +47,7 @@ def read_gc(target: Target) -> GCState:
     """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
     problems = Problems()
     core = read_core(target.core_file) if target.kind == "core" and target.core_file else None
-    require_go(target, core, core.mappings if core is not None else [], target.proc_files())
+    require_go(target, core, core.mappings if core is not None else [], target.proc_files(), problems)
     if core is not None and core.truncated:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     runtime = Runtime(target, problems)

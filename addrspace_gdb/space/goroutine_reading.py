@@ -112,7 +112,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     proc = target.proc_files()
     core = read_core(target.core_file) if target.kind == "core" and target.core_file else None
     mappings = core.mappings if core is not None else _mappings(proc, problems)
-    require_go(target, core, mappings, proc)
+    require_go(target, core, mappings, proc, problems)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
     scheduler = read_scheduler(runtime)

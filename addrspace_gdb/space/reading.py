@@ -75,7 +75,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     page_size = core.page_size if core is not None else PAGE_SIZE
     mappings = core.mappings if core is not None else _mappings(proc, problems)
-    require_go(target, core, mappings, proc)
+    require_go(target, core, mappings, proc, problems)
     # First of all: reading the target's memory makes more of its file pages resident.
     residency = read_residency(proc, mappings, page_size, problems)
     kernel = read_kernel_counts(proc, mappings) if check else None
@@ -85,7 +85,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     tables = symtab.load(target, problems)
     threads = target.threads()
     modules = symtab.modules(target, problems)
-    loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
+    loaded = find_images(mappings, target, core, modules, page_size)
     main = _main_thread(threads, target, core)
     main_tid = main.tid if main is not None else None
     word, order = target.pointer_size, target.byte_order
@@ -231,6 +231,7 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     notes = reading.notes
     if core is not None:
         notes.extend(core.notes)
+    notes.extend(reading.problems.left_out)
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
