@@ -41,6 +41,8 @@ class UnreadableError(Exception):
         super().__init__(f"cannot read {size} bytes at {address:#x}{': ' * bool(why)}{why}")
         self.address = address
         self.size = size
+        self.why = why
+        self.hint = "" if why else "; the core may be truncated"  # what may have come of it
 
 
 class Problems:

@@ -81,8 +81,8 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     count = runtime.global_word("runtime.allglen")
     room = runtime.variable("runtime.allgs").slice("").capacity
     header = Slice(runtime.global_word("runtime.allgptr"), count, room)
-    # Every g is an object of the heap, so `grown`, the bytes it has grown to, bounds their number.
-    most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
+    # Every g is an object of the heap, so the bytes it has grown to (0: not known) bound their number.
+    most = _MOST_GOROUTINES if not grown else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     # g.parentGoid came with Go 1.21.
     fields = {name: path for name, path in _FIELDS.items() if name != "parent" or layout.has(path)}

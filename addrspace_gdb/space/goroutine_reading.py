@@ -99,9 +99,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
         try:
             return _read(target, problems, progress or Progress())
         except UnreadableError as error:
-            raise ProblemError(
-                f"the Go runtime's own variables: {error}; the core may be truncated"
-            ) from None
+            raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
         except KeyError as error:
             raise ProblemError(
                 f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
@@ -115,6 +113,8 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     require_go(target, core, mappings, proc, problems)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
+    if not len(goroutines) and (problems or problems.left_out):
+        raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
     scheduler = read_scheduler(runtime)
     progress.step("resident pages")
     page_size = core.page_size if core is not None else PAGE_SIZE

@@ -36,6 +36,13 @@ def require_go(
     problems: Problems,
 ) -> None:
     """Stop with one line unless the runtime can be read. Raises ProblemError."""
+    if core is not None and not any(m.dumped > 0 and m.permissions[1] == "w" for m in core.mappings):
+        cut = (
+            f"it is truncated: {core.missing:,} bytes of it are missing"
+            if core.missing
+            else "see coredump_filter"
+        )
+        raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
     if core is not None and target.executable is not None:
         another = other_build(target.executable, core, target.read)
         if another is not None:

@@ -49,7 +49,7 @@ class Reading:
     libc: List[Tuple[int, int, str]]
     linker: List[Tuple[int, int]]
     geometry: Geometry
-    goroutines: GoroutineCounts
+    goroutines: Optional[GoroutineCounts]  # None: they could not be read
     stack_use: StackUse
     functions: int  # in the Go modules' tables
     selected: Optional[str]
@@ -103,7 +103,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        goroutines=_count(go, tables, target),
+        goroutines=_count(go, tables, problems),
         stack_use=stack_use(go.goroutines, go.scheduler, threads),
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
@@ -198,7 +198,9 @@ def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) ->
     return next((t for t in threads if t.tid == pid), None)
 
 
-def _count(go: GoView, tables: symtab.Symtab, target: Target) -> GoroutineCounts:
+def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
+    if not len(go.goroutines) and (problems or problems.left_out):
+        return None
     by_status = count_by_status(go.goroutines)
     kinds = Counter(go.goroutines.rows("status", "startpc"))
     system = sum(
