@@ -70,7 +70,7 @@ class GdbTarget:
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
-        self._held = HeldMemory(self.core_file, self.executable is not None) if self.core_file else None
+        self._held = HeldMemory(self.core_file, self.executable) if self.core_file else None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -84,7 +84,9 @@ class GdbTarget:
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
         if self._held is not None:
-            self._held.check(address, size)
+            in_file = self._held.check(address, size)
+            if in_file is not None:
+                return in_file
         try:
             return bytes(self._inferior.read_memory(address, size))
         except (gdb.error, MemoryError, OverflowError):
@@ -92,6 +94,8 @@ class GdbTarget:
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A global variable by its linker name."""
+        if self._held is not None and self._held.misplaced:
+            return None  # its addresses are not those of the process
         if name not in self._symbols:
             self._symbols[name] = self._find_symbol(name)
         return self._symbols[name]

@@ -47,6 +47,7 @@ def require_go(
         another = other_build(target.executable, core, target.read)
         if another is not None:
             problems.add(another)
+    _hold_runtime(target)
     missing = [name for name in ("runtime.mheap_", "runtime.allgs") if target.symbol(name) is None]
     if not missing:
         _same_layouts(target)
@@ -72,6 +73,16 @@ def require_go(
             "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+
+
+def _hold_runtime(target: Target) -> None:
+    """Raises ProblemError if the core lacks the variables of the runtime."""
+    heap = target.symbol("runtime.mheap_")
+    try:
+        if heap is not None and target.kind == "core":
+            target.read(heap.address, max(8, heap.size))
+    except UnreadableError as error:
+        raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
 
 
 def _why_not(target: Target, missing: Sequence[str]) -> str:
