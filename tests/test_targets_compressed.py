@@ -285,4 +285,4 @@ def test_gdb_itself_says_what_to_do_with_one(gdb_exe: Gdb, crashed: Crashed, tmp
     """gdb refuses the file, and then there is nothing to look at."""
     (tmp_path / "core.gz").write_bytes(packed("gz", crashed.core))
     run = run_gdb(gdb_exe, [f"core-file {tmp_path / 'core.gz'}", "addrspace"], load=True)
-    assert re.search(r"^addrspace: no process: .*a compressed one.*addrspace-gdb dump", run.stderr, re.M)
+    assert re.search(r"^addrspace: no process: .*for a compressed one.*addrspace-gdb dump", run.stderr, re.M)

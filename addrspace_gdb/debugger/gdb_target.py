@@ -53,8 +53,8 @@ class GdbTarget:
         self._inferior = gdb.selected_inferior()
         if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
             raise ProblemError(
-                "no process: run or attach to one, or load a core file (`core-file FILE`; a compressed one "
-                "must be unpacked first, as `addrspace-gdb dump FILE` does from the shell)"
+                "no process: run or attach to one, or load a core file (`core-file FILE`; for a compressed "
+                "one, in the shell: addrspace-gdb dump FILE)"
             )
         self._check_stopped()
         connection = self._inferior.connection
