@@ -144,6 +144,13 @@ class GdbTarget:
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
         return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected)
 
+    @property
+    def replaying(self) -> bool:
+        """Whether memory and registers are those of an earlier moment that gdb recorded (`record full`)."""
+        if gdb.current_recording() is None:
+            return False
+        return "Replay mode" in gdb.execute("info record", to_string=True)
+
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID, here or behind the remote stub."""
         if self.kind == "live" and self.pid:

@@ -15,7 +15,7 @@ from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import PAGE_SIZE
 from addrspace_gdb.space.statistics import Statistic, rows_of
@@ -64,7 +64,7 @@ def read_gc(target: Target) -> GCState:
         age_exact=False,
         has_green_tea=(go_minor(target) or 0) >= 25,
         rows={row.name: row for row in rows_of(mgc.VALUES, sources, {})},
-        notes=version_notes(target),
+        notes=circumstance_notes(target),
         problems=problems,
     )
     _set_age(state, sources)

@@ -36,7 +36,7 @@ from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import PAGE_SIZE, Reading
 
@@ -242,4 +242,4 @@ def _take_notes(reading: GoroutineReading, core: Optional[Core], target: Target)
         reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     if reading.residency.reason:
         reading.notes.append(reading.residency.reason)
-    reading.notes.extend(version_notes(target))
+    reading.notes.extend(circumstance_notes(target))

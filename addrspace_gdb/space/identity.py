@@ -106,8 +106,13 @@ def _same_layouts(target: Target) -> None:
         raise ProblemError(f"go1.{minor} is not supported: the layouts are known from go1.{OLDEST} on")
 
 
-def version_notes(target: Target) -> List[str]:
-    """A note for a Go newer than any whose source was read."""
+def circumstance_notes(target: Target) -> List[str]:
+    """Notes for a Go newer than any whose source was read, and for a replayed recording."""
+    replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
+    return [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+
+
+def _version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
     if getattr(target, "guessed", False):
         return [

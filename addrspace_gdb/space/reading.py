@@ -26,7 +26,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
@@ -237,7 +237,7 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
-    notes.extend(version_notes(target))
+    notes.extend(circumstance_notes(target))
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     if reading.stack_use.unknown:
