@@ -1,10 +1,8 @@
 """The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode,
-``diff`` and ``compare`` read two dumps and need no gdb.
+``diff`` and ``compare`` read two dumps, for which they need no gdb, or have them made.
 
-The shell side and the gdb side speak through files in a private folder: the environment variable
-``ADDRSPACE_GDB_REQUEST`` holds a JSON object with what is asked for and the paths to answer to (see
-`make_request`), so nothing is ever quoted into a gdb command. What gdb itself prints is caught and
-not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
+The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
+caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
 """
 
 from __future__ import annotations
@@ -18,13 +16,16 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Optional, Sequence
+from typing import Any, BinaryIO, Optional, Sequence
 
 from . import __version__
-from .launch import LOADER, Answer, Signalled, catch_signals, find_gdb, run_gdb, tell
-from .precheck import check_core, check_process, elf_type
+from .asking import Question, ask, is_pid, make_request
+from .commands import REPORTS
+from .launch import LOADER, Signalled, catch_signals, find_gdb, tell
+from .precheck import elf_type
 from .problems import ProblemError
 from .process.escape import printable
+from .unpack import format_of
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -60,11 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         "dump",
         help="print the address space of a process or a core file",
         description="Print the address space of a running process, which is paused while it is read and"
-        " then goes on, or of a core file.",
+        " then goes on, or of a core file. A compressed core (zstd, lz4, xz, gzip) is unpacked into a"
+        " temporary folder ($TMPDIR) and removed again.",
     )
     add = dump_parser.add_argument
     add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
-    add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
+    add("--report", metavar="COMMAND", help="print what this command of gdb prints, not the diagram; its"
+        f" options go into the same argument: {', '.join(REPORTS)}")  # fmt: skip
     add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
     add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
@@ -72,10 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
     add("--ascii", action="store_true", help="draw with ASCII characters only")
     add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
-    add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
-        " environment, the one on PATH")  # fmt: skip
+    _add_gdb(dump_parser)
     _add_from_dumps(commands)
     return parser
+
+
+def _add_gdb(parser: argparse.ArgumentParser) -> None:
+    """What gdb is, and what it is given besides the process or core."""
+    add = parser.add_argument
+    add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
+    add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
+    add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
+        " environment, the one on PATH")  # fmt: skip
 
 
 def _add_from_dumps(commands: Any) -> None:
@@ -87,9 +98,10 @@ def _add_from_dumps(commands: Any) -> None:
         made = commands.add_parser(
             name,
             help=text,
-            description=f"{text[:1].upper()}{text[1:]}. Dumps are made by: addrspace-gdb dump --format json.",
+            description=f"{text[:1].upper()}{text[1:]}. Dumps are made by: addrspace-gdb dump --format json;"
+            " of a core file or a process one is made on the way.",
         )
-        made.add_argument("dumps", nargs=2, metavar="FILE.json", help="the two dumps, the earlier one first")
+        made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or process ids")
         if more:
             made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
         else:
@@ -100,6 +112,7 @@ def _add_from_dumps(commands: Any) -> None:
         made.add_argument("-o", "--output", metavar="FILE", help="write to FILE, complete or not at all")
         made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
         made.add_argument("--width", metavar="N", type=_width, help="columns; default: the terminal's")
+        _add_gdb(made)
 
 
 def from_dumps(options: argparse.Namespace) -> int:
@@ -112,7 +125,9 @@ def from_dumps(options: argparse.Namespace) -> int:
         columns = shutil.get_terminal_size((100, 24)).columns
         width = options.width or min(100 if options.command == "diff" else 120, max(72, columns))
         plain = options.ascii or (not options.output and not _speaks_unicode())
-        text, damage = answer(options, width, not plain, _colored(options.output))
+        with tempfile.TemporaryDirectory(prefix="addrspace-gdb-") as folder:
+            status = _make_dumps(options, Path(folder))
+            text, damage = answer(options, width, not plain, _colored(options.output))
         if output:
             with tempfile.NamedTemporaryFile(prefix="addrspace-gdb-") as file:
                 file.write(text.encode("utf-8", "surrogateescape"))
@@ -122,10 +137,36 @@ def from_dumps(options: argparse.Namespace) -> int:
             _to_stdout(io.BytesIO(text.encode("utf-8", "surrogateescape")))
         if damage:
             tell(damage)
-        return 1 if damage else 0
+        return 1 if damage or status else 0
     finally:
         if output:
             output.discard()
+
+
+def _make_dumps(options: argparse.Namespace, folder: Path) -> int:
+    """Put the path of a dump in place of each process and core file in `options.dumps`; 1 if any is damaged.
+
+    ProblemError if one could not be made.
+    """
+    status = 0
+    for number, name in enumerate(options.dumps):
+        if os.path.exists(name):
+            asked = os.path.isfile(name) and (format_of(name) or elf_type(name) is not None)
+        else:
+            asked = is_pid(name)
+        if not asked:
+            continue
+        question = Question(name, options.exe, options.sysroot, "json", stacks=True)
+        place = folder / str(number)
+        place.mkdir()
+        answer, failed = ask(find_gdb(options.gdb), make_request(question), place)
+        if not answer.result.stat().st_size:
+            raise ProblemError(answer.reason(failed))
+        answer.tell(failed)
+        status |= failed != 0
+        options.dumps[number] = str(place / os.path.basename(name))
+        os.rename(answer.result, options.dumps[number])
+    return status
 
 
 def _colored(output: Optional[str]) -> bool:
@@ -144,13 +185,14 @@ def dump(options: argparse.Namespace) -> int:
     """Carry out ``dump``; returns 0 or 1. Everything that can be refused is refused before gdb starts."""
     catch_signals()
     gdb = find_gdb(options.gdb)
-    request = make_request(options)
+    asked = {name: getattr(options, name) for name in Question._fields if hasattr(options, name)}
+    asked["ascii"] = options.ascii or (not options.output and not _speaks_unicode())
+    asked["width"] = options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns))
+    request = make_request(Question(**asked, color=_colored(options.output)))
     output = _Output(options.output) if options.output else None
     folder = tempfile.mkdtemp(prefix="addrspace-gdb-")  # for this user only
     try:
-        answer = Answer(Path(folder))
-        request.update(result=str(answer.result), problems=str(answer.problems), notes=str(answer.notes))
-        status = run_gdb(gdb, request, answer)
+        answer, status = ask(gdb, request, Path(folder))
         if answer.result.stat().st_size:
             if output:
                 output.commit(answer.result)
@@ -163,41 +205,6 @@ def dump(options: argparse.Namespace) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         if output:
             output.discard()
-
-
-def make_request(options: argparse.Namespace) -> Dict[str, Any]:
-    """What is asked of the gdb side, checked as far as can be without stopping anything.
-
-    Keys: ``pid`` (int) or ``core`` (path), the other None; ``exe`` (path or None); ``format``
-    ("text", "classic", "json"); ``output`` (path or None, for information: the shell side writes it);
-    ``check``, ``stacks``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `dump` adds three
-    files to answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
-    ``notes`` (lines for stderr that are not problems, such as statistics).
-    """
-    pid = core = None
-    if options.target.isascii() and options.target.isdecimal():
-        pid = int(options.target[:20])
-        check_process(pid)
-    else:
-        core = os.path.abspath(options.target)
-        check_core(core)
-    if options.stacks and options.format != "json":
-        raise ProblemError("--stacks goes with --format json")
-    if options.exe and elf_type(options.exe) is None:
-        raise ProblemError(f"{printable(options.exe)} is not an ELF executable")
-    return {
-        "pid": pid,
-        "core": core,
-        "exe": os.path.abspath(options.exe) if options.exe else None,
-        "format": options.format,
-        "output": options.output,
-        "check": options.check,
-        "stacks": options.stacks,
-        "stats": options.stats,
-        "ascii": options.ascii or (not options.output and not _speaks_unicode()),
-        "width": options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns)),
-        "color": _colored(options.output),
-    }
 
 
 def _speaks_unicode() -> bool:

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from .precheck import process_status
 from .problems import ProblemError
@@ -78,6 +78,11 @@ class Answer:
         for file in (self.result, self.problems, self.notes, self.stdout, self.stderr):
             file.touch(mode=0o600, exist_ok=False)
 
+    def edit(self, path: str, shown: str, problems: Sequence[str]) -> None:
+        """Add to the problems, and call the file `path` by the name `shown` in them."""
+        lines = [line.replace(path, shown) for line in _lines(self.problems)]
+        self.problems.write_text("".join(f"{line}\n" for line in [*problems, *lines]), encoding="utf-8")
+
     def tell(self, status: int) -> None:
         """Problems and notes on stderr; when gdb failed without a word, its own last one."""
         problems = [line for line in _lines(self.problems) if line.strip()]
@@ -87,6 +92,11 @@ class Answer:
             tell(line)
         for line in _lines(self.notes):
             print(printable(line), file=sys.stderr)
+
+    def reason(self, status: int) -> str:
+        """Why there is no result, in one line."""
+        problems = [line for line in _lines(self.problems) if line.strip()]
+        return problems[0] if problems else self._last_words(status)
 
     def _last_words(self, status: int) -> str:
         errors = _lines(self.stderr)
@@ -204,6 +214,13 @@ class _Progress:
         self._over.set()
         if self._thread:
             self._thread.join()
+
+
+def show_line(line: str) -> None:
+    """On a terminal, one line that the next one takes the place of; "" takes it away."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size((80, 24)).columns - 1
+        print(f"\r\x1b[K{printable(line)[:width]}", end="", file=sys.stderr, flush=True)
 
 
 def tell(line: str) -> None:

@@ -11,13 +11,6 @@ from .problems import ProblemError
 from .process.escape import printable
 
 _ET_CORE = 4  # elf(5)
-# How a file that systemd-coredump or a crash handler compressed begins, and what unpacks it.
-_COMPRESSED = {
-    b"\x28\xb5\x2f\xfd": "zstd -d",
-    b"\x1f\x8b": "gunzip",
-    b"\xfd7zXZ": "xz -d",
-    b"\x04\x22\x4d\x18": "lz4 -d",
-}
 
 
 def check_process(pid: int) -> None:
@@ -79,11 +72,6 @@ def check_core(path: str) -> None:
     shown = printable(path)
     if kind is not None:
         raise ProblemError(f"{shown} is a program, not a core file; give a core file, and this with --exe")
-    with open(path, "rb") as file:
-        start = file.read(8)
-    for magic, tool in _COMPRESSED.items():
-        if start.startswith(magic):
-            raise ProblemError(f"{shown} is compressed; unpack it first ({tool})")
     raise ProblemError(f"{shown} is not a core file")
 
 

@@ -6,7 +6,8 @@ damaged or unknown on the way, so that the rest is still shown and the exit stat
 
 from __future__ import annotations
 
-from typing import Iterator, List
+from collections import Counter
+from typing import Dict, Iterable, Iterator, List
 
 
 class ProblemError(Exception):
@@ -16,31 +17,53 @@ class ProblemError(Exception):
 ABSENT = "needs the program's symbols, which it lacks"
 
 
+# Why memory of a core file could not be read: it was left out when the core was written.
+NOT_HELD = "not in the core"
+
+
 def is_absent(reason: str) -> bool:
-    """Whether something is not known for want of symbols only: that is no damage."""
-    return reason.endswith(ABSENT)
+    """Whether something is not known only for want of symbols, or of a part of the core: no damage."""
+    return reason.endswith((ABSENT, NOT_HELD))
+
+
+def absences(reasons: Iterable[str]) -> Dict[str, int]:
+    """The kinds of absence among `reasons` as the end of a sentence, and how many there are of each."""
+    found = Counter(
+        ABSENT if reason.endswith(ABSENT) else "is " + NOT_HELD for reason in filter(is_absent, reasons)
+    )
+    return dict(found)
 
 
 class UnreadableError(Exception):
     """Memory at `address` could not be read; costs that range and nothing else."""
 
-    def __init__(self, address: int, size: int) -> None:
-        super().__init__(f"cannot read {size} bytes at {address:#x}")
+    def __init__(self, address: int, size: int, why: str = "") -> None:
+        super().__init__(f"cannot read {size} bytes at {address:#x}{': ' * bool(why)}{why}")
         self.address = address
         self.size = size
+        self.why = why
+        self.hint = "" if why else "; the core may be truncated"  # what may have come of it
 
 
 class Problems:
-    """A bounded, ordered list of one-line findings; repeats are counted, not repeated."""
+    """A bounded, ordered list of one-line findings; repeats are counted, not repeated.
+
+    Lines that say what was left out of a core (`NOT_HELD`) are kept apart, as `left_out`.
+    """
 
     LIMIT = 20
 
     def __init__(self) -> None:
         self._lines: List[str] = []
+        self.left_out: List[str] = []
         self.dropped = 0
 
     def add(self, line: str) -> None:
         """Record `line` unless it is already there; past LIMIT only count it."""
+        if line.endswith(NOT_HELD):
+            if line not in self.left_out and len(self.left_out) < self.LIMIT:
+                self.left_out.append(line)
+            return
         if line in self._lines:
             return
         if len(self._lines) >= self.LIMIT:

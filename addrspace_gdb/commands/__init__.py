@@ -31,6 +31,19 @@ MODULES = (
     "compare",
     "goroutine_stacks",
 )
+# What `addrspace-gdb dump --report` takes: the commands that need a process only, by their last word.
+REPORTS = (
+    "regions",
+    "rss",
+    "memstats",
+    "gc",
+    "heap",
+    "arenas",
+    "spans",
+    "whereis",
+    "fault",
+    "goroutine-stacks",
+)
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
 
 

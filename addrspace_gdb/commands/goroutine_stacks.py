@@ -253,7 +253,7 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
     yield from goroutine_table(listing, shown, look.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
-    said += [(QUIET, f"note: {text}") for text in reading.notes]
+    said += [(QUIET, f"note: {text}") for text in [*reading.notes, *reading.problems.left_out]]
     if listing.unknown_wait:
         many = f"{listing.unknown_wait:,} goroutines left out wait, but how long is not known"
         said.append((QUIET, f"note: {many}: no collection since they began to"))

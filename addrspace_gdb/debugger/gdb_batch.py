@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Generic, List, NamedTuple, Optional, Tuple, TypeVar
 
 import gdb
 
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
+from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.goruntime.stripped import with_runtime
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.corefile import read_core
+from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
+from addrspace_gdb.space.identity import other_build
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
 
@@ -36,6 +39,10 @@ def main() -> None:
         problems += _answer(request)
     except ProblemError as error:
         problems.append(str(error))
+    except HelpRequested as text:
+        _write(request["result"], str(text))
+    except UnreadableError as error:
+        problems.append(f"{error}; the process may have exited, or the core may be truncated")
     except gdb.error as error:
         problems.append(printable(str(error).strip().replace("\n", " ")))
     except KeyboardInterrupt:
@@ -48,39 +55,56 @@ def main() -> None:
 
 
 def _answer(request: Dict[str, Any]) -> List[str]:
-    started = time.monotonic()
-    form, check = request.get("format") or "text", bool(request.get("check"))
-    found = _read(request, check)
-    reading, stopped = found.reading, found.stopped
-    read_at = time.monotonic()
-    space = build(reading, each_goroutine=form == "json", check=check)
     settings = Settings(
         request.get("width") or 100, not request.get("ascii"), bool(request.get("color")), "quiet"
     )
-    shown = (
-        check_text(space, settings) if check and form == "text" else text(space, form, settings, found.stacks)
-    )
-    with open(request["result"], "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(shown)
+    if request.get("report"):
+        report = Report(request["report"], request.get("format") or "text", settings)
+        visit = _visit(request, report.run)
+        _write(request["result"], report.text)
+        if request.get("stats"):
+            _stats(request["notes"], visit, 0.0)
+        return [visit.answer] if visit.answer else []
+    form, check = request.get("format") or "text", bool(request.get("check"))
+    found = _visit(request, lambda: _read_target(request, check))
+    reading, stacks = found.answer
+    began = time.monotonic()
+    if request.get("core"):
+        reading.info = reading.info._replace(core_file=request.get("shown") or request["core"])
+    space = build(reading, each_goroutine=form == "json", check=check)
+    shown = check_text(space, settings) if check and form == "text" else text(space, form, settings, stacks)
+    _write(request["result"], shown)
     if request.get("stats"):
-        _stats(request["notes"], stopped, read_at - started, time.monotonic() - read_at)
+        _stats(request["notes"], found, time.monotonic() - began)
     damaged = verdict(space)
     return [damaged] if damaged else []
 
 
-class _Found(NamedTuple):
-    """What was read, and for how many seconds the process was stopped (None for a core)."""
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
 
-    reading: Reading
-    stacks: Optional[List[Group]]  # None: not asked for
+
+_T = TypeVar("_T")
+
+
+class _Visit(NamedTuple, Generic[_T]):
+    """What was answered, how many seconds it took, and how long the process was stopped (None: a core)."""
+
+    answer: _T
+    seconds: float
     stopped: Optional[float]
 
 
-def _read(request: Dict[str, Any], check: bool) -> _Found:
+def _visit(request: Dict[str, Any], work: Callable[[], _T]) -> _Visit[_T]:
+    """Do `work` while the process is attached to, or the core open."""
+    started = time.monotonic()
+    if request.get("sysroot"):
+        gdb.execute(f"set sysroot {request['sysroot']}", to_string=True)
     if request.get("core"):
-        gdb.execute(f"file {_quoted(request.get('exe') or _program_of(request['core']))}", to_string=True)
-        _open_core(request["core"])
-        return _Found(*_read_target(request, check), None)
+        _open_core(request)
+        answer = work()
+        return _Visit(answer, time.monotonic() - started, None)
     pid = int(request["pid"])
     gdb.execute(f"file {_quoted(request.get('exe') or f'/proc/{pid}/exe')}", to_string=True)
     for name in _PRELOADED:
@@ -91,9 +115,11 @@ def _read(request: Dict[str, Any], check: bool) -> _Found:
     attached = time.monotonic()
     gdb.execute(f"attach {pid}", to_string=True)
     try:
-        return _Found(*_read_target(request, check), time.monotonic() - attached)
+        answer = work()
     finally:
         gdb.execute("detach", to_string=True)
+    now = time.monotonic()
+    return _Visit(answer, now - started, now - attached)
 
 
 def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optional[List[Group]]]:
@@ -102,7 +128,12 @@ def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optiona
     return reading, groups_of(read_for_goroutines(target)) if request.get("stacks") else None
 
 
-def _open_core(path: str) -> None:
+def _open_core(request: Dict[str, Any]) -> None:
+    """The program goes first: gdb reads from it what the core leaves out. Without it the core is alone."""
+    path = request["core"]
+    program = request.get("exe") or _recorded_program(path)
+    if program is not None:
+        gdb.execute(f"file {_quoted(program)}", to_string=True)
     try:
         gdb.execute(f"core-file {_quoted(path)}", to_string=True)
     except gdb.error:
@@ -110,14 +141,16 @@ def _open_core(path: str) -> None:
         raise
 
 
-def _program_of(path: str) -> str:
-    """The program that made the core, as the core records it. ProblemError if it is not here."""
-    program = read_core(path).executable
-    if program is None:
-        raise ProblemError(f"{printable(path)} does not say which program made it: give it with --exe FILE")
-    if not os.path.exists(program):
-        raise ProblemError(f"the core's program {printable(program)} is not here: give it with --exe FILE")
-    return program
+def _recorded_program(path: str) -> Optional[str]:
+    """The program that the core names, if it is here and is still the one that made it."""
+    core = read_core(path)
+    if core.executable is None or not os.path.exists(core.executable):
+        return None
+    try:
+        other = other_build(core.executable, core, memory_of(path))
+    except ProblemError:
+        return None
+    return core.executable if other is None else None
 
 
 def _quoted(path: str) -> str:
@@ -125,9 +158,11 @@ def _quoted(path: str) -> str:
     return "".join("\\" + c if c in " \t\"'\\" else c for c in path)
 
 
-def _stats(path: str, stopped: Optional[float], reading: float, composing: float) -> None:
+def _stats(path: str, visit: _Visit[Any], composing: float) -> None:
     """One line for `--stats`."""
+    stopped = visit.stopped
     parts = ["not stopped (a core)" if stopped is None else f"stopped for {stopped * 1000:.0f} ms"]
-    parts += [f"loaded and read in {reading * 1000:.0f} ms", f"drawn in {composing * 1000:.0f} ms"]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(", ".join(parts) + "\n")
+    parts.append(f"loaded and read in {visit.seconds * 1000:.0f} ms")
+    if composing:
+        parts.append(f"drawn in {composing * 1000:.0f} ms")
+    _write(path, ", ".join(parts) + "\n")

@@ -42,7 +42,9 @@ class _Owner:
     def __init__(self, selector: Selector) -> None:
         self._selector = selector
         self._aside = False
-        for event in ("new_objfile", "before_prompt", "stop", "cont"):
+        # Not "cont": a command in its handler ends gdb (18 at least) where a gdbserver --multi
+        # is told to attach: the threads are not known yet.
+        for event in ("new_objfile", "before_prompt", "stop"):
             getattr(gdb.events, event).connect(self.check)
 
     def check(self, event: object = None) -> None:

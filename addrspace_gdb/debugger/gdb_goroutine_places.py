@@ -72,7 +72,7 @@ class Census:
         try:
             self._columns = read_goroutines(self._runtime)
         except UnreadableError as error:
-            raise ProblemError(f"runtime.allgs: {error}; the core may be truncated") from None
+            raise ProblemError(f"runtime.allgs: {error}{error.hint}") from None
         except KeyError as error:
             raise ProblemError(
                 f"runtime.g has no {error.args[0]}: this Go version is not supported"

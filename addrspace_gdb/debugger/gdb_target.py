@@ -10,6 +10,7 @@ from typing import Dict, Iterator, List, Optional, Protocol, Sequence
 import gdb
 
 from addrspace_gdb.debugger import gdb_names, gdb_stops
+from addrspace_gdb.debugger.gdb_core import HeldMemory
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, values_of
@@ -54,7 +55,10 @@ class GdbTarget:
     def __init__(self) -> None:
         self._inferior = gdb.selected_inferior()
         if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
-            raise ProblemError("no process: run or attach to one, or load a core file (`core-file FILE`)")
+            raise ProblemError(
+                "no process: run or attach to one, or load a core file (`core-file FILE`; for a compressed "
+                "one, in the shell: addrspace-gdb dump FILE)"
+            )
         self._check_stopped()
         connection = self._inferior.connection
         what = connection.type if connection is not None else "native"
@@ -72,6 +76,7 @@ class GdbTarget:
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
         self._auxv: Optional[Dict[int, int]] = None
+        self._held = HeldMemory(self.core_file, self.executable) if self.core_file else None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -84,6 +89,10 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
+        if self._held is not None:
+            in_file = self._held.check(address, size)
+            if in_file is not None:
+                return in_file
         try:
             return bytes(self._inferior.read_memory(address, size))
         except (gdb.error, MemoryError, OverflowError):
@@ -91,6 +100,8 @@ class GdbTarget:
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A global variable by its linker name."""
+        if self._held is not None and self._held.misplaced:
+            return None  # its addresses are not those of the process
         if name not in self._symbols:
             found = self.variables.symbol(name) if self.variables is not None else None
             self._symbols[name] = found if found is not None else self._find_symbol(name)
@@ -141,6 +152,13 @@ class GdbTarget:
             pass  # a thread without registers (a cut core) stays listed, its registers unknown
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
         return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected, link)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether memory and registers are those of an earlier moment that gdb recorded (`record full`)."""
+        if gdb.current_recording() is None:
+            return False
+        return "Replay mode" in gdb.execute("info record", to_string=True)
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID, here or behind the remote stub."""

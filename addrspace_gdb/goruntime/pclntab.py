@@ -129,15 +129,9 @@ class FuncTable:
         """
         try:
             raw = self._target.read(self.module["pcHeader"], 8)
-        except UnreadableError:
-            if self._target.kind != "core":
-                raise
-            raw = bytes(8)
+        except UnreadableError as error:
+            raise TableError(f"functions have no names without the program's file: {error}") from None
         magic, pad, quantum, pointer = struct.unpack(self._order + "IHBB", raw)
-        if not any(raw):  # what a core lacks, older gdbs read as zeroes
-            raise TableError(
-                "the core lacks the program's read-only data and its file is gone: functions have no names"
-            )
         if magic not in MAGICS or pad or quantum not in (1, 2, 4) or pointer != self._target.pointer_size:
             raise TableError(
                 f"pclntab at {self.module['pcHeader']:#x} has an unknown header (magic {magic:#x})"

@@ -12,6 +12,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.goruntime.columns import Columns, read_columns
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
+from addrspace_gdb.goruntime.threadids import Places, outer_ids
 from addrspace_gdb.problems import UnreadableError
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
@@ -82,8 +83,8 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     count = runtime.global_word("runtime.allglen")
     room = runtime.variable("runtime.allgs").slice("").capacity
     header = Slice(runtime.global_word("runtime.allgptr"), count, room)
-    # Every g is an object of the heap, so `grown`, the bytes it has grown to, bounds their number.
-    most = _MOST_GOROUTINES if grown is None else min(_MOST_GOROUTINES, grown // layout.size)
+    # Every g is an object of the heap, so the bytes it has grown to (0: not known) bound their number.
+    most = _MOST_GOROUTINES if not grown else min(_MOST_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     # g.parentGoid came with Go 1.21.
     left_out = () if layout.has("parentGoid") else ("parent",)
@@ -112,7 +113,7 @@ class M(NamedTuple):
 
     address: int
     id: int
-    procid: int  # kernel thread id
+    procid: int  # kernel thread id, as the debugger has it
     curg: int
     g0: int
     g0_stack: Tuple[int, int]
@@ -162,7 +163,15 @@ def _ms(runtime: Runtime) -> List[M]:
             found.append(_m(runtime, Record(runtime, layout, address)))
         except UnreadableError:
             runtime.problems.add(f"runtime.allm: m at {address:#x} cannot be read; left out")
-    return found
+    return _with_outer_ids(runtime, found)
+
+
+def _with_outer_ids(runtime: Runtime, ms: List[M]) -> List[M]:
+    def places() -> List[Places]:
+        return [Places(m.procid, (m.g0_stack, m.gsignal_stack, _stack(runtime, m.curg)[0])) for m in ms]
+
+    outer = outer_ids(runtime.target, places)
+    return [m._replace(procid=outer.get(m.procid, 0)) for m in ms] if outer else ms
 
 
 def _m(runtime: Runtime, record: Record) -> M:

@@ -19,7 +19,7 @@ from addrspace_gdb.goruntime.layouts import Layouts
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.operands import operands
 from addrspace_gdb.goruntime.pclntab import MAGICS, FuncTable, TableError
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.problems import NOT_HELD, UnreadableError
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 
 _MOST_DATA = 1 << 26  # bytes of one mapping that are searched for the module data
@@ -91,7 +91,7 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
     texts: Dict[str, BuildInfo] = {}
     found: List[Image] = []
     for mapping in mappings:
-        if mapping.file is None or is_anonymous(mapping) or mapping.permissions[1] == "-":
+        if mapping.file is None or is_anonymous(mapping) or mapping.permissions[1] != "w":
             continue
         data = _held(target, mapping)
         info = find_build_info(data, target.read, mapping.start)
@@ -132,14 +132,11 @@ def _module_data(target: Target, data: bytes, start: int) -> Iterable[int]:
 
 
 def _has_table(target: Target, address: int) -> bool:
-    """Whether a pcHeader is there. A core without read-only data does not say, and it counts as one: gdb
-    reads what the core leaves out as zeroes, or not at all."""
+    """Whether a pcHeader is there. In memory that a core leaves out it counts as one."""
     try:
         head = target.read(address, 8)
-    except UnreadableError:
-        head = b""
-    if not any(head):
-        return target.kind == "core"
+    except UnreadableError as error:
+        return error.why == NOT_HELD
     order = "little" if target.byte_order == "little" else "big"
     magic = int.from_bytes(head[:4], order)  # type: ignore[arg-type]
     return magic in MAGICS and head[4:6] == b"\0\0" and head[7] == target.pointer_size

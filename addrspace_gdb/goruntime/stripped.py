@@ -85,6 +85,11 @@ class StrippedTarget:
         """Every thread."""
         return self._base.threads()
 
+    @property
+    def replaying(self) -> bool:
+        """Whether the debugger shows an earlier moment that it recorded."""
+        return bool(getattr(self._base, "replaying", False))
+
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID of the target where it can be had."""
         return self._base.proc_files()

@@ -44,7 +44,7 @@ def read_go(target: Target, problems: Problems, progress: Optional[Progress] = N
     try:
         return _read(runtime)
     except UnreadableError as error:
-        raise ProblemError(f"the Go runtime's own variables: {error}; the core may be truncated") from None
+        raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
     except KeyError as error:
         raise ProblemError(
             f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"

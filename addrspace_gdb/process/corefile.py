@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from addrspace_gdb.problems import ProblemError, Problems
+from addrspace_gdb.problems import NOT_HELD, ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corenotes import (
     AT_ENTRY,
     AT_EXECFN,
@@ -139,6 +139,50 @@ def _read_core(stream: IO[bytes], path: str) -> Core:
         missing,
         list(problems),
     )
+
+
+def promised_size(stream: IO[bytes], path: str) -> Optional[int]:
+    """Bytes of the core file whose beginning is in `stream`, by its headers; None where those are cut.
+
+    Raises ProblemError where it is not a core at all.
+    """
+    header = read_header(stream, path)
+    if header.type != "CORE":
+        raise ProblemError(f"{printable(path)} is not a core file (ELF type {printable(header.type)})")
+    size = 56 if header.pointer_size == 8 else 32
+    known = os.fstat(stream.fileno()).st_size
+    if header.phnum == _PN_XNUM and known < header.phoff + 2 * size:
+        return None
+    try:
+        segments = _core_segments(stream, header, path, known)
+    except ProblemError:
+        if header.phnum > known // size:
+            return None
+        raise
+    ends = [segment.offset + segment.filesz for segment in segments]
+    return max([*ends, header.shoff + header.shnum * (64 if header.pointer_size == 8 else 40)])
+
+
+def memory_of(path: str) -> Callable[[int, int], bytes]:
+    """A function that reads the process's memory, (address, size), from the core file at `path` itself.
+
+    It raises UnreadableError for what is not in it, and ProblemError where the core is not a usable one.
+    """
+    with open_regular(path, path) as stream:
+        header = read_header(stream, path)
+        segments = _core_segments(stream, header, path, os.fstat(stream.fileno()).st_size)
+
+    def read(address: int, size: int) -> bytes:
+        for segment in segments:
+            at = address - segment.vaddr
+            if segment.type == PT_LOAD and at >= 0 and at + size <= segment.filesz:
+                with open_regular(path, path) as again:
+                    data = read_at(again, segment.offset + at, size)
+                if len(data) == size:
+                    return data
+        raise UnreadableError(address, size, NOT_HELD)
+
+    return read
 
 
 def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) -> List[Segment]:

@@ -6,6 +6,7 @@ of the ELF specification (gABI) and include/uapi/linux/elf.h; pyelftools decodes
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -22,6 +23,7 @@ PF_X, PF_W, PF_R = 1, 2, 4
 _PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
 _SHF_ALLOC, _SHF_TLS, _SHT_NOBITS = 2, 0x400, 8
 _NT_GNU_BUILD_ID = 3
+_NT_GO_BUILD_ID = 4  # owner "Go": cmd/link/internal/ld/elf.go
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
 
 _MAX_SEGMENTS = 1 << 20  # vm.max_map_count has been raised to this; a core has one segment a mapping
@@ -186,6 +188,39 @@ def read_image(path: str, shown: Optional[str] = None) -> Image:
             raise ProblemError(f"cannot read {printable(name)}: {error.strerror}") from error
 
 
+def build_ids(data: bytes) -> List[bytes]:
+    """The notes at the beginning of an ELF file that tell builds apart: GNU's build id and Go's own."""
+    stream = io.BytesIO(data)
+    header = read_header(stream, "")
+    found = []
+    for segment in read_segments(stream, header, ""):
+        if segment.type == PT_NOTE:
+            for owner, kind, text in iter_notes(
+                read_at(stream, segment.offset, segment.filesz), header.byte_order
+            ):
+                if (owner, kind) in ((b"GNU", _NT_GNU_BUILD_ID), (b"Go", _NT_GO_BUILD_ID)):
+                    found.append(bytes(text))
+    return found
+
+
+def same_segments(image: Image, other: Image) -> bool:
+    """Whether two files take the same memory. What strip(1) may change in a file does not count."""
+    mine, its = ([(s.vaddr, s.memsz, s.flags) for s in one.segments] for one in (image, other))
+    return mine == its
+
+
+def read_headers(data: bytes, name: str) -> Image:
+    """The image called `name` by what is at its beginning, as it lies in memory: no sections are known.
+
+    Raises ProblemError where that is not an ELF file's, or too little.
+    """
+    stream = io.BytesIO(data)
+    header = read_header(stream, name)
+    if header.phoff + header.phnum * _PHDR[header.pointer_size][1] > len(data):
+        raise ProblemError(f"{printable(name)}: its program headers are not in its first page")
+    return _image(stream, header._replace(shoff=0, shnum=0), name)
+
+
 def open_regular(path: str, shown: str) -> IO[bytes]:
     """Open a file for reading; ProblemError where that fails or it is a pipe, a device or a directory."""
     try:
@@ -339,9 +374,13 @@ def image_at(
     Raises ProblemError where the file cannot be opened or is not ELF.
     """
     own = [m for m in mappings if m.file is not None and path in (m.file, file_path(m))]
-    if not own:
-        return None
-    image = read_image(open_path(proc, own[0]), shown=path)
+    return loaded_at(read_image(open_path(proc, own[0]), shown=path), own, path, page_size) if own else None
+
+
+def loaded_at(
+    image: Image, own: Sequence[Mapping], path: str, page_size: int = 4096
+) -> Optional[LoadedImage]:
+    """Where `image` is loaded, which `own` list as `path`; None where it is not."""
     bias = load_bias(image, own, path, page_size)
     if bias is None:
         return None

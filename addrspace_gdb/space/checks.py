@@ -92,9 +92,12 @@ def _runtime(go: GoView) -> List[Check]:
     stats = go.memstats
     if stats is None:
         return []
-    return [
-        Check("bytes of spans in use", go.spans.in_use_bytes, stats["HeapInuse"], "MemStats.HeapInuse"),
-        Check("bytes of stack spans", go.stacks.in_use, stats["StackInuse"], "MemStats.StackInuse"),
-        Check("bytes returned to the OS", returned_bytes(go), stats["HeapReleased"], "MemStats.HeapReleased"),
-        Check("bytes of free pages", idle_bytes(go), stats["HeapIdle"], "MemStats.HeapIdle"),
+    # A heap without a span or a page is one that a core lacks.
+    spans, pages = bool(go.spans.runs), bool(go.pages.in_use)
+    walked: List[Tuple[str, Optional[int], str]] = [
+        ("bytes of spans in use", go.spans.in_use_bytes if spans else None, "HeapInuse"),
+        ("bytes of stack spans", go.stacks.in_use if spans else None, "StackInuse"),
+        ("bytes returned to the OS", returned_bytes(go) if pages else None, "HeapReleased"),
+        ("bytes of free pages", idle_bytes(go) if pages else None, "HeapIdle"),
     ]
+    return [Check(name, ours, stats[field], f"MemStats.{field}") for name, ours, field in walked]

@@ -106,7 +106,7 @@ def circumstances(
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
         resident=resident,
-        goroutines=reading.goroutines.total,
+        goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
         busiest=_busiest(target, reading) if STACKS in kinds else None,
         gc_age=gc.age if gc is not None else None,
         gc_age_exact=gc is not None and gc.age_exact,

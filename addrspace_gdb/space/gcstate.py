@@ -15,7 +15,7 @@ from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.listed import open_core, page_size_of
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.statistics import Statistic, rows_of
 
@@ -46,7 +46,7 @@ def read_gc(target: Target) -> GCState:
     """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
     problems = Problems()
     core = open_core(target)
-    require_go(target, core, core.mappings if core is not None else [], target.proc_files())
+    require_go(target, core, core.mappings if core is not None else [], target.proc_files(), problems)
     if core is not None and core.truncated:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     runtime = Runtime(target, problems)
@@ -61,7 +61,7 @@ def read_gc(target: Target) -> GCState:
         age_exact=False,
         has_green_tea=(go_minor(target) or 0) >= 25,
         rows={row.name: row for row in rows_of(mgc.VALUES, sources, {})},
-        notes=version_notes(target),
+        notes=circumstance_notes(target),
         problems=problems,
     )
     _set_age(state, sources)

@@ -33,7 +33,7 @@ from addrspace_gdb.process.listed import list_mappings, open_core, page_size_of
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.target_info import TargetInfo
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
         try:
             return _read(target, problems, progress or Progress())
         except UnreadableError as error:
-            raise ProblemError(
-                f"the Go runtime's own variables: {error}; the core may be truncated"
-            ) from None
+            raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
         except KeyError as error:
             raise ProblemError(
                 f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
@@ -123,9 +121,11 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
     core = open_core(target)
     mappings, proc = _mappings(target, core, problems)
-    require_go(target, core, mappings, proc)
+    require_go(target, core, mappings, proc, problems)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
+    if not len(goroutines) and (problems or problems.left_out):
+        raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
     scheduler = read_scheduler(runtime)
     progress.step("resident pages")
     page_size = page_size_of(target, core)
@@ -225,4 +225,4 @@ def _take_notes(reading: GoroutineReading, core: Optional[Core], target: Target)
         reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     if reading.residency.reason:
         reading.notes.append(reading.residency.reason)
-    reading.notes.extend(version_notes(target))
+    reading.notes.extend(circumstance_notes(target))

@@ -66,7 +66,7 @@ def heap_of(reading: Reading, target: Target) -> Heap:
             for use in USES
         }
         states = _states(reading, slots, pages)
-    notes = [*_notes(slots, go.gc_phase), *reading.residency.notes]
+    notes = [*_notes(slots, go.gc_phase), *reading.residency.notes, *reading.problems.left_out]
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     problems = list(reading.problems)

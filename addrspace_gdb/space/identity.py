@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
-from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import Core
-from addrspace_gdb.process.elf import Image, open_path, read_image
+from addrspace_gdb.process.corenotes import AT_ENTRY
+from addrspace_gdb.process.elf import (
+    Image,
+    build_ids,
+    load_bias,
+    open_path,
+    read_headers,
+    read_image,
+    same_segments,
+)
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.target_info import TargetInfo
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
-_HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
 
 
 def require_go(
-    target: Target, core: Optional[Core], mappings: Sequence[Mapping], proc: Optional[ProcFiles]
+    target: Target,
+    core: Optional[Core],
+    mappings: Sequence[Mapping],
+    proc: Optional[ProcFiles],
+    problems: Problems,
 ) -> None:
     """Stop with one line unless the runtime can be read. Raises ProblemError."""
-    if core is not None:
-        _same_program(target, core)
+    if core is not None and not any(m.dumped > 0 and m.permissions[1] == "w" for m in core.mappings):
+        cut = (
+            f"it is truncated: {core.missing:,} bytes of it are missing"
+            if core.missing
+            else "see coredump_filter"
+        )
+        raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
+    if core is not None and target.executable is not None:
+        another = other_build(target.executable, core, target.read)
+        if another is not None:
+            problems.add(another)
+    _hold_runtime(target)
     missing = [name for name in ("runtime.mheap_", "runtime.allgs") if target.symbol(name) is None]
     if not missing:
         _same_layouts(target)
@@ -32,7 +54,12 @@ def require_go(
     name = target.executable or (core.executable if core is not None else None) or "the program"
     shown = printable(name)
     if getattr(target, "is_go", False):
-        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}")
+        cut = (
+            f"; the core is truncated: {core.missing:,} bytes of it are missing"
+            if core and core.missing
+            else ""
+        )
+        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}{cut}")
     image = _image(target, core, mappings, proc)
     if image is None or target.executable is None:
         raise ProblemError(
@@ -45,6 +72,16 @@ def require_go(
             "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+
+
+def _hold_runtime(target: Target) -> None:
+    """Raises ProblemError if the core lacks the variables of the runtime."""
+    heap = target.symbol("runtime.mheap_")
+    try:
+        if heap is not None and target.kind == "core":
+            target.read(heap.address, max(8, heap.size))
+    except UnreadableError as error:
+        raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
 
 
 def _why_not(target: Target, missing: Sequence[str]) -> str:
@@ -70,8 +107,13 @@ def _same_layouts(target: Target) -> None:
         raise ProblemError(f"go1.{minor} is not supported: the layouts are known from go1.{OLDEST} on")
 
 
-def version_notes(target: Target) -> List[str]:
-    """A note for a Go newer than any whose source was read."""
+def circumstance_notes(target: Target) -> List[str]:
+    """Notes for a Go newer than any whose source was read, and for a replayed recording."""
+    replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
+    return [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+
+
+def _version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
     if getattr(target, "guessed", False):
         return [
@@ -98,24 +140,41 @@ def _image(
     return None
 
 
-def _same_program(target: Target, core: Core) -> None:
-    """The first page of the program, as the core has it, must be that of the file that gdb was given."""
-    if target.executable is None or core.executable is None:
-        return
-    first = next((m for m in core.mappings if m.file == core.executable and m.offset == 0), None)
-    if first is None or first.dumped < _HEADER:
-        return
+def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
+    """Why the file at `path` is not the program that made the core, None if it is or cannot be told.
+
+    By the build ids in the first page of the program, which the kernel puts into a core (strip(1) leaves
+    them as they are); where the core lacks it, by where the segments and the entry point lie. Raises
+    ProblemError if the two have nothing to do with each other.
+    """
     try:
-        in_core = target.read(first.start, _HEADER)
-        with open(target.executable, "rb") as file:
-            in_file = file.read(_HEADER)
-    except (OSError, UnreadableError):
-        return
-    if in_core != in_file:
-        raise ProblemError(
-            f"{printable(target.executable)} is not the program that made this core (another build of "
-            f"{printable(core.executable)}?); give gdb the right one with `file FILE`"
-        )
+        image = read_image(path)
+        with open(path, "rb") as file:
+            head = file.read(core.page_size)
+    except (ProblemError, OSError):
+        return None
+    own = [m for m in core.mappings if m.file is not None and m.file == core.executable]
+    another = (
+        f"{printable(path)} is not the program that made this core (another build of "
+        f"{printable(core.executable or '')}?)"
+    )
+    first = next((m for m in own if m.offset == 0), None)
+    try:
+        page = read(first.start, core.page_size) if first is not None and first.dumped >= len(head) else b""
+        in_core = read_headers(page, path)
+    except (ProblemError, UnreadableError):
+        bias = load_bias(image, own, core.executable, core.page_size) if own else 0
+        entry = core.auxv.get(AT_ENTRY)
+        if bias is None or (own and entry is not None and entry != image.entry + bias):
+            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
+        return None
+    if not same_segments(image, in_core):
+        raise ProblemError(f"{another}; give the right one with `file FILE`")
+    return (
+        None
+        if build_ids(head) == build_ids(page)
+        else f"{another}: names, lines and code may be those of another program"
+    )
 
 
 def target_info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:

@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.elf import Image, LoadedImage, image_at, load_bias, read_image
+from addrspace_gdb.debugger.target import ProcFiles, Target
+from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.corefile import Core
+from addrspace_gdb.process.elf import (
+    Image,
+    LoadedImage,
+    Section,
+    Segment,
+    image_at,
+    loaded_at,
+    read_headers,
+    read_image,
+    same_segments,
+)
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.region import CODE, GLOBALS, SHARED_LIBS, Claim
 
-_SHF_TLS = 0x400
+_SHF_ALLOC, _SHF_TLS = 2, 0x400
 _PF_X, _PF_W = 1, 2
 PADDING = "padding"  # between sections, and from the last one to the end of its page
 
@@ -41,32 +53,112 @@ class Loaded(NamedTuple):
 
 def find_images(
     mappings: Sequence[Mapping],
-    proc: Optional[ProcFiles],
-    executable: Optional[str],
-    texts: Sequence[int],
+    target: Target,
+    core: Optional[Core],
+    modules: Sequence[Module],
     page_size: int,
 ) -> Loaded:
-    """Open every loaded ELF file. `executable` is the program as the debugger knows it (it may have
-    another path in the mappings of a core); `texts` are addresses in the Go modules' code."""
+    """Every loaded ELF file, by the file itself or by its headers in memory.
+
+    The program may have another path in the mappings of a core than the debugger has it from, and the files
+    that a core names may be others on this machine: its memory goes before them.
+    """
     found = Loaded([], [], {}, [])
     by_file = _candidates(mappings)
-    main = _main_file(by_file, proc, executable)
+    proc = target.proc_files()
+    main = core.executable if core is not None else _main_file(by_file, proc, target.executable)
     for file, own in by_file.items():
-        program = file == main or any(m.start <= text < m.end for m in own for text in texts)
-        try:
-            image = image_at(file, own, proc, page_size)
-        except ProblemError as error:
-            image = _given(executable, own, file, page_size) if file == main else None
-            if image is None:
-                found.notes.append(
-                    f"{printable(os.path.basename(file))}: its sections are not known ({error})"
-                )
+        of_file = [module for module in modules if any(m.start <= module["text"] < m.end for m in own)]
+        program = file == main or bool(of_file)
+        in_memory = _in_memory(target, own, file, page_size)
+        image, problem = None, ""
+        if core is None or in_memory is None or program:
+            given = target.executable if core is not None and file == main else None
+            image, problem = _of_file(file, own, proc, given, in_memory, page_size)
+        if image is None and in_memory is not None:
+            image = _with_sections(in_memory, of_file) if program else in_memory
+        if problem and (image is None or program):
+            found.notes.append(f"{printable(os.path.basename(file))}: its sections are not known ({problem})")
         if image is None and not program and not any("x" in m.permissions for m in own):
             continue
         found.files[file] = "program" if program else "library"
         if image is not None:
             (found.program if program else found.libraries).append(image)
     return found
+
+
+def _in_memory(target: Target, own: List[Mapping], file: str, page_size: int) -> Optional[LoadedImage]:
+    """What the first page of the file says, where that is mapped and can be read."""
+    first = next((m for m in own if m.offset == 0), None)
+    if first is None:
+        return None
+    try:
+        return loaded_at(read_headers(target.read(first.start, page_size), file), own, file, page_size)
+    except (ProblemError, UnreadableError):
+        return None
+
+
+def _of_file(
+    file: str,
+    own: List[Mapping],
+    proc: Optional[ProcFiles],
+    given: Optional[str],
+    in_memory: Optional[LoadedImage],
+    page_size: int,
+) -> Tuple[Optional[LoadedImage], str]:
+    """The image by the file `given` or by the one that is mapped, and why not: it may be another by now."""
+    problem = ""
+    for path in filter(None, (given, file)):
+        try:
+            if path == file:
+                image = image_at(file, own, proc, page_size)
+            else:
+                image = loaded_at(read_image(path, file), own, file, page_size)
+        except ProblemError as error:
+            problem = str(error)
+            continue
+        if image is None or in_memory is None or _same(image.image, in_memory.image):
+            return image, ""
+        problem = f"{printable(path)} is another file by now"
+    return None, problem
+
+
+def _same(image: Image, other: Image) -> bool:
+    return same_segments(image, other) and image.build_id == other.build_id
+
+
+# What a module says of itself, by the names of the sections: first address, and the one behind the last.
+_OF_MODULE = (
+    (".text", "text", "etext"),
+    (".noptrdata", "noptrdata", "enoptrdata"),
+    (".data", "data", "edata"),
+    (".bss", "bss", "ebss"),
+    (".noptrbss", "noptrbss", "enoptrbss"),
+)
+
+
+def _with_sections(loaded: LoadedImage, modules: Sequence[Module]) -> LoadedImage:
+    """The image with what its modules tell of their sections; the rest of a segment counts as one."""
+    known = sorted(
+        (module[start] - loaded.bias, module[end] - loaded.bias, name)
+        for module in modules
+        for name, start, end in _OF_MODULE
+        if module[start] < module[end]
+    )
+    sections: List[Section] = []
+    for segment in loaded.image.segments:
+        at, stop = segment.vaddr, segment.vaddr + segment.memsz
+        for start, end, name in [k for k in known if at <= k[0] and k[1] <= stop] + [(stop, stop, "")]:
+            if at < start:
+                sections.append(Section(_kind_of(segment), at, start - at, _SHF_ALLOC, 0, True))
+            if max(at, start) < end:
+                sections.append(Section(name, max(at, start), end - max(at, start), _SHF_ALLOC, 0, True))
+            at = max(at, end)
+    return loaded._replace(image=loaded.image._replace(sections=sections))
+
+
+def _kind_of(segment: Segment) -> str:
+    return "text" if segment.flags & _PF_X else "data" if segment.flags & _PF_W else "rodata"
 
 
 def _candidates(mappings: Sequence[Mapping]) -> Dict[str, List[Mapping]]:
@@ -100,28 +192,6 @@ def _main_file(
         return executable
     base = os.path.basename(executable)
     return next((file for file in by_file if os.path.basename(file) == base), None)
-
-
-def _given(executable: Optional[str], own: List[Mapping], file: str, page_size: int) -> Optional[LoadedImage]:
-    """The program's image from the file that the debugger was given instead of the recorded one."""
-    if executable is None:
-        return None
-    try:
-        image = read_image(executable)
-    except ProblemError:
-        return None
-    bias = load_bias(image, own, file, page_size)
-    if bias is None:
-        return None
-    start, end = _extent(image)
-    return LoadedImage(image, bias, bias + start, bias + end)
-
-
-def _extent(image: Image) -> Tuple[int, int]:
-    return (
-        min(s.vaddr for s in image.segments),
-        max(s.vaddr + s.memsz for s in image.segments),
-    )
 
 
 def image_claims(loaded: Loaded, page_size: int) -> List[Claim]:
@@ -158,9 +228,8 @@ def _program_segments(loaded: LoadedImage) -> Iterator[Claim]:
     """An image without section headers is described by its segments."""
     for segment in loaded.image.segments:
         area = CODE if segment.flags & _PF_X else GLOBALS
-        kind = "text" if segment.flags & _PF_X else "data" if segment.flags & _PF_W else "rodata"
         start = loaded.bias + segment.vaddr
-        yield Claim(start, start + segment.memsz, area, kind)
+        yield Claim(start, start + segment.memsz, area, _kind_of(segment))
 
 
 def _segment_claims(loaded: LoadedImage, page_size: int) -> Iterator[Claim]:
@@ -168,8 +237,7 @@ def _segment_claims(loaded: LoadedImage, page_size: int) -> Iterator[Claim]:
     for segment in loaded.image.segments:
         start = loaded.bias + segment.vaddr
         in_file = start + segment.filesz
-        kind = "text" if segment.flags & _PF_X else "data" if segment.flags & _PF_W else "rodata"
-        yield Claim(start, in_file, SHARED_LIBS, kind, label)
+        yield Claim(start, in_file, SHARED_LIBS, _kind_of(segment), label)
         if segment.memsz > segment.filesz:
             end = -(-(start + segment.memsz) // page_size) * page_size
             yield Claim(in_file, end, SHARED_LIBS, "bss", label)

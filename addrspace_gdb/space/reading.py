@@ -27,7 +27,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
-from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.images import Loaded, find_images
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
@@ -49,7 +49,7 @@ class Reading:
     libc: List[Tuple[int, int, str]]
     linker: List[Tuple[int, int]]
     geometry: Geometry
-    goroutines: GoroutineCounts
+    goroutines: Optional[GoroutineCounts]  # None: they could not be read
     stack_use: StackUse
     functions: int  # in the Go modules' tables
     selected: Optional[str]
@@ -74,7 +74,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     page_size = page_size_of(target, core)
     mappings, proc, inferred = list_mappings(target, core, problems)
-    require_go(target, core, mappings, proc)
+    require_go(target, core, mappings, proc, problems)
     # First of all: reading the target's memory makes more of its file pages resident.
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     kernel = read_kernel_counts(proc, mappings) if check else None
@@ -86,7 +86,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     tables = symtab.load(target, problems)
     threads = target.threads()
     modules = symtab.modules(target, problems)
-    loaded = find_images(mappings, proc, target.executable, [m["text"] for m in modules], page_size)
+    loaded = find_images(mappings, target, core, modules, page_size)
     main = _main_thread(threads, target, core)
     main_tid = main.tid if main is not None else None
     word, order = target.pointer_size, target.byte_order
@@ -104,7 +104,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        goroutines=_count(go, tables, target),
+        goroutines=_count(go, tables, problems),
         stack_use=stack_use(go.goroutines, go.scheduler, threads),
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
@@ -187,7 +187,9 @@ def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) ->
     return next((t for t in threads if t.tid == pid), None)
 
 
-def _count(go: GoView, tables: symtab.Symtab, target: Target) -> GoroutineCounts:
+def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
+    if not len(go.goroutines) and (problems or problems.left_out):
+        return None
     by_status = count_by_status(go.goroutines)
     kinds = Counter(go.goroutines.rows("status", "startpc"))
     system = sum(
@@ -220,10 +222,11 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     notes = reading.notes
     if core is not None:
         notes.extend(core.notes)
+    notes.extend(reading.problems.left_out)
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
-    notes.extend(version_notes(target))
+    notes.extend(circumstance_notes(target))
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     if reading.stack_use.unknown:

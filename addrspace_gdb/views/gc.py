@@ -6,7 +6,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.mgcpacer import NEVER
-from addrspace_gdb.problems import ABSENT, is_absent
+from addrspace_gdb.problems import absences, is_absent
 from addrspace_gdb.space.gcstate import GCState
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
@@ -33,8 +33,8 @@ def gc_text(state: GCState, width: int, unicode: bool = True) -> Iterator[tokens
     lines = [*_unknown(state), *state.problems]
     said = [("problem: ", line) for line in lines if not is_absent(line)]
     if len(said) < len(lines):
-        said.append(("note: ", f"what is not known {ABSENT}"))
-    said += [("note: ", line) for line in state.notes]
+        said += [("note: ", f"what is not known {why}") for why in absences(lines)]
+    said += [("note: ", line) for line in [*state.notes, *state.problems.left_out]]
     if said:
         yield tokens.NEWLINE
     for prefix, text in said:

@@ -24,6 +24,6 @@ def gc_json(state: GCState) -> Dict[str, Any]:
     made["workers"]["by_mode"] = dict(sorted(state.workers.items()))
     made["scavenger"]["state"] = state.scavenger
     made["unknown"] = {name: row.reason for name, row in state.rows.items() if row.reason is not None}
-    made["notes"] = list(state.notes)
+    made["notes"] = [*state.notes, *state.problems.left_out]
     made["problems"] = list(state.problems)
     return made

@@ -39,7 +39,7 @@ def goroutines_json(
         yield ",\n  " if number else "\n  "
         yield ",\n  ".join(part)
     yield "\n ],\n" if len(listing) else "],\n"
-    yield f' "notes": {_encode([*listing.reading.notes, *notes])},\n'
+    yield f' "notes": {_encode([*listing.reading.notes, *listing.reading.problems.left_out, *notes])},\n'
     yield f' "problems": {_encode(list(listing.reading.problems))}\n}}\n'
 
 

@@ -7,7 +7,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime import mstats
 from addrspace_gdb.goruntime.mstats import BySize
-from addrspace_gdb.problems import ABSENT, is_absent
+from addrspace_gdb.problems import absences, is_absent
 from addrspace_gdb.space.statistics import Statistic, Statistics
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
@@ -125,9 +125,8 @@ def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode:
     said = [("because: ", line) for line in stats.unsettled] if differ else []
     reasons = [(row.name, row.reason) for row in rows if row.reason is not None]
     said += [("problem: ", f"{name}: {reason}") for name, reason in reasons if not is_absent(reason)]
-    absent = sum(is_absent(reason) for _, reason in reasons)
-    if absent:
-        said.append(("note: ", f"{sizes.plural(absent, 'value')} not known or not walked: that {ABSENT}"))
+    for why, count in absences(reason for _, reason in reasons).items():
+        said.append(("note: ", f"{sizes.plural(count, 'value')} not known or not walked: that {why}"))
     said += [("problem: ", line) for line in stats.problems] + [("note: ", line) for line in stats.notes]
     for prefix, text in said:
         yield from paragraph(prefix, clean(text, unicode), width, unicode)

@@ -64,10 +64,18 @@ class KernelCore(NamedTuple):
     stderr: str
 
 
-def kernel_core(binary: Binary, folder: Path, oracle: Path, how: str = "panic") -> KernelCore:
+def kernel_core(
+    binary: Binary,
+    folder: Path,
+    oracle: Path,
+    how: str = "panic",
+    what: Optional[int] = None,
+    most: Optional[int] = None,
+) -> KernelCore:
     """Run the program `crash` to its death in `folder`. `how` is panic, abort or segv.
 
-    Unavailable if this machine's kernel does not write cores into the working folder.
+    `what` is its coredump_filter (core(5)), `most` its limit of the core's size in bytes. Unavailable if
+    this machine's kernel does not write cores into the working folder.
     """
     _refuse_core_pattern()
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
@@ -75,7 +83,10 @@ def kernel_core(binary: Binary, folder: Path, oracle: Path, how: str = "panic") 
         raise Unavailable("RLIMIT_CORE cannot be raised here")
 
     def unlimited() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_CORE, (hard if most is None else most, hard))
+        if what is not None:
+            with open("/proc/self/coredump_filter", "w") as file:
+                file.write(hex(what))
 
     process = subprocess.Popen(
         [str(binary.path), *binary.arguments(oracle, how)],

@@ -1,0 +1,64 @@
+"""Thread ids: an M has its thread's by gettid(2), and the debugger by what it is called outside.
+
+They differ for a process in another pid namespace (a container), pid_namespaces(7).
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
+
+_ID = b"NSpid:"
+
+
+class Places:
+    """The stacks that a thread may be on, by the number that its M has of it."""
+
+    def __init__(self, procid: int, stacks: Sequence[Tuple[int, int]]) -> None:
+        self.procid = procid
+        self.stacks = [(low, high) for low, high in stacks if low < high]
+
+
+def outer_ids(target: Target, places: Callable[[], Sequence[Places]]) -> Dict[int, int]:
+    """The debugger's number of the thread of each M by the M's own number; empty where they are the same.
+
+    From /proc where that can be had. In a core, which knows one kind of number only, by the stacks that the
+    threads are on: where no thread at all has the number that an M says.
+    """
+    proc = target.proc_files()
+    if proc is not None:
+        return _by_proc(proc, target.threads) if _inner(proc, "status") is not None else {}
+    threads, known = target.threads(), places()
+    if {thread.tid for thread in threads} & {place.procid for place in known}:
+        return {}
+    found: Dict[int, int] = {}
+    for thread in threads:
+        on = [p for p in known if any(_within(thread.sp, stack) for stack in p.stacks)]
+        if len(on) == 1:
+            found[on[0].procid] = thread.tid
+    return found
+
+
+def _within(sp: Optional[int], stack: Tuple[int, int]) -> bool:
+    return sp is not None and stack[0] < sp <= stack[1]
+
+
+def _by_proc(proc: ProcFiles, threads: Callable[[], List[Thread]]) -> Dict[int, int]:
+    found: Dict[int, int] = {}
+    for thread in threads():
+        inner = _inner(proc, f"task/{thread.tid}/status")
+        if inner is not None:
+            found[inner] = thread.tid
+    return found
+
+
+def _inner(proc: ProcFiles, name: str) -> Optional[int]:
+    """The number in the innermost namespace; None where there is one namespace only."""
+    try:
+        text = proc.read(name)
+        at = text.index(_ID)
+        numbers = text[at + len(_ID) : text.index(b"\n", at)].split()
+        return int(numbers[-1]) if len(numbers) > 1 else None
+    except (OSError, ValueError):  # ValueError: before Linux 4.1 there is no such line
+        return None

@@ -1,0 +1,288 @@
+"""`addrspace-gdb` on cores that are compressed, whole and damaged; and what else it prints of a core."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Union
+
+import pytest
+from harness import CHECKOUT
+from harness.build import Binary
+from harness.debuggers import Gdb, gdbs
+from harness.gdbrun import run_gdb
+from harness.processes import Processes
+from harness.scenes import kernel_core, open_core
+from harness.toolchains import Toolchain, Unavailable
+
+Builder = Callable[..., Binary]
+TOOLS = {"zst": ["zstd", "-q", "-c"], "lz4": ["lz4", "-q", "-c"]}
+FORMATS = ("zst", "lz4", "xz", "gz")
+
+
+class Crashed(NamedTuple):
+    """A core of the kernel and where its tests may write."""
+
+    core: Path
+    binary: Binary
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def crashed(
+    newest_go: Toolchain, build_program: Builder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Crashed]:
+    """The core of a panic."""
+    folder = tmp_path_factory.mktemp("core")
+    binary = build_program("crash", newest_go)
+    try:
+        yield Crashed(kernel_core(binary, folder, folder / "oracle").path, binary, folder)
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    finally:
+        for path in folder.glob("core*"):
+            path.unlink()
+
+
+def packed(form: str, content: Union[bytes, Path]) -> bytes:
+    """`content` compressed, by the program that systemd-coredump's library belongs to or by Python's."""
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    if form == "gz":
+        return gzip.compress(data, 1)
+    if form == "xz":
+        return lzma.compress(data, preset=0)
+    if not shutil.which(TOOLS[form][0]):
+        pytest.skip(f"no {TOOLS[form][0]} on PATH")
+    return subprocess.run(TOOLS[form], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def cli(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """`addrspace-gdb ARGUMENTS` with the first gdb; `more` is added to its environment."""
+    if not gdbs():
+        pytest.skip("no gdb")
+    return subprocess.run(
+        [sys.executable, "-m", "addrspace_gdb", *map(str, arguments)],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "ADDRSPACE_GDB": str(gdbs()[0].path), **more},
+    )
+
+
+def dumped(core: Path, folder: Path, *more: object, **environment: str) -> Dict[str, Any]:
+    """`addrspace/1` of the core; nothing was wrong with it."""
+    done = cli("dump", core, "--format", "json", *more, TMPDIR=str(folder), **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: Dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_compressed_core_is_the_core(crashed: Crashed, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "core.of\x1b a service"  # told by what is in it, not by its name
+    path.write_bytes(packed(form, crashed.core))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert dumped(path, scratch) == dumped(crashed.core, scratch)
+    shown = cli("dump", path, "--width", "200", TMPDIR=str(scratch))
+    assert f"core file {tmp_path}/core.of\\x1b a service" in shown.stdout
+    assert os.listdir(scratch) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_stream_that_stops_early_is_read_as_far_as_it_goes(
+    crashed: Crashed, form: str, tmp_path: Path
+) -> None:
+    path, scratch = tmp_path / "core", tmp_path / "scratch"
+    whole = packed(form, crashed.core)
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    scratch.mkdir()
+    done = cli("dump", path, TMPDIR=str(scratch))
+    first, second = done.stderr.splitlines()
+    size = re.fullmatch(
+        rf"addrspace-gdb: {path} ends early: what is in its first ([\d.]+ [MK]iB) is .*", first
+    )
+    assert size, first
+    missing = re.search(r"truncated: ([\d,]+) bytes of it are missing", second)
+    assert missing and done.returncode == 1
+    left = crashed.core.stat().st_size - int(missing.group(1).replace(",", ""))
+    assert abs(left / (1 << 20) - float(size.group(1).split()[0])) < 0.2
+    assert "Kernel Space" in done.stdout
+    assert os.listdir(scratch) == []
+
+
+def refused(path: Path, folder: Path, expected: str, **environment: str) -> None:
+    done = cli("dump", path, TMPDIR=str(folder), **environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_damaged_or_no_core_is_one_line(crashed: Crashed, form: str, tmp_path: Path) -> None:
+    path, scratch = tmp_path / "core", tmp_path / "scratch"
+    scratch.mkdir()
+    whole = bytearray(packed(form, crashed.core))
+    if form in ("zst", "xz"):  # the others find the damage by their checksum, after a core that looks whole
+        middle = len(whole) // 2
+        whole[middle : middle + 64] = bytes(byte ^ 0x5A for byte in whole[middle : middle + 64])
+        path.write_bytes(whole)
+        refused(path, scratch, f"{path} is damaged: .*")
+    path.write_bytes(packed(form, b"some text\n" * 100))
+    refused(path, scratch, f"what is in {path} is not an ELF file")
+    path.write_bytes(packed(form, crashed.binary.path))
+    refused(path, scratch, rf"what is in {path} is not a core file \(ELF type EXEC\)")
+    path.write_bytes(bytes(whole[:7]) if form != "gz" else bytes(whole[:12]))
+    refused(path, scratch, f"{path} is damaged: .*")
+
+
+def test_a_core_with_a_wrong_checksum_is_not_taken_for_whole(crashed: Crashed, tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    whole = bytearray(packed("gz", crashed.core))
+    whole[-8] ^= 1  # the crc32 stands before the length
+    path.write_bytes(whole)
+    done = cli("dump", path)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"addrspace-gdb: {path} is damaged: CRC .*\n", done.stderr)
+
+
+def test_without_the_program_it_is_named(crashed: Crashed, tmp_path: Path) -> None:
+    """Without zstd and lz4 on PATH; xz and gzip are Python's."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    path = tmp_path / "core"
+    path.write_bytes(packed("lz4", crashed.core))
+    refused(
+        path, scratch, rf"{path} is compressed by lz4, .* install it \(apt-get install lz4\)", PATH=str(tools)
+    )
+    path.write_bytes(packed("zst", crashed.core))
+    if sys.version_info < (3, 14):
+        refused(path, scratch, rf"{path} is compressed by zstd, .*", PATH=str(tools))
+    path.write_bytes(packed("xz", crashed.core))
+    dumped(path, scratch, PATH=str(tools))
+
+
+def grown(core: Path, size: int) -> bytes:
+    """The beginning of the core with `size` bytes of zeroes promised in its last segment."""
+    head = bytearray(core.read_bytes()[: 1 << 20])
+    table, count = struct.unpack_from("<Q", head, 32)[0], struct.unpack_from("<H", head, 56)[0]
+    struct.pack_into("<Q", head, table + (count - 1) * 56 + 32, size)
+    return bytes(head)
+
+
+def test_a_disk_that_is_too_small_is_found_before_it_is_full(crashed: Crashed, tmp_path: Path) -> None:
+    path, scratch = tmp_path / "core", tmp_path / "scratch"
+    scratch.mkdir()
+    path.write_bytes(packed("gz", grown(crashed.core, 1 << 60)))
+    refused(path, scratch, rf"{path} unpacks to 1.0 EiB, and {scratch} has .* free; .*TMPDIR=DIR .*")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_unpacking_is_interrupted(
+    crashed: Crashed, processes: Processes, tmp_path: Path, number: signal.Signals
+) -> None:
+    """zstd stands in the middle of it."""
+    tools, scratch = tmp_path / "bin", tmp_path / "scratch"
+    for folder in (tools, scratch):
+        folder.mkdir()
+    slow = tools / "zstd"
+    slow.write_text(f"#!/bin/sh\n/usr/bin/head -c 3000000 {crashed.core}\nexec /bin/sleep 60\n")
+    slow.chmod(0o755)
+    path = tmp_path / "core"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(60))
+    # Also where SIGINT is ignored, as in a background job of a script, Ctrl-C must reach it.
+    code = "import signal, sys; signal.signal(2, signal.default_int_handler)\n"
+    code += "from addrspace_gdb.cli import main; sys.exit(main())"
+    environment = {"TMPDIR": str(scratch), "PATH": str(tools), "ADDRSPACE_GDB": str(gdbs()[0].path)}
+    dump = processes.start([sys.executable, "-c", code, "dump", str(path)], cwd=CHECKOUT, env=environment)
+    deadline = time.monotonic() + 30
+    while not any(core.stat().st_size for core in scratch.glob("addrspace-gdb-core-*/core")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    dump.popen.send_signal(number)
+    _, errors = dump.popen.communicate(timeout=30)
+    assert (dump.popen.returncode, errors) == (128 + number, b"")
+    assert os.listdir(scratch) == []
+
+
+REPORTS = ("regions", "rss", "memstats", "gc", "heap", "arenas", "spans", "fault", "goroutine-stacks")
+
+
+def test_a_report_is_what_the_command_prints(crashed: Crashed, tmp_path: Path) -> None:
+    prefixed = [name if "-" in name else f"addrspace {name}" for name in REPORTS]
+    commands = ["set addrspace width 100", "set addrspace unicode on"]
+    for name in prefixed:
+        commands += [f"echo [{name}]\\n", name]
+    run = run_gdb(gdbs()[0], commands, open_core(crashed.core, crashed.binary.path), load=True)
+    _, *parts = re.split(r"^\[(.*)\]\n", run.stdout, flags=re.M)
+    shown = dict(zip(parts[::2], parts[1::2]))
+    (tmp_path / "core").write_bytes(packed("gz", crashed.core))
+    for name, command in zip(REPORTS, prefixed):
+        done = cli("dump", tmp_path / "core", "--report", name, "--width", 100, PYTHONUTF8="1")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == shown[command]
+
+
+def test_options_of_a_report(crashed: Crashed, tmp_path: Path) -> None:
+    done = cli("dump", crashed.core, "--report", "goroutine-stacks 1 --frames", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (goroutine,) = json.loads(done.stdout)["goroutines"]
+    assert goroutine["goid"] == 1 and goroutine["frames"]
+    done = cli("dump", crashed.core, "--report", "whereis goroutine:1", "-o", tmp_path / "out")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "the g of goroutine 1" in (tmp_path / "out").read_text()
+    assert "usage: addrspace gc" in cli("dump", crashed.core, "--report", "gc --help").stdout
+    wrong = {
+        "--report=none": "--report: not one of regions, .*",
+        "--report=rss --none": "addrspace rss: unrecognized arguments: --none .*",
+        "--report=rss '": "--report: No closing quotation",
+    }
+    for option, expected in wrong.items():
+        done = cli("dump", crashed.core, option)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
+    done = cli("dump", crashed.core, "--report", "rss", "--check")
+    assert (done.returncode, done.stdout) == (1, "") and "do not go with --report" in done.stderr
+
+
+def test_cores_are_compared_like_dumps(crashed: Crashed, tmp_path: Path) -> None:
+    packed_core, dump = tmp_path / "core.xz", tmp_path / "core.json"
+    packed_core.write_bytes(packed("xz", crashed.core))
+    assert cli("dump", crashed.core, "--format", "json", "--stacks", "-o", dump).returncode == 0
+    for command in ("diff", "compare"):
+        before = json.loads(cli(command, dump, dump, "--format", "json").stdout)
+        done = cli(command, packed_core, dump, "--format", "json", TMPDIR=str(tmp_path))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert named(json.loads(done.stdout)) == named(before)
+    done = cli("diff", tmp_path / "none", dump)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sorted(os.listdir(tmp_path)) == ["core.json", "core.xz"]
+
+
+def named(document: Any) -> Any:
+    """The document without the names of the files and the times at which they were made."""
+    if isinstance(document, dict):
+        return {k: named(v) for k, v in document.items() if k not in ("name", "taken")}
+    return [named(v) for v in document] if isinstance(document, list) else document
+
+
+def test_gdb_itself_says_what_to_do_with_one(gdb_exe: Gdb, crashed: Crashed, tmp_path: Path) -> None:
+    """gdb refuses the file, and then there is nothing to look at."""
+    (tmp_path / "core.gz").write_bytes(packed("gz", crashed.core))
+    run = run_gdb(gdb_exe, [f"core-file {tmp_path / 'core.gz'}", "addrspace"], load=True)
+    assert re.search(r"^addrspace: no process: .*for a compressed one.*addrspace-gdb dump", run.stderr, re.M)
