@@ -21,6 +21,14 @@ def is_absent(reason: str) -> bool:
     return reason.endswith(ABSENT)
 
 
+SINCE = "is counted since Go 1."
+
+
+def is_older(reason: str) -> bool:
+    """Whether something is not known because this version of Go does not count it: nobody can know it."""
+    return SINCE in reason
+
+
 class UnreadableError(Exception):
     """Memory at `address` could not be read; costs that range and nothing else."""
 
