@@ -1,6 +1,5 @@
 """Commands for the tests of programs without symbols, sourced inside gdb.
 
-symbols-of FILE     load the symbols of FILE, the same program before it was stripped, where it was loaded
 compare-roots OUT   write [name, the symbol's address, the address found without symbols] as JSON
 compare-layouts OUT write what differs between DWARF and the tables, as JSON
 """
@@ -8,11 +7,9 @@ compare-layouts OUT write what differs between DWARF and the tables, as JSON
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Callable, List, Optional
 
 import gdb
-from elftools.elf.elffile import ELFFile
 
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.layout import Type
@@ -20,9 +17,6 @@ from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.layouts import layouts_of
 from addrspace_gdb.goruntime.roots import FIELDS, PARTS, WHOLE
 from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget
-
-_ENTRY = re.compile(r"AT_ENTRY .*(0x[0-9a-f]+)")
-
 
 # Beside each other in the code: while they are empty nothing tells them apart, and nothing needs to.
 _ALIKE = ("bbuckets", "xbuckets", "printBacklog", "printBacklogIndex", "extraMInUse", "extraMLength")
@@ -35,15 +29,6 @@ class _Command(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         self._run(argument.strip())
-
-
-def symbols_of(path: str) -> None:
-    """Where a position-independent program was loaded, its entry point in the auxiliary vector tells."""
-    found = _ENTRY.search(gdb.execute("info auxv", to_string=True))
-    with open(path, "rb") as file:
-        entry = ELFFile(file).header.e_entry
-    offset = int(found.group(1), 16) - entry if found else 0
-    gdb.execute(f"symbol-file {f'-o {offset:#x} ' if offset else ''}{path}", to_string=True)
 
 
 def compare_roots(path: str) -> None:
@@ -109,6 +94,5 @@ def _write(path: str, what: Any) -> None:
         json.dump(what, file)
 
 
-_Command("symbols-of", symbols_of)
 _Command("compare-roots", compare_roots)
 _Command("compare-layouts", compare_layouts)

@@ -135,11 +135,16 @@ class Image(NamedTuple):
 
 
 def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
-    """Every Go image among the mapped files, in address order; the runtime's own module comes first."""
+    """Every Go image among the mapped files, in address order; the runtime's own module comes first.
+
+    Files without code are not looked at: to read what nobody has touched would make it resident.
+    """
     texts: Dict[str, BuildInfo] = {}
     found: List[Image] = []
-    for mapping in mappings:
-        if mapping.file is None or is_anonymous(mapping) or mapping.permissions[1] == "-":
+    mapped = [m for m in mappings if m.file is not None and not is_anonymous(m)]
+    programs = {m.file for m in mapped if "x" in m.permissions}
+    for mapping in mapped:
+        if mapping.file is None or mapping.file not in programs or mapping.permissions[1] == "-":
             continue
         data = _held(target, mapping)
         info = find_build_info(data, target.read, mapping.start)
