@@ -34,6 +34,14 @@ def absences(reasons: Iterable[str]) -> Dict[str, int]:
     return dict(found)
 
 
+SINCE = "is counted since Go 1."
+
+
+def is_older(reason: str) -> bool:
+    """Whether something is not known because this version of Go does not count it: nobody can know it."""
+    return SINCE in reason
+
+
 class UnreadableError(Exception):
     """Memory at `address` could not be read; costs that range and nothing else."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional
 
 import pytest
 from harness import full_matrix
-from harness.build import Binary, build
+from harness.build import Binary, build, strip
 from harness.debuggers import Gdb, gdbs
 from harness.processes import Processes
 from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain
@@ -16,6 +17,7 @@ from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, t
 pytest.register_assert_rewrite("invariants")
 
 Builder = Callable[..., Binary]
+STRIPPED = "stripped"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,11 +32,20 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         if item.get_closest_marker("matrix"):
             item.add_marker(skip)
 
+    items[:] = [item for item in items if STRIPPED not in item.name or _is_in_slice(item)]
+
+
+def _is_in_slice(item: pytest.Item) -> bool:
+    wanted = getattr(getattr(item, "module", None), "ALSO_STRIPPED", None)
+    return wanted is None or re.search(wanted, item.name) is not None
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "gdb_exe" in metafunc.fixturenames:
         found: List[Optional[Gdb]] = list(gdbs()) or [None]
         metafunc.parametrize("gdb_exe", found, ids=str, indirect=True, scope="session")
+    if "build_program" in metafunc.fixturenames and hasattr(metafunc.module, "ALSO_STRIPPED"):
+        metafunc.parametrize("build_program", ("symbols", STRIPPED), indirect=True, scope="session")
     if "go" in metafunc.fixturenames:
         versions = selected_versions()
         if full_matrix() and getattr(metafunc.module, "ALSO_OLD", False):
@@ -72,12 +83,18 @@ def _toolchain(version: str) -> Toolchain:
 
 
 @pytest.fixture(scope="session")
-def build_program() -> Builder:
-    """`harness.build.build`, with what cannot be built here as a skip."""
+def build_program(request: pytest.FixtureRequest) -> Builder:
+    """`harness.build.build`, with what cannot be built here as a skip.
+
+    A module with ALSO_STRIPPED has all of its tests a second time with programs that were stripped; those
+    whose names it matches always, the others in the matrix.
+    """
+    bare = getattr(request, "param", "") == STRIPPED
 
     def builder(program: str, go: Optional[Toolchain] = None, variant: str = "plain") -> Binary:
         try:
-            return build(program, go, variant)
+            built = build(program, go, variant)
+            return strip(built) if bare else built
         except Unavailable as problem:
             pytest.skip(str(problem))
 

@@ -16,6 +16,7 @@ from harness.toolchains import Toolchain
 from invariants import Snapshot, holding, number
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+ALSO_STRIPPED = "nodes-plain"
 
 Builder = Callable[..., Binary]
 

@@ -107,6 +107,7 @@ class Seen(NamedTuple):
     case: Case
     roots: List[List[Any]]
     layouts: Dict[str, Any]
+    statistics: Dict[str, Tuple[Json, Json]]  # what a command says without symbols, and with them
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +125,24 @@ def seen(
     pair = stripped(case, go, build_program, folder)
     stacks = f"goroutine-stacks --format json --frames --output {folder / 'stacks.json'}"
     more = ["delete", "tbreak addrspace.test/kit.Wait", "continue"]
+    statistics = {n: (folder / f"{n}-bare", folder / f"{n}-full") for n in ("memstats", "gc")}
+    bare, whole = (
+        [f"addrspace {n} --format json --output {files[at]}" for n, files in statistics.items()]
+        for at in range(2)
+    )
     lend = [
         f"symbols-of {pair.full.path}",
+        *whole,
         f"compare-roots {folder / 'roots'}",
         f"compare-layouts {folder / 'layouts'}",
     ]
     scene = without_symbols(pair, folder, *case.arguments)
-    snapshot = take_scene(gdbs()[0], scene, folder, more, live=True, between=[stacks, *lend])
+    snapshot = take_scene(gdbs()[0], scene, folder, more, live=True, between=[stacks, *bare, *lend])
     snapshot = snapshot._replace(oracle=read_oracle(folder / "oracle"))
     dump = (folder / "dump.txt").read_text()
     roots, layouts = (json.loads((folder / name).read_text()) for name in ("roots", "layouts"))
-    return Seen(snapshot, both(dump, folder / "stacks.json"), case, roots, layouts)
+    said = {n: (json.loads(a.read_text()), json.loads(b.read_text())) for n, (a, b) in statistics.items()}
+    return Seen(snapshot, both(dump, folder / "stacks.json"), case, roots, layouts, said)
 
 
 every_case = pytest.mark.parametrize(
@@ -195,6 +203,17 @@ def test_variables_are_where_the_symbols_say(seen: Seen) -> None:
 def test_tables_are_what_dwarf_says(seen: Seen) -> None:
     assert seen.layouts["differences"] == []
     assert seen.layouts["compared"] > 120
+
+
+@every_case
+def test_statistics_are_as_with_symbols(seen: Seen) -> None:
+    """All of them: none needs symbols."""
+    for name, (bare, full) in seen.statistics.items():
+        for document in (bare, full):
+            document["target"].pop("executable")
+            document.get("last", {}).pop("age", None)  # of the last cycle, by the clock
+        assert bare == full, name
+        assert bare["problems"] == [] and not any("symbols" in note for note in bare["notes"])
 
 
 def bare_binary(program: str, go: Toolchain, build_program: Builder, folder: Path) -> Binary:

@@ -47,13 +47,7 @@ def run(session: Session, line: str) -> Optional[str]:
 def verdict(state: GCState) -> Optional[str]:
     """What a script must know: what could not be read. None if all is well."""
     wrong = [line for line in state.problems if not is_absent(line)]
-    wrong += [
-        f"{name}: {row.reason}"
-        for name, row in state.rows.items()
-        if row.reason is not None
-        and not is_absent(row.reason)
-        and not (name == "last.pause" and state.get("cycles.completed") == 0)
-    ]
+    wrong += [f"{name}: {reason}" for name, reason in state.unknown().items() if not is_absent(reason)]
     return first_of(wrong)
 
 

@@ -81,7 +81,7 @@ def _page_allocator(runtime: Runtime, heap: Record) -> Iterator[Owned]:
     for level in range(place.type.count):
         at = heap.address + place.offset + level * header
         data, _, capacity = runtime.words(at, 3, "mheap_.pages.summary") or (0, 0, 0)
-        size = capacity * _element_size(runtime, "runtime.pallocSum", runtime.word)
+        size = capacity * _element_size(runtime, "runtime.pallocSum", 8)  # a uint64
         yield Owned(data, data + size, "page summaries")
     chunks = heap.type.locate("pages.chunks")
     if chunks.type.element is not None and "*" in chunks.type.element.fields:

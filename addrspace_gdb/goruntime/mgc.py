@@ -29,7 +29,7 @@ from addrspace_gdb.goruntime.mstats import (
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, WAITING
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, wait_reason
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.problems import SINCE, ProblemError
 
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 _RUNNING_P = 1  # _Prunning, src/runtime/runtime2.go
@@ -51,6 +51,16 @@ def _of(variable: str, *paths: str) -> Callable[[Sources], int]:
 
 def _real(variable: str, path: str) -> Callable[[Sources], float]:
     return lambda s: s.variable(f"runtime.{variable}").real(path)
+
+
+def _of_scavenge(path: str) -> Callable[[Sources], int]:
+    def compute(s: Sources) -> int:
+        record = s.variable("runtime.scavenge")
+        if not record.has(path):
+            raise ProblemError(f"scavenge.{path} {SINCE}20")
+        return record.number(path)
+
+    return compute
 
 
 def last_pause(s: Sources) -> int:
@@ -224,7 +234,7 @@ VALUES: Tuple[Field, ...] = (
     Field("scavenger.free", BYTES, "gcController.heapFree", _of("gcController", "heapFree")),
     Field("scavenger.returned", BYTES, "gcController.heapReleased", _of("gcController", "heapReleased")),
     Field(
-        "scavenger.background_time", NANOSECONDS, "scavenge.backgroundTime", _of("scavenge", "backgroundTime")
+        "scavenger.background_time", NANOSECONDS, "scavenge.backgroundTime", _of_scavenge("backgroundTime")
     ),
-    Field("scavenger.assist_time", NANOSECONDS, "scavenge.assistTime", _of("scavenge", "assistTime")),
+    Field("scavenger.assist_time", NANOSECONDS, "scavenge.assistTime", _of_scavenge("assistTime")),
 )

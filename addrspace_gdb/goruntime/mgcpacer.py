@@ -1,6 +1,7 @@
 """The pacer: when the next collection starts and where it aims (src/runtime/mgcpacer.go: gcControllerState).
 
-The arithmetic is the runtime's, on unsigned 64-bit numbers; it is the same from Go 1.21 to 1.27.
+The arithmetic is the runtime's, on unsigned 64-bit numbers; it is the same
+from Go 1.19 to 1.27 but for one term.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from addrspace_gdb.goruntime.record import Record
 UNLIMITED = (1 << 63) - 1  # math.MaxInt64: no memory limit (readGOMEMLIMIT)
 NEVER = (1 << 64) - 1  # ^uint64(0): GOGC=off sets no goal; a goal of the scavenger that is not in force
 
-# Constants of mgcpacer.go, Go 1.21 to 1.27.
-_HEADROOM_PERCENT = 3  # memoryLimitHeapGoalHeadroomPercent
+# Constants of mgcpacer.go, Go 1.19 to 1.27.
+_HEADROOM_PERCENT = 3  # memoryLimitHeapGoalHeadroomPercent, since Go 1.21
 _MIN_HEADROOM = 1 << 20  # memoryLimitMinHeapGoalHeadroom
 _MIN_RUNWAY = 64 << 10
 _RATIO = 64  # triggerRatioDen
@@ -30,10 +31,11 @@ class Trigger(NamedTuple):
 
 
 class Pacer:
-    """runtime.gcController, read once."""
+    """runtime.gcController, read once; `minor` is N of Go 1.N."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, minor: Optional[int]) -> None:
         self._record = record
+        self._percent = _HEADROOM_PERCENT if minor is None or minor >= 21 else 0
 
     def number(self, name: str) -> int:
         """The field of that name, as an unsigned number except gcPercent and other signed ones."""
@@ -84,7 +86,7 @@ class Pacer:
         if taken >= limit:
             return marked
         goal = limit - taken
-        headroom = max(_MIN_HEADROOM, goal // 100 * _HEADROOM_PERCENT)
+        headroom = max(_MIN_HEADROOM, goal // 100 * self._percent)
         goal = headroom if goal < 2 * headroom else goal - headroom
         return max(goal, marked)
 

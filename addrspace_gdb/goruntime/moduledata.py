@@ -80,6 +80,11 @@ class Module:
         return self.slices.get(name, Slice(0, 0))
 
     @property
+    def data(self) -> Tuple[int, int]:
+        """Where its variables lie, [start, end). The C linker may put `data` first."""
+        return min(self["noptrdata"], self["data"]), self["end"]
+
+    @property
     def bad(self) -> bool:
         """The plugin failed to load and the runtime ignores the module."""
         return bool(self.scalars.get("bad"))
@@ -119,6 +124,19 @@ def modules(target: Target, problems: Problems) -> List[Module]:
         found.append(module)
         address = module["next"]
     return found
+
+
+_ORDERED = (("noptrdata", "enoptrdata"), ("data", "edata"), ("bss", "ebss"), ("noptrbss", "enoptrbss"))
+
+
+def is_module(target: Target, layout: Type, address: int) -> bool:
+    """Whether a moduledata can lie at `address`: its sections end behind their start, before `end`."""
+    try:
+        module = _decode(target, layout, address)
+    except (UnreadableError, KeyError):
+        return False
+    inside = all(0 < module[start] <= module[end] <= module["end"] for start, end in _ORDERED)
+    return inside and 0 < module["text"] <= module["minpc"] < module["maxpc"]
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from addrspace_gdb.goruntime.mgcpacer import Pacer
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.sizeclasses import class_sizes
+from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, UnreadableError
 
 Value = Union[int, float]
@@ -118,7 +119,7 @@ class Sources:
     @property
     def pacer(self) -> Pacer:
         """runtime.gcController."""
-        return Pacer(self.variable("runtime.gcController"))
+        return Pacer(self.variable("runtime.gcController"), go_minor(self.runtime.target))
 
     @property
     def sched(self) -> Record:

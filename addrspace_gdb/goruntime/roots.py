@@ -15,8 +15,8 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequenc
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.buildinfo import BuildInfo, find_build_info
-from addrspace_gdb.goruntime.layouts import Layouts
-from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.goruntime.layouts import Layouts, layouts_of
+from addrspace_gdb.goruntime.moduledata import Module, is_module
 from addrspace_gdb.goruntime.operands import operands
 from addrspace_gdb.goruntime.pclntab import MAGICS, FuncTable, TableError
 from addrspace_gdb.problems import NOT_HELD, UnreadableError
@@ -38,21 +38,54 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "allgs": ("allgadd", "forEachG"),
     "allm": ("mcommoninit", "schedtrace", "mexit"),
     "allp": ("gcMarkTinyAllocs", "flushmcache", "preemptall", "timeSleepUntil"),
+    "bbuckets": ("stkbucket",),
+    "bubbleGen": ("internal/synctest.Run",),  # since Go 1.25
     "buckhash": ("stkbucket",),
     "buildVersion": ("schedinit",),
+    "extraMCount": ("dropm", "oneNewExtraM", "needm", "checkdead", "sighandler"),  # up to Go 1.20
+    "extraMInUse": ("checkmcount", "getExtraM"),  # since Go 1.21
+    "extraMLength": ("newextram", "checkmcount", "checkdead", "sighandler"),  # since Go 1.21
     "fingRunning": ("runfinq", "isSystemGoroutine", "goroutineProfileWithLabelsConcurrent"),  # up to Go 1.19
     "fingStatus": ("createfing", "finalizercommit", "isSystemGoroutine"),
+    "gcBgMarkWorkerCount": ("gcBgMarkStartWorkers",),
     "gcBitsArenas": ("nextMarkBitArenaEpoch", "newMarkBits", "newArenaMayUnlock"),
-    "gcphase": ("(*gcWork).balance", "freeSomeWbufs", "stackpoolfree", "(*p).destroy", "gcMark", "gcSweep")
-    + ("gcTrigger.test",),
+    "gcphase": (
+        "(*gcWork).balance",
+        "freeSomeWbufs",
+        "stackpoolfree",
+        "(*p).destroy",
+        "gcMark",
+        "gcSweep",
+        "gcTrigger.test",
+    ),
     "gcrash": ("switchToCrashStack0", "schedinit"),
+    "gomaxprocs": ("flushallmcaches", "gcBgMarkStartWorkers", "GOMAXPROCS", "handoffp", "schedtrace"),
     "iscgo": ("setsig", "minitSignalStack", "traceback1", "mstartm0", "newm1"),
+    "isIdleInSynctest": (
+        "goroutineheader",
+        "waitReason.isIdleInSynctest",
+        "(*synctestBubble).changegstatus",
+        "(*synctestGroup).changegstatus",
+    ),  # since Go 1.24
+    "itabTable": ("itabAdd", "getitab", "iterate_itabs"),
+    "mbuckets": ("stkbucket", "mProf_FlushLocked"),
     "mheap_": ("allocmcache.func1", "getempty.func1", "(*p).destroy.func1"),
+    "panicking": ("pcvalue", "callCgoSymbolizer", "cgoContextPCs", "startpanic_m", "recordForPanic"),
     "persistentChunks": ("persistentalloc1",),
+    "printBacklog": ("recordForPanic",),
+    "printBacklogIndex": ("recordForPanic",),
     "stackLarge": ("freeStackSpans", "stackalloc", "stackfree"),
     "stackpool": ("stackcache_clear", "stackcacherelease", "stackpoolalloc"),
+    "startingStackSize": ("gfget", "gfget.func2", "gfput", "gcComputeStartingStackSize"),
+    "xbuckets": ("stkbucket",),
 }
 PARTS: Dict[str, Tuple[str, ...]] = {
+    "gcCPULimiter": (
+        "(*limiterEvent).stop",
+        "(*gcControllerState).findRunnableGCWorker",
+        "gcAssistAlloc",
+        "procresize",
+    ),
     "gcController": ("sysAlloc", "sysFree", "gcPaceSweeper", "pollFractionalWorkerExit", "gcParkAssist"),
     "memstats": (
         "progToPointerMask",
@@ -62,7 +95,10 @@ PARTS: Dict[str, Tuple[str, ...]] = {
         "gcenable",
         "(*spanSet).push",
     ),
+    "scavenge": ("gcPaceScavenger", "(*scavengerState).init.func3", "(*mheap).allocSpan"),
+    "scavenger": ("bgscavenge", "printScavTrace", "sysmon"),
     "sched": ("mput", "mReserveID", "incidlelocked", "checkRunqsNoP", "wakeNetPoller", "schedEnableUser"),
+    "sweep": ("(*mheap).nextSpanForSweep", "bgsweep", "(*mspan).ensureSwept", "gcSweep"),
     "trace": ("traceReader", "traceCPUSample", "traceReadCPU", "ready", "goexit1"),
     "vgetrandomAlloc": ("vgetrandomInit", "vgetrandomDestroy"),  # since Go 1.24
     "work": (
@@ -75,6 +111,18 @@ PARTS: Dict[str, Tuple[str, ...]] = {
     )
     + ("gcResetMarkState",),
 }
+# Known by one field, to which these functions refer and to no other.
+FIELDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {"debug": ("invalidptr", ("adjustpointers", "findObject"))}
+# Functions that refer to what stands beside a variable in the code above, but not to the variable.
+OTHERS: Dict[str, Tuple[str, ...]] = {
+    "extraMInUse": ("newextram", "sighandler"),
+    "gcBgMarkWorkerCount": ("flushallmcaches", "closechan", "clearpools"),
+    "printBacklog": ("printlock", "printunlock", "pcvalue"),
+    "printBacklogIndex": ("printlock", "printunlock", "pcvalue"),
+}
+# Large structs: no other variable lies in one. They are found with the help of a few that are small.
+_LARGE = ("mheap_", "memstats", "gcController", "sched", "work")
+_BEFORE_LARGE = (*_LARGE, "allglen", "allgptr", "allgs", "allm", "allp", "buildVersion")
 PREFIX = "runtime."
 
 
@@ -87,11 +135,16 @@ class Image(NamedTuple):
 
 
 def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
-    """Every Go image among the mapped files, in address order; the runtime's own module comes first."""
+    """Every Go image among the mapped files, in address order; the runtime's own module comes first.
+
+    Files without code are not looked at: to read what nobody has touched would make it resident.
+    """
     texts: Dict[str, BuildInfo] = {}
     found: List[Image] = []
-    for mapping in mappings:
-        if mapping.file is None or is_anonymous(mapping) or mapping.permissions[1] != "w":
+    mapped = [m for m in mappings if m.file is not None and not is_anonymous(m)]
+    programs = {m.file for m in mapped if "x" in m.permissions}
+    for mapping in mapped:
+        if mapping.file is None or mapping.file not in programs or mapping.permissions[1] != "w":
             continue
         data = _held(target, mapping)
         info = find_build_info(data, target.read, mapping.start)
@@ -99,7 +152,14 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
             texts.setdefault(mapping.file, info)
         found += [Image(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
     found = [image._replace(info=texts.get(image.file)) for image in found]
-    return [*_first(target, found)]
+    return [*_first(target, [image for image in found if _is_plausible(target, image)])]
+
+
+def _is_plausible(target: Target, image: Image) -> bool:
+    """Whether the module data is what its version's layout says; where no version is known it may be."""
+    layouts = layouts_of(image.info.version, target.arch)[0] if image.info is not None else None
+    layout = layouts.type("runtime.moduledata") if layouts is not None else None
+    return layout is None or is_module(target, layout, image.module)
 
 
 def _held(target: Target, mapping: Mapping) -> bytes:
@@ -164,7 +224,7 @@ class Code:
     def __init__(self, target: Target, module: Module) -> None:
         self._target, self._module, self.word = target, module, target.pointer_size
         self._found: Dict[str, List[int]] = {}
-        self._ranges = [(module["noptrdata"], module["end"])]
+        self._start, self._end = module.data
         self._table: Optional[FuncTable] = None
         self._names: Dict[str, List[int]] = {}
         try:
@@ -178,9 +238,25 @@ class Code:
         """Whether there is a function table at all."""
         return bool(self._names)
 
-    def has(self, function: str) -> bool:
-        """Whether the program has the function `function` of package runtime."""
-        return function in self._names
+    def entry(self, function: str) -> Optional[int]:
+        """Where the function's code begins; None if the program does not have it."""
+        for index in self._indexes(function):
+            try:
+                func = self._table.function(index) if self._table is not None else None
+            except (UnreadableError, TableError):
+                continue
+            if func is not None:
+                return func.entry
+        return None
+
+    def _indexes(self, function: str) -> Sequence[int]:
+        """Places in the function table; a name with a path is the linker's for one of package runtime."""
+        if "/" in function and function not in self._names and self._table is not None:
+            try:
+                self._names[function] = self._table.named(function).get("", [])
+            except UnreadableError:
+                return ()
+        return self._names.get(function, ())
 
     def refers(self, function: str) -> List[int]:
         """Addresses in the module's data that the function refers to; empty if there is no such function."""
@@ -190,7 +266,7 @@ class Code:
         return found
 
     def _refers(self, function: str) -> Iterable[int]:
-        for index in self._names.get(function, ()):
+        for index in self._indexes(function):
             try:
                 func = self._table.function(index) if self._table is not None else None
                 if func is None:
@@ -199,7 +275,7 @@ class Code:
             except (UnreadableError, TableError):
                 continue
             for address in operands(self._target.arch, code, func.entry):
-                if any(start <= address < end for start, end in self._ranges):
+                if self._start <= address < self._end:
                     yield address
 
 
@@ -236,13 +312,20 @@ class Roots:
         """Addresses in the module's data that a function of package runtime refers to."""
         return self._code.refers(function)
 
+    def entry(self, function: str) -> Optional[int]:
+        """Where the code of a function of package runtime begins; None if the program does not have it."""
+        return self._code.entry(function)
+
     def _find(self, name: str) -> Optional[int]:
         known = self._before.get(name)
         if known is not None and self._check(name, known) == CONFIRMED:
             return known
         possible: Optional[int] = None
         candidates = self._candidates(name) if self._scan is None else self._scan(name)
+        taken = self._taken(name)
         for candidate in candidates:
+            if any(start <= candidate < end for start, end in taken):
+                continue
             verified = self._check(name, candidate)
             if verified == CONFIRMED:
                 self._before[name] = candidate
@@ -251,17 +334,28 @@ class Roots:
                 possible = candidate
         return possible
 
+    def _taken(self, name: str) -> List[Tuple[int, int]]:
+        """Where a variable cannot be, for another one is there."""
+        found = []
+        for large in _LARGE if name not in _BEFORE_LARGE else ():
+            address, type_ = self.address(large), self._layouts.variable(PREFIX + large)
+            if address is not None and type_ is not None:
+                found.append((address, address + type_.size))
+        return found
+
     def _candidates(self, name: str) -> Sequence[int]:
         """Addresses that the most functions agree on, best first."""
         type_ = self._layouts.variable(PREFIX + name)
         if type_ is None:
             return ()
-        offsets = {0} if name in WHOLE else set(_offsets(type_))
+        field, functions = FIELDS.get(name, ("", WHOLE.get(name) or PARTS.get(name, ())))
+        offsets = set(_offsets(type_)) if name in PARTS else {type_.locate(field).offset}
+        others = {address for function in OTHERS.get(name, ()) for address in self._code.refers(function)}
         users: Counter[int] = Counter()  # functions that refer to something there
         places: Counter[int] = Counter()  # different addresses in it that are referred to
         known: Set[int] = set()
-        for function in WHOLE.get(name) or PARTS.get(name, ()):
-            referred = self._code.refers(function)
+        for function in functions:
+            referred = [address for address in self._code.refers(function) if address not in others]
             users.update({address - offset for address in referred for offset in offsets})
             places.update(a - offset for a in referred if a not in known for offset in offsets)
             known.update(referred)

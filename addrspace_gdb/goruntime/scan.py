@@ -67,8 +67,8 @@ class Scan:
 
     def _data(self) -> List[_Words]:
         if not self._read:
-            end = min(self._module["end"], self._module["noptrdata"] + _MOST)
-            data, start = b"", self._module["noptrdata"] & -8
+            start, end = self._module.data
+            start, end, data = start & -8, min(end, start + _MOST), b""
             for at in range(start, end, _PIECE):
                 try:
                     data += self._runtime.target.read(at, min(_PIECE, end - at) & -8)

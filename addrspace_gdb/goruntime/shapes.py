@@ -10,6 +10,7 @@ import re
 from typing import Callable, Dict, List, Optional, Tuple
 
 from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.goruntime import smallshapes
 from addrspace_gdb.goruntime.buildinfo import read_string
 from addrspace_gdb.goruntime.mspan import MANUAL, PAGE
 from addrspace_gdb.goruntime.proc import GSCAN, STATUS
@@ -44,13 +45,21 @@ class Shapes:
             "allgs": self._allgs,
             "allp": self._allp,
             "gcBitsArenas": self._gc_bits,
+            "debug": smallshapes.debug,
+            "gcCPULimiter": smallshapes.limiter,
             "gcController": self._controller,
             "gcrash": self._crash,
+            "gomaxprocs": self._procs,
+            "isIdleInSynctest": smallshapes.idle_reasons,
             "memstats": self._memstats,
             "mheap_": self._mheap,
+            "printBacklog": smallshapes.backlog,
+            "scavenge": smallshapes.scavenge,
+            "scavenger": self._scavenger,
             "sched": self._sched,
             "stackLarge": self._stack_large,
             "stackpool": self._stackpool,
+            "sweep": self._sweep,
             "trace": self._trace,
             "vgetrandomAlloc": self._getrandom,
             "work": self._work,
@@ -59,8 +68,12 @@ class Shapes:
             "allglen": lambda _, value: value == self._slice("allgs").length,
             "allgptr": lambda _, value: value == self._slice("allgs").data,
             "allm": self._allm,
+            "bbuckets": lambda _, value: smallshapes.is_bucket(runtime, value, smallshapes.BLOCK_PROFILE),
             "buckhash": self._buckhash,
+            "itabTable": lambda _, value: smallshapes.itabs(runtime, value),
+            "mbuckets": lambda _, value: smallshapes.is_bucket(runtime, value, smallshapes.MEMORY_PROFILE),
             "persistentChunks": self._chunks,
+            "xbuckets": lambda _, value: smallshapes.is_bucket(runtime, value, smallshapes.MUTEX_PROFILE),
         }
 
     def verify(self, name: str, address: int) -> int:
@@ -87,8 +100,9 @@ class Shapes:
         if name == "buildVersion":
             text = read_string(self._runtime.target, address)
             return text is not None and _VERSION.match(text) is not None
-        largest = {"iscgo": 1, "fingRunning": 1, "gcphase": 2, "fingStatus": 31}.get(name)
-        return None if largest is not None and value <= largest else False
+        if name == "startingStackSize":
+            return value >= SMALLEST_STACK and value & value - 1 == 0
+        return None if value <= smallshapes.LARGEST.get(name, -1) else False
 
     def _slice(self, name: str) -> Slice:
         address, type_ = self._find(name), self._type_of(name)
@@ -278,6 +292,26 @@ class Shapes:
         if record.number("mmapProt") != PROT_READ_WRITE:
             return False
         return states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
+
+    def _procs(self, record: Record) -> Optional[bool]:
+        """The length of allp, but for a moment in procresize."""
+        value = record.number("")
+        return True if value == self._slice("allp").length else None if 0 < value <= _MOST_PS else False
+
+    def _sweep(self, record: Record) -> Optional[bool]:
+        return self._has_g(record) if smallshapes.sweep(record) else False
+
+    def _scavenger(self, record: Record) -> Optional[bool]:
+        return self._has_g(record) if 0 <= record.real("targetCPUFraction") <= 1 else False
+
+    def _has_g(self, record: Record) -> Optional[bool]:
+        """The goroutine that does it in the background; there is none before the program's main begins."""
+        if record.number("parked") > 1:
+            return False
+        if not record.number("g"):
+            return None
+        g = self._runtime.record("runtime.g", record.number("g"))
+        return self._is_g(g) and g.number("goid") > 0
 
     def _chunks(self, _: int, first: int) -> bool:
         """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""

@@ -35,10 +35,11 @@ from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.listed import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
 
-_OURS = (PREFIX, "internal/runtime/")
+_OURS = (PREFIX, "internal/runtime/", "internal/abi.", "internal/synctest.")
 _MODULE = PREFIX + "firstmoduledata"
 _VERSION = PREFIX + "buildVersion"
 _RACE_DATA = PREFIX + "racedatastart"  # only in programs built with -race
+_BUBBLES = "internal/synctest.Run"  # only in programs under test
 _SAME = 128  # bytes of the module data by which it is known again
 
 
@@ -150,6 +151,9 @@ class StrippedTarget:
             address = self._image.module if self._image is not None else None
         elif name == _VERSION and self.build_version is not None:
             return None  # the build information has said it
+        elif name == _BUBBLES:
+            self._address("mheap_")
+            address = self._roots.entry(_BUBBLES) if self._roots is not None else None
         elif name == _RACE_DATA:
             address = self._race_data()
         else:

@@ -13,7 +13,7 @@ from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_ps
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
-from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError, is_older
 from addrspace_gdb.process.listed import open_core, page_size_of
 from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.model import TargetInfo
@@ -40,6 +40,15 @@ class GCState:
     def get(self, name: str) -> Any:
         """The value of a row; None if it is not known."""
         return self.rows[name].value
+
+    def unknown(self) -> Dict[str, str]:
+        """Why values are not known that this version of Go has, by name."""
+        found = {
+            name: row.reason for name, row in self.rows.items() if row.reason and not is_older(row.reason)
+        }
+        if self.get("cycles.completed") == 0:
+            found.pop("last.pause", None)
+        return found
 
 
 def read_gc(target: Target) -> GCState:

@@ -265,9 +265,8 @@ def _assists(state: GCState) -> Entry:
 def _unknown(state: GCState) -> List[str]:
     """Why values are not known, the same reason once."""
     reasons: Dict[str, str] = {}
-    for name, row in state.rows.items():
-        if row.reason is not None and not (name == "last.pause" and state.get("cycles.completed") == 0):
-            reasons.setdefault(row.reason, name)
+    for name, reason in state.unknown().items():
+        reasons.setdefault(reason, name)
     lines = sorted((f"{name}: {reason}" for reason, name in reasons.items()), key=is_absent)
     if len(lines) > _MOST_UNKNOWN:
         rest = len(lines) - _MOST_UNKNOWN

@@ -15,7 +15,7 @@ import toolchains
 from harness.toolchains import go_environment
 
 from gen_layouts.dwarf import Tables, read_program
-from gen_layouts.wanted import ARCHES, EXPERIMENTS, PROGRAM, UNKNOWN
+from gen_layouts.wanted import ARCHES, BUBBLES, EXPERIMENTS, MODULE, NO_BUBBLES, PROGRAM, UNKNOWN
 
 FOLDER = Path(__file__).parents[2] / "addrspace_gdb" / "goruntime" / "layouts"
 # The first and a late release that share their layouts: the table stands for both and all between them. The
@@ -25,7 +25,8 @@ RELEASES = (
     ("1.19", "1.19.2"),
     ("1.19.4", "1.19.13"),
     ("1.20", "1.20.14"),
-    ("1.21.0", "1.21.13"),
+    ("1.21.0", "1.21.5"),
+    ("1.21.6", "1.21.13"),
     ("1.22.0", "1.22.10"),
     ("1.23.0", "1.23.3"),
     ("1.23.4", "1.23.4"),
@@ -116,8 +117,10 @@ def program_of(version: str, build: Build) -> Tables:
     environment = go_environment()
     environment.update(GOARCH=build.arch, GOOS="linux", CGO_ENABLED="0", GOEXPERIMENT=build.experiment)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "main.go").write_text(PROGRAM)
-        command = [str(go), "build", "-o", "program", "main.go"]
+        sources = {"main.go": PROGRAM, "bubbles.go": BUBBLES, "none.go": NO_BUBBLES, "go.mod": MODULE}
+        for name, text in sources.items():
+            (Path(folder) / name).write_text(text)
+        command = [str(go), "build", "-o", "program", "."]
         subprocess.run(command, cwd=folder, env=environment, check=True)
         return read_program(Path(folder) / "program")
 

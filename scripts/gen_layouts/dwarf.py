@@ -35,10 +35,9 @@ def read_program(path: Path) -> Tables:
     elf = ELFFile(io.BytesIO(path.read_bytes()))
     found = _Types(elf)
     variables = {name: found.text_of(die, name) for name, die in found.variables.items()}
-    for name in TYPES:
-        if name in found.named:
-            found.text_of(found.named[name], name)
+    texts = {name: found.text_of(found.named[name], name) for name in TYPES if name in found.named}
     types = found.written()
+    types.update((name, found.short(text)) for name, text in texts.items() if text.startswith("["))
     data = _Data(elf)
     return Tables(types, {n: found.short(v) for n, v in variables.items()}, data.sizes(), data.reasons())
 

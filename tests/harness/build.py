@@ -72,6 +72,30 @@ class Binary(NamedTuple):
         return [str(oracle), *([str(self.library)] if self.library else []), *more]
 
 
+BARE = "bare"  # the folder that holds a program without symbols, in that of the program with them
+
+
+def strip(binary: Binary) -> Binary:
+    """The same program without symbols or debug information, as distributions strip theirs. Unavailable if
+    it has none of Go's own."""
+    if binary.program in (*_OWN_VARIANT, "c_only"):
+        raise Unavailable(f"{binary.program} itself is C's, or its libraries would have to be stripped")
+    if not shutil.which("strip"):
+        raise Unavailable("no strip on PATH")
+    bare = binary.path.parent / BARE / binary.path.name
+    if not bare.exists():
+        bare.parent.mkdir(exist_ok=True)
+        scratch = bare.with_name(f"{bare.name}.{os.getpid()}")
+        subprocess.run(["strip", "-o", str(scratch), str(binary.path)], check=True)
+        scratch.rename(bare)
+    return binary._replace(path=bare)
+
+
+def with_symbols(program: Path) -> Optional[Path]:
+    """The file with the symbols of a program that `strip` made; None for another program."""
+    return program.parent.parent / program.name if program.parent.name == BARE else None
+
+
 def build(program: str, toolchain: Optional[Toolchain], variant: str = "plain") -> Binary:
     """The program of tests/programs built that way. Unavailable if the combination is impossible.
 

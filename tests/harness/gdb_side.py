@@ -2,11 +2,15 @@
 
 oracle-memstats FILE [SYMBOL]   write the runtime.MemStats in main.Oracle as JSON
 oracle-dump FILE                write the goroutine dump in kit.Dump
+symbols-of FILE                 load the symbols of FILE, the same program before it was stripped
+lend-symbols FULL BARE          so from now on, but for this project's commands: they see those of BARE
 """
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any, Dict, List, Union
 
 import gdb
@@ -55,5 +59,48 @@ class OracleDump(gdb.Command):
                 out.write(gdb.selected_inferior().read_memory(int(dump), length).tobytes())
 
 
+class SymbolsOf(gdb.Command):
+    """symbols-of FILE: where a position-independent program was loaded, the auxiliary vector tells."""
+
+    def __init__(self) -> None:
+        super().__init__("symbols-of", gdb.COMMAND_DATA)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        path = argument.strip()
+        word = 8 if Path(path).read_bytes()[4] == 2 else 4  # EI_CLASS
+        entry = int.from_bytes(Path(path).read_bytes()[24 : 24 + word], "little")  # e_entry
+        try:
+            found = re.search(r"AT_ENTRY .*(0x[0-9a-f]+)", gdb.execute("info auxv", to_string=True))
+        except gdb.error:
+            found = None
+        offset = int(found.group(1), 16) - entry if found else 0
+        gdb.execute(f"symbol-file {f'-o {offset:#x} ' if offset else ''}{path}", to_string=True)
+
+
+class LendSymbols(gdb.Command):
+    """lend-symbols FULL BARE"""
+
+    def __init__(self) -> None:
+        super().__init__("lend-symbols", gdb.COMMAND_DATA)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        from addrspace_gdb.debugger import gdb_commands
+
+        full, bare = argument.split()
+        gdb.execute(f"symbols-of {full}")
+        ours = gdb_commands._GdbCommand.invoke
+
+        def invoke(command: gdb.Command, argument: str, from_tty: bool) -> None:
+            gdb.execute(f"symbol-file {bare}", to_string=True)
+            try:
+                ours(command, argument, from_tty)
+            finally:
+                gdb.execute(f"symbols-of {full}")
+
+        gdb_commands._GdbCommand.invoke = invoke
+
+
 OracleMemstats()
 OracleDump()
+SymbolsOf()
+LendSymbols()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from harness import LOADER
+from harness.build import with_symbols
 from harness.debuggers import Gdb
 
 SIDE = Path(__file__).with_name("gdb_side.py")
@@ -71,13 +72,17 @@ def run_gdb(
     """Run `commands` in the scene, with the test commands of gdb_side.py; with `load`, this project's too.
 
     gdb's exit status is 1 when the last of all commands failed. When the status of one command matters,
-    give a scene whose `leave` is empty and put the command last.
+    give a scene whose `leave` is empty and put the command last. Where the scene's program is stripped, its
+    symbols are there for the tests' own commands and for breakpoints, and away while this project's run.
     """
     arguments = [str(gdb.path), "-nx", "-q", "-batch"]
     arguments += [a for line in EARLY for a in ("-iex", line)]
     arguments += [a for line in SETTINGS for a in ("-ex", line)]
     sources = [SIDE] + ([LOADER] if load else [])
     lines = [f"source {path}" for path in sources]
+    full = with_symbols(scene.program) if scene and scene.program else None
+    if full is not None:
+        lines.append(f"lend-symbols {full} {scene.program if scene else ''}")
     if scene:
         lines = [*lines, *scene.enter, *commands, *scene.leave]
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
@@ -77,10 +77,11 @@ class Layouts:
         return reasons
 
     def type(self, name: str) -> Optional[Type]:
-        """A struct by its DWARF name (`runtime.mspan`)."""
+        """A struct, or an array that has a name, by its DWARF name (`runtime.mspan`)."""
         if name not in self._types:
             text = self._pick(self._table["types"].get(name, {}))
-            self._types[name] = self._struct(name, text) if text is not None else None
+            named = self._parse if text and text.startswith("[") else partial(self._struct, name)
+            self._types[name] = named(text) if text is not None else None
         return self._types[name]
 
     def variable(self, name: str) -> Optional[Type]:

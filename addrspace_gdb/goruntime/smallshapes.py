@@ -1,0 +1,81 @@
+"""What the runtime's smaller variables must look like, each for itself: the simple checks of `Shapes`.
+
+As there, True says that the variable lies there, None that nothing speaks for or against it.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from addrspace_gdb.goruntime.record import Record, Runtime
+
+_CPU_OF_P = 10**9  # nanoseconds: capacityPerProc, src/runtime/mgclimit.go
+_FEWEST_ITABS = 512  # itabInitSize, src/runtime/iface.go
+_DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
+_CLASSES, _ALL_CLASSES = 136, 0xFFFFFFFF  # numSpanClasses, sweepClassDone
+_NEVER = (1 << 64) - 1
+_MOST = 1 << 46  # bytes: no goal is larger
+_BACKLOG = 512  # bytes of printBacklog, src/runtime/print.go
+MEMORY_PROFILE, BLOCK_PROFILE, MUTEX_PROFILE = 1, 2, 3  # bucketType, src/runtime/mprof.go
+
+# Small numbers, and the largest that each can be.
+LARGEST = {
+    "bubbleGen": 1 << 40,
+    "extraMCount": 1 << 20,
+    "extraMInUse": 1 << 20,
+    "extraMLength": 1 << 20,
+    "fingRunning": 1,
+    "fingStatus": 31,
+    "gcBgMarkWorkerCount": 1 << 16,
+    "gcphase": 2,
+    "iscgo": 1,
+    "panicking": 1 << 20,
+    "printBacklogIndex": _BACKLOG - 1,
+}
+
+
+def limiter(record: Record) -> bool:
+    """gcCPULimiter: it holds a second of each P (resetCapacity, src/runtime/mgclimit.go)."""
+    fill, capacity = record.number("bucket.fill"), record.number("bucket.capacity")
+    return fill <= capacity == record.number("nprocs") * _CPU_OF_P
+
+
+def debug(record: Record) -> Optional[bool]:
+    """invalidptr, cgocheck and madvdontneed are 1 unless GODEBUG says otherwise."""
+    usual = [record.number(name) for name in ("invalidptr", "cgocheck", "madvdontneed")]
+    return True if usual == [1, 1, 1] else None if all(0 <= value <= 2 for value in usual) else False
+
+
+def sweep(record: Record) -> bool:
+    """Few sweepers, and a span class that exists, or none that is left."""
+    sweepers, classes = record.number("active.state") & ~_DRAINED, record.number("centralIndex")
+    return sweepers <= 1 << 20 and (classes <= _CLASSES or classes == _ALL_CLASSES)
+
+
+def scavenge(record: Record) -> bool:
+    """The goals are off, or sizes; one is rounded to pages (gcPaceScavenger, src/runtime/mgcscavenge.go)."""
+    by_heap, by_limit = record.number("gcPercentGoal"), record.number("memoryLimitGoal")
+    whole = by_heap == _NEVER or (by_heap % 4096 == 0 and by_heap < _MOST)
+    return whole and (by_limit == _NEVER or by_limit < _MOST)
+
+
+def idle_reasons(record: Record) -> bool:
+    """isIdleInSynctest: a bool for each reason to wait, the first of which is none."""
+    return record.data[0] == 0 and set(record.data) == {0, 1}
+
+
+def backlog(record: Record) -> Optional[bool]:
+    """printBacklog, a ring of text: until it is full, all behind the text is 0."""
+    text = bytes(record.data).rstrip(b"\0")
+    return False if 0 in text else True if len(text) > record.runtime.word else None
+
+
+def itabs(runtime: Runtime, table: int) -> bool:
+    """itabTableType: room for a power of two, no more than three quarters of it used."""
+    room, used = runtime.word_at(table), runtime.word_at(table + runtime.word)
+    return room >= _FEWEST_ITABS and room & room - 1 == 0 and used <= room * 3 // 4 + 1
+
+
+def is_bucket(runtime: Runtime, address: int, type_: int) -> bool:
+    """Whether the profiler's bucket at `address` is of that bucketType."""
+    return runtime.record("runtime.bucket", address).number("typ") == type_
