@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Optional, Protocol, Sequence
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
 
 import gdb
 
@@ -47,6 +47,59 @@ class Variables(Protocol):
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A variable by its linker name; None: ask gdb."""
+
+
+class _Registers(NamedTuple):
+    pc: Optional[int]
+    sp: Optional[int]
+    tls: Optional[int]
+    link: Optional[int]
+
+
+class _LazyThread(Thread):
+    """A thread whose registers are read when they are asked for.
+
+    For a frame gdb reads all debug information of its function's package, more than 50 ms for Go's runtime;
+    a thread that has no goroutine is not looked at.
+    """
+
+    _thread: gdb.InferiorThread
+    _read: Callable[[gdb.InferiorThread], _Registers]
+    _known: Optional[_Registers]
+
+    def __new__(
+        cls, thread: gdb.InferiorThread, selected: bool, read: Callable[[gdb.InferiorThread], _Registers]
+    ) -> _LazyThread:
+        """`read` gives the registers; `thread` must be valid as long as they may be asked for."""
+        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+        made = super().__new__(cls, thread.num, int(tid), thread.name, None, None, None, selected)
+        made._thread, made._read, made._known = thread, read, None
+        return made
+
+    def _registers(self) -> _Registers:
+        if self._known is None:
+            self._known = self._read(self._thread)
+        return self._known
+
+    @property
+    def pc(self) -> Optional[int]:
+        """As Thread has it."""
+        return self._registers().pc
+
+    @property
+    def sp(self) -> Optional[int]:
+        """As Thread has it."""
+        return self._registers().sp
+
+    @property
+    def tls(self) -> Optional[int]:
+        """As Thread has it."""
+        return self._registers().tls
+
+    @property
+    def link(self) -> Optional[int]:
+        """As Thread has it."""
+        return self._registers().link
 
 
 class GdbTarget:
@@ -130,28 +183,28 @@ class GdbTarget:
         return self._types[name]
 
     def threads(self) -> List[Thread]:
-        """Every thread with the registers of its innermost frame; the selection is put back."""
+        """Every thread with the registers of its innermost frame, which are read when they are asked for."""
         if self._threads is None:
-            with kept_selection() as selected:
-                self._threads = [
-                    self._thread(t, selected is not None and t.num == selected)
-                    for t in sorted(self._inferior.threads(), key=lambda t: t.num)
-                ]
+            chosen = gdb.selected_thread()
+            number = chosen.num if chosen is not None else None
+            ordered = sorted(self._inferior.threads(), key=lambda thread: thread.num)
+            self._threads = [_LazyThread(one, one.num == number, self.registers_of) for one in ordered]
         return self._threads
 
-    def _thread(self, thread: gdb.InferiorThread, selected: bool) -> Thread:
+    def registers_of(self, thread: gdb.InferiorThread) -> _Registers:
+        """What the innermost frame of a thread has; the selection is put back."""
         pc = sp = tls = link = None
         names, width = self._names, self.pointer_size
-        try:
-            thread.switch()
-            frame = gdb.newest_frame()
-            pc, sp = int(frame.pc()), _register(frame, names.sp, width)
-            tls = _register(frame, names.tls, width) if names.tls else None
-            link = _register(frame, names.link, width) if names.link else None
-        except gdb.error:
-            pass  # a thread without registers (a cut core) stays listed, its registers unknown
-        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        return Thread(thread.num, int(tid), thread.name, pc, sp, tls, selected, link)
+        with kept_selection():
+            try:
+                thread.switch()
+                frame = gdb.newest_frame()
+                pc, sp = int(frame.pc()), _register(frame, names.sp, width)
+                tls = _register(frame, names.tls, width) if names.tls else None
+                link = _register(frame, names.link, width) if names.link else None
+            except gdb.error:
+                pass  # a thread without registers (a cut core) stays listed, its registers unknown
+        return _Registers(pc, sp, tls, link)
 
     @property
     def replaying(self) -> bool:

@@ -90,14 +90,14 @@ class LendSymbols(gdb.Command):
         gdb.execute(f"symbols-of {full}")
         ours = gdb_commands._GdbCommand.invoke
 
-        def invoke(command: gdb.Command, argument: str, from_tty: bool) -> None:
+        def invoke(command: gdb_commands._GdbCommand, argument: str, from_tty: bool) -> None:
             gdb.execute(f"symbol-file {bare}", to_string=True)
             try:
                 ours(command, argument, from_tty)
             finally:
                 gdb.execute(f"symbols-of {full}")
 
-        gdb_commands._GdbCommand.invoke = invoke
+        gdb_commands._GdbCommand.invoke = invoke  # type: ignore[method-assign]
 
 
 OracleMemstats()

@@ -7,15 +7,15 @@ in scripts/gen_layouts/dwarf.py.
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.goruntime.buildinfo import parse_version
 
-_FOLDER = Path(__file__).parent
+_FOLDER = os.path.dirname(__file__)
 _NEWEST_PATCH = 999
 _KINDS = {"u": "uint", "i": "int", "f": "float"}
 
@@ -23,10 +23,17 @@ _KINDS = {"u": "uint", "i": "int", "f": "float"}
 def _tables() -> Dict[int, List[int]]:
     """N of every Go 1.N with a table, and the patch releases from which on there is another."""
     found: Dict[int, List[int]] = {}
-    for path in _FOLDER.glob("go1.*.json"):
-        minor, _, patch = path.stem[len("go1.") :].partition(".")
-        found.setdefault(int(minor), []).append(int(patch or 0))
+    for name in os.listdir(_FOLDER):
+        matched = re.fullmatch(r"go1\.(\d+)(?:\.(\d+))?\.json", name)
+        if matched:
+            found.setdefault(int(matched.group(1)), []).append(int(matched.group(2) or 0))
     return found
+
+
+def _load(name: str) -> Dict[str, Any]:
+    with open(os.path.join(_FOLDER, f"{name}.json"), encoding="ascii") as file:
+        loaded: Dict[str, Any] = json.load(file)
+    return loaded
 
 
 def known_minors() -> List[int]:
@@ -37,11 +44,10 @@ def known_minors() -> List[int]:
 @lru_cache(maxsize=4)
 def _table(minor: int, patch: int) -> Dict[str, Any]:
     """The table for a release: the minor version's, with what changed in a patch release up to this one."""
-    table: Dict[str, Any] = json.loads((_FOLDER / f"go1.{minor}.json").read_text(encoding="ascii"))
+    table = _load(f"go1.{minor}")
     newer = max(first for first in _tables()[minor] if first <= patch)
     if newer:
-        changes = json.loads((_FOLDER / f"go1.{minor}.{newer}.json").read_text(encoding="ascii"))
-        for key, value in changes.items():
+        for key, value in _load(f"go1.{minor}.{newer}").items():
             if isinstance(value, dict):
                 table[key].update(value)
             else:
