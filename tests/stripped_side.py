@@ -2,6 +2,7 @@
 
 compare-roots OUT   write [name, the symbol's address, the address found without symbols] as JSON
 compare-layouts OUT write what differs between DWARF and the tables, as JSON
+compare-own OUT     write what the program's own symbol table answers differently from gdb, as JSON
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.layouts import layouts_of
+from addrspace_gdb.goruntime.ownsymbols import own_symbols
 from addrspace_gdb.goruntime.roots import FIELDS, PARTS, WHOLE
 from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget
 
@@ -66,6 +68,26 @@ def compare_layouts(path: str) -> None:
     _write(path, {"compared": compared, "differences": found})
 
 
+def compare_own(path: str) -> None:
+    target, layouts = GdbTarget(), None
+    own = own_symbols(target)
+    found: List[str] = []
+    answered: List[str] = []
+    if own is not None:
+        layouts = layouts_of(version_of(target) or "", target.arch)[0]
+        assert layouts is not None
+        for name in layouts.names[1]:
+            ours, real = own.symbol(name), target.symbol(name)
+            if ours is None:
+                continue
+            answered.append(name)
+            if real is None or (real.address, real.size) != (ours.address, ours.size):
+                found.append(f"{name}: {real and real[:3]}, not {ours[:3]}")
+            elif real.type is not None:
+                _compare(name, real.type, ours.type, found, set())
+    _write(path, {"answered": answered, "differences": found})
+
+
 def _compare(where: str, real: Type, ours: Optional[Type], found: List[str], seen: Any) -> None:
     if ours is None:
         found.append(f"{where} is not in the table")
@@ -79,7 +101,7 @@ def _compare(where: str, real: Type, ours: Optional[Type], found: List[str], see
         _compare(f"{where}[]", real.element, ours.element, found, seen)
     if real.kind == "struct" and real.name not in seen:
         seen.add(real.name)
-        mine = {name: place[0] for name, place in ours.fields.items()}
+        mine = {name: place[0] for name, place in ours.fields.items() if name != "_"}
         theirs = {name: place[0] for name, place in real.fields.items() if name != "_"}
         if list(mine.items()) != list(theirs.items()):
             found.append(f"{where}: {theirs}, not {mine}")
@@ -96,3 +118,4 @@ def _write(path: str, what: Any) -> None:
 
 _Command("compare-roots", compare_roots)
 _Command("compare-layouts", compare_layouts)
+_Command("compare-own", compare_own)

@@ -97,7 +97,7 @@ class LendSymbols(gdb.Command):
             finally:
                 gdb.execute(f"symbols-of {full}")
 
-        gdb_commands._GdbCommand.invoke = invoke  # type: ignore[method-assign]
+        gdb_commands._GdbCommand.invoke = invoke  # type: ignore[method-assign,assignment]
 
 
 OracleMemstats()
