@@ -22,9 +22,9 @@ from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.samebuild import other_build
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
-from addrspace_gdb.space.identity import other_build
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
 

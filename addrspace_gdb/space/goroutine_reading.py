@@ -28,7 +28,6 @@ from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.listed import list_mappings, open_core, page_size_of
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
@@ -38,6 +37,7 @@ from addrspace_gdb.space.target_info import TargetInfo
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
+    from addrspace_gdb.process.corefile import Core
     from addrspace_gdb.space.reading import Reading
 
 

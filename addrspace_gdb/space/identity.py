@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Sequence
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.corefile import Core
-from addrspace_gdb.process.corenotes import AT_ENTRY
-from addrspace_gdb.process.elf import (
-    Image,
-    build_ids,
-    load_bias,
-    open_path,
-    read_headers,
-    read_image,
-    same_segments,
-)
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.target_info import TargetInfo
+
+if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
+    from addrspace_gdb.process.corefile import Core
+    from addrspace_gdb.process.elf import Image
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
@@ -43,6 +36,8 @@ def require_go(
         )
         raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
     if core is not None and target.executable is not None:
+        from addrspace_gdb.process.samebuild import other_build
+
         another = other_build(target.executable, core, target.read)
         if another is not None:
             problems.add(another)
@@ -129,6 +124,8 @@ def _image(
     target: Target, core: Optional[Core], mappings: Sequence[Mapping], proc: Optional[ProcFiles]
 ) -> Optional[Image]:
     """The program's file, as the debugger, the process or the core names it."""
+    from addrspace_gdb.process.elf import open_path, read_image
+
     names = [target.executable, core.executable if core is not None else None]
     paths = [name for name in names if name]
     paths += [open_path(proc, m) for m in mappings if m.file is not None and m.file in names][:1]
@@ -138,43 +135,6 @@ def _image(
         except ProblemError:
             continue
     return None
-
-
-def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
-    """Why the file at `path` is not the program that made the core, None if it is or cannot be told.
-
-    By the build ids in the first page of the program, which the kernel puts into a core (strip(1) leaves
-    them as they are); where the core lacks it, by where the segments and the entry point lie. Raises
-    ProblemError if the two have nothing to do with each other.
-    """
-    try:
-        image = read_image(path)
-        with open(path, "rb") as file:
-            head = file.read(core.page_size)
-    except (ProblemError, OSError):
-        return None
-    own = [m for m in core.mappings if m.file is not None and m.file == core.executable]
-    another = (
-        f"{printable(path)} is not the program that made this core (another build of "
-        f"{printable(core.executable or '')}?)"
-    )
-    first = next((m for m in own if m.offset == 0), None)
-    try:
-        page = read(first.start, core.page_size) if first is not None and first.dumped >= len(head) else b""
-        in_core = read_headers(page, path)
-    except (ProblemError, UnreadableError):
-        bias = load_bias(image, own, core.executable, core.page_size) if own else 0
-        entry = core.auxv.get(AT_ENTRY)
-        if bias is None or (own and entry is not None and entry != image.entry + bias):
-            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
-        return None
-    if not same_segments(image, in_core):
-        raise ProblemError(f"{another}; give the right one with `file FILE`")
-    return (
-        None
-        if build_ids(head) == build_ids(page)
-        else f"{another}: names, lines and code may be those of another program"
-    )
 
 
 def target_info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:
