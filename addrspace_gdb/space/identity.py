@@ -65,6 +65,7 @@ def require_go(
     if image is None or target.executable is None:
         raise ProblemError(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
+            + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
     if any(section.name in _GO_SECTIONS for section in image.sections):
         raise ProblemError(

@@ -133,7 +133,9 @@ def _mappings(proc: Optional[ProcFiles], problems: Problems) -> List[Mapping]:
     try:
         found = parse_maps(proc.read("maps"), problems)
     except OSError as error:
-        raise ProblemError(f"the process's mappings cannot be read ({proc.path('maps')}): {error}") from None
+        raise ProblemError(
+            f"the process's mappings cannot be read ({proc.path('maps')}): {error.strerror or error}"
+        ) from None
     if not found:
         raise ProblemError(f"{proc.path('maps')} is empty: the process has exited")
     return sorted(found)
@@ -145,7 +147,9 @@ def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, 
     try:
         return parse_smaps_totals(proc.read("smaps"), problems)
     except OSError as error:
-        problems.add(f"{proc.path('smaps')} cannot be read ({error}): resident bytes are not checked")
+        problems.add(
+            f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
+        )
         return None
 
 
