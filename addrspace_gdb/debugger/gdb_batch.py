@@ -23,8 +23,8 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
+from addrspace_gdb.space.builds import other_build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
-from addrspace_gdb.space.identity import other_build
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import version_of
@@ -10,18 +10,10 @@ from addrspace_gdb.goruntime.layouts import layouts_of, parse_version
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corefile import Core
-from addrspace_gdb.process.corenotes import AT_ENTRY
-from addrspace_gdb.process.elf import (
-    Image,
-    build_ids,
-    load_bias,
-    open_path,
-    read_headers,
-    read_image,
-    same_segments,
-)
+from addrspace_gdb.process.elf import Image, open_path, read_image
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.builds import other_build, other_running
 from addrspace_gdb.space.model import TargetInfo
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
@@ -43,10 +35,13 @@ def require_go(
             else "see coredump_filter"
         )
         raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
+    another = None
     if core is not None and target.executable is not None:
         another = other_build(target.executable, core, target.read)
-        if another is not None:
-            problems.add(another)
+    elif target.executable is not None and proc is not None and proc.local:
+        another = other_running(target.executable, proc.path("exe"))
+    if another is not None:
+        problems.add(another)
     _hold_runtime(target)
     missing = [name for name in ("runtime.mheap_", "runtime.allgs") if target.symbol(name) is None]
     if not missing:
@@ -138,43 +133,6 @@ def _image(
         except ProblemError:
             continue
     return None
-
-
-def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
-    """Why the file at `path` is not the program that made the core, None if it is or cannot be told.
-
-    By the build ids in the first page of the program, which the kernel puts into a core (strip(1) leaves
-    them as they are); where the core lacks it, by where the segments and the entry point lie. Raises
-    ProblemError if the two have nothing to do with each other.
-    """
-    try:
-        image = read_image(path)
-        with open(path, "rb") as file:
-            head = file.read(core.page_size)
-    except (ProblemError, OSError):
-        return None
-    own = [m for m in core.mappings if m.file is not None and m.file == core.executable]
-    another = (
-        f"{printable(path)} is not the program that made this core (another build of "
-        f"{printable(core.executable or '')}?)"
-    )
-    first = next((m for m in own if m.offset == 0), None)
-    try:
-        page = read(first.start, core.page_size) if first is not None and first.dumped >= len(head) else b""
-        in_core = read_headers(page, path)
-    except (ProblemError, UnreadableError):
-        bias = load_bias(image, own, core.executable, core.page_size) if own else 0
-        entry = core.auxv.get(AT_ENTRY)
-        if bias is None or (own and entry is not None and entry != image.entry + bias):
-            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
-        return None
-    if not same_segments(image, in_core):
-        raise ProblemError(f"{another}; give the right one with `file FILE`")
-    return (
-        None
-        if build_ids(head) == build_ids(page)
-        else f"{another}: names, lines and code may be those of another program"
-    )
 
 
 def target_info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:

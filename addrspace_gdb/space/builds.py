@@ -1,0 +1,66 @@
+"""Is the file that the debugger was given the program that runs, or that made the core, to the build?"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Optional
+
+from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.corefile import Core
+from addrspace_gdb.process.corenotes import AT_ENTRY
+from addrspace_gdb.process.elf import build_ids, load_bias, read_headers, read_image, same_segments
+from addrspace_gdb.process.escape import printable
+
+_HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
+_MAY_BE_WRONG = "names, lines and code may be those of another program"
+
+
+def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
+    """Why the file at `path` is not the program that made the core, None if it is or cannot be told.
+
+    By the build ids in the first page of the program, which the kernel puts into a core (strip(1) leaves
+    them as they are); where the core lacks it, by where the segments and the entry point lie. Raises
+    ProblemError if the two have nothing to do with each other.
+    """
+    try:
+        image = read_image(path)
+        with open(path, "rb") as file:
+            head = file.read(core.page_size)
+    except (ProblemError, OSError):
+        return None
+    own = [m for m in core.mappings if m.file is not None and m.file == core.executable]
+    another = (
+        f"{printable(path)} is not the program that made this core (another build of "
+        f"{printable(core.executable or '')}?)"
+    )
+    first = next((m for m in own if m.offset == 0), None)
+    try:
+        page = read(first.start, core.page_size) if first is not None and first.dumped >= len(head) else b""
+        in_core = read_headers(page, path)
+    except (ProblemError, UnreadableError):
+        bias = load_bias(image, own, core.executable, core.page_size) if own else 0
+        entry = core.auxv.get(AT_ENTRY)
+        if bias is None or (own and entry is not None and entry != image.entry + bias):
+            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
+        return None
+    if not same_segments(image, in_core):
+        raise ProblemError(f"{another}; give the right one with `file FILE`")
+    return None if build_ids(head) == build_ids(page) else f"{another}: {_MAY_BE_WRONG}"
+
+
+def other_running(path: str, exe: str) -> Optional[str]:
+    """As `other_build`, for /proc/PID/exe: by the two files, for memory that is read gets resident."""
+    try:
+        if os.path.samefile(path, exe):
+            return None
+        image, running = read_image(path), read_image(exe)
+        heads = []
+        for name in (path, exe):
+            with open(name, "rb") as file:
+                heads.append(build_ids(file.read(_HEADER)))
+    except (ProblemError, OSError):
+        return None
+    another = f"{printable(path)} is not the program that runs in this process (another build of it?)"
+    if not same_segments(image, running):
+        raise ProblemError(f"{another}; give the right one with `file {exe}`")
+    return None if heads[0] == heads[1] else f"{another}: {_MAY_BE_WRONG}"
