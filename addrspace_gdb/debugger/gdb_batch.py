@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Generic, List, NamedTuple, Optional, Tuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Generic, List, Optional, Tuple, TypeVar
 
 import gdb
 
@@ -88,7 +89,8 @@ def _write(path: str, text: str) -> None:
 _T = TypeVar("_T")
 
 
-class _Visit(NamedTuple, Generic[_T]):
+@dataclass(frozen=True)
+class _Visit(Generic[_T]):
     """What was answered, how many seconds it took, and how long the process was stopped (None: a core)."""
 
     answer: _T
