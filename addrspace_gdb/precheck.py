@@ -19,7 +19,7 @@ def check_process(pid: int) -> None:
         raise ProblemError(f"process {pid} is addrspace-gdb itself")
     status = process_status(pid)
     if status is None:
-        raise ProblemError(f"there is no process {pid}")
+        raise ProblemError(_no_status(pid))
     name = printable(status.get("Name", "?"))
     leader = status.get("Tgid", str(pid))
     if leader != str(pid):
@@ -39,6 +39,19 @@ def check_process(pid: int) -> None:
         raise ProblemError(_no_permission(pid, name, status)) from None
     except OSError:
         raise ProblemError(f"there is no process {pid} any more") from None
+
+
+def _no_status(pid: int) -> str:
+    if os.path.exists(f"/proc/{pid}"):
+        return f"/proc/{pid}/status cannot be read"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="backslashreplace").splitlines()
+    except OSError:
+        mounts = []
+    # proc(5): with hidepid=2 (invisible) other users' processes are not there at all.
+    proc = [line for line in mounts if line.split()[4:5] == ["/proc"]]
+    hidden = os.geteuid() != 0 and any("hidepid=" in line for line in proc[-1:])
+    return f"there is no process {pid}" + (", or it is another user's and hidden (hidepid)" if hidden else "")
 
 
 def _no_permission(pid: int, name: str, status: Dict[str, str]) -> str:

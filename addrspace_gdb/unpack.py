@@ -101,7 +101,7 @@ def _unpack(path: str, form: Format, place: str, warn: Tell, progress: Progress)
                 writer.add(data)
         except _StreamError as error:
             if not error.cut or not writer.written:
-                raise ProblemError(f"{shown} is damaged: {error}") from None
+                raise ProblemError(f"{shown} cannot be unpacked: {error}") from None
             warn(f"{shown} ends early: what is in its first {size(writer.written)} is all there is")
         finally:
             writer.finish()

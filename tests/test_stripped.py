@@ -269,7 +269,7 @@ def test_the_core_of_a_crash_with_and_without_its_file(
     found = {g[0]: g for g in states(bare_stacks, "pc", "sp", "stack") if g[0] in parked}
     assert found == parked
     assert all(not g["function"] for g in bare_stacks["goroutines"])
-    assert any("functions have no names" in line for line in bare_stacks["problems"])
+    assert any("functions have no names" in line for line in bare_stacks["notes"])
 
 
 def test_a_core_by_gdb(gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, tmp_path: Path) -> None:

@@ -140,13 +140,13 @@ def test_what_is_damaged_or_no_core_is_one_line(crashed: Crashed, form: str, tmp
         middle = len(whole) // 2
         whole[middle : middle + 64] = bytes(byte ^ 0x5A for byte in whole[middle : middle + 64])
         path.write_bytes(whole)
-        refused(path, scratch, f"{path} is damaged: .*")
+        refused(path, scratch, f"{path} cannot be unpacked: .*")
     path.write_bytes(packed(form, b"some text\n" * 100))
     refused(path, scratch, f"what is in {path} is not an ELF file")
     path.write_bytes(packed(form, crashed.binary.path))
     refused(path, scratch, rf"what is in {path} is not a core file \(ELF type EXEC\)")
     path.write_bytes(bytes(whole[:7]) if form != "gz" else bytes(whole[:12]))
-    refused(path, scratch, f"{path} is damaged: .*")
+    refused(path, scratch, f"{path} cannot be unpacked: .*")
 
 
 def test_a_core_with_a_wrong_checksum_is_not_taken_for_whole(crashed: Crashed, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_core_with_a_wrong_checksum_is_not_taken_for_whole(crashed: Crashed, t
     path.write_bytes(whole)
     done = cli("dump", path)
     assert done.returncode == 1
-    assert re.fullmatch(rf"addrspace-gdb: {path} is damaged: CRC .*\n", done.stderr)
+    assert re.fullmatch(rf"addrspace-gdb: {path} cannot be unpacked: CRC .*\n", done.stderr)
 
 
 def test_without_the_program_it_is_named(crashed: Crashed, tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def without(document: Json, *keys: str) -> Json:
 
 
 def test_a_core_with_its_program_elsewhere(gdb_exe: Gdb, away: Away) -> None:
-    moved = asked(gdb_exe, away.core, "--exe", away.program)
+    """And without the shared libraries that it had."""
+    moved = asked(gdb_exe, away.core, "--exe", away.program, "--sysroot", away.folder / "here")
     assert without(moved, "target") == without(away.whole, "target")
     assert moved["target"]["executable"] == str(away.program)
 
@@ -197,7 +198,7 @@ def test_a_core_without_the_heap_says_so(
     newest_go: Toolchain, gdb_exe: Gdb, build_program: Builder, tmp_path: Path, what: int
 ) -> None:
     core = small_core(build_program("crash", newest_go), tmp_path, what=what)
-    for report in ("", "rss", "goroutine-stacks", "memstats", "gc", "whereis 0"):
+    for report in ("", "goroutine-stacks", "gc"):
         more = ["--report", report] if report else []
         done = cli("dump", core, "--gdb", gdb_exe.path, *more)
         assert (done.returncode, done.stdout) == (1, ""), report

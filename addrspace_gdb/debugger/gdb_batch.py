@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Generic, List, NamedTuple, Optional, Tuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Generic, List, Optional, Tuple, TypeVar
 
 import gdb
 
@@ -22,8 +23,8 @@ from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.escape import printable
-from addrspace_gdb.process.samebuild import other_build
 from addrspace_gdb.space.build import build
+from addrspace_gdb.space.builds import other_build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
@@ -88,7 +89,8 @@ def _write(path: str, text: str) -> None:
 _T = TypeVar("_T")
 
 
-class _Visit(NamedTuple, Generic[_T]):
+@dataclass(frozen=True)
+class _Visit(Generic[_T]):
     """What was answered, how many seconds it took, and how long the process was stopped (None: a core)."""
 
     answer: _T

@@ -36,6 +36,7 @@ class HeldMemory:
         self._lost: List[Tuple[int, int, Mapping]] = [
             (m.start + m.dumped, m.end, m) for m in mappings if 0 <= m.dumped < m.size
         ]
+        self._truncated = core is not None and core.truncated
         self._ends = [end for _, end, _ in self._lost]
         text = gdb.execute("info files", to_string=True)
         self._sections = sorted((int(a, 16), int(b, 16)) for a, b in _SECTION.findall(text))
@@ -58,11 +59,15 @@ class HeldMemory:
         while index < len(self._lost) and self._lost[index][0] < address + size:
             low, high, mapping = self._lost[index]
             if not self._replaced(mapping, max(low, address), min(high, address + size)):
-                raise UnreadableError(address, size, NOT_HELD)
+                raise UnreadableError(address, size, self._why(mapping))
             if self._file is not None and mapping.file == self._program:
                 return self._of_file(*self._file, address, size)
             index += 1
         return None
+
+    def _why(self, mapping: Mapping) -> str:
+        may_be_cut = mapping.file is None or mapping.permissions[1] == "w"
+        return "the core is truncated" if self._truncated and may_be_cut else NOT_HELD
 
     def _replaced(self, mapping: Mapping, start: int, end: int) -> bool:
         """Whether a file has what is missing: not what the process may have changed."""

@@ -129,12 +129,19 @@ class GdbTarget:
         self._types: Dict[str, Optional[Type]] = {}
         self._threads: Optional[List[Thread]] = None
         self._auxv: Optional[Dict[int, int]] = None
-        self._held = HeldMemory(self.core_file, self.executable) if self.core_file else None
+        self._held_memory: Optional[HeldMemory] = None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
         if running:
             raise ProblemError("the process is running: stop it first (Ctrl-C or `interrupt`)")
+
+    @property
+    def _held(self) -> Optional[HeldMemory]:
+        """Of a core, what is in it."""
+        if self._held_memory is None and self.core_file is not None:
+            self._held_memory = HeldMemory(self.core_file, self.executable)
+        return self._held_memory
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes at `address`."""
@@ -142,7 +149,7 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
-        if self._held is not None:
+        if self.core_file is not None and self._held is not None:
             in_file = self._held.check(address, size)
             if in_file is not None:
                 return in_file

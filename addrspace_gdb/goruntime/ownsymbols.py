@@ -6,6 +6,7 @@ release's table (layouts) has for it; both must agree about the size.
 
 from __future__ import annotations
 
+import os
 from typing import Optional
 
 from addrspace_gdb.debugger.layout import Type
@@ -49,10 +50,19 @@ def own_symbols(target: Target) -> Optional[OwnSymbols]:
     version = symbols.find(_VERSION)
     if version is None:
         return None
-    try:
-        if target.read(symbols.start, len(symbols.beginning)) != symbols.beginning:
-            return None
-    except UnreadableError:
+    if not _is_running(target, symbols):
         return None
     layouts, guessed = layouts_of(read_string(target, version.address) or "", target.arch)
     return OwnSymbols(target, symbols, layouts) if layouts is not None and not guessed else None
+
+
+def _is_running(target: Target, symbols: ElfSymbols) -> bool:
+    """Whether the file is the one of the process or core. Memory of a process is not read for it: what is
+    read gets resident."""
+    proc = target.proc_files()
+    try:
+        if proc is not None and proc.local and target.executable is not None:
+            return os.path.samefile(target.executable, proc.path("exe"))
+        return target.read(symbols.start, len(symbols.beginning)) == symbols.beginning
+    except (OSError, UnreadableError):
+        return False

@@ -63,7 +63,8 @@ def list_mappings(target: Target, core: Optional[Core], problems: Optional[Probl
                 raise ProblemError(f"{proc.path('maps')} is empty: the process has exited")
             return Listed(sorted(found), proc, False)
     except OSError as error:
-        reason = f"the process's mappings cannot be read ({proc.path('maps') if proc else ''}): {error}"
+        file = proc.path("maps") if proc is not None else ""
+        reason = f"the process's mappings cannot be read ({file}): {error.strerror or error}"
     if target.kind == "remote":
         from addrspace_gdb.process.inferred import infer_mappings
 

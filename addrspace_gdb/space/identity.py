@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import ProcFiles, Target
@@ -35,12 +36,9 @@ def require_go(
             else "see coredump_filter"
         )
         raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
-    if core is not None and target.executable is not None:
-        from addrspace_gdb.process.samebuild import other_build
-
-        another = other_build(target.executable, core, target.read)
-        if another is not None:
-            problems.add(another)
+    another = _another(target, core, proc)
+    if another is not None:
+        problems.add(another)
     _hold_runtime(target)
     missing = [name for name in ("runtime.mheap_", "runtime.allgs") if target.symbol(name) is None]
     if not missing:
@@ -59,6 +57,7 @@ def require_go(
     if image is None or target.executable is None:
         raise ProblemError(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
+            + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
     if any(section.name in _GO_SECTIONS for section in image.sections):
         raise ProblemError(
@@ -118,6 +117,29 @@ def _version_notes(target: Target) -> List[str]:
     if minor is not None and minor > NEWEST:
         return [f"go1.{minor} is newer than go1.{NEWEST}, the last one this was made for; check with --check"]
     return []
+
+
+def _another(target: Target, core: Optional[Core], proc: Optional[ProcFiles]) -> Optional[str]:
+    """Why the debugger's program is not the process's or core's. Raises ProblemError if nothing fits."""
+    path = target.executable
+    if path is None:
+        return None
+    if core is not None:
+        from addrspace_gdb.space.builds import other_build
+
+        return other_build(path, core, target.read)
+    if proc is None or not proc.local or _same_file(path, proc.path("exe")):
+        return None
+    from addrspace_gdb.space.builds import other_running
+
+    return other_running(path, proc.path("exe"))
+
+
+def _same_file(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
 
 
 def _image(

@@ -134,7 +134,9 @@ def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, 
     try:
         return parse_smaps_totals(proc.read("smaps"), problems)
     except OSError as error:
-        problems.add(f"{proc.path('smaps')} cannot be read ({error}): resident bytes are not checked")
+        problems.add(
+            f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
+        )
         return None
 
 

@@ -1,7 +1,8 @@
-"""Whether a file is the program that a core is of."""
+"""Is the file that the debugger was given the program that runs, or that made the core, to the build?"""
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Optional
 
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -9,6 +10,9 @@ from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.elf import build_ids, load_bias, read_headers, read_image, same_segments
 from addrspace_gdb.process.escape import printable
+
+_HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
+_MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
 def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
@@ -41,8 +45,22 @@ def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Opt
         return None
     if not same_segments(image, in_core):
         raise ProblemError(f"{another}; give the right one with `file FILE`")
-    return (
-        None
-        if build_ids(head) == build_ids(page)
-        else f"{another}: names, lines and code may be those of another program"
-    )
+    return None if build_ids(head) == build_ids(page) else f"{another}: {_MAY_BE_WRONG}"
+
+
+def other_running(path: str, exe: str) -> Optional[str]:
+    """As `other_build`, for /proc/PID/exe: by the two files, for memory that is read gets resident."""
+    try:
+        if os.path.samefile(path, exe):
+            return None
+        image, running = read_image(path), read_image(exe)
+        heads = []
+        for name in (path, exe):
+            with open(name, "rb") as file:
+                heads.append(build_ids(file.read(_HEADER)))
+    except (ProblemError, OSError):
+        return None
+    another = f"{printable(path)} is not the program that runs in this process (another build of it?)"
+    if not same_segments(image, running):
+        raise ProblemError(f"{another}; give the right one with `file {exe}`")
+    return None if heads[0] == heads[1] else f"{another}: {_MAY_BE_WRONG}"
