@@ -17,6 +17,7 @@ from addrspace_gdb.space.model import TargetInfo
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 _GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
+_MOST_COMPARED = 1 << 20  # bytes of read-only data
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
 
 
@@ -101,13 +102,17 @@ def _same_program(target: Target, core: Core) -> None:
     """The first page of the program, as the core has it, must be that of the file that gdb was given."""
     if target.executable is None or core.executable is None:
         return
-    first = next((m for m in core.mappings if m.file == core.executable and m.offset == 0), None)
-    if first is None or first.dumped < _HEADER:
+    own = [m for m in core.mappings if m.file == core.executable and m.dumped >= _HEADER]
+    # The header, or where the core leaves it out (qemu's do) whatever is read-only.
+    first = next((m for m in own if m.offset == 0 or "w" not in m.permissions), None)
+    if first is None:
         return
+    size = _HEADER if first.offset == 0 else min(first.dumped, _MOST_COMPARED)
     try:
-        in_core = target.read(first.start, _HEADER)
+        in_core = target.read(first.start, size)
         with open(target.executable, "rb") as file:
-            in_file = file.read(_HEADER)
+            file.seek(first.offset)
+            in_file = file.read(size)
     except (OSError, UnreadableError):
         return
     if in_core != in_file:
