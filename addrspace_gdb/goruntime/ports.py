@@ -44,7 +44,7 @@ PORTS: Dict[str, Port] = {
     "386": Port(False, 0, 0, SignalRegisters(160 + 14 * 4, 160 + 7 * 4, 160 + 6 * 4, None, 12), False, 1),
     # siginfo (128), ucontext (176 with the signal mask and padding), fault address, x0-x30, sp, pc.
     "arm64": Port(True, 16, 8, SignalRegisters(312 + 32 * 8, 312 + 31 * 8, 312 + 29 * 8, 312 + 30 * 8), True),
-    # Eight registers that sigtramp saves, which its stack table leaves out (32), siginfo (128), ucontext (20),
+    # Eight registers that sigtramp saves and its stack table leaves out (32), siginfo (128), ucontext (20),
     # trap, error code, old mask, r0-r10, fp, ip, sp, lr, pc.
     "arm": Port(True, 4, 4, SignalRegisters(192 + 15 * 4, 192 + 13 * 4, 192 + 11 * 4, 192 + 14 * 4, 32)),
     # siginfo (128), ucontext (176), pc, r0-r31.
