@@ -13,6 +13,7 @@ import gdb
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
 from addrspace_gdb.debugger.gdb_target import GdbTarget, kept_selection
+from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
@@ -112,7 +113,9 @@ class GdbSession:
         from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget, with_runtime
 
         target = with_runtime(base, self._findings.setdefault(number, Findings()))
-        if self._frames is None and isinstance(target, StrippedTarget):
+        known = REGISTERS.get(target.arch)
+        linked = known is not None and known.link is not None
+        if self._frames is None and (linked or isinstance(target, StrippedTarget)):
             from addrspace_gdb.debugger.gdb_stripped import GoFrames
 
             self._frames = GoFrames()

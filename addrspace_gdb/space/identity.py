@@ -116,9 +116,10 @@ def _same_program(target: Target, core: Core) -> None:
     except (OSError, UnreadableError):
         return
     if in_core != in_file:
+        other = f" of {printable(core.executable)}" if core.executable != target.executable else ""
         raise ProblemError(
-            f"{printable(target.executable)} is not the program that made this core (another build of "
-            f"{printable(core.executable)}?); give gdb the right one with `file FILE`"
+            f"{printable(target.executable)} is not the program that made this core (another build{other}?); "
+            "give gdb the right one with `file FILE`"
         )
 
 
