@@ -148,7 +148,8 @@ def test_a_signal_handler_shows_what_it_interrupted(stopped: Inspected) -> None:
             stack = Stack(sp, stopped.target.read(sp, gsignal.hi - sp))
             walk = stopped.unwinder.walk(stack, pc, sp, trap=True, on_g0=True)
             assert walk.problem is None
-            assert stopped.unwinder.interrupted(stack, walk) == before
+            found = stopped.unwinder.interrupted(stack, walk)
+            assert found is not None and (found.pc, found.sp, found.bp) == before
             thread.step()
         else:
             pc, sp, _ = thread.registers()
