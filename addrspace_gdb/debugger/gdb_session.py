@@ -13,6 +13,7 @@ import gdb
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
 from addrspace_gdb.debugger.gdb_target import GdbTarget, kept_selection
+from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
@@ -113,13 +114,16 @@ class GdbSession:
 
         target: Target = base
         base.variables = own_symbols(base)
-        if base.symbol("runtime.mheap_") is None or base.type("runtime.mspan") is None:
-            from addrspace_gdb.debugger.gdb_stripped import GoFrames
+        stripped = base.symbol("runtime.mheap_") is None or base.type("runtime.mspan") is None
+        if stripped:
             from addrspace_gdb.goruntime.stripped import Findings, with_runtime
 
             target = with_runtime(base, self._findings.setdefault(number, Findings()))
-            if self._frames is None:
-                self._frames = GoFrames()
+        known = REGISTERS.get(target.arch)
+        if self._frames is None and (stripped or (known is not None and known.link is not None)):
+            from addrspace_gdb.debugger.gdb_stripped import GoFrames
+
+            self._frames = GoFrames()
         if self._frames is not None:
             self._frames.add(number, target)
         return target

@@ -16,8 +16,9 @@ from gdb.unwinder import Unwinder
 from addrspace_gdb.debugger.gdb_unwinder import FrameId, Marker, number
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime import funcid, symtab
 from addrspace_gdb.goruntime.pclntab import TOP_FRAME
+from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.stripped import StrippedTarget
 from addrspace_gdb.goruntime.traceback import Unwinder as GoUnwinder
 from addrspace_gdb.problems import Problems, UnreadableError
@@ -34,6 +35,7 @@ class _Tables:
     pid: Optional[int]
     target: Target
     go: GoUnwinder
+    stripped: bool  # False: gdb has DWARF, which does not say how a signal handler makes up a call
 
 
 class GoFrames:
@@ -47,14 +49,20 @@ class GoFrames:
         gdb.frame_filters[_NAME] = _Filter(self.current)  # type: ignore[assignment]
 
     def add(self, inferior: int, target: Target) -> None:
-        """From now on the frames of the inferior are Go's, if the target is one without DWARF."""
-        if not isinstance(target, StrippedTarget):
+        """From now on the frames of the inferior are Go's, if the target is one without DWARF.
+
+        Else only those of calls that a signal handler made up, on machines with a link register.
+        """
+        stripped = isinstance(target, StrippedTarget)
+        port = PORTS.get(target.arch)
+        if not stripped and (port is None or not port.link):
             self._tables.pop(inferior, None)
             return
         known = self._tables.get(inferior)
-        if (known is None or known.pid != target.pid) and target.symbol("runtime.firstmoduledata"):
+        same = known is not None and (known.pid, known.stripped) == (target.pid, stripped)
+        if not same and target.symbol("runtime.firstmoduledata"):
             tables = symtab.load(target, Problems())
-            self._tables[inferior] = _Tables(target.pid, target, GoUnwinder(tables))
+            self._tables[inferior] = _Tables(target.pid, target, GoUnwinder(tables), stripped)
 
     def current(self) -> Optional[_Tables]:
         """The tables of the selected inferior."""
@@ -82,14 +90,18 @@ class _Unwinder(Unwinder):
         pc, sp = number(read(names.pc)), number(read(names.sp))
         func = tables.go.symtab.find(pc)
         size = tables.go.frame_size(pc)
-        if func is None or size is None:
+        made_up = func is not None and funcid.is_injected(tables.go.symtab.kind(func.func_id))
+        if func is None or size is None or not (tables.stripped or made_up):
             return None
-        top = sp + size
+        top, link = sp + size, 0  # what the register held when this frame called is not known
         try:
             if names.link is None:
                 back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
             else:
                 back = self._word(tables.target, sp) if size else number(read(names.link))
+                if made_up:  # sighandler saved the register on the stack
+                    link = self._word(tables.target, top)
+                    top += PORTS[tables.target.arch].injected
                 frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
         except UnreadableError:
             return None
@@ -98,7 +110,7 @@ class _Unwinder(Unwinder):
         elif not back:
             return None
         values = [(names.pc, back), (names.sp, top), (names.fp, frame)]
-        values += [(names.link, 0)] if names.link else []  # what it held when the frame called is not known
+        values += [(names.link, link)] if names.link else []
         info = pending_frame.create_unwind_info(
             FrameId(_like(top, read(names.sp)), _like(func.entry, read(names.pc)))
         )
@@ -135,7 +147,7 @@ class _Filter:
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
         """Only where the program has no DWARF."""
         tables = self._current()
-        return frames if tables is None else self._named(frames, tables)
+        return frames if tables is None or not tables.stripped else self._named(frames, tables)
 
     @staticmethod
     def _named(frames: Iterator[FrameDecorator], tables: _Tables) -> Iterator[FrameDecorator]:

@@ -33,6 +33,8 @@ class Port(NamedTuple):
     quantum: int = 4  # bytes of the shortest instruction (minLC in src/cmd/link/internal/*/obj.go)
 
 
+_PPC64 = SignalRegisters(376 + 32 * 8, 376 + 8, 376 + 31 * 8, 376 + 36 * 8, 1896)
+
 PORTS: Dict[str, Port] = {
     # The return address is followed by the ucontext, whose registers begin after 40 bytes: r8-r15, rdi, rsi,
     # rbp, rbx, rdx, rax, rcx, rsp, rip.
@@ -42,8 +44,9 @@ PORTS: Dict[str, Port] = {
     "386": Port(False, 0, 0, SignalRegisters(160 + 14 * 4, 160 + 7 * 4, 160 + 6 * 4, None, 12), False, 1),
     # siginfo (128), ucontext (176 with the signal mask and padding), fault address, x0-x30, sp, pc.
     "arm64": Port(True, 16, 8, SignalRegisters(312 + 32 * 8, 312 + 31 * 8, 312 + 29 * 8, 312 + 30 * 8), True),
-    # siginfo (128), ucontext (20), trap, error code, old mask, r0-r10, fp, ip, sp, lr, pc.
-    "arm": Port(True, 4, 4, SignalRegisters(160 + 15 * 4, 160 + 13 * 4, 160 + 11 * 4, 160 + 14 * 4)),
+    # Eight registers that sigtramp saves and its stack table leaves out (32), siginfo (128), ucontext (20),
+    # trap, error code, old mask, r0-r10, fp, ip, sp, lr, pc.
+    "arm": Port(True, 4, 4, SignalRegisters(192 + 15 * 4, 192 + 13 * 4, 192 + 11 * 4, 192 + 14 * 4, 32)),
     # siginfo (128), ucontext (176), pc, r0-r31.
     "loong64": Port(True, 8, 8, SignalRegisters(304, 312 + 3 * 8, 312 + 22 * 8, 312 + 8)),
     # Arguments (24), siginfo (128), ucontext (40), r0-r31, f0-f31, hi and lo (8), pc.
@@ -51,8 +54,9 @@ PORTS: Dict[str, Port] = {
     "mips64le": Port(True, 8, 8, SignalRegisters(192 + 72 * 8, 192 + 29 * 8, 192 + 30 * 8, 192 + 31 * 8, 24)),
     "mips": Port(True, 4, 4, None),
     "mipsle": Port(True, 4, 4, None),
-    "ppc64": Port(True, 32, 32, None),
-    "ppc64le": Port(True, 32, 32, None),
+    # The caller's part of the frame (144), ucontext (232), r0-r31, pc, msr, r3 as it was, ctr, lr.
+    "ppc64": Port(True, 32, 32, _PPC64),
+    "ppc64le": Port(True, 32, 32, _PPC64),
     # siginfo (128), ucontext (176), pc, ra, sp, gp, tp, t0-t2, s0.
     "riscv64": Port(True, 8, 8, SignalRegisters(304, 304 + 2 * 8, 304 + 8 * 8, 304 + 8), False, 2),
     # The callee's save area (160), the system call instruction (8), siginfo (128), ucontext (40), status

@@ -125,6 +125,10 @@ class StrippedTarget:
         """The instruction at `pc`."""
         return self._base.instruction(pc) if isinstance(self._base, Stops) else None
 
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread's innermost frame."""
+        return self._base.register(name) if isinstance(self._base, Stops) else None
+
     def type(self, name: str) -> Optional[Type]:
         """A type of the runtime from its version's table; others as the debugger knows them."""
         if not name.startswith(_OURS):

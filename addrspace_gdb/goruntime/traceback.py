@@ -10,12 +10,15 @@ that has none.
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime import funcid
+from addrspace_gdb.goruntime.frames import Creator, Frame, Registers, Saved, Stack, State, Walk
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME, Func
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.symtab import Location, Symtab
+
+__all__ = ["Creator", "Frame", "Registers", "Saved", "Stack", "Unwinder", "Walk"]
 
 MAX_FRAMES = 1_000_000
 _OUTSIDE = (struct.error, IndexError, OverflowError)  # of a read beyond the bytes of the stack
@@ -23,70 +26,6 @@ _MAX_FOREIGN = 64
 _SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
 _UNKNOWN = -1  # a frame size
-
-
-class Stack(NamedTuple):
-    """The bytes [low, low + len(data)) of a stack; `data` may start at sp, but must reach to its top."""
-
-    low: int
-    data: bytes  # or any buffer
-
-
-class Saved(NamedTuple):
-    """Where a thread's user goroutine (m.curg) stands while the thread runs on g0: curg.sched."""
-
-    stack: Stack
-    pc: int
-    sp: int
-    lr: int = 0  # where there is a link register
-
-
-class Walk(NamedTuple):
-    """The physical frames of a stack, innermost first, as parallel lists: cheap for millions of frames."""
-
-    pcs: List[int]
-    sps: List[int]
-    problem: Optional[str]  # why the walk stopped before the top of the stack; None: it reached the top
-    trap: bool  # the first pc is an instruction that was interrupted, not one behind a call
-
-
-class Frame(NamedTuple):
-    """One logical frame. Inlined ones share pc, sp and cfa with the physical frame that follows them."""
-
-    pc: int
-    sp: int
-    cfa: Optional[int]  # sp of the caller once it has returned there; None if the size is not known
-    size: int  # cfa - sp, so that sizes add up over a stack; 0 for an inlined frame or if not known
-    function: Optional[str]  # the linker's name; None for code that is not Go
-    name: Optional[str]  # as Go prints it
-    file: str
-    line: int
-    inlined: bool
-    kind: str  # see funcid.py
-    entry: Optional[int]
-    start_line: int
-    problem: Optional[str] = None  # on the last frame: why there is no caller
-
-
-class Registers(NamedTuple):
-    """Where a thread was when a signal interrupted it."""
-
-    pc: int
-    sp: int
-    bp: int
-    lr: Optional[int] = None  # the link register, where there is one
-    frame: int = 0  # where the frame begins that the kernel left on the signal stack; 0: none
-
-
-class Creator(NamedTuple):
-    """The go statement that made a goroutine."""
-
-    goid: int  # 0 if not known
-    function: str
-    name: str
-    file: str
-    line: int
-    shown: bool  # Go's dump prints it
 
 
 class _Step(NamedTuple):
@@ -136,7 +75,7 @@ class Unwinder:
         pointer, to leave code that is not Go. lr: the link register (g.sched.lr), where there is one.
         Never raises.
         """
-        state = _State(stack, pc, sp, on_g0 or saved is not None, saved)
+        state = State(stack, pc, sp, on_g0 or saved is not None, saved)
         state.lr, state.trap = (lr or 0) if self.linked else 0, trap
         first: Optional[str] = None
         try:
@@ -158,7 +97,7 @@ class Unwinder:
             raise IndexError(address)
         return int(self._read_word(stack.data, address - stack.low)[0])
 
-    def _run(self, state: _State, limit: int) -> str:
+    def _run(self, state: State, limit: int) -> str:
         """Walk until something stops it; returns why, "" at the proper top of the stack."""
         while True:
             reason = self._callers(state, limit)
@@ -185,16 +124,16 @@ class Unwinder:
                 return f"the return address of {step.func.name} is in a register that is not known"
             return step.stop or ""
 
-    def _is_whole(self, state: _State, step: _Step) -> bool:
+    def _is_whole(self, state: State, step: _Step) -> bool:
         """Whether a function that switches stacks has its caller on this one: not switched yet, or back."""
         return not state.on_g0 or (self.linked and step.kind == "systemstack" and not step.size)
 
-    def _has_caller(self, state: _State, step: _Step) -> bool:
+    def _has_caller(self, state: State, step: _Step) -> bool:
         """Whether the return address is known: an empty frame has it in the link register only. (Of what a
         goroutine saved Go itself reads the word at sp.)"""
         return bool(step.size or state.lr or not (state.pcs or state.trap))
 
-    def _leave(self, state: _State, step: _Step) -> None:
+    def _leave(self, state: State, step: _Step) -> None:
         """Take the frame at (pc, sp) and go to its caller's."""
         state.pcs.append(state.pc)
         state.sps.append(state.sp)
@@ -214,7 +153,7 @@ class Unwinder:
             elif not caller.size:
                 state.lr = link
 
-    def _callers(self, state: _State, limit: int) -> Optional[str]:
+    def _callers(self, state: State, limit: int) -> Optional[str]:
         """The inner loop: frames whose caller simply follows. None when `state.pc` needs a decision."""
         if self.linked:
             return self._linked_callers(state, limit)
@@ -238,7 +177,7 @@ class Unwinder:
         finally:
             state.pc, state.sp = pc, sp
 
-    def _linked_callers(self, state: _State, limit: int) -> Optional[str]:
+    def _linked_callers(self, state: State, limit: int) -> Optional[str]:
         """The same where the return address lies at the bottom of the frame."""
         sizes, read, pcs, sps = self._sizes, self._read_word, state.pcs, state.sps
         data, base = state.stack.data, state.stack.low
@@ -296,7 +235,7 @@ class Unwinder:
             stop = f"frames on {self.symtab.arch} cannot be unwound"
         return _Step(func, size, kind, stop)
 
-    def _first_frame(self, state: _State, in_syscall: bool) -> None:
+    def _first_frame(self, state: State, in_syscall: bool) -> None:
         """An innermost SPWRITE function can still be left while it has not touched sp: in the state saved
         at the entry of a system call, and at its first instruction."""
         step = self._step(state.pc)
@@ -307,7 +246,7 @@ class Unwinder:
         if in_syscall or state.pc == step.func.entry:
             self._leave(state, step)
 
-    def _jump(self, state: _State, step: _Step) -> bool:
+    def _jump(self, state: State, step: _Step) -> bool:
         """Follow a switch from g0 to the user goroutine's stack (unwindJumpStack in traceback.go).
 
         systemstack returns to its caller, so its frame is taken on the user's stack; morestack never
@@ -327,7 +266,7 @@ class Unwinder:
         state.pc, state.sp, state.lr = saved.pc, saved.sp, saved.lr
         return True
 
-    def _leave_foreign(self, state: _State, bp: Optional[int]) -> Optional[str]:
+    def _leave_foreign(self, state: State, bp: Optional[int]) -> Optional[str]:
         """Follow frame pointers out of C until a Go return address; None when one was found."""
         pc, sp = state.pc, state.sp
         state.pcs.append(pc)
@@ -378,35 +317,9 @@ class Unwinder:
             result[-1] = result[-1]._replace(problem=walk.problem)
         return result
 
-    def unwind(
-        self,
-        stack: Stack,
-        pc: int,
-        sp: int,
-        *,
-        bp: Optional[int] = None,
-        lr: Optional[int] = None,
-        trap: bool = False,
-        in_syscall: bool = False,
-        on_g0: bool = False,
-        saved: Optional[Saved] = None,
-        limit: int = MAX_FRAMES,
-    ) -> List[Frame]:
-        """`walk` and `frames` in one: the logical frames of one stack."""
-        return self.frames(
-            self.walk(
-                stack,
-                pc,
-                sp,
-                bp=bp,
-                lr=lr,
-                trap=trap,
-                in_syscall=in_syscall,
-                on_g0=on_g0,
-                saved=saved,
-                limit=limit,
-            )
-        )
+    def unwind(self, stack: Stack, pc: int, sp: int, **how: Any) -> List[Frame]:
+        """`walk` and `frames` in one: the logical frames of one stack. `how`: what else `walk` takes."""
+        return self.frames(self.walk(stack, pc, sp, **how))
 
     def locations(self, pc: int, trap: bool = False) -> Tuple[Location, ...]:
         """The logical frames at a frame's pc. Without `trap`, pc is a return address and the call before
@@ -479,14 +392,3 @@ class Unwinder:
         if not shown and level < 2 and frames:
             return self.printed(frames, 2)
         return shown
-
-
-class _State:
-    """Where a walk stands."""
-
-    def __init__(self, stack: Stack, pc: int, sp: int, on_g0: bool, saved: Optional[Saved]) -> None:
-        self.stack, self.pc, self.sp, self.on_g0, self.saved = stack, pc, sp, on_g0, saved
-        self.lr = 0  # the return address of an empty frame at (pc, sp), where a register holds it
-        self.trap = False
-        self.pcs: List[int] = []
-        self.sps: List[int] = []

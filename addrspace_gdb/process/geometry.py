@@ -49,7 +49,8 @@ def geometry(
     user_end, kernel_start, levels, note = find(top, local)
     if note:
         notes.append(note)
-    hole = (user_end, kernel_start) if kernel_start is not None and kernel_start > user_end else None
+    after = kernel_start if kernel_start is not None else 1 << 8 * pointer_size
+    hole = (user_end, after) if after > user_end else None
     return Geometry(user_end, kernel_start, hole, levels, minimum, notes)
 
 

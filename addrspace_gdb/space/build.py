@@ -168,6 +168,8 @@ def _top(reading: Reading, unmapped: Sequence[Region]) -> Iterator[Row]:
         elif region.area == areas.NON_CANONICAL:
             bits = reading.geometry.user_end.bit_length()
             text = f"no valid addresses ({bits}-bit)"
+            if reading.geometry.kernel_start is None:
+                text = "beyond what the page tables reach"
             yield rows.gap_row("Non-canonical hole", region.area, region.start, region.end, text)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.elf import build_ids, load_bias, read_headers, read_image, same_segments
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.mappings import Mapping
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
+_MOST_COMPARED = 1 << 20  # bytes of read-only data
 _MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
@@ -38,6 +40,8 @@ def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Opt
         page = read(first.start, core.page_size) if first is not None and first.dumped >= len(head) else b""
         in_core = read_headers(page, path)
     except (ProblemError, UnreadableError):
+        if not _same_readonly(path, own, read):
+            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
         bias = load_bias(image, own, core.executable, core.page_size) if own else 0
         entry = core.auxv.get(AT_ENTRY)
         if bias is None or (own and entry is not None and entry != image.entry + bias):
@@ -46,6 +50,23 @@ def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Opt
     if not same_segments(image, in_core):
         raise ProblemError(f"{another}; give the right one with `file FILE`")
     return None if build_ids(head) == build_ids(page) else f"{another}: {_MAY_BE_WRONG}"
+
+
+def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int], bytes]) -> bool:
+    """Whether read-only parts that the core holds are those of the file; True if it holds none.
+
+    Cores that qemu writes leave out a program's header.
+    """
+    held = next((m for m in own if m.dumped >= _HEADER and "w" not in m.permissions), None)
+    if held is None:
+        return True
+    size = min(held.dumped, _MOST_COMPARED)
+    try:
+        with open(path, "rb") as file:
+            file.seek(held.offset)
+            return file.read(size) == read(held.start, size)
+    except (OSError, UnreadableError):
+        return True
 
 
 def other_running(path: str, exe: str) -> Optional[str]:

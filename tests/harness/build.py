@@ -99,11 +99,13 @@ def with_symbols(program: Path) -> Optional[Path]:
 def build(program: str, toolchain: Optional[Toolchain], variant: str = "plain") -> Binary:
     """The program of tests/programs built that way. Unavailable if the combination is impossible.
 
-    `toolchain` is None for the C program. RuntimeError, with the compiler's output, if it does not build.
+    `toolchain` is None for the C program. "stripped@arm64" is a variant for another GOARCH, without C.
+    RuntimeError, with the compiler's output, if it does not build.
     """
-    _refuse_impossible(program, toolchain, variant)
+    plain, _, arch = variant.partition("@")
+    _refuse_impossible(program, toolchain, plain, arch)
     version = toolchain.version if toolchain else "c"
-    folder = cache_dir() / "test-binaries" / f"{program}-{version}-{variant}-{_digest(program, variant)}"
+    folder = cache_dir() / "test-binaries" / f"{program}-{version}-{variant}-{_digest(program, plain)}"
     if not folder.exists():
         _build_into(folder, program, toolchain, variant)
     built = Binary(program, variant, folder / program, _library(folder))
@@ -112,7 +114,7 @@ def build(program: str, toolchain: Optional[Toolchain], variant: str = "plain") 
     return built
 
 
-def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: str) -> None:
+def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: str, arch: str = "") -> None:
     if variant not in VARIANTS:
         raise ValueError(f"no such variant: {variant}")
     if toolchain is None and program != "c_only":
@@ -122,8 +124,8 @@ def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: st
         raise Unavailable(f"{program} is built as {own} only")
     if not own and variant in _OWN_VARIANT.values():
         raise Unavailable(f"{program} is not a {variant} program")
-    if program in _NEEDS_C and variant == "386":
-        raise Unavailable(f"{program} has C code, which needs a 32-bit C library")
+    if program in _NEEDS_C and (arch or variant == "386"):
+        raise Unavailable(f"{program} has C code, which needs a C library for {arch or 386}")
     needs_compiler = program in _NEEDS_C or _FLAGS[variant][1] == "1"
     if needs_compiler and not shutil.which("cc"):
         raise Unavailable("no C compiler (cc) on PATH")
@@ -169,8 +171,11 @@ Command = Tuple[List[str], Path, Dict[str, str]]
 
 def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], variant: str) -> Iterator[Command]:
     source = PROGRAMS / program
+    variant, _, arch = variant.partition("@")
     flags, cgo = _FLAGS[variant]
     environment = go_environment()
+    if arch:
+        environment["GOARCH"] = arch
     environment["CGO_ENABLED"] = "1" if program in _NEEDS_C else cgo
     if variant == "386":
         environment["GOARCH"] = "386"
