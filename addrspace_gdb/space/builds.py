@@ -8,12 +8,21 @@ from typing import Callable, Optional, Sequence
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.corenotes import AT_ENTRY
-from addrspace_gdb.process.elf import build_ids, load_bias, read_headers, read_image, same_segments
+from addrspace_gdb.process.elf import (
+    Image,
+    build_ids,
+    load_bias,
+    read_at,
+    read_headers,
+    read_image,
+    same_segments,
+)
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
 _MOST_COMPARED = 1 << 20  # bytes of read-only data
+_MOST_CODE = 1 << 30
 _MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
@@ -72,16 +81,24 @@ def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int],
 def other_running(path: str, exe: str) -> Optional[str]:
     """As `other_build`, for /proc/PID/exe: by the two files, for memory that is read gets resident."""
     try:
-        if os.path.samefile(path, exe):
-            return None
         image, running = read_image(path), read_image(exe)
-        heads = []
-        for name in (path, exe):
-            with open(name, "rb") as file:
-                heads.append(build_ids(file.read(_HEADER)))
+        if os.path.samefile(path, exe) or _same_code(path, image, exe, running):
+            return None  # what was stripped, or linked with `-s -w`, differs in all else
     except (ProblemError, OSError):
         return None
     another = f"{printable(path)} is not the program that runs in this process (another build of it?)"
     if not same_segments(image, running):
         raise ProblemError(f"{another}; give the right one with `file {exe}`")
-    return None if heads[0] == heads[1] else f"{another}: {_MAY_BE_WRONG}"
+    return f"{another}: {_MAY_BE_WRONG}"
+
+
+def _same_code(path: str, image: Image, exe: str, running: Image) -> bool:
+    """Whether both files have the same instructions at the same addresses. Raises OSError."""
+    codes = []
+    for name, one in ((path, image), (exe, running)):
+        section = next((section for section in one.sections if section.name == ".text"), None)
+        if section is None or section.size > _MOST_CODE:
+            return False
+        with open(name, "rb") as file:
+            codes.append((section.address, read_at(file, section.offset, section.size)))
+    return codes[0] == codes[1]
