@@ -136,7 +136,8 @@ def test_the_partition_holds(seen: Seen) -> None:
     invariants.assert_partition(document)
     invariants.assert_no_problems(document)
     invariants.assert_unknown_resident(document)
-    assert any("lists no mappings" in note for note in document["notes"])
+    why = ("lists no mappings", "an emulator made it up")  # from qemu 8.1 on there are maps
+    assert any(text in note for note in document["notes"] for text in why)
     target = document["target"]
     assert (target["arch"], target["go_version"]) == (seen.case.arch, "go" + seen.case.version)
 
@@ -151,7 +152,8 @@ def test_memory_is_what_go_counts(seen: Seen) -> None:
 
 def test_the_programs_segments_are_mapped(seen: Seen) -> None:
     ours = [m for m in seen.space["mappings"] if m["file"] == str(seen.binary.path)]
-    assert [(m["start"], m["permissions"]) for m in ours] == [(hex(s), p) for s, p in segments(seen.binary)]
+    wanted = segments(seen.binary)
+    assert [(m["start"], m["permissions"][:3]) for m in ours] == [(hex(at), access) for at, access in wanted]
     names = {r["kind"] for r in seen.space["regions"] if r["area"] in ("code", "globals")}
     assert {"text", "pclntab", "bss", "noptrbss", "data", "rodata"} <= names
 
@@ -161,7 +163,7 @@ def segments(binary: Binary) -> List[Tuple[int, str]]:
     with open(binary.path, "rb") as file:
         loads = [s.header for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD"]
     return [
-        (s["p_vaddr"] // 4096 * 4096, "".join(c if s["p_flags"] & bit else "-" for c, bit in FLAGS) + "?")
+        (s["p_vaddr"] // 4096 * 4096, "".join(c if s["p_flags"] & bit else "-" for c, bit in FLAGS))
         for s in loads
     ]
 
