@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import invariants
 import pytest
@@ -24,6 +24,7 @@ from test_goroutine_stacks_dump import MOVING, Both, both, differences
 
 Builder = Callable[..., Binary]
 Json = Dict[str, Any]
+USERS = ("main.", "addrspace.test/")
 SIDE = Path(__file__).with_name("stripped_side.py")
 
 
@@ -64,6 +65,7 @@ class Seen(NamedTuple):
     memstats: Json
     rss: Json
     oracle: Oracle
+    blocked: Set[int]  # goroutines that have main.block on their stack, by the command's own filter
     roots: Optional[List[List[Any]]]  # name, by symbol, found without; only of a program with symbols
     text: str  # what gdb printed
 
@@ -81,6 +83,7 @@ def seen(
         f"goroutine-stacks --format json --frames --output {folder / 'stacks.json'}",
         f"addrspace memstats --format json --output {folder / 'memstats.json'}",
         f"addrspace rss --format json --output {folder / 'rss.json'}",
+        f"goroutine-stacks --format json --function ^main.block$ --output {folder / 'blocked.json'}",
         "goroutine-apply all bt",
         "addrspace whereis $sp",
     ]
@@ -97,7 +100,8 @@ def seen(
     roots = json.loads((folder / "roots.json").read_text()) if case.variant == "plain" else None
     stacks = both((folder / "oracle.dump").read_text(), folder / "stacks.json")
     oracle = read_oracle(folder / "oracle")
-    return Seen(case, binary, space, stacks, memstats, rss, oracle, roots, run.stdout)
+    blocked = {g["goid"] for g in json.loads((folder / "blocked.json").read_text())["goroutines"]}
+    return Seen(case, binary, space, stacks, memstats, rss, oracle, blocked, roots, run.stdout)
 
 
 def _toolchain(version: str) -> Any:
@@ -113,6 +117,17 @@ def test_every_goroutine_and_frame_is_gos_own(seen: Seen) -> None:
     assert set(differences(seen.stacks)) <= {1}, "main sleeps by now"
     assert any(g.elided for g in dump.values()), "a deep one"
     assert all(g["stack"]["resident"] is None for g in ours.values())
+
+
+def test_the_users_frame_is_found_on_the_stack(seen: Seen) -> None:
+    for goroutine in seen.stacks.ours.values():
+        users = [f["function"] for f in goroutine["frames"] if str(f["function"]).startswith(USERS)]
+        if users:
+            assert goroutine["user_function"] == users[0], goroutine
+    blocked = [
+        g for g in seen.stacks.ours.values() if any(f["function"] == "main.block" for f in g["frames"])
+    ]
+    assert {g["goid"] for g in blocked} == seen.blocked and len(blocked) > 5
 
 
 def test_gdb_shows_the_frames_of_goroutines(seen: Seen) -> None:

@@ -46,7 +46,7 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
 
 def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spot]) -> List[int]:
     """Put what is found into `users`; returns the positions where only the whole stack can tell."""
-    if sys.byteorder != reading.runtime.order or reading.unwinder.linked:
+    if sys.byteorder != reading.runtime.order:
         return list(parked)
     columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
     order = by_stack(reading, parked)
@@ -56,12 +56,13 @@ def _fast(reading: GoroutineReading, parked: Sequence[int], users: Dict[int, Spo
         sps = pick(columns["sp"], order)
     his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
     seeker = _Seeker(reading)
+    seek = seeker.seek_linked if reading.unwinder.linked else seeker.seek
     left: List[int] = []
     for low, data, first, after in windows(reading.runtime.target.read, sps, his, _WINDOW):
         progress.step("stacks", first, len(order))
         whole = memoryview(data)[: len(data) // word * word]
         words = whole.cast("Q") if word == 8 else whole.cast("I")
-        spots = seeker.seek(words, low, sps[first:after], pcs[first:after])
+        spots = seek(words, low, sps[first:after], pcs[first:after])
         here = order[first:after]
         users.update(zip(here, spots))  # type: ignore[arg-type]
         if None in spots:
@@ -93,6 +94,29 @@ class _Seeker:
                         if step is None:
                             break
                     here += step
+                    pc = words[here]
+                found.append(ends(pc) or end(pc))
+            except IndexError:
+                found.append(None)
+        return found
+
+    def seek_linked(
+        self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]
+    ) -> List[Optional[Spot]]:
+        """The same where a frame has its return address in its lowest word."""
+        known, learn, end, shift = self._skipper.skip.get, self._skipper.words, self._end, self._shift
+        ends, found = self._ends.get, []
+        for sp, pc in zip(sps, pcs):
+            here, size = sp - low >> shift, 0
+            try:
+                while True:
+                    step = known(pc)
+                    if step is None:
+                        step = learn(pc)
+                        if step is None:
+                            break
+                    here += size
+                    size = step
                     pc = words[here]
                 found.append(ends(pc) or end(pc))
             except IndexError:
