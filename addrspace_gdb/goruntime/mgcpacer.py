@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.record import Record
+from addrspace_gdb.goruntime.symtab import go_minor
 
 UNLIMITED = (1 << 63) - 1  # math.MaxInt64: no memory limit (readGOMEMLIMIT)
 NEVER = (1 << 64) - 1  # ^uint64(0): GOGC=off sets no goal; a goal of the scavenger that is not in force
 
 # Constants of mgcpacer.go, Go 1.21 to 1.27.
-_HEADROOM_PERCENT = 3  # memoryLimitHeapGoalHeadroomPercent
+_HEADROOM_PERCENT = 3  # memoryLimitHeapGoalHeadroomPercent, since Go 1.21
 _MIN_HEADROOM = 1 << 20  # memoryLimitMinHeapGoalHeadroom
 _MIN_RUNWAY = 64 << 10
 _RATIO = 64  # triggerRatioDen
@@ -84,7 +85,9 @@ class Pacer:
         if taken >= limit:
             return marked
         goal = limit - taken
-        headroom = max(_MIN_HEADROOM, goal // 100 * _HEADROOM_PERCENT)
+        headroom = _MIN_HEADROOM
+        if (go_minor(self._record.runtime.target) or 99) >= 21:
+            headroom = max(headroom, goal // 100 * _HEADROOM_PERCENT)
         goal = headroom if goal < 2 * headroom else goal - headroom
         return max(goal, marked)
 
