@@ -103,10 +103,10 @@ def _loong64(top: int, local: bool) -> _Halves:
 
 
 def _arm(top: int, local: bool) -> _Halves:
-    """3 GiB less 16 MiB for the program under a 32-bit kernel (VMSPLIT_3G), 4 GiB under a 64-bit one."""
+    """3 GiB less the 16 MiB of the kernel's modules under a 32-bit kernel (VMSPLIT_3G), else 4 GiB."""
     if top > 0xBF000000 or (local and os.uname().machine == "aarch64"):
         return 1 << 32, None, None, "the kernel lies above 4 GiB: it is a 64-bit one"
-    return 0xBF000000, 0xC0000000, None, "a 3 GiB user part is inferred: no mapping lies above it"
+    return 0xBF000000, 0xBF000000, None, "a 3 GiB user part is inferred: no mapping lies above it"
 
 
 def _386(top: int, local: bool) -> _Halves:

@@ -23,6 +23,7 @@ from addrspace_gdb.process.runs import PageRuns
 _USER_END = 1 << 63  # mappings above it ([vsyscall]) belong to the kernel and count as not resident
 _HUGE_ALIGNMENT = 64 << 10  # the smallest hugetlb page of any architecture that concerns us (arm64)
 _PAGEMAP_BUDGET = 64 << 30  # bytes of address space whose pagemap the fallback reads at most
+_FEWEST = 3  # mappings of any program
 _DENIED = (errno.EACCES, errno.EPERM)
 
 Totals = Dict[int, Tuple[int, int]]  # mapping start to (Rss, Swap) in bytes
@@ -41,6 +42,7 @@ class Residency:
         self.known = True
         self.inexact: List[str] = []  # why a query may be None or differ from smaps
         self.notes: List[str] = []
+        self.emulated = False  # the process's /proc files but maps are an emulator's: its own, or made up
 
     @property
     def exact(self) -> bool:
@@ -168,6 +170,13 @@ def _by_smaps(
         totals = parse_smaps_totals(proc.read("smaps"), problems)
     except OSError as error:
         return _unknown(_explain(proc, "smaps", error))
+    # No process lives so that has code, data and a stack; qemu-user 8.1 and newer answer like that.
+    if len(totals) >= _FEWEST and not any(rss for rss, _ in totals.values()):
+        residency = _unknown(
+            f"{proc.path('smaps')} calls no page at all resident: an emulator made it up for its program"
+        )
+        residency.emulated = True
+        return residency
     residency = Residency()
     reader = PagemapReader(proc, page_size, byte_order)
     chosen = _affordable(user, totals)

@@ -77,6 +77,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     require_go(target, core, mappings, proc, problems)
     # First of all: reading the target's memory makes more of its file pages resident.
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
+    check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
     go = read_go(target, problems, progress)

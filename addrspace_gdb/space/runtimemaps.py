@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, List
 
+from addrspace_gdb.goruntime.layouts import parse_version
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mheap import arena_base_offset
 from addrspace_gdb.goruntime.view import GoView
@@ -42,12 +43,14 @@ def _access(owned: Owned) -> str:
 
 def _indexed(owned: Owned, go: GoView, offset: int, page_size: int) -> Iterator[Claim]:
     """Pages of a reservation, indexed by address, that belong to what the heap has grown into (sysGrow in
-    src/runtime/mpagealloc_64bit.go)."""
+    src/runtime/mpagealloc_64bit.go). Up to Go 1.20 the scavenge index is mapped from its beginning."""
     if owned.kind not in _INDEXES or _access(owned) != _RESERVED:
         return
     size = owned.end - owned.start
     for start, end in go.pages.in_use:
         first, last = (owned.start + ((a - offset) % _WRAP * size >> _ADDRESS_BITS) for a in (start, end - 1))
+        if owned.kind == "scavenge index" and (parse_version(go.version or "").minor or 99) <= 20:
+            first = owned.start
         if owned.start <= first <= last < owned.end:
             yield Claim(_down(first, page_size), _down(last, page_size) + page_size, RUNTIME, _USED)
 

@@ -56,7 +56,7 @@ def same_stacks(reading: GoroutineReading, positions: Sequence[int]) -> Iterator
     plain = {status: is_plain(status) for status in set(columns["status"])}
     statuses, live, word = columns["status"], reading.live, reading.runtime.word
     wanted: List[Wanted] = []
-    by_words = sys.byteorder == reading.runtime.order and not reading.unwinder.linked
+    by_words = sys.byteorder == reading.runtime.order
     for at in positions:
         sp, hi = sps[at], his[at]
         ok = plain[statuses[at]] and not calls[at] and los[at] < sp < hi and not (sp | hi) % word
@@ -78,6 +78,7 @@ class _Tree:
     def follow(self, wanted: Sequence[Wanted]) -> Iterator[Same]:
         """Each goroutine of `wanted`."""
         reading, root, word = self._reading, self._root, self._reading.runtime.word
+        linked = reading.unwinder.linked
         pcs, done = reading.goroutines.column("pc"), 0
         for low, data, members in blocks(reading.runtime.target.read, wanted):
             reading.runtime.progress.step("stacks", done, len(wanted))
@@ -86,6 +87,10 @@ class _Tree:
             words = whole.cast("Q") if word == 8 else whole.cast("I")
             for sp, hi, at in members:
                 pc, node, here = pcs[at], root, (sp - low) // word - 1
+                if linked:
+                    node, pc = self._linked_path(pc, words, here + 1)
+                    yield self._end(node, pc, at, Stack(sp, whole[sp - low : hi - low]))  # type: ignore[arg-type]
+                    continue
                 try:
                     while True:
                         found = node.get(pc)
@@ -99,6 +104,26 @@ class _Tree:
                 except (ValueError, IndexError):  # an _End, which has no branches; beyond the stack
                     pass
                 yield self._end(node, pc, at, Stack(sp, whole[sp - low : hi - low]))  # type: ignore[arg-type]
+
+    def _linked_path(self, pc: int, words: memoryview, here: int) -> Tuple[Node, int]:
+        """Where the path ends of a stack whose sp is at index `here`, and the pc that has no branch there.
+
+        A frame has its return address in its lowest word here.
+        """
+        node, size = self._root, 0
+        try:
+            while True:
+                found = node.get(pc)
+                if found is None:
+                    found = self._learn(node, pc)
+                    if found is None:
+                        break
+                here += size
+                size, node = found
+                pc = words[here]
+        except (ValueError, IndexError):
+            pass
+        return node, pc
 
     def _learn(self, node: Node, pc: int) -> Optional[Tuple[int, Node]]:
         """The branch for `pc`; None, which ends the path, if the frame is not plain."""
@@ -116,7 +141,8 @@ class _Tree:
         known = node.get(pc)
         if isinstance(known, _End):
             return Same(at, known.walk, True)
-        found = self._reading.unwinder.walk(stack, self._reading.goroutines.column("pc")[at], stack.low)
+        columns = self._reading.goroutines.columns
+        found = self._reading.unwinder.walk(stack, columns["pc"][at], stack.low, lr=columns["lr"][at])
         if not stack.data:
             found = Walk([], [], "its stack cannot be read", False)
         elif found.problem is None and known is None and found.pcs[-1] == pc:

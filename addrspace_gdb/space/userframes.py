@@ -41,7 +41,7 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
 
 def _fast(reading: GoroutineReading, parked: Sequence[int], users: Users) -> List[int]:
     """Put what is found into `users`; returns the positions where only the whole stack can tell."""
-    if sys.byteorder != reading.runtime.order or reading.unwinder.linked:
+    if sys.byteorder != reading.runtime.order:
         return list(parked)
     columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
     order = by_stack(reading, parked)
@@ -51,12 +51,13 @@ def _fast(reading: GoroutineReading, parked: Sequence[int], users: Users) -> Lis
         sps = pick(columns["sp"], order)
     his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
     seeker, numbers = _Seeker(reading, users), users.numbers
+    seek = seeker.seek_linked if reading.unwinder.linked else seeker.seek
     left: List[int] = []
     for low, data, first, after in windows(reading.runtime.target, sps, his, _WINDOW):
         progress.step("stacks", first, len(order))
         whole = memoryview(data)[: len(data) // word * word]
         words = whole.cast("Q") if word == 8 else whole.cast("I")
-        found = seeker.seek(words, low, sps[first:after], pcs[first:after])
+        found = seek(words, low, sps[first:after], pcs[first:after])
         here = order[first:after]
         for at, number in zip(here, found):
             numbers[at] = number
@@ -106,3 +107,25 @@ class _Seeker:
             if here >= len(words):
                 return 0
             pc = words[here]
+
+    def seek_linked(self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]) -> List[int]:
+        """The same where a frame has its return address in its lowest word."""
+        known, learn, ends = self._skipper.skip.get, self._skipper.words, self._skipper.ends
+        shift, first = self._shift, low >> self._shift
+        found: List[int] = []
+        for sp, pc in zip(sps, pcs):
+            here, size = (sp >> shift) - first, 0
+            try:
+                while True:
+                    step = known(pc)
+                    if step is None:
+                        step = learn(pc)
+                    if not step:
+                        break
+                    here += size
+                    size = step
+                    pc = words[here]
+                found.append(ends[pc])
+            except IndexError:
+                found.append(0)
+        return found
