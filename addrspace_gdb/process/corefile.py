@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from functools import lru_cache
+from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.problems import NOT_HELD, ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corenotes import (
@@ -78,6 +79,16 @@ def read_core(path: str, program: Optional[str] = None) -> Core:
     [vvar]. Names in brackets are inferred from the auxiliary vector (see `_name`). Of a core that lists no
     files, `program`, the executable, tells what of it is mapped.
     """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return _read(path, program, ())
+    return _read(path, program, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=2)
+def _read(path: str, program: Optional[str], _version: Tuple[int, ...]) -> Core:
+    """A core of many mappings takes a while, and several ask for it; who gets it changes nothing in it."""
     with open_regular(path, path) as stream:
         try:
             core = _read_core(stream, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, List
 
-from addrspace_gdb.goruntime.layouts import parse_version
+from addrspace_gdb.goruntime.buildinfo import parse_version
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mheap import arena_base_offset
 from addrspace_gdb.goruntime.view import GoView
