@@ -75,11 +75,11 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     page_size = core.page_size if core is not None else PAGE_SIZE
     mappings = core.mappings if core is not None else _mappings(proc, problems)
-    require_go(target, core, mappings, proc)
-    # First of all: reading the target's memory makes more of its file pages resident.
+    # First of all: reading the target's memory makes more of its files resident, and require_go may.
     residency = read_residency(proc, mappings, page_size, problems)
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
+    require_go(target, core, mappings, proc)
     go = read_go(target, problems, progress)
     progress.step("symbols and files")
     tables = symtab.load(target, problems)
