@@ -152,7 +152,7 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
             texts.setdefault(mapping.file, info)
         found += [Image(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
     found = [image._replace(info=texts.get(image.file)) for image in found]
-    return [*_first(target, [image for image in found if _is_plausible(target, image)])]
+    return [*_first(target, [image for image in found if _is_plausible(target, image)] or found)]
 
 
 def _is_plausible(target: Target, image: Image) -> bool:

@@ -92,9 +92,9 @@ class LendSymbols(gdb.Command):
             return  # none of ours is loaded
         ours = gdb_commands._GdbCommand.invoke
 
-        def invoke(command: gdb.Command, argument: str, from_tty: bool) -> None:
+        def invoke(command: Any, argument: str, from_tty: bool) -> None:
             # A breakpoint on a function does not outlive the function's name.
-            kept = [(b.location, b.temporary) for b in gdb.breakpoints()]
+            kept = [(b.location, b.temporary) for b in gdb.breakpoints() if b.location]
             gdb.execute("delete", to_string=True)
             gdb.execute(f"symbol-file {bare}", to_string=True)
             try:
@@ -104,7 +104,7 @@ class LendSymbols(gdb.Command):
                 for location, temporary in kept:
                     gdb.Breakpoint(location, temporary=temporary)
 
-        gdb_commands._GdbCommand.invoke = invoke
+        setattr(gdb_commands._GdbCommand, "invoke", invoke)  # noqa: B010
         gdb.set_convenience_variable("lent_symbols", 1)
 
 
