@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional
 
+import matrix_table
 import pytest
 from harness import full_matrix
 from harness.build import Binary, build, strip
@@ -21,12 +22,14 @@ STRIPPED = "stripped"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(matrix_table.MatrixTable())
     config.addinivalue_line("markers", "matrix: runs only with ADDRSPACE_MATRIX=1")
     config.addinivalue_line("markers", "symbols: asks this project for a symbol; not for stripped programs")
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     items[:] = [item for item in items if STRIPPED not in item.name or _is_in_slice(item)]
+    matrix_table.mark(items)
     if full_matrix():
         return
     skip = pytest.mark.skip(reason="ADDRSPACE_MATRIX=1 runs it")
