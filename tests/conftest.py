@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional
 
+import matrix_table
 import pytest
 from harness import full_matrix
 from harness.build import Binary, build, strip
@@ -21,10 +22,14 @@ STRIPPED = "stripped"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(matrix_table.MatrixTable())
     config.addinivalue_line("markers", "matrix: runs only with ADDRSPACE_MATRIX=1")
+    config.addinivalue_line("markers", "symbols: asks this project for a symbol; not for stripped programs")
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    items[:] = [item for item in items if STRIPPED not in item.name or _is_in_slice(item)]
+    matrix_table.mark(items)
     if full_matrix():
         return
     skip = pytest.mark.skip(reason="ADDRSPACE_MATRIX=1 runs it")
@@ -36,8 +41,10 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
 
 
 def _is_in_slice(item: pytest.Item) -> bool:
+    if item.get_closest_marker("symbols"):
+        return False
     wanted = getattr(getattr(item, "module", None), "ALSO_STRIPPED", None)
-    return wanted is None or re.search(wanted, item.name) is not None
+    return wanted is None or full_matrix() or re.search(wanted, item.name) is not None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

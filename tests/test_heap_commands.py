@@ -18,6 +18,9 @@ from harness.toolchains import Toolchain
 from addrspace_gdb.sizes import size
 from addrspace_gdb.views.schema import schema
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+ALSO_STRIPPED = "in_text|test_arenas"
+
 Builder = Callable[..., Binary]
 Document = Dict[str, Any]
 
@@ -140,6 +143,7 @@ def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> Non
     assert stacks["spans"] == [row for row in rows if row["slots"] is None]
 
 
+@pytest.mark.symbols
 def test_one_span_with_its_slots(core: Core, tmp_path: Path) -> None:
     kept = next(one for one in core.objects if one[0] == "kept" and one[2] == "208")
     later = next(one for one in core.objects if one[0] == "later")

@@ -17,6 +17,9 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.schema import schema
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+ALSO_STRIPPED = "$^"  # all of them in the matrix
+
 Builder = Callable[..., Binary]
 Document = Dict[str, Any]
 SIDE = Path(__file__).with_name("slots_side.py")
@@ -220,6 +223,7 @@ def test_other_builds(
         assert [one for one in first.heap["classes"] if one["user_arena"] and one["objects"]["live"]]
 
 
+@pytest.mark.symbols
 def test_core_says_the_same(
     gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, tmp_path: Path
 ) -> None:

@@ -29,6 +29,9 @@ from jsonschema import Draft202012Validator
 
 from addrspace_gdb.views.schema import schema
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+ALSO_STRIPPED = "$^"  # all of them in the matrix
+
 Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 SIDE = Path(__file__).with_name("rss_side.py")

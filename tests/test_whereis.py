@@ -26,6 +26,8 @@ from addrspace_gdb.space.whereimage import package_of
 from addrspace_gdb.space.whereis import Partition
 from addrspace_gdb.views.schema import schema
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
+
 Builder = Callable[..., Binary]
 Place = Dict[str, Any]
 

@@ -15,7 +15,7 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequenc
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.buildinfo import BuildInfo, find_build_info
-from addrspace_gdb.goruntime.layouts import Layouts, layouts_of
+from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
 from addrspace_gdb.goruntime.moduledata import Module, is_module
 from addrspace_gdb.goruntime.operands import operands
 from addrspace_gdb.goruntime.pclntab import MAGICS, FuncTable, TableError
@@ -142,7 +142,7 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
     texts: Dict[str, BuildInfo] = {}
     found: List[Image] = []
     mapped = [m for m in mappings if m.file is not None and not is_anonymous(m)]
-    programs = {m.file for m in mapped if "x" in m.permissions}
+    programs = {m.file for m in mapped if m.permissions[2] != "-"}  # "?" in cores: not known
     for mapping in mapped:
         if mapping.file is None or mapping.file not in programs or mapping.permissions[1] != "w":
             continue
@@ -152,14 +152,17 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
             texts.setdefault(mapping.file, info)
         found += [Image(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
     found = [image._replace(info=texts.get(image.file)) for image in found]
-    return [*_first(target, [image for image in found if _is_plausible(target, image)])]
+    return [*_first(target, [image for image in found if _is_plausible(target, image)] or found)]
 
 
 def _is_plausible(target: Target, image: Image) -> bool:
-    """Whether the module data is what its version's layout says; where no version is known it may be."""
-    layouts = layouts_of(image.info.version, target.arch)[0] if image.info is not None else None
-    layout = layouts.type("runtime.moduledata") if layouts is not None else None
-    return layout is None or is_module(target, layout, image.module)
+    """Whether the module data is what its version's layout says; any version's where none is known."""
+    known = [image.info.version] if image.info is not None else [f"go1.{minor}" for minor in known_minors()]
+    for layouts in (layouts_of(version, target.arch)[0] for version in reversed(known)):
+        layout = layouts.type("runtime.moduledata") if layouts is not None else None
+        if layout is None or is_module(target, layout, image.module):
+            return True
+    return False
 
 
 def _held(target: Target, mapping: Mapping) -> bytes:

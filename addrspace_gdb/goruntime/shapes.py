@@ -217,7 +217,7 @@ class Shapes:
     def _gc_bits(self, record: Record) -> bool:
         """Lists of arenas that know how much of them is used, and lie on pages of their own.
 
-        There is always a `next`: spans get their bits from it.
+        Spans get their bits from `next`, which becomes `current` when a cycle begins.
         """
         layout = self._runtime.layout("runtime.gcBitsArena")
         heads = [record.number(name) for name in ("free", "next", "current", "previous")]
@@ -229,7 +229,7 @@ class Shapes:
         whole = all(address % 4096 == 0 for address in (*heads, *links))
         for link in filter(None, links):
             self._runtime.word_at(link)
-        return whole and heads[1] > 0 and all(size <= layout.size for size in used)
+        return whole and any(heads[1:3]) and all(size <= layout.size for size in used)
 
     def _lists(self, lists: List[Record]) -> Optional[bool]:
         """mSpanLists: both ends are spans, or neither. None if all are empty."""

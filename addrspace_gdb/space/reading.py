@@ -74,12 +74,12 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
     page_size = page_size_of(target, core)
     mappings, proc, inferred = list_mappings(target, core, problems)
-    require_go(target, core, mappings, proc, problems)
-    # First of all: reading the target's memory makes more of its file pages resident.
+    # First of all: reading the target's memory makes more of its files resident, and require_go may.
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
+    require_go(target, core, mappings, proc, problems)
     go = read_go(target, problems, progress)
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))

@@ -84,20 +84,28 @@ class LendSymbols(gdb.Command):
         super().__init__("lend-symbols", gdb.COMMAND_DATA)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
-        from addrspace_gdb.debugger import gdb_commands
-
         full, bare = argument.split()
         gdb.execute(f"symbols-of {full}")
+        try:
+            from addrspace_gdb.debugger import gdb_commands
+        except ImportError:
+            return  # none of ours is loaded
         ours = gdb_commands._GdbCommand.invoke
 
-        def invoke(command: gdb_commands._GdbCommand, argument: str, from_tty: bool) -> None:
+        def invoke(command: Any, argument: str, from_tty: bool) -> None:
+            # A breakpoint on a function does not outlive the function's name.
+            kept = [(b.location, b.temporary) for b in gdb.breakpoints() if b.location]
+            gdb.execute("delete", to_string=True)
             gdb.execute(f"symbol-file {bare}", to_string=True)
             try:
                 ours(command, argument, from_tty)
             finally:
                 gdb.execute(f"symbols-of {full}")
+                for location, temporary in kept:
+                    gdb.Breakpoint(location, temporary=temporary)
 
-        gdb_commands._GdbCommand.invoke = invoke  # type: ignore[method-assign,assignment]
+        setattr(gdb_commands._GdbCommand, "invoke", invoke)  # noqa: B010
+        gdb.set_convenience_variable("lent_symbols", 1)
 
 
 OracleMemstats()
