@@ -12,6 +12,7 @@ from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
+from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.mpagealloc import read_pages
 from addrspace_gdb.goruntime.mspan import read_spans
 from addrspace_gdb.goruntime.proc import (
@@ -37,6 +38,7 @@ from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
+from addrspace_gdb.space.images import find_images, other_runtimes
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import PAGE_SIZE, Reading
 
@@ -124,6 +126,8 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     reading = _composed(runtime, info, goroutines, scheduler, target.threads(), residency)
     reading.free = _free(runtime, scheduler)
     _take_notes(reading, core, target)
+    texts = [module["text"] for module in modules(target, problems)]
+    reading.notes.extend(other_runtimes(find_images(mappings, proc, target.executable, texts, page_size)))
     return reading
 
 

@@ -13,10 +13,10 @@ from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.elf import Image, open_path, read_image
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.images import GO_SECTIONS
 from addrspace_gdb.space.model import TargetInfo
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
-_GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 _HEADER = 4096  # the first page: ELF header, program headers, and Go's build id
 
 
@@ -39,7 +39,7 @@ def require_go(
         raise ProblemError(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
         )
-    if any(section.name in _GO_SECTIONS for section in image.sections):
+    if any(section.name in GO_SECTIONS for section in image.sections):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
             "that lacks it, or no access to the mappings); give gdb the unstripped file with "

@@ -69,6 +69,27 @@ def find_images(
     return found
 
 
+# What only a file with Go code in it has; with -buildmode=pie and c-shared the table has the longer name.
+GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
+
+
+def other_runtimes(loaded: Loaded) -> List[str]:
+    """A note if Go code was loaded that is no module of the runtime that is shown: it has its own."""
+    others = [i.image for i in loaded.libraries if any(s.name in GO_SECTIONS for s in i.image.sections)]
+    if not others:
+        return []
+    names = ", ".join(printable(os.path.basename(image.path)) for image in others)
+    count, its = (
+        ("1 more Go runtime is", "its")
+        if len(others) == 1
+        else (f"{len(others)} more Go runtimes are", "their")
+    )
+    return [
+        f"{count} in the process, in {names}: {its} goroutines and heap are not shown, and {its} memory "
+        "counts as foreign"
+    ]
+
+
 def _candidates(mappings: Sequence[Mapping]) -> Dict[str, List[Mapping]]:
     """Mappings by file, for files with executable mappings (in a core permissions may be unknown)."""
     by_file: Dict[str, List[Mapping]] = {}

@@ -27,7 +27,7 @@ from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import require_go, target_info, version_notes
-from addrspace_gdb.space.images import Loaded, find_images
+from addrspace_gdb.space.images import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
 
@@ -237,6 +237,7 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     notes.extend(version_notes(target))
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
+    notes.extend(other_runtimes(reading.loaded))
     if reading.stack_use.unknown:
         count = reading.stack_use.unknown
         notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")
