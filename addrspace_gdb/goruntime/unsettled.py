@@ -12,11 +12,16 @@ _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 
 
 def unsettled(sources: Sources) -> List[str]:
-    """What the runtime was in the middle of, a line each; empty where every number should agree."""
+    """What the runtime was in the middle of, a line each; empty where every number should agree.
+
+    What cannot be read is left out: the lines before it still hold.
+    """
+    found: List[str] = []
     try:
-        return list(_busy(sources))
+        found.extend(_busy(sources))
     except (UnreadableError, ProblemError, KeyError):
-        return []
+        pass
+    return found
 
 
 def _busy(sources: Sources) -> Iterator[str]:

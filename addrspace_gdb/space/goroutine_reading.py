@@ -135,7 +135,20 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     reading = GoroutineReading(runtime, info, goroutines, scheduler, target.threads(), residency)
     reading.free = _free(runtime, scheduler)
     _take_notes(reading, core, target)
+    reading.notes.extend(_other_runtimes(target, core, mappings, page_size))
     return reading
+
+
+def _other_runtimes(
+    target: Target, core: Optional[Core], mappings: Sequence[Mapping], page_size: int
+) -> List[str]:
+    """A note if there is more than one Go runtime; a process of one file is not looked at."""
+    if len({m.file for m in mappings if m.file is not None and "x" in m.permissions}) < 2:
+        return []
+    from addrspace_gdb.goruntime.moduledata import modules
+    from addrspace_gdb.space.images import find_images, other_runtimes
+
+    return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), page_size))
 
 
 def of_reading(target: Target, whole: Reading) -> GoroutineReading:

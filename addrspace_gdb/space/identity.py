@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported
     from addrspace_gdb.process.elf import Image
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
-_GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
+# What only a file with Go code in it has; with -buildmode=pie and c-shared the table has the longer name.
+GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 
 
 def require_go(
@@ -59,7 +60,7 @@ def require_go(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
             + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
-    if any(section.name in _GO_SECTIONS for section in image.sections):
+    if any(section.name in GO_SECTIONS for section in image.sections):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
             "that lacks it, or no access to the mappings); give gdb the unstripped file with "

@@ -22,6 +22,7 @@ from addrspace_gdb.process.elf import (
 )
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
+from addrspace_gdb.space.identity import GO_SECTIONS
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.region import CODE, GLOBALS, SHARED_LIBS, Claim
 
@@ -159,6 +160,23 @@ def _with_sections(loaded: LoadedImage, modules: Sequence[Module]) -> LoadedImag
 
 def _kind_of(segment: Segment) -> str:
     return "text" if segment.flags & _PF_X else "data" if segment.flags & _PF_W else "rodata"
+
+
+def other_runtimes(loaded: Loaded) -> List[str]:
+    """A note if Go code was loaded that is no module of the runtime that is shown: it has its own."""
+    others = [i.image for i in loaded.libraries if any(s.name in GO_SECTIONS for s in i.image.sections)]
+    if not others:
+        return []
+    names = ", ".join(printable(os.path.basename(image.path)) for image in others)
+    count, its = (
+        ("1 more Go runtime is", "its")
+        if len(others) == 1
+        else (f"{len(others)} more Go runtimes are", "their")
+    )
+    return [
+        f"{count} in the process, in {names}: {its} goroutines and heap are not shown, and {its} memory "
+        "counts as foreign"
+    ]
 
 
 def _candidates(mappings: Sequence[Mapping]) -> Dict[str, List[Mapping]]:

@@ -28,7 +28,7 @@ from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
-from addrspace_gdb.space.images import Loaded, find_images
+from addrspace_gdb.space.images import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.region import Region
 from addrspace_gdb.space.runtimemaps import INFERRED, runtime_mappings
@@ -232,6 +232,7 @@ def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
     notes.extend(circumstance_notes(target))
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
+    notes.extend(other_runtimes(reading.loaded))
     if reading.stack_use.unknown:
         count = reading.stack_use.unknown
         notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")

@@ -13,6 +13,7 @@ from addrspace_gdb.goruntime.mstats import BySize, Field, Sources
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.unsettled import unsettled
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.space.images import other_runtimes
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.walked import Walked, unowned, walk
@@ -91,7 +92,7 @@ def read_statistics(target: Target, reading: Reading) -> Statistics:
             pauses=_array("PauseNs and PauseEnd", lambda: mstats.read_pauses(sources), problems),
             metrics=rows_of(metrics(sources), sources, walked),
             unsettled=[*unsettled(sources), *filter(None, [unowned(reading.go)])],
-            notes=[],
+            notes=other_runtimes(reading.loaded),
             problems=problems,
         )
 
