@@ -111,8 +111,8 @@ def _replace(path: str, pieces: Iterable[str]) -> None:
     name = os.path.join(folder, f".addrspace-{os.getpid()}-{os.urandom(6).hex()}")
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.writelines(pieces)
+        with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
+            file.writelines(piece.encode("utf-8", "surrogateescape") for piece in pieces)
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
 
 import gdb
 
 from addrspace_gdb.debugger import gdb_names, gdb_stops
-from addrspace_gdb.debugger.gdb_core import HeldMemory
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, values_of
@@ -18,6 +17,9 @@ from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.registers import REGISTERS, Names, go_arch, pointer_size
 from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
+
+if TYPE_CHECKING:
+    from addrspace_gdb.debugger.gdb_core import HeldMemory
 
 _UNKNOWN_ARCH = Names("pc", "sp", "fp")
 
@@ -140,6 +142,8 @@ class GdbTarget:
     def _held(self) -> Optional[HeldMemory]:
         """Of a core, what is in it."""
         if self._held_memory is None and self.core_file is not None:
+            from addrspace_gdb.debugger.gdb_core import HeldMemory
+
             self._held_memory = HeldMemory(self.core_file, self.executable)
         return self._held_memory
 
