@@ -29,7 +29,7 @@ class HeldMemory:
 
     def __init__(self, path: str, program: Optional[str]) -> None:
         try:
-            core: Optional[Core] = read_core(path)
+            core: Optional[Core] = read_core(path, program)
         except ProblemError:
             core = None  # said by whoever needs its mappings
         mappings = core.mappings if core is not None else []
