@@ -15,9 +15,11 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import Start, start_of, walk
 from addrspace_gdb.space.samestacks import same_stacks
-from addrspace_gdb.space.stackcolumns import states, useds
+from addrspace_gdb.space.stackcolumns import places, states, useds
 from addrspace_gdb.space.userframe import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.userframes import user_frames
+
+_FEW = 1000  # goroutines that are quicker looked for one by one
 
 
 class Filter(NamedTuple):
@@ -70,9 +72,16 @@ class Goroutine(NamedTuple):
 class Listing:
     """The chosen goroutines, by position in the reading's columns, in the order to show."""
 
-    def __init__(self, reading: GoroutineReading, positions: List[int], unknown_wait: int = 0) -> None:
+    def __init__(
+        self,
+        reading: GoroutineReading,
+        positions: List[int],
+        unknown_wait: int = 0,
+        mask: Optional[bytearray] = None,
+    ) -> None:
         self.reading = reading
         self.positions = positions
+        self.mask = mask  # 1 at each of the positions, 0 at others; None: not made
         self.users = Users(len(reading.goroutines))
         self.unknown_wait = unknown_wait  # left out because how long they wait is not known
 
@@ -83,11 +92,13 @@ class Listing:
 def choose(reading: GoroutineReading, which: Filter) -> Listing:
     """The goroutines that `which` asks for, by goid. ProblemError names a goid that does not exist."""
     columns = reading.goroutines.columns
-    positions = _of_status(reading, which)
+    mask = _of_status(reading, which)
+    if not which.goids and not which.system:
+        for at in system_of(reading):
+            mask[at] = 0
+    positions = list(compress(range(len(mask)), mask))
     if which.goids:
-        positions = _of_goids(reading, which)
-    elif not which.system:
-        positions = without_system(reading, positions)
+        positions = _of_goids(reading, which, positions)
     if which.min_size:
         los, his = columns["lo"], columns["hi"]
         positions = [at for at in positions if his[at] - los[at] >= which.min_size]
@@ -98,10 +109,11 @@ def choose(reading: GoroutineReading, which: Filter) -> Listing:
         positions = _with_function(reading, positions, which.function)
     goids = columns["goid"]
     positions.sort(key=goids.__getitem__)
-    return Listing(reading, positions, unknown_wait=unknown)
+    return Listing(reading, positions, unknown, mask if sum(mask) == len(positions) else None)
 
 
-def _of_status(reading: GoroutineReading, which: Filter) -> List[int]:
+def _of_status(reading: GoroutineReading, which: Filter) -> bytearray:
+    """1 for each goroutine with the status or wait reason, 0 for the others."""
     columns = reading.goroutines.columns
     pairs = states(reading).keys()
     wanted = {pair for pair in pairs if _wants(reading, which, *pair)}
@@ -110,10 +122,14 @@ def _of_status(reading: GoroutineReading, which: Filter) -> List[int]:
             f'no goroutine has the status or wait reason "{which.status}"; there are '
             + ", ".join(sorted({state_text(reading.reasons, *pair) for pair in pairs if is_live(pair[0])}))
         )
-    if wanted == pairs:
-        return list(range(len(reading.goroutines)))
-    both = zip(columns["status"], columns["waitreason"])
-    return list(compress(range(len(reading.goroutines)), map(wanted.__contains__, both)))
+    mask = bytearray(b"\x01") * len(reading.goroutines)
+    unwanted = pairs - wanted
+    if sum(states(reading)[pair] for pair in unwanted) > _FEW:
+        return bytearray(map(wanted.__contains__, zip(columns["status"], columns["waitreason"])))
+    for status, reason in unwanted:
+        for at in places(columns["status"], status):
+            mask[at] &= columns["waitreason"][at] != reason
+    return mask
 
 
 def _wants(reading: GoroutineReading, which: Filter, status: int, number: int) -> bool:
@@ -126,7 +142,7 @@ def _wants(reading: GoroutineReading, which: Filter, status: int, number: int) -
     return wanted == status_word(status).lower() or (reason is not None and wanted in reason.lower())
 
 
-def _of_goids(reading: GoroutineReading, which: Filter) -> List[int]:
+def _of_goids(reading: GoroutineReading, which: Filter, of_status: Sequence[int]) -> List[int]:
     columns = reading.goroutines.columns
     found = []
     seen: Set[int] = set()
@@ -137,7 +153,7 @@ def _of_goids(reading: GoroutineReading, which: Filter) -> List[int]:
     for first, last in which.goids:
         if first == last and first not in seen:
             raise ProblemError(f"there is no goroutine {first}{_died(reading, first)}")
-    chosen = set(_of_status(reading, which))
+    chosen = set(of_status)
     return [at for at in found if at in chosen]
 
 
@@ -145,17 +161,6 @@ def _died(reading: GoroutineReading, goid: int) -> str:
     columns = reading.goroutines.columns
     gone = goid in columns["goid"] and goid
     return " any more: it is dead (--dead shows what is left)" if gone else ""
-
-
-def without_system(reading: GoroutineReading, positions: Sequence[int]) -> List[int]:
-    """Leave out the runtime's own goroutines, as Go's dump does."""
-    own = system_of(reading)
-    if not own:
-        return list(positions)
-    rest = bytearray(b"\x01") * len(reading.goroutines)
-    for at in own:
-        rest[at] = 0
-    return list(compress(positions, map(rest.__getitem__, positions)))
 
 
 def system_of(reading: GoroutineReading) -> List[int]:
@@ -239,7 +244,8 @@ def _has(reading: GoroutineReading, walked: Walk, wanted: Pattern[str], matches:
 
 def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
     """Fill in `users` for these positions. Returns those that are not simply parked."""
-    return user_frames(listing.reading, positions, listing.users)
+    mask = listing.mask if len(positions) == len(listing.positions) else None
+    return user_frames(listing.reading, positions, listing.users, mask)
 
 
 Key = Callable[[int], int]

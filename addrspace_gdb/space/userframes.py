@@ -5,30 +5,36 @@ from __future__ import annotations
 import sys
 from itertools import compress, islice
 from operator import le
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import walk
 from addrspace_gdb.space.stackbytes import windows
-from addrspace_gdb.space.stackcolumns import by_stack, odd, pick
+from addrspace_gdb.space.stackcolumns import by_stack, odd, of_mask, pick
 from addrspace_gdb.space.userframe import NOWHERE, Skipper, Spot, Users, user_spot
 
 _WINDOW = 1024  # bytes above sp that nearly always reach to the user's frame
 
 
-def user_frames(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
-    """Put the user's frame of each goroutine into `users`.
+def user_frames(
+    reading: GoroutineReading, positions: Sequence[int], users: Users, mask: Optional[bytearray] = None
+) -> List[int]:
+    """Put the user's frame of each goroutine into `users`. `mask`, if there is one, has 1 at each position.
 
     Returns the positions of those that are not simply parked with a sound stack.
     """
     with no_cycle_collection():
         strange = odd(reading)
-        parked: Sequence[int] = positions
-        apart = list(compress(positions, map(strange.__contains__, positions)))
-        if apart:
-            parked = [at for at in positions if at not in strange]
-        for at in apart + _fast(reading, parked, users):
+        if mask is not None:
+            apart, mask = [at for at in strange if mask[at]], mask[:]
+            for at in apart:
+                mask[at] = 0
+            order: Sequence[int] = of_mask(reading, mask)
+        else:
+            apart = list(compress(positions, map(strange.__contains__, positions)))
+            order = by_stack(reading, [at for at in positions if at not in strange] if apart else positions)
+        for at in apart + _fast(reading, order, users):
             users.numbers[at] = users.number(user_of(reading, at))
         return apart
 
@@ -39,12 +45,12 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
     return user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
 
 
-def _fast(reading: GoroutineReading, parked: Sequence[int], users: Users) -> List[int]:
-    """Put what is found into `users`; returns the positions where only the whole stack can tell."""
+def _fast(reading: GoroutineReading, order: Sequence[int], users: Users) -> List[int]:
+    """Put what is found of goroutines in order of their stacks into `users`; returns the positions where
+    only the whole stack can tell."""
     if sys.byteorder != reading.runtime.order:
-        return list(parked)
+        return list(order)
     columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
-    order = by_stack(reading, parked)
     sps = pick(columns["sp"], order)
     if not all(map(le, sps, islice(sps, 1, None))):  # stacks overlap
         order = sorted(order, key=columns["sp"].__getitem__)

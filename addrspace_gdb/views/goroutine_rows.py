@@ -83,8 +83,7 @@ def _kinds(listing: Listing, shown: Sequence[int]) -> List[Any]:
     for i, part in enumerate(parts):
         # As bytes: used bytes that are not known are -1.
         packed[i :: len(parts)] = array("Q", part.tobytes())
-    each = [kind for (kind,) in struct.iter_unpack(f"{_KIND.size}s", packed)]
-    return list(pick(each, shown))
+    return list(pick(list(struct.iter_unpack(f"{_KIND.size}s", packed)), shown))
 
 
 class _Cells:
@@ -98,8 +97,8 @@ class _Cells:
         self._size = Shared(sizes.size)
         self._state = Shared(self._state_of)
 
-    def __call__(self, kind: bytes) -> Row:
-        status, reason, since, size, used, resident, number = _KIND.unpack(kind)
+    def __call__(self, kind: Tuple[bytes]) -> Row:
+        status, reason, since, size, used, resident, number = _KIND.unpack(*kind)
         known, user = used if used < _UNKNOWN else None, self._spots[number]
         return (
             self._state[status, reason, since],
