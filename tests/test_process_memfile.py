@@ -1,9 +1,10 @@
-"""Reading /proc/PID/mem: of a process whose bytes are known, this one."""
+"""Reading a process's memory in bulk: of one whose bytes are known, this one."""
 
 from __future__ import annotations
 
 import mmap
 import os
+from array import array
 from pathlib import Path
 from typing import Iterator, Tuple
 
@@ -11,6 +12,7 @@ import pytest
 
 from addrspace_gdb.process.mappings import parse_maps
 from addrspace_gdb.process.memfile import read_ranges
+from addrspace_gdb.process.vmread import AT_ONCE, read_each
 
 PAGES = 64
 PATH = "/proc/self/mem"
@@ -44,3 +46,23 @@ def test_what_cannot_be_read_is_none_and_the_rest_is_there(block: Tuple[int, byt
 
 def test_no_such_process_yields_nothing() -> None:
     assert list(read_ranges("/proc/0/mem", [(4096, 8)])) == []
+
+
+def test_short_pieces_at_many_addresses(block: Tuple[int, bytes]) -> None:
+    start, data = block
+    places = [(7 * i * i) % (len(data) - 512) for i in range(3 * AT_ONCE + 17)]
+    found = b"".join(bytes(piece or b"") for piece in read_each(os.getpid(), array("Q", places), 512))
+    assert found == b"", "nothing is mapped so low"
+    pieces = list(
+        map(bytes, filter(None, read_each(os.getpid(), array("Q", (start + at for at in places)), 512)))
+    )
+    assert [len(piece) // 512 for piece in pieces] == [AT_ONCE, AT_ONCE, AT_ONCE, 17]
+    assert b"".join(pieces) == b"".join(data[at : at + 512] for at in places)
+
+
+def test_one_that_cannot_be_read_spoils_its_block_only(block: Tuple[int, bytes]) -> None:
+    start, _ = block
+    addresses = array("Q", [start] * (2 * AT_ONCE))
+    addresses[AT_ONCE + 5] = 16
+    assert [piece is None for piece in read_each(os.getpid(), addresses, 64)] == [False, True]
+    assert list(read_each(1 << 22, array("Q", [start]), 64)) == [None]

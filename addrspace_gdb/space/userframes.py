@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from itertools import compress, islice
 from operator import le
 from typing import List, Optional, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.goruntime.record import Bytes
+from addrspace_gdb.process.vmread import AT_ONCE, read_each
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.goroutine_walk import walk
 from addrspace_gdb.space.stackbytes import windows
 from addrspace_gdb.space.stackcolumns import by_stack, odd, of_mask, pick
 from addrspace_gdb.space.userframe import NOWHERE, Skipper, Spot, Users, user_spot
 
-_WINDOW = 1024  # bytes above sp that nearly always reach to the user's frame
+_TOP = 512  # bytes above sp that mostly reach to the user's frame
+_WINDOW = 1024  # that nearly always do
+_MANY = 4096  # stacks for which it pays to prepare that
 
 
 def user_frames(
@@ -50,25 +55,44 @@ def _fast(reading: GoroutineReading, order: Sequence[int], users: Users) -> List
     only the whole stack can tell."""
     if sys.byteorder != reading.runtime.order:
         return list(order)
-    columns, word, progress = reading.goroutines.columns, reading.runtime.word, reading.runtime.progress
-    sps = pick(columns["sp"], order)
+    sps = pick(reading.goroutines.columns["sp"], order)
     if not all(map(le, sps, islice(sps, 1, None))):  # stacks overlap
-        order = sorted(order, key=columns["sp"].__getitem__)
-        sps = pick(columns["sp"], order)
-    his, pcs = pick(columns["hi"], order), pick(columns["pc"], order)
-    seeker, numbers = _Seeker(reading, users), users.numbers
-    seek = seeker.seek_linked if reading.unwinder.linked else seeker.seek
+        order = sorted(order, key=reading.goroutines.columns["sp"].__getitem__)
+    seeker = _Seeker(reading, users)
+    return _in_windows(seeker, _at_tops(seeker, order) if len(order) > _MANY else order)
+
+
+def _at_tops(seeker: _Seeker, order: Sequence[int]) -> Sequence[int]:
+    """Look at the first bytes of each stack only; returns the positions where that does not do."""
+    target, columns = seeker.reading.runtime.target, seeker.reading.goroutines.columns
+    proc = target.proc_files()
+    if proc is None or not proc.local or target.pid is None:
+        return order
+    sps, pcs = array("Q", pick(columns["sp"], order)), pick(columns["pc"], order)
     left: List[int] = []
+    done = 0
+    for data in read_each(target.pid, sps, _TOP):
+        after = min(done + AT_ONCE, len(order))
+        if data is None:
+            left += order[done:after]
+        else:
+            size = _TOP // seeker.reading.runtime.word
+            starts = range(0, (after - done) * size, size)
+            left += seeker.seek(order[done:after], data, starts, pcs[done:after], size)
+        done = after
+    return [*left, *order[done:]]
+
+
+def _in_windows(seeker: _Seeker, order: Sequence[int]) -> List[int]:
+    """Look at more of each stack, with whatever lies between two of them."""
+    left: List[int] = []
+    reading = seeker.reading
+    columns, word = reading.goroutines.columns, reading.runtime.word
+    sps, his, pcs = (pick(columns[name], order) for name in ("sp", "hi", "pc"))
     for low, data, first, after in windows(reading.runtime.target, sps, his, _WINDOW):
-        progress.step("stacks", first, len(order))
-        whole = memoryview(data)[: len(data) // word * word]
-        words = whole.cast("Q") if word == 8 else whole.cast("I")
-        found = seek(words, low, sps[first:after], pcs[first:after])
-        here = order[first:after]
-        for at, number in zip(here, found):
-            numbers[at] = number
-        if 0 in found:
-            left += [at for at, number in zip(here, found) if not number]
+        reading.runtime.progress.step("stacks", first, len(order))
+        starts = [(sp - low) // word for sp in sps[first:after]]
+        left += seeker.seek(order[first:after], data, starts, pcs[first:after], len(data))
     return left
 
 
@@ -76,36 +100,50 @@ class _Seeker:
     """Goes up parked stacks to the user's frame."""
 
     def __init__(self, reading: GoroutineReading, users: Users) -> None:
+        self.reading = reading
+        self._users = users
         self._skipper = Skipper(reading.unwinder, users)
-        self._shift = reading.runtime.word.bit_length() - 1
+        self._seek = self._linked if reading.unwinder.linked else self._pushed
 
-    def seek(self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]) -> List[int]:
-        """The number of each stack's frame; 0 where only the whole stack can tell. `words` begin at `low`."""
-        skip, ends, shift = self._skipper.skip, self._skipper.ends, self._shift
-        before = (low >> shift) + 1
+    def seek(
+        self, order: Sequence[int], data: Bytes, starts: Sequence[int], pcs: Sequence[int], most: int
+    ) -> List[int]:
+        """Find the frames of the goroutines in `order`: their stacks begin at the words `starts` of `data` and
+        have `most` words there. Returns those where only more of the stack can tell."""
+        word = self.reading.runtime.word
+        whole = memoryview(data)[: len(data) // word * word]
+        found = self._seek(whole.cast("Q") if word == 8 else whole.cast("I"), starts, pcs, most)
+        numbers = self._users.numbers
+        for at, number in zip(order, found):
+            numbers[at] = number
+        return [at for at, number in zip(order, found) if not number] if 0 in found else []
+
+    def _pushed(self, words: memoryview, starts: Sequence[int], pcs: Sequence[int], most: int) -> List[int]:
+        """The number of each stack's frame, 0 where only more of the stack can tell."""
+        skip, ends = self._skipper.skip, self._skipper.ends
         found: List[int] = []
         add = found.append
-        stacks = zip(sps, pcs)
-        while len(found) < len(sps):
+        stacks = zip(starts, pcs)
+        while len(found) < len(starts):
             try:
-                for sp, pc in stacks:
-                    here = (sp >> shift) - before
+                for start, pc in stacks:
+                    here = start - 1
                     step = skip[pc]
                     while step:
                         here += step
                         pc = words[here]
                         step = skip[pc]
-                    add(ends[pc])
+                    add(ends[pc] if here - start < most else 0)
             except KeyError:  # a pc that was not met before
-                add(self._on(words, here, pc))
+                add(self._on(words, start, here, pc, most))
             except IndexError:
                 add(0)
         return found
 
-    def _on(self, words: memoryview, here: int, pc: int) -> int:
+    def _on(self, words: memoryview, start: int, here: int, pc: int, most: int) -> int:
         """Go on from `pc`, learning what it and all further ones mean."""
         skip = self._skipper.skip
-        while True:
+        while here - start < most:
             step = skip[pc] if pc in skip else self._skipper.words(pc)
             if not step:
                 return self._skipper.ends[pc]
@@ -113,16 +151,16 @@ class _Seeker:
             if here >= len(words):
                 return 0
             pc = words[here]
+        return 0
 
-    def seek_linked(self, words: memoryview, low: int, sps: Sequence[int], pcs: Sequence[int]) -> List[int]:
+    def _linked(self, words: memoryview, starts: Sequence[int], pcs: Sequence[int], most: int) -> List[int]:
         """The same where a frame has its return address in its lowest word."""
         known, learn, ends = self._skipper.skip.get, self._skipper.words, self._skipper.ends
-        shift, first = self._shift, low >> self._shift
         found: List[int] = []
-        for sp, pc in zip(sps, pcs):
-            here, size = (sp >> shift) - first, 0
+        for start, pc in zip(starts, pcs):
+            here, size = start, 0
             try:
-                while True:
+                while here - start < most:
                     step = known(pc)
                     if step is None:
                         step = learn(pc)
@@ -131,7 +169,7 @@ class _Seeker:
                     here += size
                     size = step
                     pc = words[here]
-                found.append(ends[pc])
+                found.append(ends[pc] if here - start < most else 0)
             except IndexError:
                 found.append(0)
         return found
