@@ -108,8 +108,8 @@ class _Seeker:
     def seek(
         self, order: Sequence[int], data: Bytes, starts: Sequence[int], pcs: Sequence[int], most: int
     ) -> List[int]:
-        """Find the frames of the goroutines in `order`: their stacks begin at the words `starts` of `data` and
-        have `most` words there. Returns those where only more of the stack can tell."""
+        """Find the frames of the goroutines in `order`: their stacks begin at the words `starts` of `data`,
+        with `most` words there. Returns those where only more of the stack can tell."""
         word = self.reading.runtime.word
         whole = memoryview(data)[: len(data) // word * word]
         found = self._seek(whole.cast("Q") if word == 8 else whole.cast("I"), starts, pcs, most)
