@@ -72,6 +72,7 @@ def _at_tops(seeker: _Seeker, order: Sequence[int]) -> Sequence[int]:
     left: List[int] = []
     done = 0
     for data in read_each(target.pid, sps, _TOP):
+        seeker.reading.runtime.progress.step("stacks", done, len(order))
         after = min(done + AT_ONCE, len(order))
         if data is None:
             left += order[done:after]
