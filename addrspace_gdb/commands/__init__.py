@@ -32,18 +32,8 @@ MODULES = (
     "goroutine_stacks",
 )
 # What `addrspace-gdb dump --report` takes: the commands that need a process only, by their last word.
-REPORTS = (
-    "regions",
-    "rss",
-    "memstats",
-    "gc",
-    "heap",
-    "arenas",
-    "spans",
-    "whereis",
-    "fault",
-    "goroutine-stacks",
-)
+_NO_REPORT = ("addrspace", "snapshot", "diff", "compare")
+REPORTS = tuple(module.replace("_", "-") for module in MODULES if module not in _NO_REPORT)
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Callable, Optional, Sequence
 
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -79,10 +78,11 @@ def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int],
 
 
 def other_running(path: str, exe: str) -> Optional[str]:
-    """As `other_build`, for /proc/PID/exe: by the two files, for memory that is read gets resident."""
+    """As `other_build`, for /proc/PID/exe, another file than `path`: by the two files, for memory that is
+    read gets resident."""
     try:
         image, running = read_image(path), read_image(exe)
-        if os.path.samefile(path, exe) or _same_code(path, image, exe, running):
+        if _same_code(path, image, exe, running):
             return None  # what was stripped, or linked with `-s -w`, differs in all else
     except (ProblemError, OSError):
         return None
