@@ -55,23 +55,25 @@ def _fast(reading: GoroutineReading, order: Sequence[int], users: Users) -> List
     only the whole stack can tell."""
     if sys.byteorder != reading.runtime.order:
         return list(order)
-    sps = pick(reading.goroutines.columns["sp"], order)
+    column = reading.goroutines.columns["sp"]
+    sps = pick(column, order)
     if not all(map(le, sps, islice(sps, 1, None))):  # stacks overlap
-        order = sorted(order, key=reading.goroutines.columns["sp"].__getitem__)
+        order = sorted(order, key=column.__getitem__)
+        sps = pick(column, order)
     seeker = _Seeker(reading, users)
-    return _in_windows(seeker, _at_tops(seeker, order) if len(order) > _MANY else order)
+    return _in_windows(seeker, _at_tops(seeker, order, sps) if len(order) > _MANY else order)
 
 
-def _at_tops(seeker: _Seeker, order: Sequence[int]) -> Sequence[int]:
-    """Look at the first bytes of each stack only; returns the positions where that does not do."""
+def _at_tops(seeker: _Seeker, order: Sequence[int], sps: Sequence[int]) -> Sequence[int]:
+    """Look at the first bytes from `sps` of each stack only; returns the positions where that does not do."""
     target, columns = seeker.reading.runtime.target, seeker.reading.goroutines.columns
     proc = target.proc_files()
     if proc is None or not proc.local or target.pid is None:
         return order
-    sps, pcs = array("Q", pick(columns["sp"], order)), pick(columns["pc"], order)
+    pcs = pick(columns["pc"], order)
     left: List[int] = []
     done = 0
-    for data in read_each(target.pid, sps, _TOP):
+    for data in read_each(target.pid, array("Q", sps), _TOP):
         seeker.reading.runtime.progress.step("stacks", done, len(order))
         after = min(done + AT_ONCE, len(order))
         if data is None:
