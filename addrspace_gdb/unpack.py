@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import select
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ from .sizes import size
 Tell = Callable[[str], None]
 
 _CHUNK = 1 << 20  # bytes that are unpacked at once
+_PATIENCE = 100  # milliseconds that a signal may have to wait for its handler
 _HOLE = bytes(1 << 16)  # as much of zeroes is left out of the file, where the file system can
 _HEADERS = 1 << 26  # bytes from which the size of the whole must be known
 # What the programs say of a stream that stops early, as against one that is damaged.
@@ -207,8 +209,14 @@ def _by_module(stream: Any) -> Iterator[bytes]:
 
 def _by_program(process: subprocess.Popen[bytes], said: IO[bytes]) -> Iterator[bytes]:
     assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    ready = select.poll()
+    ready.register(pipe, select.POLLIN)
     while True:
-        data = process.stdout.read(_CHUNK)
+        # A signal just before a read that blocks does not end it, and Python handles it only after that.
+        while not ready.poll(_PATIENCE):
+            pass
+        data = os.read(pipe, _CHUNK)
         if not data:
             break
         yield data
