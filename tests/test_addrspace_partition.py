@@ -5,6 +5,7 @@ One run of gdb a program, version and way to build; its snapshot is shared by al
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
@@ -41,6 +42,8 @@ ALWAYS = [
     Case("parked", "plain", ("2000",)),
     Case("foreign", "plain"),
     Case("cgo", "cgo"),
+    Case("cgo", "asan"),
+    Case("cgo", "musl"),
     Case("cshared", "c-shared"),
     Case("pluginhost", "plugin"),
 ]
@@ -59,6 +62,13 @@ MATRIX = [
     Case("cgo", "pie"),
     Case("cgo", "noopt"),
     Case("cgo", "race"),
+    Case("cgo", "msan"),
+    Case("cgo", "static"),
+    Case("cgo", "gold"),
+    Case("cgo", "lld"),
+    Case("cgo", "musl-static"),
+    Case("foreign", "asan"),
+    Case("parked", "musl", ("500",)),
     Case("crash", "plain", ("panic",)),
     Case("maps60k", "plain", ("3000",)),
 ]
@@ -236,7 +246,11 @@ def test_a_mapped_file_is_one_even_if_it_is_the_program(snapshot: Snapshot) -> N
     assert region["file"] == snapshot.document["target"]["executable"]
 
 
-@pytest.mark.parametrize("snapshot", chosen("cgo"), indirect=True)
+# glibc's malloc: musl has its own, and so have sanitizers.
+GLIBC = [c for c in (*ALWAYS, *MATRIX) if c.program == "cgo" and not re.search("musl|asan|msan", c.variant)]
+
+
+@pytest.mark.parametrize("snapshot", marked(GLIBC), indirect=True)
 def test_memory_of_malloc_is_found(snapshot: Snapshot) -> None:
     document = snapshot.document
     (brk,) = [m for m in snapshot.before if m.path == "[heap]"]

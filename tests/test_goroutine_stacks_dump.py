@@ -137,7 +137,12 @@ def differences(seen: Both, everything: bool = False) -> Dict[int, str]:
     return wrong
 
 
-@pytest.mark.parametrize("variant", ["plain", "noopt"])
+OTHER_BUILDS = ("pie", "cgo", "race", "asan", "msan", "static", "lld", "musl")
+
+
+@pytest.mark.parametrize(
+    "variant", ["plain", "noopt", *(pytest.param(v, marks=pytest.mark.matrix) for v in OTHER_BUILDS)]
+)
 def test_every_goroutine_and_frame_is_gos_own(
     gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path, variant: str
 ) -> None:

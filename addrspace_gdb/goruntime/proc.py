@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.threadids import Places, outer_ids
 from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.process.mappings import Mapping
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
 _MOST_PS = 1 << 16
@@ -143,13 +145,13 @@ class Scheduler(NamedTuple):
     crash_stack: Tuple[int, int] = (0, 0)  # kept for printing a crash (runtime.gcrash, Go 1.22)
 
 
-def read_scheduler(runtime: Runtime) -> Scheduler:
-    """Read every M and P."""
+def read_scheduler(runtime: Runtime, mappings: Sequence[Mapping] = ()) -> Scheduler:
+    """Read every M and P. With the process's mappings, stacks end where their memory does."""
     crash = _stack(runtime, runtime.address("runtime.gcrash"))[0] if runtime.has("runtime.gcrash") else (0, 0)
-    return Scheduler(_ms(runtime), read_ps(runtime), crash)
+    return Scheduler(_ms(runtime, mappings), read_ps(runtime), crash)
 
 
-def _ms(runtime: Runtime) -> List[M]:
+def _ms(runtime: Runtime, mappings: Sequence[Mapping]) -> List[M]:
     layout = runtime.layout("runtime.m")
     link = layout.scalar("alllink").offset
     first = runtime.global_word("runtime.allm")
@@ -163,7 +165,8 @@ def _ms(runtime: Runtime) -> List[M]:
             found.append(_m(runtime, Record(runtime, layout, address)))
         except UnreadableError:
             runtime.problems.add(f"runtime.allm: m at {address:#x} cannot be read; left out")
-    return _with_outer_ids(runtime, found)
+    cut = within_mappings(mappings)
+    return _with_outer_ids(runtime, [m._replace(g0_stack=cut(m.g0_stack)) for m in found])
 
 
 def _with_outer_ids(runtime: Runtime, ms: List[M]) -> List[M]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.buildinfo import version_of
@@ -17,6 +17,7 @@ from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.progress import Progress
 
 
@@ -38,11 +39,13 @@ class GoView:
     race: bool
 
 
-def read_go(target: Target, problems: Problems, progress: Optional[Progress] = None) -> GoView:
+def read_go(
+    target: Target, problems: Problems, progress: Optional[Progress] = None, mappings: Sequence[Mapping] = ()
+) -> GoView:
     """Read the runtime of `target`. ProblemError if it is not a Go program or its symbols are missing."""
     runtime = Runtime(target, problems, progress)
     try:
-        return _read(runtime)
+        return _read(runtime, mappings)
     except UnreadableError as error:
         raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
     except KeyError as error:
@@ -51,14 +54,14 @@ def read_go(target: Target, problems: Problems, progress: Optional[Progress] = N
         ) from None
 
 
-def _read(runtime: Runtime) -> GoView:
+def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
     heap = runtime.variable("runtime.mheap_")
     pages = read_pages(runtime, heap)
     grown = sum(end - start for start, end in pages.in_use)
     spans = read_spans(runtime, heap, grown)
     arenas = read_arenas(runtime, heap, spans.user_arenas)
     goroutines = read_goroutines(runtime, grown)
-    scheduler = read_scheduler(runtime)
+    scheduler = read_scheduler(runtime, mappings)
     cached: List[PageRun] = []
     for p in scheduler.ps:
         cached.extend(page_cache(p.page_cache))

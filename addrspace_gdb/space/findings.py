@@ -24,7 +24,7 @@ _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
-RUNTIME, SWAPPED, RACE = "runtime", "swapped", "race-detector"
+RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 
 
 class Finding(NamedTuple):
@@ -71,6 +71,7 @@ _RULES = (
     _Rule(FILES, (places.FILES,)),
     _Rule(THREADS, (places.THREADS,)),
     _Rule(RACE, (places.RACE,)),
+    _Rule(SANITIZER, (places.SANITIZER,)),
 )
 
 

@@ -126,7 +126,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     goroutines = read_goroutines(runtime)
     if not len(goroutines) and (problems or problems.left_out):
         raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
-    scheduler = read_scheduler(runtime)
+    scheduler = read_scheduler(runtime, mappings)
     progress.step("resident pages")
     page_size = page_size_of(target, core)
     with_stacks = _holding(mappings, goroutines, scheduler)
@@ -220,7 +220,7 @@ def where(m: M, sp: Optional[int], own: Tuple[int, int]) -> str:
     """Which stack `sp` lies on: `own` is the goroutine's."""
     if sp is None:
         return ""
-    places = (("goroutine", own), ("g0", m.g0_stack), ("signal", m.gsignal_stack))
+    places = (("goroutine", own), ("signal", m.gsignal_stack), ("g0", m.g0_stack))
     return next((name for name, (lo, hi) in places if lo < sp <= hi), "other")
 
 

@@ -26,7 +26,7 @@ from addrspace_gdb.space.identity import GO_SECTIONS
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.region import CODE, GLOBALS, SHARED_LIBS, Claim
 
-_SHF_ALLOC, _SHF_TLS = 2, 0x400
+_SHF_ALLOC, _SHF_EXECINSTR, _SHF_TLS = 2, 4, 0x400
 _PF_X, _PF_W = 1, 2
 PADDING = "padding"  # between sections, and from the last one to the end of its page
 
@@ -234,9 +234,12 @@ def _section_claims(loaded: LoadedImage) -> Iterator[Claim]:
     if not sections:
         yield from _program_segments(loaded)
     code = [(s.vaddr, s.vaddr + s.memsz) for s in loaded.image.segments if s.flags & _PF_X]
+    first = min((s.address for s in sections if s.flags & _SHF_EXECINSTR), default=1 << 64)
     for section in sections:
-        # Go's linker puts the build id's note into the text segment: it counts as code's company there.
+        # Notes and the like before the instructions of a text segment count as their company. Constants that
+        # gold and older linkers put behind them do not.
         executable = any(start <= section.address < end for start, end in code)
+        executable = executable and (section.address < first or bool(section.flags & _SHF_EXECINSTR))
         kind = _KINDS.get(section.name, section.name.lstrip(".") or "section")
         start = loaded.bias + section.address
         yield Claim(start, start + section.size, CODE if executable else GLOBALS, printable(kind))

@@ -10,6 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process import libc
 from addrspace_gdb.space import region as areas
+from addrspace_gdb.space import sanitizers
 from addrspace_gdb.space.model import Row
 from addrspace_gdb.space.partition import total
 from addrspace_gdb.space.region import Region
@@ -25,6 +26,7 @@ THREADS_ROW = "Thread Stacks"
 RUNTIME_ROW = "Go Runtime"
 C_HEAP_ROW = "C Heap"
 RACE_ROW = "Race Detector"
+SANITIZER_ROW = "Sanitizer"
 FOREIGN_ROW = "Foreign"
 
 MAIN_STACK_KIND = "main thread stack"
@@ -54,7 +56,11 @@ def row_name(region: Region) -> str:
     if region.area == areas.FOREIGN:
         if region.kind in _LIBC_KINDS:
             return C_HEAP_ROW
-        return RACE_ROW if region.kind.startswith("race detector") else FOREIGN_ROW
+        if region.kind.startswith(sanitizers.RACE):
+            return RACE_ROW
+        return (
+            SANITIZER_ROW if region.kind.startswith((sanitizers.ADDRESS, sanitizers.MEMORY)) else FOREIGN_ROW
+        )
     return _BY_AREA[region.area]
 
 

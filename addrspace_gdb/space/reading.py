@@ -80,7 +80,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
     require_go(target, core, mappings, proc, problems)
-    go = read_go(target, problems, progress)
+    go = read_go(target, problems, progress, mappings)
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
     progress.step("symbols and files")
@@ -141,9 +141,9 @@ def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, 
         return None
 
 
-def _has_libc(loaded: Loaded) -> bool:
+def _has_libc(loaded: Loaded, cgo: bool) -> bool:
     """Whether anything in the process may have called malloc: a dynamic program, or a static C library."""
-    return bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
+    return cgo or bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
 
 
 def _libc(
@@ -155,7 +155,7 @@ def _libc(
     page_size: int,
 ) -> List[Tuple[int, int, str]]:
     """What malloc holds, looked for outside everything that has another owner."""
-    if not _has_libc(loaded):
+    if not _has_libc(loaded, go.cgo):
         return []
     owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
     owned += [(s.start, s.end) for s in stacks]

@@ -20,26 +20,25 @@ from addrspace_gdb.space.region import (
     VDSO,
     Claim,
 )
+from addrspace_gdb.space.sanitizers import sanitizer_of
 
 _VDSO_NAMES = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]")
 _SHARED = (("/memfd:", "memfd"), ("/dev/shm/", "shared memory"), ("/SYSV", "System V shared memory"))
-
-# Address ranges of the Go race detector on linux/amd64 (ThreadSanitizer's shadow and its records of heap
-# blocks; compiler-rt, tsan_platform.h, "Go on linux/amd64").
-_RACE_LOW, _RACE_HIGH = 1 << 44, 1 << 46
 
 
 def rest_of(reading: Reading) -> Callable[[Mapping], Claim]:
     """The function that names what is left of a mapping."""
 
+    sanitizer = sanitizer_of(reading.mappings, reading.info.arch, reading.go.race)
+
     def named(mapping: Mapping) -> Claim:
-        area, kind, label = _name(mapping, reading)
+        area, kind, label = _name(mapping, reading, sanitizer)
         return Claim(mapping.start, mapping.end, area, kind, label)
 
     return named
 
 
-def _name(mapping: Mapping, reading: Reading) -> tuple[str, str, str]:
+def _name(mapping: Mapping, reading: Reading, sanitizer: Callable[[Mapping], str]) -> tuple[str, str, str]:
     if mapping.name in _VDSO_NAMES:
         return VDSO, mapping.name.strip("[]"), ""
     if mapping.name == "[stack]":
@@ -48,9 +47,9 @@ def _name(mapping: Mapping, reading: Reading) -> tuple[str, str, str]:
         return _file(mapping, reading)
     if mapping.name == "[heap]":
         return FOREIGN, BRK, ""
-    if reading.go.race:
-        shadow = _RACE_LOW <= mapping.start < _RACE_HIGH
-        return FOREIGN, "race detector shadow" if shadow else "race detector memory", ""
+    kind = sanitizer(mapping)
+    if kind:
+        return FOREIGN, kind, ""
     kind = "reserved address space" if mapping.permissions.startswith("---") else "anonymous memory"
     return FOREIGN, kind, printable(mapping.name.strip("[]"))
 

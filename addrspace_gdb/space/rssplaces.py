@@ -10,7 +10,7 @@ from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
 from addrspace_gdb.process import libc
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import NO_ACCESS
-from addrspace_gdb.space import goclaims
+from addrspace_gdb.space import goclaims, sanitizers
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.account import LEFT_OVER, Path
 from addrspace_gdb.space.region import Region
@@ -33,7 +33,8 @@ LIBRARIES: Path = (OTHERS, "shared libraries")
 THREADS: Path = (OTHERS, "thread stacks")
 FILES: Path = (OTHERS, "mapped files")
 OWN_MAPPINGS: Path = (OTHERS, "the program's own mappings")
-RACE: Path = (OTHERS, "race detector")
+RACE: Path = (OTHERS, sanitizers.RACE)
+SANITIZER: Path = (OTHERS, "sanitizer")
 KERNEL: Path = (OTHERS, "kernel pages")
 
 WORK = "GC work"
@@ -102,7 +103,8 @@ _SEQUENCE = (
     *("threads' own (g0, signals)", "free in pools", "in transit"),
     *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", _OTHER),
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
-    *("shared libraries", "C heap", "thread stacks", "mapped files", OWN_MAPPINGS[1], RACE[1], KERNEL[1]),
+    *("shared libraries", "C heap", "thread stacks", "mapped files", OWN_MAPPINGS[1]),
+    *(RACE[1], SANITIZER[1], KERNEL[1]),
     LEFT_OVER,
 )
 ORDER: Dict[str, int] = {name: place for place, name in enumerate(_SEQUENCE)}
@@ -149,8 +151,10 @@ def _others(region: Region) -> Path:
         return (*KERNEL, kind)
     if kind in _LIBC:
         return (*C_HEAP, kind)
-    if kind.startswith("race detector"):
+    if kind.startswith(sanitizers.RACE):
         return (*RACE, kind)
+    if kind.startswith((sanitizers.ADDRESS, sanitizers.MEMORY)):
+        return (*SANITIZER, kind)
     return (*OWN_MAPPINGS, f"{kind}: {region.label}" if region.label else kind)
 
 

@@ -105,6 +105,10 @@ def _race(found: Finding, about: Circumstances) -> str:
     return f"{_much(found, about)} is the race detector's (go build -race)."
 
 
+def _sanitizer(found: Finding, about: Circumstances) -> str:
+    return f"{_much(found, about)} is a sanitizer's records and its own heap (go build -asan or -msan)."
+
+
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
     if HUGE in about.returned:
@@ -133,6 +137,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.FILES: _files,
     kinds.THREADS: _threads,
     kinds.RACE: _race,
+    kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
     kinds.SWAPPED: _swapped,
 }

@@ -28,6 +28,13 @@ VARIANTS = (
     "arenas",
     "greentea",
     "experiments",
+    "asan",
+    "msan",
+    "static",
+    "gold",
+    "lld",
+    "musl",
+    "musl-static",
 )
 
 # Arguments of `go build` and the value of CGO_ENABLED where the program itself has no C.
@@ -46,7 +53,17 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "arenas": ((), "0"),
     "greentea": ((), "0"),
     "experiments": ((), "0"),
+    "asan": (("-asan",), "1"),
+    "msan": (("-msan",), "1"),
+    "static": (("-ldflags=-linkmode=external -extldflags=-static",), "1"),
+    "gold": (("-ldflags=-linkmode=external -extldflags=-fuse-ld=gold",), "1"),
+    "lld": (("-ldflags=-linkmode=external -extldflags=-fuse-ld=lld",), "1"),
+    "musl": (("-ldflags=-linkmode=external",), "1"),
+    "musl-static": (("-ldflags=-linkmode=external -extldflags=-static",), "1"),
 }
+# The C compiler that a variant needs, and what it needs besides.
+_COMPILERS = {"msan": "clang", "lld": "clang", "musl": "musl-gcc", "musl-static": "musl-gcc"}
+_LINKERS = {"lld": "ld.lld", "gold": "ld.gold"}
 # GOEXPERIMENT; of the last one, for the releases that have something behind it.
 _EXPERIMENTS = {"arenas": "arenas", "greentea": "greenteagc"}
 _OF_RELEASE = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
@@ -127,8 +144,13 @@ def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: st
     if program in _NEEDS_C and (arch or variant == "386"):
         raise Unavailable(f"{program} has C code, which needs a C library for {arch or 386}")
     needs_compiler = program in _NEEDS_C or _FLAGS[variant][1] == "1"
-    if needs_compiler and not shutil.which("cc"):
-        raise Unavailable("no C compiler (cc) on PATH")
+    for tool in filter(None, (_compiler(variant), _LINKERS.get(variant))) if needs_compiler else ():
+        if not shutil.which(tool):
+            raise Unavailable(f"no {tool} on PATH")
+
+
+def _compiler(variant: str) -> str:
+    return _COMPILERS.get(variant, "cc")
 
 
 def _digest(program: str, variant: str) -> str:
@@ -136,12 +158,12 @@ def _digest(program: str, variant: str) -> str:
     sources = [PROGRAMS / program] + ([] if program == "c_only" else [PROGRAMS / "kit"])
     for path in sorted(p for source in sources for p in source.rglob("*") if p.is_file()):
         digest.update(f"{path}\0".encode() + path.read_bytes())
-    digest.update(repr((_FLAGS[variant], _c_compiler_version())).encode())
+    digest.update(repr((_FLAGS[variant], _c_compiler_version(_compiler(variant)))).encode())
     return digest.hexdigest()[:16]
 
 
-def _c_compiler_version() -> str:
-    compiler = shutil.which("cc")
+def _c_compiler_version(name: str) -> str:
+    compiler = shutil.which(name)
     return str(os.stat(compiler).st_mtime) if compiler else ""
 
 
@@ -177,6 +199,8 @@ def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], varia
     if arch:
         environment["GOARCH"] = arch
     environment["CGO_ENABLED"] = "1" if program in _NEEDS_C else cgo
+    if variant in _COMPILERS:
+        environment["CC"] = _COMPILERS[variant]
     if variant == "386":
         environment["GOARCH"] = "386"
     if variant == "experiments" and toolchain is not None:
