@@ -389,9 +389,9 @@ def test_fields_are_chosen(texts: Dict[str, str]) -> None:
         f"/gc/cycles/{name}:gc-cycles" for name in ("automatic", "forced", "total")
     ]
     assert names(texts["addrspace memstats m*sys"]) == ["MSpanSys", "MCacheSys"]
-    assert (
-        texts["addrspace memstats nothing"]
-        == "ERROR addrspace: addrspace memstats: no field is called 'nothing'"
+    # gdb may tell of breakpoints before.
+    assert texts["addrspace memstats nothing"].splitlines()[-1] == (
+        "ERROR addrspace: addrspace memstats: no field is called 'nothing'"
     )
     document = json.loads(texts["addrspace memstats BySize --format json"])
     assert document["memstats"] == document["metrics"] == {}

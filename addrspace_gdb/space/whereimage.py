@@ -13,7 +13,8 @@ from addrspace_gdb.problems import UnreadableError
 from addrspace_gdb.space.fieldpath import field_path
 from addrspace_gdb.space.whereplace import InCode, InSymbol, InType
 
-_STRINGS, _BEHIND_STRINGS = "go:string.*", "runtime.gcbits.*"  # cmd/link/internal/ld/symtab.go
+# cmd/link/internal/ld/symtab.go; up to Go 1.19 a dot follows "go".
+_STRINGS, _STRINGS_119, _BEHIND_STRINGS = "go:string.*", "go.string.*", "runtime.gcbits.*"
 _MOST_TEXT = 64  # bytes of a string literal that are shown
 
 
@@ -94,9 +95,9 @@ class ImagePlaces:
     def _string(self, address: int, named: Named) -> Named:
         """The symbol of all string literals shares its address with others, which debuggers may prefer."""
         if self._strings is None:
-            ends = [self._target.symbol(name) for name in (_STRINGS, _BEHIND_STRINGS)]
-            low, high = (end.address if end is not None else 0 for end in ends)
-            self._strings = low, high
+            begin = self._target.symbol(_STRINGS) or self._target.symbol(_STRINGS_119)
+            end = self._target.symbol(_BEHIND_STRINGS)
+            self._strings = begin.address if begin else 0, end.address if end else 0
         low, high = self._strings
         shares = address - named.offset == low <= address < high
         return named._replace(name=_STRINGS, offset=address - low) if shares else named

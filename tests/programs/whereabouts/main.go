@@ -333,7 +333,7 @@ func mapped(path string) {
 		if err != nil {
 			panic(err)
 		}
-		at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(data))))
+		at := uint64(uintptr(unsafe.Pointer(&data[0])))
 		add(Place{Kind: "mmap", Name: one.name, Address: at + 5000})
 	}
 	file, err := os.Open(path)
@@ -344,12 +344,12 @@ func mapped(path string) {
 	if err != nil {
 		panic(err)
 	}
-	add(Place{Kind: "file", Name: path, Address: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(data)))) + 7})
+	add(Place{Kind: "file", Name: path, Address: uint64(uintptr(unsafe.Pointer(&data[0]))) + 7})
 	gone, err := syscall.Mmap(-1, 0, 64*page, syscall.PROT_READ, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		panic(err)
 	}
-	at := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(gone))))
+	at := uint64(uintptr(unsafe.Pointer(&gone[0])))
 	if err := syscall.Munmap(gone); err != nil {
 		panic(err)
 	}
