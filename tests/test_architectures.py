@@ -51,6 +51,7 @@ EVERY = [
     for arch in MACHINES
     for version in (*OLD, *PINNED)
     for variant in ("plain", "stripped")
+    if (arch, version[:4]) != ("mips64le", "1.22")  # it stores unaligned (netpollinit): qemu sends SIGBUS
 ]
 CASES = [*ALWAYS, *(case for case in EVERY if case not in ALWAYS)] if full_matrix() else ALWAYS
 

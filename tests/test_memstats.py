@@ -280,8 +280,12 @@ def test_counters_and_walks_at_work(busy: Dict[str, List[Stop]], spot: str) -> N
             assert "HeapIdle" in differing(stop)
         assert ("walked is not" in document["error"]) is bool(differing(stop))
         assert stop["gc"]["error"] == ""
-    if spot not in TORN | MAY_DIFFER:  # another thread may be at work as well, but hardly each time
-        assert not all(differing(stop) for stop in busy[spot])
+
+
+def test_what_is_at_work_seldom_differs(busy: Dict[str, List[Stop]]) -> None:
+    """Elsewhere the books balance, unless another thread is at work as well."""
+    elsewhere = [stop for spot in busy for stop in busy[spot] if spot not in TORN | MAY_DIFFER]
+    assert sum(not differing(stop) for stop in elsewhere) > len(elsewhere) / 2
 
 
 def test_trigger_is_what_the_runtime_computed(busy: Dict[str, List[Stop]]) -> None:
