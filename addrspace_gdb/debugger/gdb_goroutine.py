@@ -99,6 +99,8 @@ GOID is a number or a convenience variable. A parked goroutine's frames then tak
 selected thread's: `bt`, `up`, `down`, `frame N`, `info frame`, `info locals`, `print` work in a live process
 and in a core, and no register is written. Its innermost frame has number 1, for frame 0 stays the
 thread's own, which `bt` leaves out. Of the registers only pc, sp and the frame pointer are known.
+A stripped program's functions get names in gdb, from Go's own tables (`set print demangle off` keeps gdb
+from printing main.worker as main[worker]); their arguments and locals need DWARF.
 A goroutine that runs on a thread, or is in a system call on one, is shown by selecting the thread.
 
 It stays selected until the process moves; `thread N` and `goroutine --off` return to the thread.
@@ -127,7 +129,7 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
         elif wanted.goid is not None:
             place = self._selector.go(wanted.goid)
             gdb.write(f"[Switching to {_described(place)}]\n")
-            gdb.execute("frame", from_tty)
+            _print_frame(from_tty)
         else:
             self._show()
 
@@ -149,6 +151,16 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Options, then gdb's commands."""
         return _offer(text, word, ["all", "--off"])
+
+
+def _print_frame(from_tty: bool) -> None:
+    """The selected frame; without DWARF as `bt` has it: gdb's own line has neither file nor line."""
+    if gdb.selected_frame().function() is None:
+        first = gdb.execute("backtrace 1", to_string=True).partition("\n")[0]
+        if first.startswith("#"):
+            gdb.write(first + "\n")
+            return
+    gdb.execute("frame", from_tty)
 
 
 def _described(place: Place) -> str:

@@ -11,10 +11,12 @@ from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.gdb_unwinder import Injected, Injector, first_frame
 from addrspace_gdb.debugger.registers import REGISTERS
+from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb_goroutine_places import Census, Place
+    from addrspace_gdb.debugger.gdb_symbolfile import FunctionNames
 
 # Commands after which the selection is looked at, and what is looked for (see Selector.after).
 _SWITCHING, _MOVING = ("thread", "inferior"), ("frame", "down", "select-frame")
@@ -37,6 +39,7 @@ class Selector:
         self._injector = Injector()
         self._census: Optional[Census] = None
         self._witness: Optional[gdb.InferiorThread] = None
+        self._names: Optional[FunctionNames] = None
         self.moves = 0  # how often the inferior moved
         for event in ("cont", "stop", "exited", "register_changed", "inferior_deleted"):
             getattr(gdb.events, event).connect(self._moved)
@@ -81,8 +84,18 @@ class Selector:
             from addrspace_gdb.debugger.gdb_goroutine_places import Census
 
             self._census = Census(target)
+            self._name_functions(target)
             self._witness = gdb.selected_inferior().threads()[0]
         return self._census
+
+    def _name_functions(self, target: Target) -> None:
+        from addrspace_gdb.goruntime.stripped import StrippedTarget
+
+        if isinstance(target, StrippedTarget):
+            from addrspace_gdb.debugger.gdb_symbolfile import FunctionNames
+
+            self._names = self._names or FunctionNames()
+            self._names.give(target)
 
     @property
     def current(self) -> Optional[Injected]:

@@ -162,7 +162,7 @@ class _Filter:
 
 
 def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
-    if frame.name() is not None:
+    if frame.function() is not None:  # by DWARF: C may have it
         return []
     try:
         pc = int(frame.pc())

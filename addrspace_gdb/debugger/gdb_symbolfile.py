@@ -1,0 +1,109 @@
+"""Tells gdb the names of a stripped program's functions, as Go's own tables have them.
+
+`frame`, `up`, `break NAME`, `disassemble` and `info symbol` then know them, until gdb forgets the program.
+Argument and local values still need DWARF. gdb takes a last part of letters only for a suffix of Ada's and
+prints main.worker as main[worker], as of any Go program without DWARF, unless `print demangle` is off.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import tempfile
+from typing import Dict, Iterator, List, NamedTuple, Optional
+
+import gdb
+
+from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.pclntab import Func
+from addrspace_gdb.problems import Problems
+from addrspace_gdb.process.symbolfile import Function, symbol_file
+
+# A line of `info files` (gdb 12 to 18): "0x401000 - 0x48f9ae is .text in /usr/lib/libgo.so".
+_PLACE = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)(?: in (.+))?$", re.MULTILINE)
+
+
+class _Code(NamedTuple):
+    """A section of code where gdb has it."""
+
+    start: int
+    end: int
+    section: str
+    objfile: gdb.Objfile
+
+
+class FunctionNames:
+    """Gives each object file its names once."""
+
+    def __init__(self) -> None:
+        self._named: Dict[str, gdb.Objfile] = {}
+
+    def give(self, target: Target) -> None:
+        """Names for the code of the selected inferior's Go program and libraries, where gdb knows none.
+
+        Nothing is done where the program's file is not at hand or has no section headers.
+        """
+        tables = symtab.load(target, Problems())
+        functions = sorted(tables.functions(), key=lambda func: func.entry)
+        for code in _code():
+            if self._has_names(code, functions):
+                continue
+            self._named[str(code.objfile.filename)] = code.objfile
+            self._give(code, functions)
+
+    def _has_names(self, code: _Code, functions: List[Func]) -> bool:
+        known = self._named.get(str(code.objfile.filename))
+        if known is not None and known is code.objfile and known.is_valid():
+            return True
+        first = next((func for func in functions if code.start <= func.entry < code.end), None)
+        if first is None:
+            return True
+        return "No symbol matches" not in gdb.execute(f"info symbol {first.entry:#x}", to_string=True)
+
+    @staticmethod
+    def _give(code: _Code, functions: List[Func]) -> None:
+        try:
+            with open(str(code.objfile.filename), "rb") as program:
+                start = _address_in_file(program.name, code.section)
+                if start is None:
+                    return
+                data = symbol_file(program, _within(functions, code, code.start - start))
+            handle, path = tempfile.mkstemp(prefix="addrspace-gdb-names-", suffix=".debug")
+            atexit.register(_remove, path)
+            with open(handle, "wb") as file:
+                file.write(data)
+        except Exception:  # elftools raises many kinds for a damaged file; names are no more than a help
+            return
+        code.objfile.add_separate_debug_file(path)
+
+
+def _within(functions: List[Func], code: _Code, bias: int) -> Iterator[Function]:
+    for func in functions:
+        if code.start <= func.entry < code.end:
+            yield func.name, func.entry - bias, func.end - func.entry
+
+
+def _address_in_file(path: str, section: str) -> Optional[int]:
+    from addrspace_gdb.process.elf import read_image
+
+    return next((s.address for s in read_image(path).sections if s.name == section), None)
+
+
+def _code() -> Iterator[_Code]:
+    """Every section .text: Go's linker puts its code there, and so do others."""
+    space = gdb.current_progspace()
+    program = space.filename if space is not None else None
+    objfiles = {str(objfile.filename): objfile for objfile in gdb.objfiles()}
+    for start, end, section, file in _PLACE.findall(gdb.execute("info files", to_string=True)):
+        objfile = objfiles.get(file or str(program))
+        if section == ".text" and objfile is not None:
+            yield _Code(int(start, 16), int(end, 16), section, objfile)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
