@@ -40,9 +40,6 @@ def oracle() -> Dict[str, int]:
 def stop(options: str = "") -> Dict[str, Any]:
     """One stop; `error` is what the command ends with, if anything is damaged."""
     path = f"/tmp/rss-{os.getpid()}"
-    if gdb.convenience_variable("lent_symbols") is not None:
-        # What is found in the program's file without symbols becomes resident when it is first looked for.
-        gdb.execute("goroutine-stacks --output /dev/null", to_string=True)
     files, error = kernel(), ""
     try:
         gdb.execute(f"addrspace rss --format json --output {path} {options}", to_string=True)

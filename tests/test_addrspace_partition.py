@@ -45,6 +45,7 @@ ALWAYS = [
     Case("cgo", "asan"),
     Case("cgo", "musl"),
     Case("cshared", "c-shared"),
+    Case("cshared", "c-archive"),
     Case("pluginhost", "plugin"),
 ]
 MATRIX = [
@@ -290,7 +291,9 @@ def test_a_plugin_is_a_module_of_its_own(snapshot: Snapshot) -> None:
     assert {Path(file).name for file in files} == {"pluginhost", "library.so"}
 
 
-@pytest.mark.parametrize("snapshot", chosen("cshared"), indirect=True)
+@pytest.mark.parametrize(
+    "snapshot", marked([case for case in ALWAYS if case.variant == "c-shared"]), indirect=True
+)
 def test_a_go_library_is_code_and_its_c_host_is_too(snapshot: Snapshot) -> None:
     (text,) = snapshot.modules[0]["code"]
     assert Path(holding(snapshot.document, text[0])["file"]).name == "library.so"

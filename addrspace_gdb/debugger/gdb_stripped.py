@@ -7,7 +7,7 @@ Go runtime in an inferior, `bt`, `up` and `goroutine-apply` work there as Go's o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import gdb
 from gdb.FrameDecorator import FrameDecorator
@@ -21,28 +21,48 @@ from addrspace_gdb.goruntime.pclntab import TOP_FRAME
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.stripped import StrippedTarget
 from addrspace_gdb.goruntime.traceback import Unwinder as GoUnwinder
-from addrspace_gdb.problems import Problems, UnreadableError
+from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 
 _NAME = "addrspace-stripped"
 _AFTER_GOROUTINES = 1 << 29  # priority of the frame filter: it gets what the goroutine's leaves
 
 
-@dataclass
-class _Tables:
+class _Tables(NamedTuple):
     """What names and unwinds the frames of one inferior."""
 
-    pid: Optional[int]
     target: Target
     go: GoUnwinder
     stripped: bool  # False: gdb has DWARF, which does not say how a signal handler makes up a call
+
+
+@dataclass
+class _Inferior:
+    """Its tables are looked for with its first frame: that reads memory, and makes pages of it resident."""
+
+    pid: Optional[int]
+    target: Target
+    stripped: bool
+    asked: bool = False
+    tables: Optional[_Tables] = None
+
+    def load(self) -> Optional[_Tables]:
+        if not self.asked:
+            self.asked = True
+            try:
+                if self.target.symbol("runtime.firstmoduledata"):
+                    go = GoUnwinder(symtab.load(self.target, Problems()))
+                    self.tables = _Tables(self.target, go, self.stripped)
+            except (ProblemError, UnreadableError, gdb.error):
+                pass  # the commands that need it say so
+        return self.tables
 
 
 class GoFrames:
     """Keeps the function tables of inferiors without DWARF."""
 
     def __init__(self) -> None:
-        self._tables: Dict[int, _Tables] = {}
+        self._inferiors: Dict[int, _Inferior] = {}
         # Behind that of the selected goroutine, whatever was made first: it starts where no frame is yet.
         gdb.frame_unwinders.append(_Unwinder(self.current))
         gdb.invalidate_cached_frames()
@@ -56,18 +76,16 @@ class GoFrames:
         stripped = isinstance(target, StrippedTarget)
         port = PORTS.get(target.arch)
         if not stripped and (port is None or not port.link):
-            self._tables.pop(inferior, None)
+            self._inferiors.pop(inferior, None)
             return
-        known = self._tables.get(inferior)
-        same = known is not None and (known.pid, known.stripped) == (target.pid, stripped)
-        if not same and target.symbol("runtime.firstmoduledata"):
-            tables = symtab.load(target, Problems())
-            self._tables[inferior] = _Tables(target.pid, target, GoUnwinder(tables), stripped)
+        known = self._inferiors.get(inferior)
+        if known is None or (known.pid, known.stripped) != (target.pid, stripped) or not known.tables:
+            self._inferiors[inferior] = _Inferior(target.pid, target, stripped)
 
     def current(self) -> Optional[_Tables]:
         """The tables of the selected inferior."""
-        found = self._tables.get(gdb.selected_inferior().num)
-        return found if found is not None and found.pid == gdb.selected_inferior().pid else None
+        found = self._inferiors.get(gdb.selected_inferior().num)
+        return found.load() if found is not None and found.pid == gdb.selected_inferior().pid else None
 
 
 _Current = Callable[[], Optional[_Tables]]

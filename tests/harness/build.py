@@ -23,6 +23,7 @@ VARIANTS = (
     "stripped",
     "twin",
     "c-shared",
+    "c-archive",
     "plugin",
     "386",
     "arenas",
@@ -48,6 +49,7 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     # As "stripped" to the byte in memory, but with symbols: the flags stand in the program, and do nothing.
     "twin": (("-ldflags=-h -d",), "0"),
     "c-shared": (("-buildmode=c-shared",), "1"),
+    "c-archive": (("-buildmode=c-archive",), "1"),
     "plugin": ((), "1"),
     "386": ((), "0"),
     "arenas": ((), "0"),
@@ -67,7 +69,7 @@ _LINKERS = {"lld": "ld.lld", "gold": "ld.gold"}
 # GOEXPERIMENT; of the last one, for the releases that have something behind it.
 _EXPERIMENTS = {"arenas": "arenas", "greentea": "greenteagc"}
 _OF_RELEASE = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
-_OWN_VARIANT = {"cshared": "c-shared", "pluginhost": "plugin"}
+_OWN_VARIANT = {"cshared": ("c-shared", "c-archive"), "pluginhost": ("plugin",)}
 _NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
 
 
@@ -137,9 +139,9 @@ def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: st
     if toolchain is None and program != "c_only":
         raise ValueError(f"{program} needs a Go toolchain")
     own = _OWN_VARIANT.get(program)
-    if own and variant != own:
-        raise Unavailable(f"{program} is built as {own} only")
-    if not own and variant in _OWN_VARIANT.values():
+    if own and variant not in own:
+        raise Unavailable(f"{program} is built as {' or '.join(own)} only")
+    if not own and any(variant in others for others in _OWN_VARIANT.values()):
         raise Unavailable(f"{program} is not a {variant} program")
     if program in _NEEDS_C and (arch or variant == "386"):
         raise Unavailable(f"{program} has C code, which needs a C library for {arch or 386}")
@@ -216,6 +218,11 @@ def _commands(scratch: Path, program: str, toolchain: Optional[Toolchain], varia
     if variant == "c-shared":
         yield [*go_build, "-o", library, "."], source, environment
         yield [*compiler, "host/main.c", "-ldl"], source, environment
+        return
+    if variant == "c-archive":
+        archive = str(scratch / "library.a")
+        yield [*go_build, "-o", archive, "."], source, environment
+        yield [*compiler, "-DARCHIVE", "host/main.c", archive, "-ldl"], source, environment
         return
     if variant == "plugin":
         yield [*go_build, "-buildmode=plugin", "-o", library, "."], source / "plugin", environment

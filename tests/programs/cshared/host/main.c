@@ -1,4 +1,4 @@
-/* A C program that loads the Go library: host ORACLE LIBRARY */
+/* A C program with a Go library: host ORACLE LIBRARY. With -DARCHIVE it is linked in: host ORACLE. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,23 @@ __attribute__((noinline)) void breakpoint(void) {
     __asm__ volatile("" ::: "memory");
 }
 
+#ifdef ARCHIVE
+void GoPopulate(char *);
+void GoSnapshot(void);
+void GoReady(void);
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: host ORACLE\n");
+        return 2;
+    }
+    GoPopulate(argv[1]);
+    GoSnapshot();
+    breakpoint();
+    GoReady();
+    return 0;
+}
+#else
 static void *find(void *library, const char *name) {
     void *function = dlsym(library, name);
     if (!function) {
@@ -35,3 +52,4 @@ int main(int argc, char **argv) {
     ready();
     return 0;
 }
+#endif
