@@ -52,6 +52,9 @@ MATRIX = [
     Case("shapes", "cgo"),
     Case("shapes", "plain", ("quiet",)),
     Case("shapes", "386"),
+    Case("shapes", "arenas"),
+    Case("shapes", "nogreenteagc"),
+    Case("shapes", "norandomizedheapbase64"),
     Case("nodes", "pie", ("300000",)),
     Case("nodes", "noopt", ("20000",)),
     Case("parked", "pie", ("20000",)),
@@ -73,9 +76,10 @@ MATRIX = [
     Case("crash", "plain", ("panic",)),
     Case("maps60k", "plain", ("3000",)),
 ]
+_EXPERIMENTS = ("arenas", "nogreenteagc", "norandomizedheapbase64")
 # Everything in these is Go's: they map nothing themselves and have no C in them.
 PURE = [c for c in (*ALWAYS, *MATRIX) if c.program in ("shapes", "nodes", "parked", "crash")]
-PURE = [c for c in PURE if c.variant in ("plain", "pie", "noopt", "386")]
+PURE = [c for c in PURE if c.variant in ("plain", "pie", "noopt", "386", *_EXPERIMENTS)]
 
 
 def marked(cases: List[Case]) -> List[Any]:

@@ -137,7 +137,7 @@ def differences(seen: Both, everything: bool = False) -> Dict[int, str]:
     return wrong
 
 
-OTHER_BUILDS = ("pie", "cgo", "race", "asan", "msan", "static", "lld", "musl")
+OTHER_BUILDS = ("pie", "cgo", "race", "asan", "msan", "static", "lld", "musl", "nogreenteagc")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ VARIANTS = (
     "386",
     "arenas",
     "greentea",
+    "nogreenteagc",
+    "norandomizedheapbase64",
     "experiments",
     "asan",
     "msan",
@@ -54,6 +56,8 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
     "386": ((), "0"),
     "arenas": ((), "0"),
     "greentea": ((), "0"),
+    "nogreenteagc": ((), "0"),
+    "norandomizedheapbase64": ((), "0"),
     "experiments": ((), "0"),
     "asan": (("-asan",), "1"),
     "msan": (("-msan",), "1"),
@@ -67,7 +71,18 @@ _FLAGS: Dict[str, Tuple[Tuple[str, ...], str]] = {
 _COMPILERS = {"msan": "clang", "lld": "clang", "musl": "musl-gcc", "musl-static": "musl-gcc"}
 _LINKERS = {"lld": "ld.lld", "gold": "ld.gold"}
 # GOEXPERIMENT; of the last one, for the releases that have something behind it.
-_EXPERIMENTS = {"arenas": "arenas", "greentea": "greenteagc"}
+_EXPERIMENTS = {
+    "arenas": "arenas",
+    "greentea": "greenteagc",
+    "nogreenteagc": "nogreenteagc",
+    "norandomizedheapbase64": "norandomizedheapbase64",
+}
+_SINCE = {
+    "arenas": (1, 20),
+    "greentea": (1, 25),
+    "nogreenteagc": (1, 25),
+    "norandomizedheapbase64": (1, 26),
+}
 _OF_RELEASE = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
 _OWN_VARIANT = {"cshared": ("c-shared", "c-archive"), "pluginhost": ("plugin",)}
 _NEEDS_C = ("cgo", "cshared", "pluginhost", "c_only")
@@ -145,6 +160,8 @@ def _refuse_impossible(program: str, toolchain: Optional[Toolchain], variant: st
         raise Unavailable(f"{program} is not a {variant} program")
     if program in _NEEDS_C and (arch or variant == "386"):
         raise Unavailable(f"{program} has C code, which needs a C library for {arch or 386}")
+    if toolchain is not None and toolchain.release < _SINCE.get(variant, (1, 0)):
+        raise Unavailable(f"Go {toolchain.version} has no GOEXPERIMENT={_EXPERIMENTS[variant]}")
     needs_compiler = program in _NEEDS_C or _FLAGS[variant][1] == "1"
     for tool in filter(None, (_compiler(variant), _LINKERS.get(variant))) if needs_compiler else ():
         if not shutil.which(tool):
