@@ -19,18 +19,19 @@ from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.pclntab import Func
 from addrspace_gdb.problems import Problems
+from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.symbolfile import Function, symbol_file
 
+_TEXT = ".text"  # Go's linker puts the code there, and so do others
 # A line of `info files` (gdb 12 to 18): "0x401000 - 0x48f9ae is .text in /usr/lib/libgo.so".
 _PLACE = re.compile(r"^\s*(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)(?: in (.+))?$", re.MULTILINE)
 
 
 class _Code(NamedTuple):
-    """A section of code where gdb has it."""
+    """The section .text of an object file, where gdb has it."""
 
     start: int
     end: int
-    section: str
     objfile: gdb.Objfile
 
 
@@ -38,38 +39,35 @@ class FunctionNames:
     """Gives each object file its names once."""
 
     def __init__(self) -> None:
-        self._named: Dict[str, gdb.Objfile] = {}
+        self._seen: Dict[str, gdb.Objfile] = {}
 
     def give(self, target: Target) -> None:
         """Names for the code of the selected inferior's Go program and libraries, where gdb knows none.
 
         Nothing is done where the program's file is not at hand or has no section headers.
         """
-        tables = symtab.load(target, Problems())
-        functions = sorted(tables.functions(), key=lambda func: func.entry)
-        for code in _code():
-            if self._has_names(code, functions):
-                continue
-            self._named[str(code.objfile.filename)] = code.objfile
-            self._give(code, functions)
+        new = [code for code in _code() if not self._was_seen(code.objfile)]
+        if not new:
+            return
+        functions = sorted(symtab.load(target, Problems()).functions(), key=lambda func: func.entry)
+        for code in new:
+            self._seen[str(code.objfile.filename)] = code.objfile
+            own = [func for func in functions if code.start <= func.entry < code.end]
+            if own and _is_unknown(own[0].entry):
+                self._give(code, own)
 
-    def _has_names(self, code: _Code, functions: List[Func]) -> bool:
-        known = self._named.get(str(code.objfile.filename))
-        if known is not None and known is code.objfile and known.is_valid():
-            return True
-        first = next((func for func in functions if code.start <= func.entry < code.end), None)
-        if first is None:
-            return True
-        return "No symbol matches" not in gdb.execute(f"info symbol {first.entry:#x}", to_string=True)
+    def _was_seen(self, objfile: gdb.Objfile) -> bool:
+        known = self._seen.get(str(objfile.filename))
+        return known is not None and known is objfile and known.is_valid()
 
     @staticmethod
     def _give(code: _Code, functions: List[Func]) -> None:
         try:
             with open(str(code.objfile.filename), "rb") as program:
-                start = _address_in_file(program.name, code.section)
+                start = _start_in_file(program.name)
                 if start is None:
                     return
-                data = symbol_file(program, _within(functions, code, code.start - start))
+                data = symbol_file(program, _moved(functions, start - code.start))
             handle, path = tempfile.mkstemp(prefix="addrspace-gdb-names-", suffix=".debug")
             atexit.register(_remove, path)
             with open(handle, "wb") as file:
@@ -79,27 +77,29 @@ class FunctionNames:
         code.objfile.add_separate_debug_file(path)
 
 
-def _within(functions: List[Func], code: _Code, bias: int) -> Iterator[Function]:
+def _is_unknown(address: int) -> bool:
+    return "No symbol matches" in gdb.execute(f"info symbol {address:#x}", to_string=True)
+
+
+def _moved(functions: List[Func], by: int) -> Iterator[Function]:
     for func in functions:
-        if code.start <= func.entry < code.end:
-            yield func.name, func.entry - bias, func.end - func.entry
+        yield printable(func.name), func.entry + by, func.end - func.entry
 
 
-def _address_in_file(path: str, section: str) -> Optional[int]:
+def _start_in_file(path: str) -> Optional[int]:
     from addrspace_gdb.process.elf import read_image
 
-    return next((s.address for s in read_image(path).sections if s.name == section), None)
+    return next((s.address for s in read_image(path).sections if s.name == _TEXT), None)
 
 
 def _code() -> Iterator[_Code]:
-    """Every section .text: Go's linker puts its code there, and so do others."""
     space = gdb.current_progspace()
     program = space.filename if space is not None else None
     objfiles = {str(objfile.filename): objfile for objfile in gdb.objfiles()}
     for start, end, section, file in _PLACE.findall(gdb.execute("info files", to_string=True)):
         objfile = objfiles.get(file or str(program))
-        if section == ".text" and objfile is not None:
-            yield _Code(int(start, 16), int(end, 16), section, objfile)
+        if section == _TEXT and objfile is not None:
+            yield _Code(int(start, 16), int(end, 16), objfile)
 
 
 def _remove(path: str) -> None:
