@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Dict, Iterator, List, Optional, Sequence
@@ -131,25 +132,48 @@ def run_gdb(gdb: str, request: Dict[str, Any], answer: Answer) -> int:
     environment[REQUEST_VARIABLE] = json.dumps(request)
     pid = request["pid"]
     stopped_before = pid is not None and _is_stopped(pid)
-    with open(answer.stdout, "ab") as stdout, open(answer.stderr, "ab") as stderr:
-        # A session of its own: Ctrl-C reaches us alone, and we end gdb in order.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
     progress = _Progress(f"reading {'process ' + str(pid) if pid is not None else 'the core file'}")
+    process: Optional[subprocess.Popen[bytes]] = None
     try:
+        with open(answer.stdout, "ab") as stdout, open(answer.stderr, "ab") as stderr, _held_signals():
+            # A session of its own: Ctrl-C reaches us alone, and we end gdb in order.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                env=environment, start_new_session=True,
+            )  # fmt: skip
         status = process.wait()
     except (KeyboardInterrupt, Signalled):
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
     finally:
         progress.end()
         if pid is not None and not stopped_before:
-            _let_go(pid, process.returncode)
+            _let_go(pid, process.returncode if process is not None else None)
     if status == 0 and not answer.result.stat().st_size:
         return 1  # older gdbs end with status 0 after a command that failed
     return status
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """What ends us waits until the block is done: a gdb that nobody holds would go on."""
+    came: List[int] = []
+
+    def keep(number: int, _frame: Optional[FrameType]) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    held = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, keep)
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
