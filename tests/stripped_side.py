@@ -21,7 +21,15 @@ from addrspace_gdb.goruntime.roots import FIELDS, PARTS, WHOLE
 from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget
 
 # Beside each other in the code: while they are empty nothing tells them apart, and nothing needs to.
-_ALIKE = ("bbuckets", "xbuckets", "printBacklog", "printBacklogIndex", "extraMInUse", "extraMLength")
+_ALIKE = (
+    "bbuckets",
+    "xbuckets",
+    "buckhash",
+    "printBacklog",
+    "printBacklogIndex",
+    "extraMInUse",
+    "extraMLength",
+)
 
 
 class _Command(gdb.Command):

@@ -284,7 +284,9 @@ def test_an_interrupted_dump_lets_the_process_go(
     command = [str(gdb_exe.path), "-nx", "-q", "-batch", *attach]
     gdb = fake_gdb(f"os.execv({command[0]!r}, {command!r})")
     # Also where SIGINT is ignored, as in a background job of a script, Ctrl-C must reach it.
-    code = "import signal, sys; signal.signal(2, signal.default_int_handler)\n"
+    code = (
+        "import signal, sys; signal.signal(2, signal.default_int_handler); signal.signal(1, signal.SIG_DFL)\n"
+    )
     code += "from addrspace_gdb.cli import main; sys.exit(main())"
     arguments = ["dump", str(sleeper.pid), "--gdb", gdb]
     environment = {"TMPDIR": str(tmp_path)}
