@@ -204,7 +204,8 @@ def _first(gdb: Gdb, binary: Binary, folder: Path, how: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("variant", "oldest"), [("arenas", (1, 21)), ("greentea", (1, 25)), ("386", (1, 21))]
+    ("variant", "oldest"),
+    [("arenas", (1, 21)), ("greentea", (1, 25)), ("nogreenteagc", (1, 26)), ("386", (1, 21))],
 )
 def test_other_builds(
     gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path, variant: str, oldest: Any

@@ -94,3 +94,15 @@ class GcBits:
             self._lost += 1
             return None
         return int.from_bytes(raw, "little") & ((1 << count) - 1)
+
+
+def green_tea(runtime: Runtime) -> bool:
+    """Whether the Green Tea collector is on: an experiment in Go 1.25, the default since 1.26.
+
+    Only then do spans have inline mark bits and workers a queue of spans (src/runtime/mgcmark_greenteagc.go);
+    otherwise the queue's type is empty (mgcmark_nogreenteagc.go). That of the bits is empty too, and then
+    debug information leaves it out, which says nothing: layouts list what some build of a release has.
+    """
+    work = runtime.target.type("runtime.gcWork")
+    queue = work.find("spanq") if work is not None else None
+    return queue is not None and queue.size > 0

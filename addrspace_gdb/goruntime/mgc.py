@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Tuple
 
+from addrspace_gdb.goruntime.gcbits import green_tea
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.mstats import (
     BOOL,
@@ -27,7 +28,6 @@ from addrspace_gdb.goruntime.mstats import (
     numbers,
 )
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, WAITING
-from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, wait_reason
 from addrspace_gdb.problems import SINCE, ProblemError
 
@@ -115,16 +115,6 @@ def _idle_workers(s: Sources) -> Tuple[int, int]:
     return packed & 0xFFFFFFFF, packed >> 32
 
 
-def green_tea(runtime: Runtime) -> bool:
-    """Whether the Green Tea collector is on: an experiment in Go 1.25, the default since 1.26.
-
-    Only then do spans have inline mark bits (src/runtime/mgcmark_greenteagc.go; the other file of that
-    name declares the type empty).
-    """
-    found = runtime.target.type("runtime.spanInlineMarkBits")
-    return found is not None and found.size > 0
-
-
 def scavenger_state(s: Sources) -> str:
     """What the background scavenger does, by its goroutine: waiting, sleeping, running ..."""
     scavenger = s.variable("runtime.scavenger")
@@ -169,7 +159,7 @@ VALUES: Tuple[Field, ...] = (
     Field("settings.gogc_off", BOOL, "gcController.gcPercent", lambda s: s.pacer.percent is None),
     Field("settings.memory_limit", GOAL, "gcController.memoryLimit", _of("gcController", "memoryLimit")),
     Field("settings.memory_limit_set", BOOL, "gcController.memoryLimit", lambda s: s.pacer.limit is not None),
-    Field("settings.green_tea", BOOL, "runtime.spanInlineMarkBits", lambda s: green_tea(s.runtime)),
+    Field("settings.green_tea", BOOL, "runtime.gcWork.spanq", lambda s: green_tea(s.runtime)),
     Field("heap.live", BYTES, "gcController.heapLive", _of("gcController", "heapLive")),
     Field("heap.marked", BYTES, "gcController.heapMarked", _of("gcController", "heapMarked")),
     Field("heap.trigger", GOAL, "gcController.trigger()", lambda s: s.pacer.trigger().trigger),

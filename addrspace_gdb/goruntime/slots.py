@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.gcbits import GcBits
+from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, Spans
 from addrspace_gdb.goruntime.record import Runtime, bulk
@@ -211,10 +211,9 @@ def _expected_sizes(runtime: Runtime) -> List[int]:
 def _inline_marks(runtime: Runtime) -> Optional[Tuple[int, int]]:
     """Where in a span its inline marks are, and their bytes; None where spans have none.
 
-    spanInlineMarkBits (src/runtime/mgcmark_greenteagc.go) stand at the end of the first page. Without
-    GOEXPERIMENT=greenteagc, the default since Go 1.26, the type is empty or there is none.
+    spanInlineMarkBits (src/runtime/mgcmark_greenteagc.go) stand at the end of the first page.
     """
-    type_ = runtime.target.type("runtime.spanInlineMarkBits")
+    type_ = runtime.target.type("runtime.spanInlineMarkBits") if green_tea(runtime) else None
     place = type_.find("marks") if type_ is not None else None
     if type_ is None or place is None:
         return None
