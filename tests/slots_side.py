@@ -59,7 +59,10 @@ class SlotFacts(gdb.Command):
         scanned = 0
         for index in range(int(spans["len"])):
             span = spans["array"][index].dereference()
-            if int(span["state"]["s"]["value"]) != _IN_USE or int(span["spanclass"]) & 1:
+            state = span["state"]["s"]
+            if state.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:  # since Go 1.21
+                state = state["value"]
+            if int(state) != _IN_USE or int(span["spanclass"]) & 1:
                 continue
             at = span["specials"]
             offsets = set()

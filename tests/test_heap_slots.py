@@ -17,6 +17,7 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.schema import schema
 
+ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 
 Builder = Callable[..., Binary]
