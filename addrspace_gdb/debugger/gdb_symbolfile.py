@@ -57,8 +57,7 @@ class FunctionNames:
                 self._give(code, own)
 
     def _was_seen(self, objfile: gdb.Objfile) -> bool:
-        known = self._seen.get(str(objfile.filename))
-        return known is not None and known is objfile and known.is_valid()
+        return self._seen.get(str(objfile.filename)) is objfile
 
     @staticmethod
     def _give(code: _Code, functions: List[Func]) -> None:

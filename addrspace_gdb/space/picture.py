@@ -58,9 +58,7 @@ def row_name(region: Region) -> str:
             return C_HEAP_ROW
         if region.kind.startswith(sanitizers.RACE):
             return RACE_ROW
-        return (
-            SANITIZER_ROW if region.kind.startswith((sanitizers.ADDRESS, sanitizers.MEMORY)) else FOREIGN_ROW
-        )
+        return SANITIZER_ROW if region.kind.startswith(sanitizers.OF_C) else FOREIGN_ROW
     return _BY_AREA[region.area]
 
 

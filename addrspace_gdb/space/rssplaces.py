@@ -153,7 +153,7 @@ def _others(region: Region) -> Path:
         return (*C_HEAP, kind)
     if kind.startswith(sanitizers.RACE):
         return (*RACE, kind)
-    if kind.startswith((sanitizers.ADDRESS, sanitizers.MEMORY)):
+    if kind.startswith(sanitizers.OF_C):
         return (*SANITIZER, kind)
     return (*OWN_MAPPINGS, f"{kind}: {region.label}" if region.label else kind)
 

@@ -12,6 +12,7 @@ from typing import Callable, NamedTuple, Sequence
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 
 RACE, ADDRESS, MEMORY = "race detector", "AddressSanitizer", "MemorySanitizer"
+OF_C = (ADDRESS, MEMORY)  # how the kinds of their regions begin
 
 _TIB = 1 << 40
 
