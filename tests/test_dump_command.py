@@ -17,7 +17,7 @@ from typing import Callable, List
 import pytest
 from harness import CHECKOUT
 from harness.debuggers import Gdb
-from harness.processes import Process, Processes
+from harness.processes import INTERRUPTIBLE, Process, Processes
 
 from addrspace_gdb.precheck import check_process
 from addrspace_gdb.problems import ProblemError
@@ -283,14 +283,9 @@ def test_an_interrupted_dump_lets_the_process_go(
     attach = ["-ex", f"attach {sleeper.pid}", "-ex", "python import time; time.sleep(60)"]
     command = [str(gdb_exe.path), "-nx", "-q", "-batch", *attach]
     gdb = fake_gdb(f"os.execv({command[0]!r}, {command!r})")
-    # Also where SIGINT is ignored, as in a background job of a script, Ctrl-C must reach it.
-    code = (
-        "import signal, sys; signal.signal(2, signal.default_int_handler); signal.signal(1, signal.SIG_DFL)\n"
-    )
-    code += "from addrspace_gdb.cli import main; sys.exit(main())"
     arguments = ["dump", str(sleeper.pid), "--gdb", gdb]
     environment = {"TMPDIR": str(tmp_path)}
-    dump = processes.start([sys.executable, "-c", code, *arguments], cwd=CHECKOUT, env=environment)
+    dump = processes.start([sys.executable, "-c", INTERRUPTIBLE, *arguments], cwd=CHECKOUT, env=environment)
     deadline = time.monotonic() + 30
     while sleeper.state() != "t":
         assert time.monotonic() < deadline

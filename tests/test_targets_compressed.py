@@ -21,7 +21,7 @@ from harness import CHECKOUT
 from harness.build import Binary
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import run_gdb
-from harness.processes import Processes
+from harness.processes import INTERRUPTIBLE, Processes
 from harness.scenes import kernel_core, open_core
 from harness.toolchains import Toolchain, Unavailable
 
@@ -205,11 +205,9 @@ def test_nothing_is_left_when_unpacking_is_interrupted(
     slow.chmod(0o755)
     path = tmp_path / "core"
     path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(60))
-    # Also where SIGINT is ignored, as in a background job of a script, Ctrl-C must reach it.
-    code = "import signal, sys; signal.signal(2, signal.default_int_handler)\n"
-    code += "from addrspace_gdb.cli import main; sys.exit(main())"
     environment = {"TMPDIR": str(scratch), "PATH": str(tools), "ADDRSPACE_GDB": str(gdbs()[0].path)}
-    dump = processes.start([sys.executable, "-c", code, "dump", str(path)], cwd=CHECKOUT, env=environment)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "dump", str(path)]
+    dump = processes.start(command, cwd=CHECKOUT, env=environment)
     deadline = time.monotonic() + 30
     while not any(core.stat().st_size for core in scratch.glob("addrspace-gdb-core-*/core")):
         assert time.monotonic() < deadline

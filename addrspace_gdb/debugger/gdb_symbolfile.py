@@ -11,7 +11,7 @@ import atexit
 import os
 import re
 import tempfile
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple
 
 import gdb
 
@@ -63,10 +63,7 @@ class FunctionNames:
     def _give(code: _Code, functions: List[Func]) -> None:
         try:
             with open(str(code.objfile.filename), "rb") as program:
-                start = _start_in_file(program.name)
-                if start is None:
-                    return
-                data = symbol_file(program, _moved(functions, start - code.start))
+                data = symbol_file(program, _named(functions), code.start)
             handle, path = tempfile.mkstemp(prefix="addrspace-gdb-names-", suffix=".debug")
             atexit.register(_remove, path)
             with open(handle, "wb") as file:
@@ -80,15 +77,9 @@ def _is_unknown(address: int) -> bool:
     return "No symbol matches" in gdb.execute(f"info symbol {address:#x}", to_string=True)
 
 
-def _moved(functions: List[Func], by: int) -> Iterator[Function]:
+def _named(functions: List[Func]) -> Iterator[Function]:
     for func in functions:
-        yield printable(func.name), func.entry + by, func.end - func.entry
-
-
-def _start_in_file(path: str) -> Optional[int]:
-    from addrspace_gdb.process.elf import read_image
-
-    return next((s.address for s in read_image(path).sections if s.name == _TEXT), None)
+        yield printable(func.name), func.entry, func.end - func.entry
 
 
 def _code() -> Iterator[_Code]:

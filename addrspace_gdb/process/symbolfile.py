@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from typing import IO, Iterable, List, NamedTuple, Tuple
+from typing import IO, Iterable, List, NamedTuple, Optional, Tuple
 
 _ET_EXEC, _NOBITS, _SYMTAB, _STRTAB = 2, 8, 2, 3
 _ALLOC, _EXECINSTR = 2, 4
 _FUNCTION = 0x12  # STB_GLOBAL, STT_FUNC
 
-Function = Tuple[str, int, int]  # name, address as in the file, size in bytes
+Function = Tuple[str, int, int]  # name, address, size in bytes
 
 
 class _Format(NamedTuple):
@@ -41,10 +41,11 @@ class _Section(NamedTuple):
     entry: int = 0
 
 
-def symbol_file(program: IO[bytes], functions: Iterable[Function]) -> bytes:
+def symbol_file(program: IO[bytes], functions: Iterable[Function], text: Optional[int] = None) -> bytes:
     """A file with the sections of the program, all of them empty, and a symbol for each function in them.
 
-    A debugger matches it with the program by the sections and the entry point. ELFError, or another error of
+    `text`: where its section .text is, if the addresses of functions are those of a process. A debugger
+    matches the file with the program by the sections and the entry point. ELFError, or another error of
     elftools, if the program's own headers are damaged.
     """
     from elftools.elf.elffile import ELFFile
@@ -56,6 +57,9 @@ def symbol_file(program: IO[bytes], functions: Iterable[Function]) -> bytes:
         flags = section["sh_flags"]
         if flags & _ALLOC and section.name:
             sections.append(_Section(section.name, _NOBITS, flags, section["sh_addr"], section["sh_size"]))
+    if text is not None:
+        by = elf.get_section_by_name(".text")["sh_addr"] - text
+        functions = ((name, address + by, size) for name, address, size in functions)
     symbols, names = _symbols(kind, sections, functions)
     at = len(sections)
     sections.append(_Section(".symtab", _SYMTAB, 0, 0, len(symbols), symbols, at + 1, 1, kind.symbol.size))

@@ -11,6 +11,16 @@ from typing import Dict, List, Optional, Sequence
 
 from harness.gdbrun import kill_session
 
+# `python -c` of it is the command addrspace-gdb where signals end programs as at a terminal, also if they are
+# ignored here, as in a background job of a script or under nohup.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from addrspace_gdb.cli import main
+sys.exit(main())
+"""
+
 
 class Process:
     """A started program in a session of its own. `pid` is its process id."""
