@@ -1,10 +1,48 @@
-"""``python -m addrspace_gdb``: the same as the ``addrspace-gdb`` command."""
+"""``python -m addrspace_gdb``, and what the installed ``addrspace-gdb`` starts.
+
+Before anything else is imported two things are settled. A signal ends the command with its status and without
+a traceback. And no module comes from the working directory or from $PYTHONPATH: the command may be run by
+root, in a folder with somebody else's files. (For `python -m` Python itself looks for this package there
+first; `sudo`, cron and systemd hand no PYTHONPATH on.)
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from types import FrameType
+from typing import Optional
 
-from .cli import main
+
+def _end(number: int, _frame: Optional[FrameType]) -> None:
+    os._exit(128 + number)
+
+
+def _end_by_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _own_modules_only() -> None:
+    """Take out of sys.path what the environment and the working directory put there, but our own place."""
+    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep) if not sys.flags.ignore_environment else []
+    strange = {os.path.realpath(folder or os.curdir) for folder in [*named, os.curdir]} - {own}
+    sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder or os.curdir) not in strange]
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    _end_by_signals()
+    _own_modules_only()
+    from .cli import main as run
+
+    status = run()
+    _end_by_signals()  # from here on an end is the end
+    return status
+
 
 if __name__ == "__main__":
     sys.exit(main())

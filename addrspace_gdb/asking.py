@@ -1,34 +1,35 @@
-"""One question to gdb from the shell: what is asked, checked beforehand, and the answer in files.
-
-The environment variable ``ADDRSPACE_GDB_REQUEST`` holds a JSON object with what is asked for and the paths to
-answer to, so nothing is ever quoted into a gdb command.
-"""
+"""One question to gdb from the shell: what is asked, checked beforehand, and the answer in files."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional
 
+from . import request as requests
 from .commands import REPORTS
-from .launch import Answer, run_gdb, show_line
+from .launch import Answer, Debugger, find_gdb, run_gdb
 from .precheck import check_core, check_process, elf_type
 from .problems import ProblemError
 from .process.escape import printable
 from .progress import Progress
+from .request import Request
+from .stopping import PATIENCE, wait_stoppable
+from .streams import show_line, tell
 from .unpack import format_of, unpacked
 
 
 class Question(NamedTuple):
-    """What is asked of a process or a core file; see `make_request`."""
+    """What is asked of a process or a core file."""
 
     target: str
+    gdb: Optional[str] = None
+    wait: float = PATIENCE
     exe: Optional[str] = None
     sysroot: Optional[str] = None
     format: str = "text"
     report: Optional[str] = None
-    output: Optional[str] = None
     check: bool = False
     stacks: bool = False
     stats: bool = False
@@ -37,23 +38,24 @@ class Question(NamedTuple):
     color: bool = False
 
 
-def make_request(question: Question) -> Dict[str, Any]:
-    """What is asked of the gdb side, checked as far as can be without stopping anything. ProblemError.
+class Asked(NamedTuple):
+    """A question that makes sense, and the debugger to put it to."""
 
-    Keys: ``pid`` (int) or ``core`` (path), the other None; ``shown`` (the core's path as it is told);
-    ``exe`` and ``sysroot`` (path or None); ``format`` ("text", "classic", "json"); ``report`` (a command and
-    its options, or None); ``output`` (path or None, for information: the shell side writes it);
-    ``check``, ``stacks``, ``stats``, ``ascii``, ``color`` (bool); ``width`` (columns). `ask` adds three
-    files to answer to: ``result`` (the output, UTF-8), ``problems`` (one a line; shown on stderr),
-    ``notes`` (lines for stderr that are not problems, such as statistics).
-    """
-    request = question._asdict()
-    target, pid, core = request.pop("target"), None, None
-    if is_pid(target):
-        pid = int(target[:20])
-        check_process(pid)
+    question: Question
+    debugger: Debugger
+    pid: Optional[int]  # a process, or
+    core: str  # the absolute path of a core file
+
+
+def check(question: Question) -> Asked:
+    """Everything that can be refused without stopping anything is refused here: ProblemError."""
+    gdb = find_gdb(question.gdb)
+    pid, core, name = None, "", ""
+    if is_pid(question.target):
+        pid = int(question.target[:20])
+        name = check_process(pid)
     else:
-        core = os.path.abspath(target)
+        core = os.path.abspath(question.target)
         if format_of(core) is None:
             check_core(core)
     if question.stacks and (question.format != "json" or question.report):
@@ -64,9 +66,7 @@ def make_request(question: Question) -> Dict[str, Any]:
         raise ProblemError(f"{printable(question.exe)} is not an ELF executable")
     if question.sysroot and not os.path.isdir(question.sysroot):
         raise ProblemError(f"--sysroot: {printable(question.sysroot)} is not a directory")
-    for key in ("exe", "sysroot"):
-        request[key] = os.path.abspath(request[key]) if request[key] else None
-    return {**request, "pid": pid, "core": core, "shown": core}
+    return Asked(question, Debugger(gdb, question.wait, name), pid, core)
 
 
 def is_pid(text: str) -> bool:
@@ -85,20 +85,55 @@ def _check_report(question: Question) -> None:
         raise ProblemError("--check and --format classic are of the diagram, and do not go with --report")
 
 
-def ask(gdb: str, request: Dict[str, Any], folder: Path) -> Tuple[Answer, int]:
-    """Put `request` to the debugger `gdb`; the answer's files are made in `folder`. Returns them and 0, or
-    what gdb ended with."""
+def ask(asked: Asked, folder: Path) -> Answer:
+    """Put the question to gdb; the answer's files are made in `folder`, which is private. ProblemError."""
     answer = Answer(folder)
-    request = {
-        **request,
-        "result": str(answer.result),
-        "problems": str(answer.problems),
-        "notes": str(answer.notes),
-    }
-    if request["core"] is None or format_of(request["core"]) is None:
-        return answer, run_gdb(gdb, request, answer)
-    warnings: List[str] = []
-    with unpacked(request["core"], warnings.append, Progress(show_line)) as core:
-        status = run_gdb(gdb, {**request, "core": core}, answer)
-    answer.edit(core, request["shown"], warnings)
-    return answer, status or len(warnings)
+    if asked.pid is not None:
+        wait_stoppable(asked.pid, asked.debugger.name, asked.question.wait, tell)
+        _run(asked, answer, None)
+    elif format_of(asked.core) is None:
+        _run(asked, answer, asked.core)
+    else:
+        warnings: List[str] = []
+        with unpacked(asked.core, warnings.append, Progress(show_line), folder) as core:
+            answer.rename(core, asked.core)
+            _run(asked, answer, core)
+        answer.add(warnings)
+    return answer
+
+
+def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
+    """Make ready what gdb opens, under fixed names in the private folder, and run it."""
+    from . import vetting  # loads what most of the package stands on
+
+    question, folder = asked.question, answer.folder
+    exe = os.path.abspath(question.exe) if question.exe else None
+    sysroot = os.path.abspath(question.sysroot) if question.sysroot else None
+    place = str(folder / "vetted")
+    if core is not None:
+        exe = exe or vetting.recorded_program(core)
+        sysroot = vetting.vet_core(core, exe, sysroot, place)
+        os.symlink(core, folder / requests.CORE)
+    elif asked.pid is not None:
+        sysroot = vetting.vet_process(asked.pid, exe, sysroot, place)
+    if sysroot is not None:
+        os.symlink(sysroot, folder / requests.SYSROOT)
+    request = Request(
+        pid=asked.pid,
+        core=core,
+        shown=asked.core or None,
+        exe=exe,
+        sysroot=sysroot is not None,
+        format=question.format,
+        report=question.report,
+        check=question.check,
+        stacks=question.stacks,
+        stats=question.stats,
+        ascii=question.ascii,
+        width=question.width,
+        color=question.color,
+        result=str(answer.result),
+        problems=str(answer.problems),
+        notes=str(answer.notes),
+    )
+    run_gdb(asked.debugger, request, answer)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .precheck import process_status
+from . import request as requests
+from .keeper import Ending, Job, Keeper
 from .problems import ProblemError
 from .process.escape import printable
+from .request import Request
+from .streams import say, show_line, stderr_is_terminal, tell
 
-REQUEST_VARIABLE = "ADDRSPACE_GDB_REQUEST"
 LOADER = Path(__file__).resolve().with_name("load.py")
 
-# Before anything is loaded: no network, no scripts of strangers, no questions, no decoration.
-# A gdb that does not know one of them says so into the file that nobody is shown, and goes on.
+# Before anything is loaded: no network, no scripts of strangers, no questions, no decoration, and nothing
+# that could change the process. A gdb that does not know one of them says so into the file that nobody is
+# shown, and goes on.
 _QUIET = (
     "set debuginfod enabled off",
     "set auto-load no",
+    "set may-call-functions off",
+    "set may-write-memory off",
+    "set may-write-registers off",
+    "set may-insert-breakpoints off",
+    "set may-insert-tracepoints off",
+    "set host-charset UTF-8",
     "set confirm off",
     "set pagination off",
     "set width 0",
@@ -34,10 +41,12 @@ _QUIET = (
     "set print thread-events off",
     "set python print-stack message",
 )
+# gdb's own last words that say nothing of the reason.
+_NOISE = ("Error while exec", "<http", "This is a bug", "A fatal error", "debugging is not", "----", "0x")
 
 
-class Signalled(Exception):
-    """SIGTERM or SIGHUP came: end as after Ctrl-C."""
+class Signalled(BaseException):
+    """SIGTERM or SIGHUP came: end as after Ctrl-C. Like KeyboardInterrupt it is no `Exception`."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -45,12 +54,13 @@ class Signalled(Exception):
 
 
 def catch_signals() -> None:
-    """From now on SIGTERM and SIGHUP raise `Signalled`, unless they are ignored (nohup)."""
+    """From now on SIGTERM and SIGHUP raise `Signalled`, and SIGINT KeyboardInterrupt, unless they are
+    ignored (nohup)."""
 
     def handle(number: int, _frame: Optional[FrameType]) -> None:
         raise Signalled(number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handle)
 
@@ -74,85 +84,119 @@ class Answer:
     """The files that gdb answers to, in a private folder, and what it said on its own account."""
 
     def __init__(self, folder: Path) -> None:
-        self.result, self.problems = folder / "result", folder / "problems"
-        self.notes, self.stdout, self.stderr = folder / "notes", folder / "stdout", folder / "stderr"
-        for file in (self.result, self.problems, self.notes, self.stdout, self.stderr):
-            file.touch(mode=0o600, exist_ok=False)
+        self.folder = folder
+        self.result, self.problems, self.notes = (folder / name for name in ("result", "problems", "notes"))
+        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
+        self.ending = Ending(None, "")
+        self._more: List[str] = []
+        self._names: Optional[Tuple[str, str]] = None
 
-    def edit(self, path: str, shown: str, problems: Sequence[str]) -> None:
-        """Add to the problems, and call the file `path` by the name `shown` in them."""
-        lines = [line.replace(path, shown) for line in _lines(self.problems)]
-        self.problems.write_text("".join(f"{line}\n" for line in [*problems, *lines]), encoding="utf-8")
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a complete result."""
+        return self.result.exists() and self.result.stat().st_size > 0
 
-    def tell(self, status: int) -> None:
-        """Problems and notes on stderr; when gdb failed without a word, its own last one."""
-        problems = [line for line in _lines(self.problems) if line.strip()]
-        if status and not problems:
-            problems = [self._last_words(status)]
-        for line in problems:
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be done, or is damaged. Some gdbs end with 0 after a failed command."""
+        return self.ending.status != 0 or bool(self.ending.why) or not self.has_result or bool(self._more)
+
+    def add(self, problems: Sequence[str]) -> None:
+        """Further problems, told before gdb's."""
+        self._more += problems
+
+    def rename(self, path: str, shown: str) -> None:
+        """Call the file `path` by the name `shown` in all lines."""
+        self._names = printable(path), printable(shown)
+
+    def lines(self) -> List[str]:
+        """Every problem, one a line; if something failed without a word, gdb's own last one."""
+        found = [*self._more, *(line for line in _lines(self.problems) if line.strip())]
+        if self.ending.why:
+            found.append(self.ending.why)
+        found = found or ([self._last_words()] if self.failed else [])
+        return found if self._names is None else [line.replace(*self._names) for line in found]
+
+    def tell(self) -> None:
+        """Problems and notes on stderr."""
+        for line in self.lines():
             tell(line)
         for line in _lines(self.notes):
-            print(printable(line), file=sys.stderr)
+            say(printable(line))
 
-    def reason(self, status: int) -> str:
-        """Why there is no result, in one line."""
-        problems = [line for line in _lines(self.problems) if line.strip()]
-        return problems[0] if problems else self._last_words(status)
-
-    def _last_words(self, status: int) -> str:
+    def _last_words(self) -> str:
         errors = _lines(self.stderr)
         for line in _lines(self.stdout) + errors:
             if line.startswith("addrspace-gdb: "):  # from load.py
                 return line.partition(" ")[2]
-        said = [line.strip() for line in errors if line.strip() and not line.startswith("Error while exec")]
+        said = [line.strip() for line in errors if line.strip() and not line.strip().startswith(_NOISE)]
+        status = self.ending.status or 0
         how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+        if status == 0:
+            how = "ended without an answer"
         return f"gdb {how}" + (f": {said[-1]}" if said else "")
 
 
 def _lines(path: Path) -> List[str]:
-    return path.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return []
 
 
-def run_gdb(gdb: str, request: Dict[str, Any], answer: Answer) -> int:
-    """Run gdb to its end and see that the process goes on; returns gdb's exit status, -n after signal n.
+class Debugger(NamedTuple):
+    """The gdb to run, and how long it may do nothing."""
 
-    `request` goes to gdb in the environment as JSON. A status of 0 means that there is a result.
+    path: str
+    patience: float
+    name: str = ""  # of the process that it attaches to, as it is shown
+
+
+def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
+    """Run gdb to its end and see that the process goes on; how it ended is put into `answer`.
+
+    gdb's working directory is the answer's folder, in which its files have the names of `request`.
     """
-    command = [gdb, "-nx", "-q", "-batch"]
+    os.symlink(LOADER, answer.folder / requests.LOADER)
+    command = [gdb.path, "-nx", "-q", "-batch"]
     for setting in _QUIET:
         command += ["-iex", setting]
-    command += ["-ex", f"source {LOADER}"]
+    command += ["-x", requests.LOADER]
     command += ["-ex", "python import addrspace_gdb.debugger.gdb_batch as batch; batch.main()"]
-    # Without what belongs to our own Python: gdb's may be another.
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "DEBUGINFOD_URLS")
-    }
-    environment[REQUEST_VARIABLE] = json.dumps(request)
-    pid = request["pid"]
-    stopped_before = pid is not None and _is_stopped(pid)
-    progress = _Progress(f"reading {'process ' + str(pid) if pid is not None else 'the core file'}")
-    process: Optional[subprocess.Popen[bytes]] = None
+    if request.exe is not None:
+        command.append(request.exe)  # absolute: no option of gdb's
+    job = Job(
+        command,
+        {**_environment(), requests.VARIABLE: request.to_json()},
+        str(answer.folder),
+        str(answer.stdout),
+        str(answer.stderr),
+        gdb.patience,
+        request.pid,
+        gdb.name,
+    )
+    what = f"process {request.pid}" if request.pid is not None else "the core file"
+    with _held_signals():
+        keeper = Keeper(job)
+    progress = _Progress(f"reading {what}")
     try:
-        with open(answer.stdout, "ab") as stdout, open(answer.stderr, "ab") as stderr, _held_signals():
-            # A session of its own: Ctrl-C reaches us alone, and we end gdb in order.
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                env=environment, start_new_session=True,
-            )  # fmt: skip
-        status = process.wait()
-    except (KeyboardInterrupt, Signalled):
-        if process is not None:
-            _end(process)
+        answer.ending = keeper.wait()
+    except BaseException:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # this once to the end: it takes a few seconds at most
+        keeper.end()
+        keeper.wait()
         raise
     finally:
         progress.end()
-        if pid is not None and not stopped_before:
-            _let_go(pid, process.returncode if process is not None else None)
-    if status == 0 and not answer.result.stat().st_size:
-        return 1  # older gdbs end with status 0 after a command that failed
-    return status
+
+
+def _environment() -> Dict[str, str]:
+    """gdb's: without what belongs to our own Python, gdb's may be another, and without a network."""
+    dropped = ("DEBUGINFOD_URLS", "GDBHISTFILE")
+    return {
+        key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("PYTHON")
+    }
 
 
 @contextmanager
@@ -176,40 +220,6 @@ def _held_signals() -> Iterator[None]:
             signal.raise_signal(one)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End gdb, gently first: on SIGINT and SIGTERM it detaches from what it is attached to."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # this once to the end: it takes a few seconds at most
-    for number, patience in ((signal.SIGINT, 3.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, None)):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
-        try:
-            process.wait(patience)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def _is_stopped(pid: int) -> bool:
-    status = process_status(pid)
-    return status is not None and status.get("State", "")[:1] in ("t", "T")
-
-
-def _let_go(pid: int, gdb_status: Optional[int]) -> None:
-    """See that process `pid`, which ran before, runs again; continue it if gdb died and left it stopped."""
-    if not _is_stopped(pid):
-        return
-    if gdb_status is not None and gdb_status < 0:
-        try:
-            os.kill(pid, signal.SIGCONT)
-            return
-        except OSError:
-            pass
-    tell(f"process {pid} is stopped although gdb has ended; to continue it: kill -CONT {pid}")
-
-
 class _Progress:
     """After a second, tells on a terminal what takes so long; wiped away at the end."""
 
@@ -217,36 +227,20 @@ class _Progress:
         self._what = what
         self._over = threading.Event()
         self._thread: Optional[threading.Thread] = None
-        if sys.stderr.isatty():
+        if stderr_is_terminal():
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
 
     def _show(self) -> None:
-        for seconds in self._seconds():
-            print(f"\r{self._what}: {seconds} s", end="", file=sys.stderr, flush=True)
-
-    def _seconds(self) -> Iterator[int]:
         seconds = 0
         while not self._over.wait(1.0):
             seconds += 1
-            yield seconds
+            show_line(f"{self._what}: {seconds} s")
         if seconds:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            show_line("")
 
     def end(self) -> None:
         """Stop telling."""
         self._over.set()
         if self._thread:
             self._thread.join()
-
-
-def show_line(line: str) -> None:
-    """On a terminal, one line that the next one takes the place of; "" takes it away."""
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size((80, 24)).columns - 1
-        print(f"\r\x1b[K{printable(line)[:width]}", end="", file=sys.stderr, flush=True)
-
-
-def tell(line: str) -> None:
-    """One line on stderr, under the program's name."""
-    print(f"addrspace-gdb: {printable(line)}", file=sys.stderr)

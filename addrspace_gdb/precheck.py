@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Dict, Optional
 
+from .files import open_regular
 from .problems import ProblemError
 from .process.escape import printable
+from .stopping import status_of, tracer_of
 
 _ET_CORE = 4  # elf(5)
 
 
-def check_process(pid: int) -> None:
-    """Raise ProblemError if process `pid` cannot be looked at, without touching it."""
+def check_process(pid: int) -> str:
+    """The name of process `pid`, to be shown. ProblemError if it cannot be looked at; it is not touched."""
     if pid == os.getpid():
         raise ProblemError(f"process {pid} is addrspace-gdb itself")
-    status = process_status(pid)
+    status = status_of(f"/proc/{pid}/status")
     if status is None:
         raise ProblemError(_no_status(pid))
     name = printable(status.get("Name", "?"))
@@ -28,9 +29,9 @@ def check_process(pid: int) -> None:
         raise ProblemError(f"process {pid} ({name}) has exited and has no memory any more")
     if "VmSize" not in status:
         raise ProblemError(f"process {pid} ({name}) is a thread of the kernel and has no memory of its own")
-    tracer = status.get("TracerPid", "0")
-    if tracer != "0":
-        raise ProblemError(f"process {pid} ({name}) is being debugged already, by process {tracer}")
+    tracer = tracer_of(status)
+    if tracer is not None:
+        raise ProblemError(f"process {pid} ({name}) is being debugged already, by {tracer}")
     try:
         # The kernel asks here for the same rights as for attaching, and nothing is stopped.
         with open(f"/proc/{pid}/mem", "rb"):
@@ -39,6 +40,7 @@ def check_process(pid: int) -> None:
         raise ProblemError(_no_permission(pid, name, status)) from None
     except OSError:
         raise ProblemError(f"there is no process {pid} any more") from None
+    return name
 
 
 def _no_status(pid: int) -> str:
@@ -68,15 +70,6 @@ def _no_permission(pid: int, name: str, status: Dict[str, str]) -> str:
     return line + "run as root, or with the capability SYS_PTRACE"
 
 
-def process_status(pid: int) -> Optional[Dict[str, str]]:
-    """The fields of /proc/PID/status (proc(5)) by name; None if there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(errors="backslashreplace")
-    except (OSError, ValueError):
-        return None
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-
-
 def check_core(path: str) -> None:
     """Raise ProblemError if the file at `path` is not a core file that can be read."""
     kind = elf_type(path)
@@ -91,9 +84,7 @@ def check_core(path: str) -> None:
 def elf_type(path: str) -> Optional[int]:
     """`e_type` of the ELF file at `path` (elf(5)), None if it is not ELF; ProblemError if unreadable."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe would block
-            raise ProblemError(f"{printable(path)} is not a file")
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(20)
     except OSError as error:
         raise ProblemError(f"cannot read {printable(path)}: {error.strerror}") from None

@@ -14,8 +14,10 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO, Any, BinaryIO, Callable, Iterator, List, NamedTuple, Optional
 
+from .files import open_regular
 from .problems import ProblemError
 from .process.corefile import promised_size
 from .process.escape import printable
@@ -52,11 +54,9 @@ FORMATS = (
 def format_of(path: str) -> Optional[Format]:
     """How the file is compressed, by its first bytes; None if it is not, or cannot be read."""
     try:
-        if not os.path.isfile(path):  # reading a pipe would block
-            return None
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(8)
-    except (OSError, ValueError):
+    except (OSError, ProblemError):
         return None
     return next((form for form in FORMATS if start.startswith(form.magic)), None)
 
@@ -70,8 +70,8 @@ class _StreamError(Exception):
 
 
 @contextmanager
-def unpacked(path: str, warn: Tell, progress: Progress) -> Iterator[str]:
-    """A file with what is compressed in `path`, for as long as the block runs.
+def unpacked(path: str, warn: Tell, progress: Progress, folder: Path) -> Iterator[str]:
+    """A file in `folder` with what is compressed in `path`, for as long as the block runs.
 
     A stream that stops early gives what it has, and `warn` is told. ProblemError, one line, if it is damaged,
     is not a core, or has no room.
@@ -79,21 +79,23 @@ def unpacked(path: str, warn: Tell, progress: Progress) -> Iterator[str]:
     form = format_of(path)
     if form is None:
         raise ProblemError(f"{printable(path)} is not compressed")
-    with tempfile.TemporaryDirectory(prefix="addrspace-gdb-core-") as folder:
-        place = os.path.join(folder, "core")
-        try:
-            _unpack(path, form, place, warn, progress)
-        except OSError as error:
-            what = printable(error.filename or folder)
-            raise ProblemError(f"cannot unpack {printable(path)}: {what}: {error.strerror}") from None
-        finally:
-            progress.finish()
+    place = str(folder / "unpacked")
+    try:
+        _unpack(path, form, place, warn, progress)
+    except OSError as error:
+        what = printable(error.filename or str(folder))
+        raise ProblemError(f"cannot unpack {printable(path)}: {what}: {error.strerror}") from None
+    finally:
+        progress.finish()
+    try:
         yield place
+    finally:
+        os.unlink(place)
 
 
 def _unpack(path: str, form: Format, place: str, warn: Tell, progress: Progress) -> None:
     shown = printable(path)
-    with open(path, "rb") as source, open(place, "w+b", buffering=0) as target, ExitStack() as stack:
+    with open_regular(path) as source, open(place, "w+b", buffering=0) as target, ExitStack() as stack:
         writer = _Writer(target, os.path.dirname(place), shown, progress)
         try:
             for data in stack.enter_context(_opened(source, form, shown)):

@@ -209,7 +209,7 @@ def test_nothing_is_left_when_unpacking_is_interrupted(
     command = [sys.executable, "-c", INTERRUPTIBLE, "dump", str(path)]
     dump = processes.start(command, cwd=CHECKOUT, env=environment)
     deadline = time.monotonic() + 30
-    while not any(core.stat().st_size for core in scratch.glob("addrspace-gdb-core-*/core")):
+    while not any(core.stat().st_size for core in scratch.glob("addrspace-gdb-*/unpacked")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     dump.popen.send_signal(number)

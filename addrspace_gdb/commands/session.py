@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import (
     TYPE_CHECKING,
     Callable,
@@ -16,8 +15,7 @@ from typing import (
 )
 
 from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.files import OutputFile
 
 if TYPE_CHECKING:
     from addrspace_gdb.space.reading import Reading
@@ -87,54 +85,18 @@ def first_of(wrong: Sequence[str]) -> Optional[str]:
 
 
 def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:
-    """Show `text`, or write it whole to the file `output` (atomically: a cut session leaves no half).
+    """Show `text`, or write it whole to the file `output` (`files.OutputFile`). ProblemError.
 
     Text in pieces is made while the file is written; what is shown is made first.
     """
     if output is None:
         session.write("".join(text))
         return
-    path = os.path.expanduser(output)
     pieces = (text,) if isinstance(text, str) else text
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write("".join(pieces))
-            return
-        _replace(path, pieces)
-    except OSError as error:
-        raise ProblemError(f"cannot write {printable(output)}: {error.strerror or error}") from None
-
-
-def _replace(path: str, pieces: Iterable[str]) -> None:
-    folder = os.path.dirname(path) or "."
-    name = os.path.join(folder, f".addrspace-{os.getpid()}-{os.urandom(6).hex()}")
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
-            file.writelines(piece.encode("utf-8", "surrogateescape") for piece in pieces)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    OutputFile(output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
 
 
 def check_writable(output: Optional[str]) -> None:
     """Say that a file cannot be written before the work is done. ProblemError."""
-    if output is None:
-        return
-    path = os.path.expanduser(output)
-    folder = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise ProblemError(f"cannot write {printable(output)}: it is a directory")
-    writable = os.access(path, os.W_OK) if os.path.exists(path) else os.access(folder, os.W_OK)
-    if not writable:
-        reason = "permission denied" if os.path.isdir(folder) else f"no directory {printable(folder)}"
-        raise ProblemError(f"cannot write {printable(output)}: {reason}")
+    if output is not None:
+        OutputFile(output)

@@ -1,30 +1,32 @@
 """The inside of `addrspace-gdb dump`: attach or open a core, read, let go, then compose and write.
 
-The request comes as JSON in the environment (no path is ever quoted into a gdb command). Symbols and
-layouts are loaded before the process is stopped, and it runs on before anything is drawn.
+The request comes as JSON in the environment; the working directory is a private folder, in which the core and
+the sysroot have fixed names: no path is ever part of a command of gdb. Symbols and layouts are loaded before
+the process is stopped, and it runs on before anything is drawn.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
 
 import gdb
 
+from addrspace_gdb import keeper, request
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_report import Report
-from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.debugger.gdb_target import GdbTarget, Known
 from addrspace_gdb.goruntime.stripped import with_runtime
+from addrspace_gdb.precheck import check_process
 from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import memory_of, read_core
+from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.request import Request
 from addrspace_gdb.space.build import build
-from addrspace_gdb.space.builds import other_build
 from addrspace_gdb.space.goroutine_reading import read_for_goroutines
 from addrspace_gdb.space.reading import Reading, read
 from addrspace_gdb.space.stackkeys import Group, groups_of
@@ -34,56 +36,64 @@ _PRELOADED = ("g", "m", "p", "mspan", "mheap", "heapArena", "mcache", "schedt", 
 
 def main() -> None:
     """Answer the request and leave gdb: status 0, or 1 when anything could not be done."""
-    request = json.loads(os.environ["ADDRSPACE_GDB_REQUEST"])
+    asked = Request.from_json(os.environ[request.VARIABLE])
     problems: List[str] = []
     try:
-        problems += _answer(request)
+        problems += _answer(asked)
     except ProblemError as error:
         problems.append(str(error))
     except HelpRequested as text:
-        _write(request["result"], str(text))
+        _write(asked.result, str(text))
     except UnreadableError as error:
         problems.append(f"{error}; the process may have exited, or the core may be truncated")
     except gdb.error as error:
         problems.append(printable(str(error).strip().replace("\n", " ")))
     except KeyboardInterrupt:
         problems.append("interrupted")
+    except MemoryError:
+        problems.append("not enough memory")
+    except OSError as error:
+        what = f"{printable(str(error.filename))}: " if error.filename else ""
+        problems.append(f"cannot finish the answer: {what}{error.strerror or error}")
     except Exception as error:
         problems.append(f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it")
-    with open(request["problems"], "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write("".join(f"{line}\n" for line in problems))
-    gdb.execute(f"quit {1 if problems else 0}")
+    try:
+        _write(asked.problems, "".join(f"{line}\n" for line in problems))
+    except OSError as error:  # the folder has no room: a line may still fit where gdb's own words go
+        gdb.write(f"addrspace-gdb: {problems[0] if problems else error.strerror}\n", gdb.STDERR)
+        problems.append("")
+    gdb.execute("quit 1" if problems else "quit 0")
 
 
-def _answer(request: Dict[str, Any]) -> List[str]:
-    settings = Settings(
-        request.get("width") or 100, not request.get("ascii"), bool(request.get("color")), "quiet"
-    )
-    if request.get("report"):
-        report = Report(request["report"], request.get("format") or "text", settings)
-        visit = _visit(request, report.run)
-        _write(request["result"], report.text)
-        if request.get("stats"):
-            _stats(request["notes"], visit, 0.0)
+def _answer(asked: Request) -> List[str]:
+    settings = Settings(asked.width, not asked.ascii, asked.color, "quiet")
+    known = Known(asked.exe, asked.core, asked.shown)
+    if asked.report is not None:
+        report = Report(asked.report, asked.format, settings, known)
+        visit = _visit(asked, report.run)
+        _write(asked.result, report.text)
+        if asked.stats:
+            _stats(asked.notes, visit, 0.0)
         return [visit.answer] if visit.answer else []
-    form, check = request.get("format") or "text", bool(request.get("check"))
-    found = _visit(request, lambda: _read_target(request, check))
+    form, check = asked.format, asked.check
+    found = _visit(asked, lambda: _read_target(asked, known))
     reading, stacks = found.answer
     began = time.monotonic()
-    if request.get("core"):
-        reading.info = reading.info._replace(core_file=request.get("shown") or request["core"])
     space = build(reading, each_goroutine=form == "json", check=check)
     shown = check_text(space, settings) if check and form == "text" else text(space, form, settings, stacks)
-    _write(request["result"], shown)
-    if request.get("stats"):
-        _stats(request["notes"], found, time.monotonic() - began)
+    _write(asked.result, shown)
+    if asked.stats:
+        _stats(asked.notes, found, time.monotonic() - began)
     damaged = verdict(space)
     return [damaged] if damaged else []
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+    """A file that has its name only when all of it is there."""
+    beside = path + ".part"
+    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
+    os.replace(beside, path)
 
 
 _T = TypeVar("_T")
@@ -98,66 +108,68 @@ class _Visit(Generic[_T]):
     stopped: Optional[float]
 
 
-def _visit(request: Dict[str, Any], work: Callable[[], _T]) -> _Visit[_T]:
+def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
     """Do `work` while the process is attached to, or the core open."""
     started = time.monotonic()
-    if request.get("sysroot"):
-        gdb.execute(f"set sysroot {request['sysroot']}", to_string=True)
-    if request.get("core"):
-        _open_core(request)
+    if asked.sysroot:
+        gdb.execute(f"set sysroot {request.SYSROOT}", to_string=True)
+    if asked.exe is not None and not gdb.objfiles():
+        raise ProblemError(f"gdb cannot read the program {printable(asked.exe)}")
+    if asked.pid is None:
+        _open_core(asked)
         answer = work()
         return _Visit(answer, time.monotonic() - started, None)
-    pid = int(request["pid"])
-    gdb.execute(f"file {_quoted(request.get('exe') or f'/proc/{pid}/exe')}", to_string=True)
+    if asked.exe is None:
+        gdb.execute(f"file /proc/{asked.pid:d}/exe", to_string=True)
     for name in _PRELOADED:
         try:
             gdb.lookup_type(f"runtime.{name}").fields()
         except gdb.error:
             break
     attached = time.monotonic()
-    gdb.execute(f"attach {pid}", to_string=True)
+    _attach(asked.pid)
     try:
         answer = work()
     finally:
         gdb.execute("detach", to_string=True)
+        _mark(keeper.DETACHED)
     now = time.monotonic()
     return _Visit(answer, now - started, now - attached)
 
 
-def _read_target(request: Dict[str, Any], check: bool) -> Tuple[Reading, Optional[List[Group]]]:
-    target = with_runtime(GdbTarget())
-    reading = read(target, check)
-    return reading, groups_of(read_for_goroutines(target)) if request.get("stacks") else None
-
-
-def _open_core(request: Dict[str, Any]) -> None:
-    """The program goes first: gdb reads from it what the core leaves out. Without it the core is alone."""
-    path = request["core"]
-    program = request.get("exe") or _recorded_program(path)
-    if program is not None:
-        gdb.execute(f"file {_quoted(program)}", to_string=True)
+def _attach(pid: int) -> None:
+    """Attach; where that is refused, say who holds the process. ProblemError, gdb.error."""
+    _mark(keeper.ATTACHING)
     try:
-        gdb.execute(f"core-file {_quoted(path)}", to_string=True)
+        gdb.execute(f"attach {pid:d}", to_string=True)
     except gdb.error:
-        read_core(path)  # says more exactly what is wrong with the file
+        _mark(keeper.DETACHED)
+        check_process(pid)
         raise
+    _mark(keeper.ATTACHED)
 
 
-def _recorded_program(path: str) -> Optional[str]:
-    """The program that the core names, if it is here and is still the one that made it."""
-    core = read_core(path)
-    if core.executable is None or not os.path.exists(core.executable):
-        return None
+def _mark(phase: bytes) -> None:
+    """Tell the keeper how far we are."""
     try:
-        other = other_build(core.executable, core, memory_of(path))
-    except ProblemError:
-        return None
-    return core.executable if other is None else None
+        os.write(int(os.environ[keeper.MARKS_VARIABLE]), phase)
+    except (KeyError, ValueError, OSError):
+        pass  # nobody keeps this gdb
 
 
-def _quoted(path: str) -> str:
-    """A path as gdb's `file` and `core-file` read it (gdb_buildargv: backslash escapes)."""
-    return "".join("\\" + c if c in " \t\"'\\" else c for c in path)
+def _read_target(asked: Request, known: Known) -> Tuple[Reading, Optional[List[Group]]]:
+    target = with_runtime(GdbTarget(known))
+    reading = read(target, asked.check)
+    return reading, groups_of(read_for_goroutines(target)) if asked.stacks else None
+
+
+def _open_core(asked: Request) -> None:
+    """The program is there already: gdb reads from it what the core leaves out."""
+    try:
+        gdb.execute(f"core-file {request.CORE}", to_string=True)
+    except gdb.error:
+        read_core(asked.core or "")  # says more exactly what is wrong with the file
+        raise
 
 
 def _stats(path: str, visit: _Visit[Any], composing: float) -> None:

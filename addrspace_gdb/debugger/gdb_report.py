@@ -8,13 +8,14 @@ from typing import List, Optional
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.session import Command, Settings
 from addrspace_gdb.debugger.gdb_session import GdbSession
+from addrspace_gdb.debugger.gdb_target import Known
 
 
 class _BatchSession(GdbSession):
     """A session whose output is kept."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
+    def __init__(self, settings: Settings, known: Known) -> None:
+        super().__init__(known)
         self._given = settings
         self.written: List[str] = []
 
@@ -32,7 +33,7 @@ class Report:
     """The command named first in `line`, with the options that follow. ProblemError if they are wrong, and
     HelpRequested if that is what they are for."""
 
-    def __init__(self, line: str, form: str, settings: Settings) -> None:
+    def __init__(self, line: str, form: str, settings: Settings, known: Known) -> None:
         name, _, rest = line.strip().partition(" ")
         options = rest if form == "text" else f"{rest} --format {form}"
         module = import_module(f"addrspace_gdb.commands.{name.replace('-', '_')}")
@@ -40,7 +41,7 @@ class Report:
             module.parser().parse_line(options)
         self._command: Command = module.COMMAND
         self._line = options
-        self._session = _BatchSession(settings)
+        self._session = _BatchSession(settings, known)
 
     def run(self) -> Optional[str]:
         """Ask the selected inferior; what is damaged."""

@@ -12,7 +12,7 @@ import gdb
 
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
-from addrspace_gdb.debugger.gdb_target import GdbTarget, kept_selection
+from addrspace_gdb.debugger.gdb_target import GdbTarget, Known, kept_selection
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -32,7 +32,9 @@ NARROWEST = 72
 class GdbSession:
     """The selected inferior, what was read of it since it last moved, and gdb's settings."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Optional[Known] = None) -> None:
+        """`known`: what is known of the one target of the session without gdb."""
+        self._known = known
         self._targets: Dict[int, Target] = {}
         self._findings: Dict[int, Findings] = {}
         self._frames: Optional[GoFrames] = None
@@ -106,7 +108,7 @@ class GdbSession:
         """The selected inferior."""
         number = gdb.selected_inferior().num
         if number not in self._targets:
-            self._targets[number] = self._new_target(number, GdbTarget())
+            self._targets[number] = self._new_target(number, GdbTarget(self._known))
         return self._targets[number]
 
     def _new_target(self, number: int, base: GdbTarget) -> Target:
@@ -133,7 +135,7 @@ class GdbSession:
         from addrspace_gdb.space.reading import read
 
         number = gdb.selected_inferior().num
-        base = GdbTarget()  # says it if there is no process, or if it runs
+        base = GdbTarget(self._known)  # says it if there is no process, or if it runs
         key = gdb.selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):

@@ -104,10 +104,18 @@ class _LazyThread(Thread):
         return self._registers().link
 
 
+class Known(NamedTuple):
+    """What whoever started gdb knows of its one target: gdb may have files by other names."""
+
+    executable: Optional[str]  # path of the program, None: as gdb says
+    core_file: Optional[str]  # path of the core file, None: it is none
+    shown: Optional[str]  # how that core is called
+
+
 class GdbTarget:
     """The inferior selected in gdb. One object serves until the inferior moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Optional[Known] = None) -> None:
         self._inferior = gdb.selected_inferior()
         if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
             raise ProblemError(
@@ -119,8 +127,12 @@ class GdbTarget:
         what = connection.type if connection is not None else "native"
         self.kind = "core" if what == "core" else "remote" if "remote" in what else "live"
         self.pid: Optional[int] = self._inferior.pid
-        self.executable: Optional[str] = _executable(self._inferior)
-        self.core_file: Optional[str] = _core_file(self._inferior) if self.kind == "core" else None
+        self.executable: Optional[str] = known.executable if known is not None else None
+        self.executable = self.executable or _executable(self._inferior)
+        self.core_file: Optional[str] = known.core_file if known is not None else None
+        if self.kind == "core" and self.core_file is None:
+            self.core_file = _core_file(self._inferior)
+        self.core_name = (known.shown if known is not None else None) or self.core_file
         name = self._inferior.architecture().name()
         self.byte_order = "big" if "big" in gdb.execute("show endian", to_string=True) else "little"
         self.variables: Optional[Variables] = None

@@ -168,7 +168,7 @@ def target_info(target: Target, core: Optional[Core], version: Optional[str], pa
         target.kind,
         pid,
         executable,
-        target.core_file,
+        getattr(target, "core_name", target.core_file),
         target.arch,
         target.pointer_size,
         page_size,

@@ -1,0 +1,86 @@
+"""Private folders in $TMPDIR that do not outlive who made them, even if that was ended by SIGKILL.
+
+A folder is locked (flock(2)) for as long as somebody has it open. One that nobody locks was left behind, and
+whoever makes the next one takes it away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Optional, Type
+
+PREFIX = "addrspace-gdb-"
+_NAME = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_]{8}")
+
+
+class PrivateFolder:
+    """A new empty folder that only this user can enter, gone when the block ends. Raises OSError.
+
+    The lock is shared with children that inherit the descriptor: they hold the folder too.
+    """
+
+    def __init__(self) -> None:
+        sweep(tempfile.gettempdir())
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            except OSError:
+                pass  # a file system without locks: a sweep fails on it too
+            if os.path.isdir(self.path):
+                return
+            os.close(self._lock)  # another one's sweep came between
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        value: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Take it away, with all that is in it. Doing it twice is harmless."""
+        if self._lock < 0:
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+        self._lock = -1
+
+
+def sweep(temporary: str) -> None:
+    """Take away what commands of this user that are gone have left in the folder `temporary`."""
+    try:
+        with os.scandir(temporary) as entries:
+            left = [entry.path for entry in entries if _NAME.fullmatch(entry.name)]
+    except OSError:
+        return
+    for path in left:
+        _remove_if_left(path)
+
+
+def _remove_if_left(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o700:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        pass  # it is in use
+    finally:
+        os.close(descriptor)
