@@ -10,8 +10,9 @@ import matrix_table
 import pytest
 from harness import full_matrix
 from harness.build import Binary, build, strip
+from harness.command import FakeGdb, make_fake_gdb
 from harness.debuggers import Gdb, gdbs
-from harness.processes import Processes
+from harness.processes import Process, Processes
 from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain
 
 # Assertions of the shared checks explain themselves, as those of tests do.
@@ -122,3 +123,15 @@ def processes() -> Iterator[Processes]:
 def oracle_file(tmp_path: Path) -> Path:
     """Where a program of this test writes its oracle."""
     return tmp_path / "oracle.json"
+
+
+@pytest.fixture
+def sleeper(processes: Processes) -> Process:
+    """A process to name."""
+    return processes.start(["sleep", "60"])
+
+
+@pytest.fixture
+def fake_gdb(tmp_path: Path) -> FakeGdb:
+    """Makes a program that is run as gdb from lines of Python (`harness.command.make_fake_gdb`)."""
+    return lambda *lines: make_fake_gdb(tmp_path / "fake gdb", *lines)

@@ -12,58 +12,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import List
 
 import pytest
 from harness import CHECKOUT
+from harness.command import COMMAND, FakeGdb, assert_refused, cli
 from harness.debuggers import Gdb
 from harness.processes import INTERRUPTIBLE, Process, Processes
 
 from addrspace_gdb.precheck import check_process
 from addrspace_gdb.problems import ProblemError
-
-COMMAND = [sys.executable, "-m", "addrspace_gdb"]
-FakeGdb = Callable[..., str]
-
-
-def cli(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with `more` in its environment."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        text=True,
-        cwd=CHECKOUT,
-        timeout=60,
-        env={**os.environ, **more},
-    )
-
-
-def assert_refused(done: subprocess.CompletedProcess[str], expected: str) -> None:
-    """Status 1, nothing on stdout, and one line."""
-    assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
-
-
-@pytest.fixture
-def sleeper(processes: Processes) -> Process:
-    """A process to name."""
-    return processes.start(["sleep", "60"])
-
-
-@pytest.fixture
-def fake_gdb(tmp_path: Path) -> FakeGdb:
-    """Makes a program that is run as gdb from lines of Python; in them `request` is what it was asked."""
-    path = tmp_path / "fake gdb"
-
-    def make(*lines: str) -> str:
-        start = "import json, os, sys\nrequest = json.loads(os.environ['ADDRSPACE_GDB_REQUEST'])\n"
-        path.write_text(f"#!{sys.executable}\n{start}" + "\n".join(lines))
-        path.chmod(0o755)
-        return str(path)
-
-    return make
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,9 @@ class _Prefix(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Without a parameter: list them."""
-        for name in ("unicode", "color", "style", "width", "debug"):
-            gdb.execute(f"show addrspace {name}")
+        for parameter in _registered:
+            if isinstance(parameter, _Base):
+                gdb.write(parameter.get_show_string(_as_shown(parameter.value)) + "\n")
 
 
 class _Base(gdb.Parameter):
@@ -119,6 +120,11 @@ class _Base(gdb.Parameter):
     def get_show_string(self, value: str) -> str:
         """One line."""
         return f"addrspace {self._name}: {value}"
+
+
+def _as_shown(value: object) -> str:
+    """A parameter's value as `show` has it."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 class _Choice(_Base):

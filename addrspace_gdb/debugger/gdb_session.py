@@ -92,7 +92,7 @@ class GdbSession:
                 yield
             finally:
                 if not selected.threads() and selected.is_valid():
-                    gdb.execute(f"inferior {selected.num}", to_string=True)
+                    gdb.execute(f"inferior {selected.num:d}", to_string=True)
 
     def each_stop(self, run: Optional[Callable[[], None]]) -> bool:
         """Call `run` at each stop; None: no longer."""

@@ -44,16 +44,16 @@ def signal(pointer_size: int) -> Optional[StopSignal]:
 def instruction(architecture: gdb.Architecture, pc: int) -> Optional[str]:
     """One instruction as text, in AT&T's form on x86 whatever the setting says."""
     try:
-        flavor = str(gdb.parameter("disassembly-flavor"))
+        intel = gdb.parameter("disassembly-flavor") == "intel"
     except (gdb.error, RuntimeError):
-        flavor = "att"  # no x86: there is no such setting
+        intel = False  # no x86: there is no such setting
     try:
-        if flavor != "att":
+        if intel:
             gdb.execute("set disassembly-flavor att", to_string=True)
         try:
             return str(architecture.disassemble(pc, count=1)[0]["asm"])
         finally:
-            if flavor != "att":
-                gdb.execute(f"set disassembly-flavor {flavor}", to_string=True)
+            if intel:
+                gdb.execute("set disassembly-flavor intel", to_string=True)
     except (gdb.error, IndexError, KeyError):
         return None
