@@ -24,7 +24,7 @@ MARKS_VARIABLE = "ADDRSPACE_GDB_MARKS"
 ATTACHING, ATTACHED, DETACHED = b"a", b"s", b"d"
 _LOOK = 0.1  # seconds between two looks at gdb
 _LONGEST_STOP = 3  # times the patience that all of attaching may take, even if gdb is busy with it
-_GENTLE = 3.0  # seconds that gdb has to end by itself after each signal
+_GENTLE = 3.0  # seconds that gdb has to let go and to end by itself
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP)
 
 
@@ -80,7 +80,7 @@ class Keeper:
     def _instead(self, debugger: Optional[int]) -> Ending:
         """Do the keeper's work: it was killed itself."""
         if debugger is not None:
-            _end(debugger, _GENTLE, lambda seconds: _gone(debugger, seconds))
+            _end(debugger, False, lambda seconds: _gone(debugger, seconds))
         if self._was is not None:
             make_whole(self._was)
         return Ending(None, "the process that ran gdb was killed")
@@ -142,10 +142,10 @@ class _Watch:
         os.close(self._write)
         self._answer(str(process.pid))
         why = self._watch(process)
-        if why is not None:
-            held = self._phase == ATTACHED
-            _end(process.pid, _GENTLE if held else _GENTLE / 3, _waiter(process))
         self._take_marks()
+        if why is not None:
+            _end(process.pid, self._phase == ATTACHED, _waiter(process))
+            self._take_marks()
         status = process.wait()
         cut = why is not None or status < 0 or self._phase in (ATTACHING, ATTACHED)
         if self._was is not None and cut:
@@ -226,17 +226,18 @@ def _waiter(process: subprocess.Popen[bytes]) -> Callable[[Optional[float]], boo
     return wait
 
 
-def _end(session: int, patience: float, ended: Callable[[Optional[float]], bool]) -> None:
-    """End gdb, gently first: on SIGINT and SIGTERM it detaches from what it is attached to.
+def _end(session: int, gently: bool, ended: Callable[[Optional[float]], bool]) -> None:
+    """End gdb. `ended` says whether it does within so many seconds (None: at last).
 
-    `ended` says whether it does within so many seconds (None: at last).
+    Where it holds a process it is first asked, by SIGTERM, to let go; on SIGKILL the kernel does that. Never
+    SIGINT: while it attaches gdb takes that for the user's Ctrl-C and passes it on to the process.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    for number in (signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGKILL,):
         try:
             os.killpg(session, number)
         except ProcessLookupError:
             pass
-        if ended(None if number == signal.SIGKILL else patience):
+        if ended(None if number == signal.SIGKILL else _GENTLE):
             return
 
 

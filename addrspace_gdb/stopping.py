@@ -182,9 +182,8 @@ def make_whole(was: Before, settle: float = _SETTLE) -> None:
     """
     deadline = time.monotonic() + settle
     while _is_the_same(was):
-        if not _traced(was.pid):
-            _put_right(was)
-        if time.monotonic() >= deadline:
+        done = not _traced(was.pid) and _put_right(was)
+        if done or time.monotonic() >= deadline:
             return
         time.sleep(_STEP)
 
@@ -199,10 +198,11 @@ def _traced(pid: int) -> bool:
     return status is not None and status.get("TracerPid", "0") != "0"
 
 
-def _put_right(was: Before) -> None:
+def _put_right(was: Before) -> bool:
+    """Send what puts the process right; True if it stands stopped as it did, and nothing more can come."""
     fields = _stat(was.pid)
     if fields is None:
-        return
+        return True
     stopped = fields[0] == _STOPPED
     number: Optional[int] = None
     if was.stopped and not stopped and not _stop_pending(was.pid):
@@ -214,6 +214,7 @@ def _put_right(was: Before) -> None:
             os.kill(was.pid, number)
         except OSError:
             pass
+    return was.stopped and stopped
 
 
 def _stop_pending(pid: int) -> bool:
