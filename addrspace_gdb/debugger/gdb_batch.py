@@ -91,8 +91,12 @@ def _answer(asked: Request) -> List[str]:
 def _write(path: str, text: str) -> None:
     """A file that has its name only when all of it is there."""
     beside = path + ".part"
-    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    except OSError:
+        os.unlink(beside)  # its room is needed to say so
+        raise
     os.replace(beside, path)
 
 
