@@ -99,7 +99,14 @@ class _Unwinder(Unwinder):
         self._current = current
 
     def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
-        """None for what is not Go's."""
+        """None for what is not Go's, and where something cannot be read: what is raised here is printed, and
+        ends the backtrace."""
+        try:
+            return self._claim(pending_frame)
+        except (gdb.error, UnreadableError, ProblemError):
+            return None
+
+    def _claim(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         tables = self._current()
         names = REGISTERS.get(tables.target.arch) if tables is not None else None
         if tables is None or names is None:
@@ -112,17 +119,14 @@ class _Unwinder(Unwinder):
         if func is None or size is None or not (tables.stripped or made_up):
             return None
         top, link = sp + size, 0  # what the register held when this frame called is not known
-        try:
-            if names.link is None:
-                back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
-            else:
-                back = self._word(tables.target, sp) if size else number(read(names.link))
-                if made_up:  # sighandler saved the register on the stack
-                    link = self._word(tables.target, top)
-                    top += PORTS[tables.target.arch].injected
-                frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
-        except UnreadableError:
-            return None
+        if names.link is None:
+            back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
+        else:
+            back = self._word(tables.target, sp) if size else number(read(names.link))
+            if made_up:  # sighandler saved the register on the stack
+                link = self._word(tables.target, top)
+                top += PORTS[tables.target.arch].injected
+            frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
         if func.flags & TOP_FRAME:
             back = 0
         elif not back:

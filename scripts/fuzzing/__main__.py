@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -11,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, TextIO
 
-from fuzzing.cases import ALL_KINDS, Outcome, carry_out, kind_of
-from fuzzing.subjects import World, world
 from harness.debuggers import Gdb, gdbs
 from harness.toolchains import Unavailable
+
+from fuzzing.cases import ALL_KINDS, Outcome, carry_out, kind_of
+from fuzzing.subjects import World, world
 
 
 def arguments() -> argparse.Namespace:
@@ -50,17 +52,14 @@ def main() -> int:
     wanted = [case for case in range(_enough(given)) if given.only in (None, kind_of(case))][: given.count]
     failed = sum(bool(done[case].failures) for case in wanted if case in done)
     left = [case for case in wanted if case not in done]
-    state = open(given.resume, "a", encoding="utf-8") if given.resume else None
     try:
-        for number, outcome in enumerate(outcomes(made, given.seed, left, given.jobs), 1):
-            failed += bool(outcome.failures)
-            _tell(outcome, number, len(left), failed, state)
+        with open(given.resume or os.devnull, "a", encoding="utf-8") as state:
+            for number, outcome in enumerate(outcomes(made, given.seed, left, given.jobs), 1):
+                failed += bool(outcome.failures)
+                _tell(outcome, number, len(left), failed, state)
     except KeyboardInterrupt:
         print("\nfuzz: interrupted", file=sys.stderr)
         return 130
-    finally:
-        if state is not None:
-            state.close()
     print(f"{len(wanted)} cases with seed {given.seed}, {failed} failures")
     return 1 if failed else 0
 
@@ -111,11 +110,10 @@ def outcomes(made: World, seed: int, cases: List[int], jobs: int = 1) -> Iterato
             pool.shutdown(cancel_futures=True)
 
 
-def _tell(outcome: Outcome, number: int, count: int, failed: int, state: Optional[TextIO]) -> None:
+def _tell(outcome: Outcome, number: int, count: int, failed: int, state: TextIO) -> None:
     """One more is done."""
-    if state is not None:
-        state.write(outcome.line())
-        state.flush()
+    state.write(outcome.line())
+    state.flush()
     if outcome.failures:
         print(f"case {outcome.case} ({outcome.kind}): {outcome.damage[:300]}\n  {outcome.asked}")
         for failure in outcome.failures:
@@ -135,7 +133,9 @@ def replay(made: World, seed: int, case: int) -> int:
         if (folder / name).exists():
             text = (folder / name).read_bytes()[:20_000].decode("utf-8", "backslashreplace")
             print(f"--- {name}\n{text}")
-    print(f"--- case {case}: {outcome.damage}\n{outcome.asked}\n{outcome.seconds} s, {outcome.peak >> 20} MiB")
+    print(
+        f"--- case {case}: {outcome.damage}\n{outcome.asked}\n{outcome.seconds} s, {outcome.peak >> 20} MiB"
+    )
     print(f"files: {folder} (the command line is in {folder / 'command'})")
     for failure in outcome.failures:
         print(f"FAILED {failure}")

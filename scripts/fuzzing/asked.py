@@ -19,17 +19,42 @@ _REPORTS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("fault", ("", JSON)),
     ("goroutine-stacks", ("", "--group stack", "--group function", "--by-frame", "--threads", "1 --frames")),
     ("goroutine-stacks", ("--frames 5", "--status waiting --sort used", "--dead --system --limit all", JSON)),
-    ("goroutine-stacks", ("--format json --frames", "--group status", "--group created-by", "--min-size 4KiB")),
+    (
+        "goroutine-stacks",
+        ("--format json --frames", "--group status", "--group created-by", "--min-size 4KiB"),
+    ),
 )
 _DIAGRAMS = ("", "--classic", "--check", JSON, "--format json --check", "--format classic")
-_OURS = ("goroutine", "goroutine 1", "goroutine 3", "goroutine 18", "goroutine --off", "goroutine all bt 1")
+_OURS: Tuple[str, ...] = (
+    "goroutine",
+    "goroutine 1",
+    "goroutine 3",
+    "goroutine 18",
+    "goroutine --off",
+    "goroutine all bt 1",
+)
 _OURS += ("goroutine-apply all -c bt 3", "goroutine-apply 1-9 -s info locals", "goroutine-apply all -q frame")
 _OURS += ("goroutine-apply waiting function:main -c bt", "goroutine-apply reason:chan -s up")
 _OURS += ("addrspace snapshot a", "addrspace snapshot b", "addrspace snapshot --list", "addrspace diff a b")
-_OURS += ("addrspace diff a", "addrspace diff a --format json", "addrspace compare 1 1", "addrspace compare 1 1 $sp")
+_OURS += (
+    "addrspace diff a",
+    "addrspace diff a --format json",
+    "addrspace compare 1 1",
+    "addrspace compare 1 1 $sp",
+)
 _OURS += ("print $goregion($sp)", "print $goregion(0xc000000000, 1)", "print $goregion($pc, 1)")
 _OURS += ("print $goroutine(1)", "print $goroutine(17)", "print $current_goid()")
-_GDBS = ("bt", "bt 3", "info threads", "thread apply all bt 2", "frame", "up", "down", "info locals", "frame 1")
+_GDBS: Tuple[str, ...] = (
+    "bt",
+    "bt 3",
+    "info threads",
+    "thread apply all bt 2",
+    "frame",
+    "up",
+    "down",
+    "info locals",
+    "frame 1",
+)
 _GDBS += ("info symbol $pc", "info registers rip", "thread 2", "x/4i $pc", "info frame")
 
 

@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Tuple
 
+from harness import CHECKOUT, LOADER
+from harness.gdbrun import EARLY, SETTINGS, environment
+
 from fuzzing import asked, jsondamage
 from fuzzing.damage import KINDS, Files
 from fuzzing.oracle import gdb_failures, shell_failures, unfinished
 from fuzzing.rewrite import copy
 from fuzzing.running import Done, run
 from fuzzing.subjects import World
-from harness import CHECKOUT, LOADER
-from harness.gdbrun import EARLY, SETTINGS, environment
 
 JSON = "json"
 ALL_KINDS = (*KINDS, JSON)
@@ -60,7 +61,10 @@ def carry_out(world: World, seed: int, case: int, folder: Path) -> Outcome:
     copy(subject.core, files.core)
     copy(subject.program, files.program)
     damage = f"{subject.name}: {KINDS[kind](rng, files)}"
-    given = rng.random() < 0.6 or kind in ("sections", "another-build")  # else the program is found, or is not
+    given = rng.random() < 0.6 or kind in (
+        "sections",
+        "another-build",
+    )  # else the program is found, or is not
     if rng.random() < _IN_SHELL or kind == "compressed":
         done, words, failures, note = _in_shell(world, rng, files, given)
     else:
@@ -85,7 +89,9 @@ def _said(command: List[str], folder: Path) -> str:
     return text.replace(str(folder), ".")
 
 
-def _in_shell(world: World, rng: random.Random, files: Files, given: bool) -> Tuple[Done, str, List[str], str]:
+def _in_shell(
+    world: World, rng: random.Random, files: Files, given: bool
+) -> Tuple[Done, str, List[str], str]:
     options = asked.shell(rng)
     command = _command("dump", str(files.core), "--gdb", str(world.gdb.path), *options)
     command += ["--exe", str(files.program)] if given else []

@@ -10,13 +10,26 @@ import random
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 from fuzzing import rewrite
 from fuzzing.elf import NT_FILE, Elf, extents
 
 PAGE = 4096
-HURTING = (0, 1, 7, 255, 4096, 1 << 20, (1 << 31) - 1, 1 << 32, 1 << 47, (1 << 47) - 8, 1 << 60, 1 << 63)
+HURTING: Tuple[int, ...] = (
+    0,
+    1,
+    7,
+    255,
+    4096,
+    1 << 20,
+    (1 << 31) - 1,
+    1 << 32,
+    1 << 47,
+    (1 << 47) - 8,
+    1 << 60,
+    1 << 63,
+)
 HURTING += ((1 << 64) - 1, (1 << 64) - 8, 0x00DEAD0000000000, 0xFFFF800000000000, 0xC000000000)
 
 
@@ -122,7 +135,19 @@ def data(rng: random.Random, files: Files) -> str:
 def elf_header(rng: random.Random, files: Files) -> str:
     """Fields of the file's header: class, byte order, type, machine, places and counts of the tables."""
     path, changes = _either(rng, files), []
-    fields = ((4, 1), (5, 1), (6, 1), (7, 1), (16, 2), (18, 2), (20, 4), (24, 8), (32, 8), (40, 8), (48, 4))
+    fields: Tuple[Tuple[int, int], ...] = (
+        (4, 1),
+        (5, 1),
+        (6, 1),
+        (7, 1),
+        (16, 2),
+        (18, 2),
+        (20, 4),
+        (24, 8),
+        (32, 8),
+        (40, 8),
+        (48, 4),
+    )
     fields += ((52, 2), (54, 2), (56, 2), (58, 2), (60, 2), (62, 2))
     with open(path, "r+b") as file:
         for _ in range(rng.choice((1, 1, 2, 5))):
@@ -162,7 +187,15 @@ def notes(rng: random.Random, files: Files) -> str:
     return f"{count} places of the notes"
 
 
-_NAMES = (b"/dev/zero", b"/dev/tty", b"/", b"/proc/self/mem", b"/proc/self/exe", b"relative/x", b"\xff\xfe\x80")
+_NAMES: Tuple[bytes, ...] = (
+    b"/dev/zero",
+    b"/dev/tty",
+    b"/",
+    b"/proc/self/mem",
+    b"/proc/self/exe",
+    b"relative/x",
+    b"\xff\xfe\x80",
+)
 _NAMES += (b"/tmp/\xc3", "/tmp/\u202e\u2028x".encode(), b"/a\nb", b"/\x1b[2J", b"/dev/null", b"A" * 4000)
 
 
@@ -189,7 +222,7 @@ def nt_file(rng: random.Random, files: Files) -> str:
 
 
 def sections(rng: random.Random, files: Files) -> str:
-    """The program's section headers, or what is in a section: names, symbols, functions, debug information."""
+    """The program's section headers, or what is in a section: names, symbols, functions, DWARF."""
     elf = Elf(files.program)
     if not elf.shdrs or rng.random() < 0.5:
         with open(files.program, "r+b") as file:
@@ -212,7 +245,9 @@ def truncated(rng: random.Random, files: Files) -> str:
     path = _either(rng, files)
     size = path.stat().st_size
     edge = (Elf(path).notes() or (0, 4096))[1] + 4096
-    new = rng.choice((rng.randrange(size), rng.randrange(size) & ~4095, rng.randrange(min(size, edge)), 0, size - 1))
+    new = rng.choice(
+        (rng.randrange(size), rng.randrange(size) & ~4095, rng.randrange(min(size, edge)), 0, size - 1)
+    )
     os.truncate(path, new)
     return f"{path.name} cut to {new} of {size} bytes"
 
@@ -245,7 +280,9 @@ def combined(rng: random.Random, files: Files) -> str:
         try:
             said.append(KINDS[name](rng, files))
         except (struct.error, IndexError, ValueError, OSError, AssertionError) as error:
-            said.append(f"{name}: no more possible ({type(error).__name__})")  # nothing is left of the headers
+            said.append(
+                f"{name}: no more possible ({type(error).__name__})"
+            )  # nothing is left of the headers
     return "; ".join(said)
 
 

@@ -8,9 +8,40 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 HOSTILE: Tuple[Any, ...] = (None, True, -1, 0, 1 << 63, 1 << 64, 10**40, 1.5, 1e308, "", "0x", "0x0", "-0x1")
-HOSTILE += ("0xffffffffffffffff", "0x10000000000000000", [], {}, [[]], [None], {"start": None}, "\ud800", "\udcff")
-HOSTILE += ("\u202e\x1b[2J\n\0", "A" * 70_000, "live", "heap", "goroutine 18446744073709551615", "goroutine 1")
-_RAW = (b"\0", b"\xff\xfe", b"{", b"]", b'"', b"\\u", b"NaN", b"-", b"1e999", b",", b"\xc3", b"9" * 5000, b"[" * 9999)
+HOSTILE += (
+    "0xffffffffffffffff",
+    "0x10000000000000000",
+    [],
+    {},
+    [[]],
+    [None],
+    {"start": None},
+    "\ud800",
+    "\udcff",
+)
+HOSTILE += (
+    "\u202e\x1b[2J\n\0",
+    "A" * 70_000,
+    "live",
+    "heap",
+    "goroutine 18446744073709551615",
+    "goroutine 1",
+)
+_RAW = (
+    b"\0",
+    b"\xff\xfe",
+    b"{",
+    b"]",
+    b'"',
+    b"\\u",
+    b"NaN",
+    b"-",
+    b"1e999",
+    b",",
+    b"\xc3",
+    b"9" * 5000,
+    b"[" * 9999,
+)
 
 
 def mutate(rng: random.Random, path: Path) -> str:
@@ -75,7 +106,7 @@ def _in_text(rng: random.Random, path: Path) -> str:
         at = rng.randrange(len(text))
         del text[at : at + rng.choice((1, 20, 3000))]
     elif how == "twice":
-        text += text
+        text += bytes(text)
     else:
         text = bytearray(_whole(how, bytes(text)))
     path.write_bytes(text)

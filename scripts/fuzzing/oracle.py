@@ -28,7 +28,9 @@ def shell_failures(done: Done, options: Sequence[str]) -> List[str]:
     told = [line for line in lines if line not in statistics]
     if len(statistics) > ("--stats" in options):
         found.append("statistics that nobody asked for")
-    found += [f"a line that is no problem's: {line[:200]!r}" for line in told if not line.startswith(NAME)][:1]
+    found += [f"a line that is no problem's: {line[:200]!r}" for line in told if not line.startswith(NAME)][
+        :1
+    ]
     if len(told) > MOST_LINES or len(set(told)) < len(told):
         found.append(f"{len(told)} lines on stderr: {told[:4]!r}")
     found += [f"a line of {len(line)} bytes" for line in told if len(line) > LONGEST_LINE][:1]
@@ -51,11 +53,13 @@ def _agreement(done: Done, told: Sequence[bytes], wants_json: bool) -> List[str]
 
 
 def gdb_failures(done: Done, steps: Sequence[Step], records: Sequence[Dict[str, Any]]) -> List[str]:
-    """What is wrong with a session inside gdb. Where gdb itself dies in a command of its own, that is not ours."""
+    """What is wrong with a session inside gdb. That gdb dies in a command of its own is not ours."""
     found = _common(done)
     for record in records:
         if "outcome" in record:
-            found += [f"{steps[record['number']].command}: {why}" for why in _step(steps[record["number"]], record)]
+            found += [
+                f"{steps[record['number']].command}: {why}" for why in _step(steps[record["number"]], record)
+            ]
     last = unfinished(records)
     if last is not None and steps[last].ours and done.hung is None:
         found.append(f"{steps[last].command}: gdb ended in it, status {done.status}")

@@ -113,4 +113,3 @@ def compressed(rng: random.Random, files: Files) -> str:
         made += rng.randbytes(rng.choice((1, 1000)))
     files.core.write_bytes(made)
     return f"{text}{tool}: {how}"
-

@@ -1,4 +1,4 @@
-"""Runs one command with limits: what it said, how it ended, what it took. Nothing it started is left behind."""
+"""Runs one command with limits: what it said, how it ended, what it took. Nothing of it is left behind."""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ import sys
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
-from fuzzing.rewrite import copy
 from harness import CHECKOUT, PROGRAMS, cache_dir
 from harness.build import Binary, build, strip
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.scenes import kernel_core
 from harness.toolchains import NEWEST, OLDEST, Toolchain, Unavailable, cached, on_path, toolchain
+
+from fuzzing.rewrite import copy
 
 PROGRAM = "victim"
 _FORMAT = "2"  # of the folder; another number makes everything anew
