@@ -1,7 +1,8 @@
 """Runs inside gdb: the steps of a session, each with what came of it.
 
-ADDRSPACE_FUZZ_STEPS names a JSON file, a list of commands; ADDRSPACE_FUZZ_RESULTS the file for one JSON object
-a line: before each step {"begins": number}, after it the outcome. What is missing says where gdb ended.
+ADDRSPACE_FUZZ_STEPS names a JSON file, a list of commands; ADDRSPACE_FUZZ_RESULTS the file for one JSON
+object a line: before each step {"begins": number}, after it the outcome. What is missing says where gdb
+ended.
 """
 
 from __future__ import annotations
