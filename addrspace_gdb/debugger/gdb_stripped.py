@@ -13,6 +13,7 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder
 
+from addrspace_gdb.debugger.gdb_frames import careful
 from addrspace_gdb.debugger.gdb_unwinder import FrameId, Marker, number
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -163,17 +164,27 @@ class _Filter:
     """Names frames, and puts in those of inlined calls."""
 
     def __init__(self, current: _Current) -> None:
-        self.name, self.priority, self.enabled = _NAME, _AFTER_GOROUTINES, True
+        self.name, self.priority, self._wanted = _NAME, _AFTER_GOROUTINES, True
         self._current = current
 
+    @property
+    def enabled(self) -> bool:
+        """Only where the program has no DWARF: without a filter gdb prints frames itself, and better."""
+        tables = self._current() if self._wanted else None
+        return tables is not None and tables.stripped
+
+    @enabled.setter
+    def enabled(self, wanted: bool) -> None:
+        self._wanted = wanted  # `disable frame-filter`
+
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
-        """Only where the program has no DWARF."""
+        """Frames of Go by their names in its own tables."""
         tables = self._current()
-        return frames if tables is None or not tables.stripped else self._named(frames, tables)
+        return careful(frames) if tables is None else self._named(frames, tables)
 
     @staticmethod
     def _named(frames: Iterator[FrameDecorator], tables: _Tables) -> Iterator[FrameDecorator]:
-        for decorated in frames:
+        for decorated in careful(frames):
             places = [] if isinstance(decorated, Marker) else _places(decorated.inferior_frame(), tables)
             if not places:
                 yield decorated
@@ -195,7 +206,7 @@ def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
 
 def _is_top(frame: gdb.Frame, tables: _Tables) -> bool:
     """Whether nothing called the frame's function: above it on the stack stands no frame."""
-    func = tables.go.symtab.find(int(frame.pc()))
+    func = tables.go.symtab.find(int(frame.pc()))  # which was known a moment ago
     return func is not None and bool(func.flags & TOP_FRAME)
 
 

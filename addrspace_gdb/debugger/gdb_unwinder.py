@@ -14,6 +14,7 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder, register_unwinder
 
+from addrspace_gdb.debugger.gdb_frames import careful
 from addrspace_gdb.debugger.gdb_text import text_of
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
@@ -176,9 +177,9 @@ class _Filter:
         """Only where the goroutine is shown; other threads' frames pass."""
         it = self.injected
         if it is None or not it.here():
-            return frames
+            return careful(frames)
         first = first_frame(it)
-        return frames if first is None else _shown(frames, first.level(), it.label)
+        return careful(frames) if first is None else _shown(careful(frames), first.level(), it.label)
 
 
 def _shown(frames: Iterator[FrameDecorator], first: int, label: str) -> Iterator[FrameDecorator]:

@@ -69,6 +69,12 @@ def _set_words(rng: random.Random, path: Path, within: List[Tuple[int, int]]) ->
             # A word of the same memory is a pointer more often than not.
             new = rng.choice(values) if rng.random() < 0.4 else struct.pack("<Q", _word(rng, at))
             file.seek(at)
+            old = file.read(8)
+            if old.isascii() and old.decode("ascii").isprintable():  # a text: most often to be seen as such
+                new = rng.choice(
+                    (rng.randbytes(8), b"\xff\x1b\n\x80\xe2\x80\xae\xc3", old[:7] + b"\xe9", new)
+                )
+            file.seek(at)
             file.write(new)
     return f"{len(places)} words of {path.name}, the first at {places[0]:#x}"
 

@@ -116,8 +116,9 @@ def _common(done: Done) -> List[str]:
 
 
 def _is_json(text: bytes) -> bool:
+    """Whether every reader takes it: without surrogates that stand alone."""
     try:
-        json.loads(text.decode("utf-8"))
+        json.dumps(json.loads(text.decode("utf-8")), ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         return False
     return True
