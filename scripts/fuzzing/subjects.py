@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
+import os
 import shutil
 import subprocess
 import sys
@@ -141,5 +141,7 @@ def _by_kernel(binary: Binary, place: Path) -> bool:
 def _dump(place: Path, gdb: Gdb) -> None:
     command = [sys.executable, "-m", "addrspace_gdb", "dump", str(place / "core"), "--gdb", str(gdb.path)]
     command += ["--format", "json", "--stacks", "--output", str(place / "dump.json")]
-    subprocess.run(command, cwd=CHECKOUT, stderr=subprocess.PIPE, check=False)
-    json.loads((place / "dump.json").read_text())
+    made = subprocess.run(
+        command, cwd=CHECKOUT, env={**os.environ, "TMPDIR": str(place)}, stderr=subprocess.PIPE, text=True
+    )
+    assert (place / "dump.json").exists(), made.stderr
