@@ -270,7 +270,8 @@ def test_a_damaged_dump_is_one_line(
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is not JSON"),
+        (b"", "is empty"),
+        (b" \n", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"{", "is not JSON"),
         (b"[" * 100_000, "nested too deeply"),
@@ -292,7 +293,7 @@ def test_a_file_that_is_no_dump_is_one_line(content: bytes, expected: str, tmp_p
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path / "pipe.json", tmp_path, tmp_path / "missing.json"):
-        with pytest.raises(ProblemError, match="is not a file|No such file"):
+        with pytest.raises(ProblemError, match="is not a regular file|No such file"):
             read_dump(str(path))
 
 

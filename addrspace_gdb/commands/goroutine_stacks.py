@@ -150,6 +150,8 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
         if listing.unknown_wait:
             more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"
         raise ProblemError("no goroutine is like that" + more)
+    if not listing.positions and (arguments.group is not None or arguments.frames is not None):
+        raise ProblemError("there are no goroutines but the runtime's own, if any: --system shows those")
     sort(listing, arguments.sort)
     return listing
 

@@ -11,10 +11,9 @@ import re
 from bisect import bisect_right
 from typing import List, Optional, Tuple
 
-import gdb
-
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.problems import NOT_HELD, ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import Core, read_core
+from addrspace_gdb.process.corefile import Core, part_of, read_core
 from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.elf import Image, load_bias, read_image
 from addrspace_gdb.process.mappings import Mapping
@@ -38,7 +37,7 @@ class HeldMemory:
         ]
         self._truncated = core is not None and core.truncated
         self._ends = [end for _, end, _ in self._lost]
-        text = gdb.execute("info files", to_string=True)
+        text = output_of("info files")
         self._sections = sorted((int(a, 16), int(b, 16)) for a, b in _SECTION.findall(text))
         entry = _ENTRY.search(text)
         self._program = core.executable if core is not None else None
@@ -84,9 +83,7 @@ class HeldMemory:
         for segment in image.segments:
             at = address - bias - segment.vaddr
             if at >= 0 and at + size <= segment.filesz:
-                with open(image.path, "rb") as file:
-                    file.seek(segment.offset + at)
-                    data = file.read(size)
+                data = part_of(image.path, segment.offset + at, size)
                 if len(data) == size:
                     return data
         raise UnreadableError(address, size, NOT_HELD)

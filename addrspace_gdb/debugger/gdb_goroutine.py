@@ -11,6 +11,7 @@ from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_sele
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.debugger.gdb_goroutine_select import Selector
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
@@ -156,7 +157,7 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
 def _print_frame(from_tty: bool) -> None:
     """The selected frame; without DWARF as `bt` has it: gdb's own line has neither file nor line."""
     if gdb.selected_frame().function() is None:
-        first = gdb.execute("backtrace 1", to_string=True).partition("\n")[0]
+        first = output_of("backtrace 1").partition("\n")[0]
         if first.startswith("#"):
             gdb.write(first + "\n")
             return

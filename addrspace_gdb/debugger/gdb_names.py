@@ -8,7 +8,9 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.debugger.target import FrameVariable, Named
+from addrspace_gdb.process.escape import shortened
 
 _SYMBOL = re.compile(r"(.*?)(?: \+ (\d+))? in section (\S+)(?: of (.*))?")
 
@@ -32,14 +34,14 @@ def names_at(addresses: Sequence[int]) -> List[Optional[Named]]:
 
 def _name_at(address: int) -> Optional[Named]:
     try:
-        text = gdb.execute(f"info symbol {address:#x}", to_string=True)
+        text = output_of(f"info symbol {address:#x}")
     except gdb.error:
         return None
     found = _SYMBOL.fullmatch(text.split("\n", 1)[0])
     if found is None:
         return None
     name, offset, section, file = found.groups()
-    return Named(name, int(offset or 0), section, file)
+    return Named(shortened(name), int(offset or 0), shortened(section), file)
 
 
 @contextmanager
@@ -58,12 +60,12 @@ def _no_demangling() -> Iterator[None]:
 def frame_variables(pc: int) -> List[FrameVariable]:
     """Variables in the frame of the function at `pc`; those in registers there are left out."""
     try:
-        text = gdb.execute(f"info scope *{pc:#x}", to_string=True)
+        text = output_of(f"info scope *{pc:#x}")
     except gdb.error:
         return []
     found: List[FrameVariable] = []
     for name, places, length in _VARIABLE.findall(text):
-        found += _pieces(name, _current(places, pc), int(length))
+        found += _pieces(shortened(name), _current(places, pc), int(length))
     return found
 
 

@@ -50,6 +50,9 @@ class GdbSession:
 
     def forget(self, event: object = None) -> None:
         """Drop what was read: the inferior moved, or its memory or symbols changed."""
+        if isinstance(event, (gdb.NewObjFileEvent, gdb.ClearObjFilesEvent)):
+            for findings in self._findings.values():
+                findings.unsettle()
         self._targets.clear()
         self._readings.clear()
         self._moment += 1

@@ -7,6 +7,7 @@ from typing import Dict, Optional
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.debugger.target import StopSignal
 
 _FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
@@ -19,7 +20,7 @@ _AUXILIARY = re.compile(r"(?m)^(\d+)\s+.*?\s(0x[0-9a-f]+|\d+)(?: \".*)?$")
 def auxv() -> Dict[int, int]:
     """The auxiliary vector; gdb has it of live processes, cores, and stubs that serve it."""
     try:
-        text = gdb.execute("info auxv", to_string=True)
+        text = output_of("info auxv")
     except gdb.error:
         return {}
     return {int(number): int(value, 0) for number, value in _AUXILIARY.findall(text)}

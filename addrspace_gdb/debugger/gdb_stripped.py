@@ -13,6 +13,7 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder
 
+from addrspace_gdb.debugger.gdb_frames import careful
 from addrspace_gdb.debugger.gdb_unwinder import FrameId, Marker, number
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -99,7 +100,14 @@ class _Unwinder(Unwinder):
         self._current = current
 
     def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
-        """None for what is not Go's."""
+        """None for what is not Go's, and where something cannot be read: what is raised here is printed, and
+        ends the backtrace."""
+        try:
+            return self._claim(pending_frame)
+        except (gdb.error, UnreadableError, ProblemError):
+            return None
+
+    def _claim(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         tables = self._current()
         names = REGISTERS.get(tables.target.arch) if tables is not None else None
         if tables is None or names is None:
@@ -112,17 +120,14 @@ class _Unwinder(Unwinder):
         if func is None or size is None or not (tables.stripped or made_up):
             return None
         top, link = sp + size, 0  # what the register held when this frame called is not known
-        try:
-            if names.link is None:
-                back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
-            else:
-                back = self._word(tables.target, sp) if size else number(read(names.link))
-                if made_up:  # sighandler saved the register on the stack
-                    link = self._word(tables.target, top)
-                    top += PORTS[tables.target.arch].injected
-                frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
-        except UnreadableError:
-            return None
+        if names.link is None:
+            back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
+        else:
+            back = self._word(tables.target, sp) if size else number(read(names.link))
+            if made_up:  # sighandler saved the register on the stack
+                link = self._word(tables.target, top)
+                top += PORTS[tables.target.arch].injected
+            frame = top - tables.target.pointer_size  # what arm64 makes it; other ports keep none
         if func.flags & TOP_FRAME:
             back = 0
         elif not back:
@@ -159,17 +164,27 @@ class _Filter:
     """Names frames, and puts in those of inlined calls."""
 
     def __init__(self, current: _Current) -> None:
-        self.name, self.priority, self.enabled = _NAME, _AFTER_GOROUTINES, True
+        self.name, self.priority, self._wanted = _NAME, _AFTER_GOROUTINES, True
         self._current = current
 
+    @property
+    def enabled(self) -> bool:
+        """Only where the program has no DWARF: without a filter gdb prints frames itself, and better."""
+        tables = self._current() if self._wanted else None
+        return tables is not None and tables.stripped
+
+    @enabled.setter
+    def enabled(self, wanted: bool) -> None:
+        self._wanted = wanted  # `disable frame-filter`
+
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
-        """Only where the program has no DWARF."""
+        """Frames of Go by their names in its own tables."""
         tables = self._current()
-        return frames if tables is None or not tables.stripped else self._named(frames, tables)
+        return careful(frames) if tables is None else self._named(frames, tables)
 
     @staticmethod
     def _named(frames: Iterator[FrameDecorator], tables: _Tables) -> Iterator[FrameDecorator]:
-        for decorated in frames:
+        for decorated in careful(frames):
             places = [] if isinstance(decorated, Marker) else _places(decorated.inferior_frame(), tables)
             if not places:
                 yield decorated
@@ -191,7 +206,7 @@ def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
 
 def _is_top(frame: gdb.Frame, tables: _Tables) -> bool:
     """Whether nothing called the frame's function: above it on the stack stands no frame."""
-    func = tables.go.symtab.find(int(frame.pc()))
+    func = tables.go.symtab.find(int(frame.pc()))  # which was known a moment ago
     return func is not None and bool(func.flags & TOP_FRAME)
 
 

@@ -15,11 +15,13 @@ from typing import Dict, Iterator, List, NamedTuple
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import output_of, text_of
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.pclntab import Func
 from addrspace_gdb.problems import Problems
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.process.symbolfile import Function, symbol_file
 
 _TEXT = ".text"  # Go's linker puts the code there, and so do others
@@ -51,18 +53,18 @@ class FunctionNames:
             return
         functions = sorted(symtab.load(target, Problems()).functions(), key=lambda func: func.entry)
         for code in new:
-            self._seen[str(code.objfile.filename)] = code.objfile
+            self._seen[_name(code.objfile)] = code.objfile
             own = [func for func in functions if code.start <= func.entry < code.end]
             if own and _is_unknown(own[0].entry):
                 self._give(code, own)
 
     def _was_seen(self, objfile: gdb.Objfile) -> bool:
-        return self._seen.get(str(objfile.filename)) is objfile
+        return self._seen.get(_name(objfile)) is objfile
 
     @staticmethod
     def _give(code: _Code, functions: List[Func]) -> None:
         try:
-            with open(str(code.objfile.filename), "rb") as program:
+            with open_regular(_name(code.objfile)) as program:
                 data = symbol_file(program, _named(functions), code.start)
             handle, path = tempfile.mkstemp(prefix="addrspace-gdb-names-", suffix=".debug")
             atexit.register(_remove, path)
@@ -73,8 +75,12 @@ class FunctionNames:
         code.objfile.add_separate_debug_file(path)
 
 
+def _name(objfile: gdb.Objfile) -> str:
+    return text_of(lambda: str(objfile.filename))
+
+
 def _is_unknown(address: int) -> bool:
-    return "No symbol matches" in gdb.execute(f"info symbol {address:#x}", to_string=True)
+    return "No symbol matches" in output_of(f"info symbol {address:#x}")
 
 
 def _named(functions: List[Func]) -> Iterator[Function]:
@@ -84,10 +90,10 @@ def _named(functions: List[Func]) -> Iterator[Function]:
 
 def _code() -> Iterator[_Code]:
     space = gdb.current_progspace()
-    program = space.filename if space is not None else None
-    objfiles = {str(objfile.filename): objfile for objfile in gdb.objfiles()}
-    for start, end, section, file in _PLACE.findall(gdb.execute("info files", to_string=True)):
-        objfile = objfiles.get(file or str(program))
+    program = text_of(lambda: space.filename or "") if space is not None else ""
+    objfiles = {_name(objfile): objfile for objfile in gdb.objfiles()}
+    for start, end, section, file in _PLACE.findall(output_of("info files")):
+        objfile = objfiles.get(file or program)
         if section == _TEXT and objfile is not None:
             yield _Code(int(start, 16), int(end, 16), objfile)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
@@ -11,6 +10,7 @@ import gdb
 
 from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
+from addrspace_gdb.debugger.gdb_text import output_of, text_of
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, values_of
 from addrspace_gdb.debugger.layout import Type
@@ -74,7 +74,8 @@ class _LazyThread(Thread):
     ) -> _LazyThread:
         """`read` gives the registers; `thread` must be valid as long as they may be asked for."""
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        made = super().__new__(cls, thread.num, int(tid), thread.name, None, None, None, selected)
+        name = text_of(lambda: thread.name or "") or None
+        made = super().__new__(cls, thread.num, int(tid), name, None, None, None, selected)
         made._thread, made._read, made._known = thread, read, None
         return made
 
@@ -320,14 +321,14 @@ def _width() -> int:
 
 
 def _executable(inferior: gdb.Inferior) -> Optional[str]:
-    name = inferior.progspace.filename if inferior.progspace is not None else None
-    return os.fspath(name) if name else None
+    space = inferior.progspace
+    return text_of(lambda: space.filename or "") or None if space is not None else None
 
 
 def _core_file(inferior: gdb.Inferior) -> Optional[str]:
     known = getattr(inferior, "corefile", None)  # gdb 17 has it; older ones say it in `info files` only
     if known is not None:
-        return str(known.filename)
-    text = gdb.execute("info files", to_string=True)
+        return text_of(lambda: str(known.filename))
+    text = output_of("info files")
     found = re.search(r"core dump file:\s*\n\s*[`'\"](.+)['\"], file type", text)
     return found.group(1) if found else None

@@ -6,6 +6,7 @@ from typing import Dict, Tuple
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import text_of
 from addrspace_gdb.debugger.layout import Type
 
 _KINDS = {
@@ -26,7 +27,7 @@ def convert(source: gdb.Type) -> Type:
     if bare.code in _CHARS:
         kind = "int" if _is_signed(bare) else "uint"
     size = int(bare.sizeof) if bare.code != gdb.TYPE_CODE_FUNC else 0
-    made = Type(name=str(source), size=size, kind=kind)
+    made = Type(name=text_of(lambda: str(source)), size=size, kind=kind)
     if kind == "struct":
         made.load_fields = lambda: _fields(bare)
     elif kind == "array":

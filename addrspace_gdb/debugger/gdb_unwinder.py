@@ -14,6 +14,8 @@ import gdb
 from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder, register_unwinder
 
+from addrspace_gdb.debugger.gdb_frames import careful
+from addrspace_gdb.debugger.gdb_text import text_of
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
 
@@ -96,17 +98,17 @@ class Injector:
 
 def first_frame(injected: Injected) -> Optional[gdb.Frame]:
     """The goroutine's innermost frame, as gdb sees it now; None if it is not there."""
-    frame: Optional[gdb.Frame] = gdb.newest_frame()
     stack_pointer = REGISTERS[injected.arch].sp
-    for _ in range(_MAX_OWN_FRAMES):
-        if frame is None:
-            return None
-        try:
+    try:
+        frame: Optional[gdb.Frame] = gdb.newest_frame()
+        for _ in range(_MAX_OWN_FRAMES):
+            if frame is None:
+                return None
             if number(frame.read_register(stack_pointer)) == injected.sp:
                 return frame
             frame = frame.older()
-        except gdb.error:
-            return None
+    except gdb.error:  # no registers, or memory that cannot be read
+        return None
     return None
 
 
@@ -125,10 +127,16 @@ class _Unwinder(Unwinder):
         self.injected: Optional[Injected] = None
 
     def __call__(self, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
-        """None for every frame but that one."""
+        """None for every frame but that one, and where its registers cannot be read: what is raised here is
+        printed, and ends the backtrace."""
         it = self.injected
-        if it is None or not it.here():
+        try:
+            return self._claim(it, pending_frame) if it is not None and it.here() else None
+        except gdb.error:
             return None
+
+    @staticmethod
+    def _claim(it: Injected, pending_frame: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         names = REGISTERS[it.arch]
         pc, sp = (pending_frame.read_register(name) for name in names[:2])
         if (number(pc), number(sp)) != (it.thread_pc, it.thread_sp):
@@ -149,6 +157,11 @@ def number(register: gdb.Value) -> int:
     return int(register) & ((1 << 8 * register.type.sizeof) - 1)
 
 
+def name_of(frame: gdb.Frame) -> str:
+    """The name of its function; empty if there is none."""
+    return text_of(lambda: frame.name() or "")
+
+
 def _as(value: int, like: gdb.Value) -> gdb.Value:
     return gdb.Value(value).cast(like.type)
 
@@ -164,9 +177,9 @@ class _Filter:
         """Only where the goroutine is shown; other threads' frames pass."""
         it = self.injected
         if it is None or not it.here():
-            return frames
+            return careful(frames)
         first = first_frame(it)
-        return frames if first is None else _shown(frames, first.level(), it.label)
+        return careful(frames) if first is None else _shown(careful(frames), first.level(), it.label)
 
 
 def _shown(frames: Iterator[FrameDecorator], first: int, label: str) -> Iterator[FrameDecorator]:
@@ -178,12 +191,19 @@ def _shown(frames: Iterator[FrameDecorator], first: int, label: str) -> Iterator
         if frame.inferior_frame().level() >= first:
             frames = chain([frame], frames)
             break
-        if frame.inferior_frame().level() == 0 and gdb.selected_frame().level() < first:
+        if frame.inferior_frame().level() == 0 and _selected_level() < first:
             yield Marker(frame, label)
     for frame in frames:
         yield frame
-        if frame.inferior_frame().name() == _OUTERMOST:
+        if name_of(frame.inferior_frame()) == _OUTERMOST:
             return
+
+
+def _selected_level() -> int:
+    try:
+        return gdb.selected_frame().level()
+    except gdb.error:
+        return 0
 
 
 class Marker(FrameDecorator):

@@ -12,6 +12,7 @@ from typing import Callable, FrozenSet, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.process.escape import decoded
 
 MAGIC = b"\xff Go buildinf:"
 _INLINE = 2  # flag since Go 1.18: two strings with varint lengths follow at offset 32
@@ -88,7 +89,7 @@ def _text(address: int, read: Reader, most: int) -> Tuple[str, int]:
     if size > most:
         return "", address
     start = address + at + 1
-    return read(start, size).decode("utf-8", "replace"), start + size
+    return read(start, size).decode("utf-8", "surrogateescape"), start + size
 
 
 def version_of(target: Target) -> Optional[str]:
@@ -106,6 +107,6 @@ def read_string(target: Target, address: int) -> Optional[str]:
     order = "<" if target.byte_order == "little" else ">"
     try:
         data, size = struct.unpack(order + ("QQ" if word == 8 else "II"), target.read(address, 2 * word))
-        return target.read(data, size).decode("utf-8", "replace") if 0 < size <= _MAX_VERSION else None
+        return decoded(target.read(data, size)) if 0 < size <= _MAX_VERSION else None
     except UnreadableError:
         return None

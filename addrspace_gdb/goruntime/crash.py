@@ -9,9 +9,9 @@ from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
 from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.escape import MOST_TEXT, decoded
 
 _MOST_PANICS = 64
-_MOST_TEXT = 4096
 FATAL = "fatal error: "
 
 _INTEGERS = {
@@ -75,7 +75,7 @@ def _backlog(runtime: Runtime) -> str:
         return ""
     if index > len(ring):
         return ""
-    return (bytes(ring[index:]) + bytes(ring[:index])).strip(b"\0").decode("utf-8", "replace")
+    return decoded((bytes(ring[index:]) + bytes(ring[:index])).strip(b"\0"))
 
 
 def fatal_message(printed: str) -> Optional[str]:
@@ -169,4 +169,4 @@ def read_string(runtime: Runtime, header: int) -> Optional[str]:
     address, size = runtime.word_at(header), runtime.word_at(header + word)
     if size > 1 << 30:
         return None
-    return runtime.target.read(address, min(size, _MOST_TEXT)).decode("utf-8", "replace")
+    return decoded(runtime.target.read(address, min(size, MOST_TEXT)), size)

@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.escape import decoded
 
 MAX_LABELS = 64
 _MAX_TEXT = 256  # bytes of a key or value that are read
@@ -80,5 +81,4 @@ def _bucket(runtime: Runtime, address: int, size: int) -> Iterator[Tuple[str, st
 def _string(runtime: Runtime, address: int, size: int) -> str:
     if size <= 0:
         return ""
-    text = runtime.target.read(address, min(size, _MAX_TEXT)).decode("utf-8", "replace")
-    return text + ("..." if size > _MAX_TEXT else "")
+    return decoded(runtime.target.read(address, min(size, _MAX_TEXT)), size, _MAX_TEXT)

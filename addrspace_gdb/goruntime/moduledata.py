@@ -11,6 +11,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import Problems, UnreadableError
+from addrspace_gdb.process.escape import decoded
 
 MAX_MODULES = 4096
 _MAX_TEXT_SECTIONS = 4096
@@ -176,7 +177,7 @@ def _string(target: Target, raw: bytes, layout: Type, name: str) -> str:
     if not 0 < size <= _MAX_STRING:
         return ""
     try:
-        return target.read(_scalar(target, raw, layout, f"{name}.str"), size).decode("utf-8", "replace")
+        return decoded(target.read(_scalar(target, raw, layout, f"{name}.str"), size))
     except UnreadableError:
         return ""
 

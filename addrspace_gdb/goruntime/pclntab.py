@@ -16,6 +16,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.process.escape import decoded
 
 MAGIC = 0xFFFFFFF1  # Go 1.20 and later
 _MAGIC_1_18 = 0xFFFFFFF0  # Go 1.18 and 1.19: a _func has no start line
@@ -75,7 +76,7 @@ class Window:
             data = self.prefix(offset, size)
             end = data.find(b"\0")
             if end >= 0:
-                return data[:end].decode("utf-8", "replace")
+                return decoded(data[:end])
             if len(data) < size:
                 break
             size *= 8
@@ -234,7 +235,7 @@ class FuncTable:
             at = offset // 4 + 1  # the name's offset is the second word of a _func
             if at < len(words) and names[words[at] : words[at] + size] == wanted:
                 end = names.find(b"\0", words[at])
-                found.setdefault(names[words[at] + size : end].decode("utf-8", "replace"), []).append(index)
+                found.setdefault(decoded(names[words[at] + size : end]), []).append(index)
         return found
 
     def name_at(self, offset: int) -> str:

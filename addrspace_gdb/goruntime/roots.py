@@ -298,17 +298,22 @@ class Roots:
         check: Check,
         before: Dict[str, int],
         scan: Optional[Search] = None,
+        settled: Optional[Dict[str, Optional[int]]] = None,
     ) -> None:
         self._code, self._layouts, self._check, self._scan = code, layouts, check, scan
         self._word = code.word
         self._before = before  # what was found when the target last stood still; kept up to date
-        self._addresses: Dict[str, Optional[int]] = {}
+        self._addresses: Dict[str, Optional[int]] = {} if settled is None else settled
 
     def address(self, name: str) -> Optional[int]:
         """Where the variable `name` of package runtime (without the package's name) lies, None if unknown."""
         if name not in self._addresses:
             self._addresses[name] = None  # also for a check that asks for it on the way
-            self._addresses[name] = self._find(name)
+            try:
+                self._addresses[name] = self._find(name)
+            except BaseException:  # interrupted: it was not looked for
+                del self._addresses[name]
+                raise
         return self._addresses[name]
 
     def refers(self, function: str) -> List[int]:

@@ -164,6 +164,8 @@ class Scan:
         heap = self._variable("mheap_")
         spans, used = heap.number("spanalloc.nalloc"), heap.number("spanalloc.inuse")
         offset = self._offset("memstats", "mspan_sys")
+        if not spans:
+            return []
         return [
             a - offset for a, value in self._each() if value % spans == 0 and used <= value < 2 * used + spans
         ]

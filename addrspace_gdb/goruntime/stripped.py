@@ -6,8 +6,9 @@ changes. Otherwise types come from the tables of `layouts`, and variables from `
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import (
@@ -44,6 +45,17 @@ _SAME = 128  # bytes of the module data by which it is known again
 
 
 @dataclass
+class Settled:
+    """Of a core, which does not change: what was looked for, also where nothing was found."""
+
+    files: Tuple[object, ...] = ()  # the core and its program, as they were then
+    nothing: bool = False  # there is no runtime in it
+    version: Optional[str] = None  # by the code, where there is no build information
+    layouts: Optional[str] = None  # the version by whose layouts the addresses were looked for
+    addresses: Dict[str, Optional[int]] = field(default_factory=dict)
+
+
+@dataclass
 class Findings:
     """What was found in one inferior. Who makes targets keeps it, so that the next need not search."""
 
@@ -51,6 +63,11 @@ class Findings:
     image: Optional[Image] = None
     begins: bytes = b""  # of the module data
     addresses: Dict[str, int] = field(default_factory=dict)
+    settled: Settled = field(default_factory=Settled)
+
+    def unsettle(self) -> None:
+        """What the debugger knows of the program is no longer the same: look for everything again."""
+        self.settled = Settled()
 
 
 def with_runtime(base: Target, findings: Optional[Findings] = None) -> Target:
@@ -76,6 +93,7 @@ class StrippedTarget:
         self.is_go = has_symbols  # whether a Go runtime was found at all
         self._opened = False
         self._image: Optional[Image] = None
+        self._version = ""  # by which the layouts were chosen
         self._roots: Optional[Roots] = None
         self._symbols: Dict[str, Optional[Symbol]] = {}
 
@@ -175,8 +193,14 @@ class StrippedTarget:
         if self._has_symbols:
             self._use(version_of(self._base))
             return
+        files = self._files()
+        if not files or self._findings.settled.files != files:
+            self._findings.settled = Settled(files)
+        if self._findings.settled.nothing:
+            return
         self._image = self._known_image() or next(iter(find_images(self._base, self._mappings())), None)
         if self._image is None:
+            self._findings.settled.nothing = bool(files)
             return
         self.is_go = True
         info = self._image.info
@@ -187,19 +211,39 @@ class StrippedTarget:
             self._use_code_for_version()
         self._remember(self._image)
 
+    def _files(self) -> Tuple[object, ...]:
+        """What tells a core and its program from others; empty for a process, which may change."""
+        if self.kind != "core" or self.core_file is None:
+            return ()
+        known: List[object] = [self.core_file, self.executable]
+        for path in (self.core_file, self.executable):
+            try:
+                status = os.stat(path or "")
+            except (OSError, ValueError):
+                continue
+            known.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        return tuple(known)
+
     def _use(self, version: Optional[str]) -> None:
-        self.layouts, self.guessed = layouts_of(version or "", self.arch)
+        self._version = version or ""
+        self.layouts, self.guessed = layouts_of(self._version, self.arch)
         self._roots, self._symbols = None, {}
 
     def _use_code_for_version(self) -> None:
         """No build information (some build tools leave it out): what runtime.buildVersion says, to which one
         release's module data or another's leads."""
+        if self._findings.settled.version is not None:
+            self.build_version = self._findings.settled.version
+            self._use(self.build_version)
+            return
         for minor in reversed(known_minors()):
             self._use(f"go1.{minor}")
             address = self._address(_VERSION[len(PREFIX) :])
             version = read_string(self._base, address) if address is not None else None
             if version is not None:
                 self.build_version = version
+                if self._findings.settled.files:
+                    self._findings.settled.version = version
                 self._use(version)
                 return
         self.layouts = None
@@ -232,6 +276,15 @@ class StrippedTarget:
             kept.addresses = {}
         kept.pid, kept.image, kept.begins = self.pid, image, self._begins(image)
 
+    def _settled(self) -> Dict[str, Optional[int]]:
+        """Addresses that were looked for in this very core, None where one was not found."""
+        settled = self._findings.settled
+        if not settled.files:
+            return {}
+        if settled.layouts != self._version:
+            settled.layouts, settled.addresses = self._version, {}
+        return settled.addresses
+
     def _race_data(self) -> Optional[int]:
         """What the one function refers to that sets the bounds of the race detector's data."""
         self._address("mheap_")
@@ -248,5 +301,5 @@ class StrippedTarget:
             shapes = Shapes(runtime, self._address, lambda n: layouts.variable(PREFIX + n))
             code, before = Code(self._base, found[0]), self._findings.addresses
             scan = Scan(runtime, found[0], layouts, self._address).candidates if not code.readable else None
-            self._roots = Roots(code, layouts, shapes.verify, before, scan)
+            self._roots = Roots(code, layouts, shapes.verify, before, scan, self._settled())
         return self._roots.address(name)

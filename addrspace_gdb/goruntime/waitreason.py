@@ -10,6 +10,7 @@ from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.escape import decoded
 
 _MAX_REASONS = 256
 _MAX_TEXT = 128
@@ -38,7 +39,7 @@ def _text(runtime: Runtime, address: int, size: int) -> str:
     if not 0 < size <= _MAX_TEXT:
         return ""
     try:
-        return runtime.target.read(address, size).decode("utf-8", "replace")
+        return decoded(runtime.target.read(address, size))
     except UnreadableError:
         return ""
 

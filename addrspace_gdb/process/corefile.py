@@ -34,14 +34,13 @@ from addrspace_gdb.process.elf import (
     PT_PHDR,
     Header,
     Segment,
-    open_regular,
-    read_at,
     read_header,
     read_segments,
 )
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.programmaps import program_files
+from addrspace_gdb.process.regular import open_regular, read_at
 
 _PN_XNUM = 0xFFFF
 _MAX_NOTES = 512 << 20  # bytes: about 3 KiB a thread, 100 a mapping
@@ -89,7 +88,7 @@ def read_core(path: str, program: Optional[str] = None) -> Core:
 @lru_cache(maxsize=2)
 def _read(path: str, program: Optional[str], _version: Tuple[int, ...]) -> Core:
     """A core of many mappings takes a while, and several ask for it; who gets it changes nothing in it."""
-    with open_regular(path, path) as stream:
+    with open_regular(path) as stream:
         try:
             core = _read_core(stream, path)
         except OSError as error:
@@ -179,7 +178,7 @@ def memory_of(path: str) -> Callable[[int, int], bytes]:
 
     It raises UnreadableError for what is not in it, and ProblemError where the core is not a usable one.
     """
-    with open_regular(path, path) as stream:
+    with open_regular(path) as stream:
         header = read_header(stream, path)
         segments = _core_segments(stream, header, path, os.fstat(stream.fileno()).st_size)
 
@@ -187,13 +186,21 @@ def memory_of(path: str) -> Callable[[int, int], bytes]:
         for segment in segments:
             at = address - segment.vaddr
             if segment.type == PT_LOAD and at >= 0 and at + size <= segment.filesz:
-                with open_regular(path, path) as again:
-                    data = read_at(again, segment.offset + at, size)
+                data = part_of(path, segment.offset + at, size)
                 if len(data) == size:
                     return data
         raise UnreadableError(address, size, NOT_HELD)
 
     return read
+
+
+def part_of(path: str, offset: int, size: int) -> bytes:
+    """Of the file that was there a moment ago; less than `size` where it has become shorter."""
+    try:
+        with open_regular(path) as file:
+            return read_at(file, offset, size)
+    except (OSError, ProblemError):
+        return b""
 
 
 def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) -> List[Segment]:

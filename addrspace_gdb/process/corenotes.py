@@ -10,6 +10,7 @@ import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.problems import Problems
+from addrspace_gdb.process.escape import decoded
 from addrspace_gdb.process.notes import iter_notes
 
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV = 1, 3, 6
@@ -157,7 +158,7 @@ def _process(text: memoryview, pointer_size: int, prefix: str) -> Tuple[int, str
     pid_at, arguments_at = (24, 56) if pointer_size == 8 else (12, 44)
     pid = struct.unpack_from(prefix + "i", text, pid_at)[0]
     raw = bytes(text[arguments_at : arguments_at + 80]).split(b"\0", 1)[0]
-    return pid, raw.decode("utf-8", "surrogateescape").rstrip(" ")
+    return pid, decoded(raw).rstrip(" ")
 
 
 def _auxv(text: memoryview, pointer_size: int, prefix: str) -> Dict[int, int]:
@@ -197,7 +198,7 @@ def _files(
     table = text[start : start + count * entry.size]
     paths = bytes(text[start + count * entry.size :]).split(b"\0")
     files = [
-        MappedFile(low, high, pages * unit, path.decode("utf-8", "surrogateescape"))
+        MappedFile(low, high, pages * unit, decoded(path))
         for (low, high, pages), path in zip(entry.iter_unpack(table), paths)
         if low < high and path
     ]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import struct
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.target import ProcFiles
 from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.escape import decoded, printable
 from addrspace_gdb.process.mappings import Mapping, file_path, is_deleted
 from addrspace_gdb.process.notes import iter_notes
+from addrspace_gdb.process.regular import open_regular, read_at
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
 PF_X, PF_W, PF_R = 1, 2, 4
@@ -221,17 +221,6 @@ def read_headers(data: bytes, name: str) -> Image:
     return _image(stream, header._replace(shoff=0, shnum=0), name)
 
 
-def open_regular(path: str, shown: str) -> IO[bytes]:
-    """Open a file for reading; ProblemError where that fails or it is a pipe, a device or a directory."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ProblemError(f"{printable(shown)} is not a regular file")
-        return open(path, "rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ProblemError(f"cannot read {printable(shown)}: {reason}") from error
-
-
 def _image(stream: IO[bytes], header: Header, name: str) -> Image:
     headers = read_segments(stream, header, name)
     if header.shnum > _MAX_SECTIONS:
@@ -268,7 +257,7 @@ def _named_sections(stream: IO[bytes], header: Header) -> Tuple[List[str], List[
     allocated: List[Section] = []
     for at, kind, flags, address, offset, size, _link, _info in raw:
         end = table.find(b"\0", at)
-        name = table[at : end if 0 <= end <= at + 4096 else at + 4096].decode("utf-8", "surrogateescape")
+        name = decoded(table[at : end if 0 <= end <= at + 4096 else at + 4096])
         names.append(name)
         if flags & _SHF_ALLOC and not (flags & _SHF_TLS and kind == _SHT_NOBITS):
             allocated.append(Section(name, address, size, flags, offset, kind != _SHT_NOBITS))
@@ -279,7 +268,7 @@ def _interp(stream: IO[bytes], headers: Sequence[Segment]) -> Optional[str]:
     for segment in headers:
         if segment.type == PT_INTERP:
             data = read_at(stream, segment.offset, min(segment.filesz, 4096))
-            return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+            return decoded(data.split(b"\0", 1)[0])
     return None
 
 
@@ -305,20 +294,6 @@ def _is_pie(stream: IO[bytes], header: Header, headers: Sequence[Segment]) -> bo
                 if tag == _DT_FLAGS_1:
                     return bool(value & _DF_1_PIE)
     return False
-
-
-def read_at(stream: IO[bytes], offset: int, size: int) -> bytes:
-    """What the file holds of [offset, offset + size); nothing for an offset that no file can have.
-
-    `size` must have been checked against a bound: the buffer is allocated at once.
-    """
-    if size <= 0 or not 0 <= offset < 1 << 63:
-        return b""
-    try:
-        stream.seek(offset)
-    except OSError:  # EINVAL: beyond what the file system can store
-        return b""
-    return stream.read(size)
 
 
 def load_bias(

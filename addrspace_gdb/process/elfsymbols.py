@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import IO, Iterator, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.process.regular import open_regular
 
 PAGE = 4096  # bytes of the file's beginning that tell builds apart: headers, and Go's build id
 _EXEC = 2  # ET_EXEC
@@ -77,7 +78,7 @@ def elf_symbols(path: str) -> Optional[ElfSymbols]:
 @lru_cache(maxsize=2)
 def _of_file(path: str, state: Tuple[int, int, int]) -> Optional[ElfSymbols]:
     """`state` tells one file of that name from the next."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         beginning = file.read(PAGE)
         if beginning[:4] != b"\x7fELF" or beginning[4] not in _FORMS or beginning[5] not in (1, 2):
             return None

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
+# Bytes of one text of a target that are taken: what a path may have (PATH_MAX, include/uapi/linux/limits.h).
+MOST_TEXT = 4096
+_ESCAPED = "".join(map(chr, range(0xDC80, 0xDD00)))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def decoded(raw: bytes, size: Optional[int] = None, most: int = MOST_TEXT) -> str:
+    """The text of these bytes, which need not be UTF-8: `printable` shows others as what they are, `\\xff`.
+
+    Of more than `most` bytes the rest is cut off and counted. `size`: how many there are, where `raw` is only
+    their beginning.
+    """
+    whole = len(raw) if size is None else max(size, len(raw))
+    if whole <= most and whole == len(raw):
+        return raw.decode("utf-8", "surrogateescape")
+    text = raw[:most].decode("utf-8", "surrogateescape")
+    return f"{text.rstrip(_ESCAPED)}... ({whole:,} bytes)"  # a character may be cut in two
+
+
+def shortened(text: str) -> str:
+    """Text that somebody else decoded, cut as `decoded` does."""
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}... ({len(text):,} characters)"
 
 
 def printable(text: str) -> str:

@@ -11,17 +11,17 @@ from addrspace_gdb.process.elf import (
     Image,
     build_ids,
     load_bias,
-    read_at,
     read_headers,
     read_image,
     same_segments,
 )
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.regular import open_regular, read_at
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
 _MOST_COMPARED = 1 << 20  # bytes of read-only data
-_MOST_CODE = 1 << 30
+_MOST_CODE, _PIECE = 1 << 30, 1 << 20  # bytes that are compared, and at once
 _MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
@@ -34,8 +34,8 @@ def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Opt
     """
     try:
         image = read_image(path)
-        with open(path, "rb") as file:
-            head = file.read(core.page_size)
+        with open_regular(path) as file:
+            head = read_at(file, 0, core.page_size)
     except (ProblemError, OSError):
         return None
     own = [m for m in core.mappings if m.file is not None and m.file == core.executable]
@@ -70,10 +70,9 @@ def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int],
         return True
     size = min(held.dumped, _MOST_COMPARED)
     try:
-        with open(path, "rb") as file:
-            file.seek(held.offset)
-            return file.read(size) == read(held.start, size)
-    except (OSError, UnreadableError):
+        with open_regular(path) as file:
+            return read_at(file, held.offset, size) == read(held.start, size)
+    except (OSError, ProblemError, UnreadableError):
         return True
 
 
@@ -93,12 +92,16 @@ def other_running(path: str, exe: str) -> Optional[str]:
 
 
 def _same_code(path: str, image: Image, exe: str, running: Image) -> bool:
-    """Whether both files have the same instructions at the same addresses. Raises OSError."""
-    codes = []
-    for name, one in ((path, image), (exe, running)):
-        section = next((section for section in one.sections if section.name == ".text"), None)
-        if section is None or section.size > _MOST_CODE:
-            return False
-        with open(name, "rb") as file:
-            codes.append((section.address, read_at(file, section.offset, section.size)))
-    return codes[0] == codes[1]
+    """Whether both files have the same instructions at the same addresses. Raises OSError, ProblemError."""
+    mine, its = (next((s for s in one.sections if s.name == ".text"), None) for one in (image, running))
+    if mine is None or its is None or (mine.address, mine.size) != (its.address, its.size):
+        return False
+    with open_regular(path) as file, open_regular(exe) as other:
+        for at in range(0, min(mine.size, _MOST_CODE), _PIECE):
+            size = min(_PIECE, mine.size - at)
+            piece = read_at(file, mine.offset + at, size)
+            if piece != read_at(other, its.offset + at, size):
+                return False
+            if len(piece) < size:
+                break  # both end early
+    return True

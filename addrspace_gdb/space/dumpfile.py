@@ -1,30 +1,37 @@
 """A dump (`addrspace/1`, made by `addrspace-gdb dump --format json`) read back as a moment.
 
-The file may be anything: what it says is checked before it is believed, and one line says what is wrong.
+The file may be anything: what it says is checked before it is believed, and one line says what is wrong. It
+is read item by item, so that what is kept of it is all the memory that it takes.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import stat
+import sys
 from array import array
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.goruntime import stack
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.escape import printable, shortened
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.regular import open_regular
+from addrspace_gdb.sizes import size
+from addrspace_gdb.space.jsonstream import Items, JsonStream, NotAnObjectError
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.region import GOROUTINE_STACKS, MAPPED_AREAS, Region
 from addrspace_gdb.space.snapshot import GoroutineTable, Regions, Snapshot
 from addrspace_gdb.space.stackkeys import Stack
 
 SCHEMA = "addrspace/1"
-_MOST = 4 << 30  # bytes of a file; a dump of a million goroutines has 300 MB
+# A dump of a million goroutines, with --stacks and a span of the heap between any two stacks, has 414 MB.
+_MOST = 1 << 30  # bytes of a file
+_MOST_REGIONS, _MOST_MAPPINGS = 3 << 20, 1 << 20
+_MOST_STACKS, _MOST_FRAMES = 1 << 20, 1 << 22  # those that differ, and of all of them
+_MOST_LINES, _MOST_COUNTERS = 1 << 10, 1 << 12
 _TOP = 1 << 64
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,17}", re.ASCII)
 _GOID = re.compile(r"goroutine ([0-9]{1,19})", re.ASCII)
@@ -47,62 +54,63 @@ class _NotADumpError(Exception):
 def read_dump(path: str) -> Dump:
     """The dump in the file at `path`. ProblemError, in one line, if it is not one."""
     shown = printable(path)
-    with no_cycle_collection():
-        document = _load(path, shown)
+    with no_cycle_collection(), open_regular(path) as file:
+        length = os.fstat(file.fileno()).st_size
+        if length > _MOST:
+            raise ProblemError(f"{shown} has {size(length)}: a dump of more than {size(_MOST)} is not read")
         try:
-            return _dump(document, os.path.basename(path))
+            return _dump(JsonStream(file), os.path.basename(path))
+        except NotAnObjectError:
+            raise ProblemError(f"{shown} is not a dump ({SCHEMA}): it is no object") from None
         except _NotADumpError as error:
             raise ProblemError(f"{shown} is not a dump ({SCHEMA}): {printable(str(error))}") from None
+        except OSError as error:
+            raise ProblemError(f"cannot read {shown}: {error.strerror or error}") from None
+        except (ValueError, RecursionError) as error:
+            deep = isinstance(error, RecursionError)
+            reason = "nested too deeply" if deep else printable(str(error))[:120]
+            raise ProblemError(
+                f"{shown} is not JSON: {reason}; a dump is made by `addrspace-gdb dump --format json`"
+            ) from None
+        except MemoryError:
+            raise ProblemError(f"not enough memory to read {shown}") from None
 
 
-def _load(path: str, shown: str) -> Any:
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
-            raise ProblemError(f"{shown} is not a file")
-        if status.st_size > _MOST:
-            raise ProblemError(f"{shown} is too large to be a dump")
-        with open(path, "rb") as file:
-            return json.loads(file.read(), parse_constant=_refuse)
-    except OSError as error:
-        raise ProblemError(f"cannot read {shown}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else printable(str(error))[:120]
-        raise ProblemError(
-            f"{shown} is not JSON: {reason}; a dump is made by `addrspace-gdb dump --format json`"
-        ) from None
-    except MemoryError:
-        raise ProblemError(f"not enough memory to read {shown}") from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
-
-
-def _dump(document: Any, name: str) -> Dump:
-    if not isinstance(document, dict):
-        _wrong("it is no object")
-    if document.get("schema") != SCHEMA:
-        found = document.get("schema")
-        _wrong(f"its schema is {str(found)[:40]!r}" if isinstance(found, str) else "it names no schema")
-    target = _target(document.get("target"))
-    regions = _regions(document.get("regions"))
+def _dump(stream: JsonStream, name: str) -> Dump:
+    found: Dict[str, Any] = {}
+    for key, value in stream.members():
+        if key in found:
+            _wrong(f"it has {key[:40]!r} twice")
+        if key in _READERS:
+            found[key] = _READERS[key](value)
+    if "schema" not in found:
+        _wrong("it names no schema")
+    for key in ("target", "regions", "mappings"):
+        if key not in found:
+            found[key] = _READERS[key](None)
+    regions, table = found["regions"]
     return Dump(
         Snapshot(
             name,
             None,
-            target,
+            found["target"],
             None,
-            Regions(regions),
-            _goroutines(document, regions),
-            _spans(document.get("spans")),
-            _memstats(document.get("memstats")),
+            regions,
+            _with_stacks(table, found.get("goroutines"), found.get("stacks")),
+            found.get("spans"),
+            found.get("memstats"),
             origin="dump",
-            notes=_strings(document.get("notes", [])),
-            problems=_strings(document.get("problems", [])),
+            notes=found.get("notes", []),
+            problems=found.get("problems", []),
         ),
-        _mappings(document.get("mappings")),
+        found["mappings"],
     )
+
+
+def _schema(found: Any) -> str:
+    if found != SCHEMA:
+        _wrong(f"its schema is {found[:40]!r}" if isinstance(found, str) else "it names no schema")
+    return SCHEMA
 
 
 def _wrong(reason: str) -> NoReturn:
@@ -125,16 +133,24 @@ def _target(found: Any) -> TargetInfo:
     return TargetInfo(found["kind"], pid, words[0], None, arch, found["pointer_size"], page_size, words[1])
 
 
-def _list(found: Any, what: str) -> List[Any]:
-    if not isinstance(found, list):
+def _list(found: Any, what: str, most: int) -> Iterator[Any]:
+    if not isinstance(found, (list, Items)):
         _wrong(f"it has no list of {what}")
-    return found
+    for number, one in enumerate(found):
+        if number >= most:
+            _wrong(f"it has more than {most:,} {what}")
+        yield one
 
 
-def _regions(found: Any) -> List[Region]:
-    made: List[Region] = []
+def _regions(found: Any) -> Tuple[Regions, GoroutineTable]:
+    """All regions, and of them the stacks that are regions of their own, each goroutine's."""
+    table = GoroutineTable(array("Q"), array("Q"), array("Q"), array("I"))
+    return Regions(_noted(_each_region(found), table)), table
+
+
+def _each_region(found: Any) -> Iterator[Region]:
     last = 0
-    for number, one in enumerate(_list(found, "regions")):
+    for number, one in enumerate(_list(found, "regions", _MOST_REGIONS)):
         where = f"regions[{number}]"
         if not isinstance(one, dict):
             _wrong(f"{where} is no object")
@@ -149,8 +165,25 @@ def _regions(found: Any) -> List[Region]:
             _text(one.get(name), f"{where}.{name}") or "" for name in ("kind", "label", "permissions")
         )
         file = _text(one.get("file"), f"{where}.file", none=True)
-        made.append(Region(start, end, one["area"], kind, label, permissions, resident, None, file))
-    return made
+        yield Region(start, end, one["area"], kind, label, permissions, resident, None, file)
+
+
+def _noted(regions: Iterable[Region], table: GoroutineTable) -> Iterator[Region]:
+    """The same regions; the goroutines' stacks among them come into the table."""
+    for region in regions:
+        yield region
+        if region.area != GOROUTINE_STACKS or region.kind != stack.GOROUTINE:
+            continue
+        match = _GOID.fullmatch(region.label)
+        goid = int(match.group(1)) if match else _TOP
+        if goid >= _TOP:
+            continue
+        if table.goids and (table.goids[-1], table.los[-1] + table.sizes[-1]) == (goid, region.start):
+            table.sizes[-1] += region.end - region.start  # in two mappings
+            continue
+        table.goids.append(goid)
+        table.los.append(region.start)
+        table.sizes.append(region.end - region.start)
 
 
 def _range(one: Dict[str, Any], where: str, last: int) -> Tuple[int, int]:
@@ -165,7 +198,7 @@ def _range(one: Dict[str, Any], where: str, last: int) -> Tuple[int, int]:
 def _mappings(found: Any) -> List[Mapping]:
     made: List[Mapping] = []
     last = 0
-    for number, one in enumerate(_list(found, "mappings")):
+    for number, one in enumerate(_list(found, "mappings", _MOST_MAPPINGS)):
         where = f"mappings[{number}]"
         if not isinstance(one, dict):
             _wrong(f"{where} is no object")
@@ -177,38 +210,35 @@ def _mappings(found: Any) -> List[Mapping]:
     return made
 
 
-def _goroutines(document: Dict[str, Any], regions: List[Region]) -> Optional[GoroutineTable]:
-    """The stacks that are regions of their own, each goroutine's; None if goroutines were not counted."""
-    counts = document.get("goroutines")
-    if counts is None:
+def _total(found: Any) -> Optional[int]:
+    """How many goroutines there were; None if they were not counted."""
+    if found is None:
         return None
-    if not isinstance(counts, dict):
+    if not isinstance(found, dict):
         _wrong("its goroutines are no object")
-    total = _number(counts.get("total"), "goroutines.total")
-    table = GoroutineTable(array("Q"), array("Q"), array("Q"), array("I"))
-    for region in regions:
-        if region.area != GOROUTINE_STACKS or region.kind != stack.GOROUTINE:
-            continue
-        match = _GOID.fullmatch(region.label)
-        goid = int(match.group(1)) if match else _TOP
-        if goid >= _TOP:
-            continue
-        if table.goids and (table.goids[-1], table.los[-1] + table.sizes[-1]) == (goid, region.start):
-            table.sizes[-1] += region.end - region.start  # in two mappings
-            continue
-        table.goids.append(goid)
-        table.los.append(region.start)
-        table.sizes.append(region.end - region.start)
-    if "stacks" in document:
-        table.stacks, table.ids = _stacks(document["stacks"], table.goids)
-    return table if len(table) <= total else None
+    return _number(found.get("total"), "goroutines.total")
 
 
-def _stacks(found: Any, goids: array[int]) -> Tuple[List[Stack], array[int]]:
-    """The distinct stacks, and which of them each goroutine has; one that is in none has one not known."""
-    stacks = [_NO_STACK]
+_Stacks = Tuple[List[Stack], Dict[int, int]]
+
+
+def _with_stacks(
+    table: GoroutineTable, total: Optional[int], stacks: Optional[_Stacks]
+) -> Optional[GoroutineTable]:
+    """The table, with which stack each goroutine has: one that is in none has one that is not known."""
+    if total is None or len(table) > total:
+        return None
+    if stacks is not None:
+        table.stacks = stacks[0]
+        table.ids = array("I", (stacks[1].get(goid, 0) for goid in table.goids))
+    return table
+
+
+def _stacks(found: Any) -> _Stacks:
+    """The distinct stacks, and the number of each goroutine's among them."""
+    stacks, frames = [_NO_STACK], 0
     numbers: Dict[int, int] = {}
-    for number, one in enumerate(_list(found, "stacks"), 1):
+    for number, one in enumerate(_list(found, "stacks", _MOST_STACKS), 1):
         where = f"stacks[{number - 1}]"
         if not isinstance(one, dict) or type(one.get("system")) is not bool:
             _wrong(f"{where} is no stack")
@@ -218,18 +248,20 @@ def _stacks(found: Any, goids: array[int]) -> Tuple[List[Stack], array[int]]:
         function, place = (
             _text(one.get(name), f"{where}.{name}", none=True) for name in ("function", "place")
         )
-        frames = tuple(_text(f, f"{where}.frames") or "" for f in _list(one.get("frames"), "frames"))
-        stacks.append(Stack(bytes.fromhex(key), function, place, frames, one["system"]))
-        for goid in _list(one.get("goids"), "goids"):
+        all_frames = _list(one.get("frames"), "frames", _MOST_FRAMES - frames)
+        own = tuple(sys.intern(_text(frame, f"{where}.frames") or "") for frame in all_frames)
+        frames += len(own)
+        stacks.append(Stack(bytes.fromhex(key), function, place, own, one["system"]))
+        for goid in _list(one.get("goids"), "goids", _MOST_REGIONS - len(numbers)):
             numbers[_number(goid, f"{where}.goids")] = number
-    return stacks, array("I", (numbers.get(goid, 0) for goid in goids))
+    return stacks, numbers
 
 
 def _spans(found: Any) -> Optional[List[SpanClass]]:
     if found is None:
         return None
     made = []
-    for number, one in enumerate(_list(found, "spans")):
+    for number, one in enumerate(_list(found, "spans", _MOST_COUNTERS)):
         where = f"spans[{number}]"
         if not isinstance(one, dict) or type(one.get("noscan")) is not bool:
             _wrong(f"{where} is no class of spans")
@@ -244,11 +276,13 @@ def _memstats(found: Any) -> Optional[Dict[str, int]]:
         return None
     if not isinstance(found, dict):
         _wrong("its memstats are no object")
+    if len(found) > _MOST_COUNTERS:
+        _wrong(f"its memstats are more than {_MOST_COUNTERS:,}")
     return {name: value for name, value in found.items() if type(value) is int}
 
 
 def _strings(found: Any) -> List[str]:
-    return [_text(one, "notes or problems") or "" for one in _list(found, "notes or problems")]
+    return [_text(one, "notes or problems") or "" for one in _list(found, "notes or problems", _MOST_LINES)]
 
 
 def _address(found: Any, where: str) -> int:
@@ -264,6 +298,22 @@ def _number(found: Any, where: str) -> int:
 
 
 def _text(found: Any, where: str, none: bool = False) -> Optional[str]:
-    if (found is None and none) or isinstance(found, str):
-        return found
+    if found is None and none:
+        return None
+    if isinstance(found, str):
+        return shortened(found)
     return _wrong(f"{where} is no text")
+
+
+_READERS: Dict[str, Callable[[Any], Any]] = {
+    "schema": _schema,
+    "target": _target,
+    "regions": _regions,
+    "mappings": _mappings,
+    "goroutines": _total,
+    "stacks": _stacks,
+    "spans": _spans,
+    "memstats": _memstats,
+    "notes": _strings,
+    "problems": _strings,
+}

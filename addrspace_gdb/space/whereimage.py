@@ -10,6 +10,7 @@ from addrspace_gdb.debugger.target import Named, Names, Target
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.process.escape import decoded
 from addrspace_gdb.space.fieldpath import field_path
 from addrspace_gdb.space.whereplace import InCode, InSymbol, InType
 
@@ -116,7 +117,7 @@ class ImagePlaces:
             raw = self._target.read(address, min(_MOST_TEXT, size if size is not None else _MOST_TEXT))
         except UnreadableError:
             return None
-        return raw.decode("utf-8", "ignore") or None
+        return decoded(raw) or None
 
 
 def package_of(name: str) -> Optional[str]:

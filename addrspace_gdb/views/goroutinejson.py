@@ -5,7 +5,6 @@ A hundred thousand goroutines differ in few things: what they share is encoded o
 
 from __future__ import annotations
 
-import json
 from itertools import compress, islice, repeat
 from operator import add, mod
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
@@ -21,26 +20,25 @@ from addrspace_gdb.space.goroutines import Listing, find_users, function_at
 from addrspace_gdb.space.stackcolumns import odd, pick, residents, sizes_of, useds
 from addrspace_gdb.space.userframe import Spot, spots
 from addrspace_gdb.views.goroutine_rows import Shared
-from addrspace_gdb.views.jsonform import target_json
+from addrspace_gdb.views.jsonform import encode, target_json
 
 SCHEMA = "goroutine-stacks/1"
 _PART = 1024  # rows that are handed on together
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def goroutines_json(
     listing: Listing, frames: Optional[int] = None, notes: Sequence[str] = ()
 ) -> Iterator[str]:
     """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out."""
-    target = _encode(target_json(listing.reading.info))
-    yield f'{{\n "schema": {_encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
+    target = encode(target_json(listing.reading.info))
+    yield f'{{\n "schema": {encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
     rows = _rows(listing, frames)
     for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
         yield ",\n  " if number else "\n  "
         yield ",\n  ".join(part)
     yield "\n ],\n" if len(listing) else "],\n"
-    yield f' "notes": {_encode([*listing.reading.notes, *listing.reading.problems.left_out, *notes])},\n'
-    yield f' "problems": {_encode(list(listing.reading.problems))}\n}}\n'
+    yield f' "notes": {encode([*listing.reading.notes, *listing.reading.problems.left_out, *notes])},\n'
+    yield f' "problems": {encode(list(listing.reading.problems))}\n}}\n'
 
 
 # One goroutine. The pieces that many have in common are text already.
@@ -97,7 +95,7 @@ def _templates(listing: Listing) -> Iterator[str]:
         parts = (
             shared.states[(status, reason), since, lock, labels, None],
             shared.runs[False, None],
-            f'"size": {size}, "used": {used}, "resident": {_encode(resident)}',
+            f'"size": {size}, "used": {used}, "resident": {encode(resident)}',
             shared.pcs[pc],
             shared.places[stands, user],
             shared.ends[start, gopc, parent],
@@ -156,7 +154,7 @@ def _problems(listing: Listing, useds: Sequence[Optional[int]]) -> Iterable[str]
     if None not in useds:
         return repeat(good)
     return [
-        good if used is not None else f'"problem": {_encode(_problem(listing, at))}'
+        good if used is not None else f'"problem": {encode(_problem(listing, at))}'
         for at, used in zip(listing.positions, useds)
     ]
 
@@ -178,8 +176,8 @@ class _Shares:
         self._starts = Shared(self._start)
         self._makers = Shared(self._maker)
         self.states = Shared(self._state)
-        self.runs = Shared(lambda key: f'"system": {_encode(key[0])}, "thread": {_encode(key[1])}')
-        self.pcs = Shared(lambda pc: f'"pc": {_encode(hex(pc)) if pc is not None else "null"}')
+        self.runs = Shared(lambda key: f'"system": {encode(key[0])}, "thread": {encode(key[1])}')
+        self.pcs = Shared(lambda pc: f'"pc": {encode(hex(pc)) if pc is not None else "null"}')
         self.places = Shared(_place)
         self.ends = Shared(self._end)
 
@@ -194,7 +192,7 @@ class _Shares:
             "labels": read_labels(reading.runtime, labels, reading.tables.minor),
             "bubble": {"id": bubble.id, "durable": bubble.durable} if bubble else None,
         }
-        return _encode(found)[1:-1]
+        return encode(found)[1:-1]
 
     def _lock(self, address: int) -> Optional[Dict[str, Optional[int]]]:
         if not address:
@@ -203,11 +201,11 @@ class _Shares:
         return {"m": m.id, "thread": m.procid or None} if m else {"m": None, "thread": None}
 
     def _start(self, pc: int) -> str:
-        return f'"start_function": {_encode(function_at(self._reading, pc))}'
+        return f'"start_function": {encode(function_at(self._reading, pc))}'
 
     def _maker(self, gopc: int) -> str:
         creator = self._reading.unwinder.creator(gopc, 0)
-        return _encode(creator.name) if creator else ""
+        return encode(creator.name) if creator else ""
 
     def _end(self, key: Tuple[int, int, int]) -> str:
         start, gopc, parent = key
@@ -218,8 +216,8 @@ class _Shares:
 
 def _place(key: Tuple[Spot, Spot]) -> str:
     stands, user = key
-    where = f'"file": {_encode(user.file)}, "line": {_encode(user.line)}'
-    return f'"function": {_encode(stands.function)}, "user_function": {_encode(user.function)}, {where}'
+    where = f'"file": {encode(user.file)}, "line": {encode(user.line)}'
+    return f'"function": {encode(stands.function)}, "user_function": {encode(user.function)}, {where}'
 
 
 def _frames(listing: Listing, limit: int) -> Iterator[str]:
@@ -234,12 +232,12 @@ def _frames(listing: Listing, limit: int) -> Iterator[str]:
             shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp
             for frame in listing.reading.unwinder.frames(found)[:limit]
         ]
-        yield f'"problem": {_encode(problem)}, "frames": [{", ".join(texts)}]'
+        yield f'"problem": {encode(problem)}, "frames": [{", ".join(texts)}]'
 
 
 def _frame(frame: Frame) -> str:
     """A frame with a place for its sp."""
-    name, file = _encode(frame.name), _encode(frame.file if frame.file != "?" else None)
+    name, file = encode(frame.name), encode(frame.file if frame.file != "?" else None)
     size = frame.size if frame.inlined or frame.size else "null"
     text = f'{{"function": {name}, "file": {file}, "line": {frame.line or "null"}, "pc": "{frame.pc:#x}", '
     return text.replace("%", "%%") + f'"sp": "0x%x", "frame_size": {size}}}'

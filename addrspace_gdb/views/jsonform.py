@@ -1,20 +1,37 @@
 """The JSON that scripts read: `addrspace/1`, as its schema in views/schema says it.
 
 Addresses are strings ("0xc000000000"), sizes are integers of bytes, what is not known is null. Text of the
-target stands as it is: JSON itself escapes control characters, and everything that is not ASCII.
+target stands as it is: JSON itself escapes control characters, and everything that is not ASCII. Only bytes
+that are not UTF-8 stand as they are shown elsewhere, `\\xff`: no string of JSON can have them.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Optional
+import re
+from typing import Any, Dict, Iterator, List, Match, Optional
 
 from addrspace_gdb.goruntime.mspan import SpanClass
+from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.model import AddressSpace, Check, GoroutineCounts, MappingUse, TargetInfo
 from addrspace_gdb.space.region import Region
 from addrspace_gdb.space.stackkeys import Group
 
 SCHEMA = "addrspace/1"
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
+# Of ASCII JSON: an escaped backslash, a character as a pair of surrogates, a surrogate alone.
+_SURROGATE = re.compile(r"\\\\|\\ud[89ab]..\\ud[c-f]..|\\u(d[89a-f]..)")
+
+
+def encode(value: Any) -> str:
+    """A value as ASCII JSON on one line, which every reader takes: without surrogates that stand alone."""
+    text = _encode(value)
+    return _SURROGATE.sub(_shown, text) if "\\ud" in text else text
+
+
+def _shown(found: Match[str]) -> str:
+    alone = found.group(1)
+    return found.group() if alone is None else _encode(printable(chr(int(alone, 16))))[1:-1]
 
 
 def addrspace_json(space: AddressSpace, stacks: Optional[List[Group]] = None) -> Dict[str, Any]:
@@ -134,18 +151,17 @@ def dumps(document: Dict[str, Any]) -> str:
 
 def pieces(document: Dict[str, Any]) -> Iterator[str]:
     """`dumps` bit by bit. The encoder's own indenting is written in Python and four times slower."""
-    encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
     yield "{"
     for number, (key, value) in enumerate(document.items()):
         yield f"{',' if number else ''}\n {encode(key)}: "
         if isinstance(value, list) and value:
-            yield from _lines(value, encode)
+            yield from _lines(value)
         else:
             yield encode(value)
     yield "\n}\n"
 
 
-def _lines(items: List[Any], encode: Any) -> Iterator[str]:
+def _lines(items: List[Any]) -> Iterator[str]:
     for number, item in enumerate(items):
         yield f"{',' if number else '['}\n  {encode(item)}"
     yield "\n ]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import chain
 from typing import Any, Dict, Iterable, List
 
@@ -10,18 +9,17 @@ from addrspace_gdb.goruntime.slots import Masks
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.spans import Span, SpanCard
 from addrspace_gdb.views.heapjson import parts_json
-from addrspace_gdb.views.jsonform import target_json
+from addrspace_gdb.views.jsonform import encode, target_json
 
 SCHEMA = "spans/1"
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
 
 
 def spans_json(info: TargetInfo, spans: Iterable[Span], problems: List[str]) -> str:
     """The document of a list of spans, one a line."""
-    head = f'{{\n "schema": {_encode(SCHEMA)},\n "target": {_encode(target_json(info))},\n "spans": ['
-    lines = ",\n  ".join(_encode(span_json(span)) for span in spans)
+    head = f'{{\n "schema": {encode(SCHEMA)},\n "target": {encode(target_json(info))},\n "spans": ['
+    lines = ",\n  ".join(encode(span_json(span)) for span in spans)
     body = f"\n  {lines}\n ]" if lines else "]"
-    return "".join(chain((head, body, f',\n "slot": null,\n "problems": {_encode(problems)}\n}}\n')))
+    return "".join(chain((head, body, f',\n "slot": null,\n "problems": {encode(problems)}\n}}\n')))
 
 
 def card_json(info: TargetInfo, card: SpanCard, problems: List[str]) -> Dict[str, Any]:

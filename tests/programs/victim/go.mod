@@ -1,0 +1,3 @@
+module addrspace.test/victim
+
+go 1.21
