@@ -17,6 +17,7 @@ import gdb
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.goruntime.stripped import with_runtime
@@ -37,7 +38,8 @@ def main() -> None:
     request = json.loads(os.environ["ADDRSPACE_GDB_REQUEST"])
     problems: List[str] = []
     try:
-        problems += _answer(request)
+        with read_only():  # from before the attach on: gdb 13 cannot lock registers later
+            problems += _answer(request)
     except ProblemError as error:
         problems.append(str(error))
     except HelpRequested as text:

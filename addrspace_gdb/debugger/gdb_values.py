@@ -9,6 +9,7 @@ from typing import Callable, Iterator, List, Optional
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_readonly import ONLY_READS, RUNS, NoPrograms, read_only, refusal, would_do
 from addrspace_gdb.debugger.target import Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
@@ -52,9 +53,28 @@ def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -
 def evaluate(expression: str) -> gdb.Value:
     """The value of `expression` in gdb's current language, else in C. Raises gdb.error.
 
+    ProblemError where it would do more than read. Convenience variables may be assigned to: they are gdb's.
+
     Go has no casts to pointers in gdb. Where the program stands in assembly gdb knows Go's names in quotes
     only: they are put in.
     """
+    with read_only(), NoPrograms() as programs:
+        refused = would_do(expression)
+        if refused is None:
+            try:
+                value = _parsed(expression)
+                refused = RUNS if programs.tried else None
+            except gdb.error as error:
+                refused = RUNS if programs.tried else refusal(error)
+                if refused is None:
+                    raise
+    if refused is not None:
+        raise ProblemError(f"cannot evaluate {printable(expression)!r}: {refused}, {ONLY_READS}")
+    return value
+
+
+def _parsed(expression: str) -> gdb.Value:
+    """By the first of gdb's readings that has a value."""
     quoted = _QUALIFIED.sub(r"'\1'", expression)
     first: Optional[gdb.error] = None
     telling: Optional[gdb.error] = None
@@ -64,6 +84,8 @@ def evaluate(expression: str) -> gdb.Value:
                 with _language(language):
                     return gdb.parse_and_eval(form)
             except gdb.error as error:
+                if refusal(error):
+                    raise
                 first = first or error
                 if not any(word in str(error) for word in ("syntax", "No symbol")):
                     telling = telling or error
