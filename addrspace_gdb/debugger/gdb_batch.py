@@ -17,6 +17,7 @@ import gdb
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_attach import attach
 from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget
@@ -117,7 +118,7 @@ def _visit(request: Dict[str, Any], work: Callable[[], _T]) -> _Visit[_T]:
         except gdb.error:
             break
     attached = time.monotonic()
-    gdb.execute(f"attach {pid}", to_string=True)
+    attach(pid)
     try:
         answer = work()
     finally:

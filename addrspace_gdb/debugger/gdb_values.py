@@ -14,6 +14,8 @@ from addrspace_gdb.debugger.target import Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
 
+_ALL = (1 << 64) - 1
+_MOST_FETCHED = 1 << 16  # bytes; of longer values nobody asks the contents
 MOST_ELEMENTS = 1 << 20  # of an array made with @
 
 Read = Callable[[int, int], bytes]
@@ -42,7 +44,7 @@ def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -
     first, at, count = expression.rpartition("@")
     try:
         if at and first.strip() and count.strip():
-            return expander.elements(evaluate(first), int(evaluate(count)))
+            return expander.elements(evaluate(first), int(fetched(evaluate(count), read)))
         return expander.of(evaluate(expression))
     except UnreadableError as error:
         raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
@@ -93,6 +95,17 @@ def _parsed(expression: str) -> gdb.Value:
     raise (first if "No symbol" in str(first) else telling or first) from None
 
 
+def fetched(value: gdb.Value, read: Read) -> gdb.Value:
+    """The value with its contents as `read` has them, where gdb has not read them yet.
+
+    gdb would from the process's memory, which makes pages of files resident. Raises UnreadableError.
+    """
+    reference = value.type.strip_typedefs().code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF)
+    if reference or not value.is_lazy or value.address is None or not 0 < value.type.sizeof <= _MOST_FETCHED:
+        return value
+    return gdb.Value(read(int(value.address) & _ALL, value.type.sizeof), value.type)
+
+
 @contextmanager
 def _language(name: Optional[str]) -> Iterator[None]:
     """Run a block in another language of gdb; None: in the current one."""
@@ -124,7 +137,8 @@ class _Expander:
         if bare.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             return [self._struct(value, bare)]
         if bare.code in _NUMBERS:
-            return [self._number(int(value), bare)._replace(held_at=self._place(value))]
+            number = int(fetched(value, self._read))
+            return [self._number(number, bare)._replace(held_at=self._place(value))]
         raise ProblemError(
             f"{printable(self._expression)!r} is a {printable(str(value.type))}, not an address"
         )
@@ -163,7 +177,7 @@ class _Expander:
 
     def _struct(self, value: gdb.Value, bare: gdb.Type) -> Value:
         names = [field.name for field in bare.fields()]
-        found = self._reference(value, bare, names)
+        found = self._reference(fetched(value, self._read), bare, names)
         return found._replace(held_at=self._place(value)) if found is not None else self._lies(value, bare)
 
     def _reference(self, value: gdb.Value, bare: gdb.Type, names: List[Optional[str]]) -> Optional[Value]:
