@@ -1,34 +1,16 @@
-"""Files: read only if they are files, written so that they appear complete or stay as they were."""
+"""Output files: one appears complete or stays as it was. The one way in which this project writes them."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from typing import BinaryIO, Iterable, Optional, Sequence
+from typing import Iterable, Optional, Sequence
 
 from .problems import ProblemError
 from .process.escape import printable
 
 _BUFFER = 1 << 18  # bytes
-
-
-def open_regular(path: str) -> BinaryIO:
-    """Open a file for reading. ProblemError if it is none: a FIFO would block, a device may do anything.
-
-    OSError if it cannot be opened.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except ValueError:  # a NUL in the path
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ProblemError(f"{printable(path)} is not a file")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 class OutputFile:

@@ -21,17 +21,11 @@ from .streams import say, show_line, stderr_is_terminal, tell
 
 LOADER = Path(__file__).resolve().with_name("load.py")
 
-# Before anything is loaded: no network, no scripts of strangers, no questions, no decoration, and nothing
-# that could change the process. A gdb that does not know one of them says so into the file that nobody is
-# shown, and goes on.
+# Before anything is loaded: no network, no scripts of strangers, no questions, no decoration.
+# A gdb that does not know one of them says so into the file that nobody is shown, and goes on.
 _QUIET = (
     "set debuginfod enabled off",
     "set auto-load no",
-    "set may-call-functions off",
-    "set may-write-memory off",
-    "set may-write-registers off",
-    "set may-insert-breakpoints off",
-    "set may-insert-tracepoints off",
     "set host-charset UTF-8",
     "set confirm off",
     "set pagination off",

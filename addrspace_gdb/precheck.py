@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Dict, Optional
 
-from .files import open_regular
 from .problems import ProblemError
 from .process.escape import printable
+from .process.regular import open_regular
 from .stopping import status_of, tracer_of
 
 _ET_CORE = 4  # elf(5)

@@ -15,12 +15,12 @@ import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Callable, Iterator, List, NamedTuple, Optional
+from typing import IO, Any, Callable, Iterator, List, NamedTuple, Optional
 
-from .files import open_regular
 from .problems import ProblemError
 from .process.corefile import promised_size
 from .process.escape import printable
+from .process.regular import open_regular
 from .progress import Progress
 from .sizes import size
 
@@ -158,7 +158,7 @@ class _Writer:
 
 
 @contextmanager
-def _opened(source: BinaryIO, form: Format, shown: str) -> Iterator[Iterator[bytes]]:
+def _opened(source: IO[bytes], form: Format, shown: str) -> Iterator[Iterator[bytes]]:
     """What is compressed in `source`, in pieces."""
     module = _module(form)
     if module is not None:

@@ -16,8 +16,9 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 from .problems import ProblemError, UnreadableError
 from .process.corefile import memory_of, read_core
 from .process.corenotes import AT_PHDR, AT_PHNUM
-from .process.elf import PT_DYNAMIC, PT_PHDR, Header, Segment, open_regular, read_header, read_segments
+from .process.elf import PT_DYNAMIC, PT_PHDR, Header, Segment, read_header, read_segments
 from .process.escape import printable
+from .process.regular import open_regular
 from .process.words import Read, Words
 from .space.builds import other_build
 

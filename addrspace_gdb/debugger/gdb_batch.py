@@ -18,6 +18,8 @@ from addrspace_gdb import keeper, request
 from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.gdb_attach import attach
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget, Known
 from addrspace_gdb.goruntime.stripped import with_runtime
@@ -39,7 +41,8 @@ def main() -> None:
     asked = Request.from_json(os.environ[request.VARIABLE])
     problems: List[str] = []
     try:
-        problems += _answer(asked)
+        with read_only():  # from before the attach on: gdb 13 cannot lock registers later
+            problems += _answer(asked)
     except ProblemError as error:
         problems.append(str(error))
     except HelpRequested as text:
@@ -145,7 +148,7 @@ def _attach(pid: int) -> None:
     """Attach; where that is refused, say who holds the process. ProblemError, gdb.error."""
     _mark(keeper.ATTACHING)
     try:
-        gdb.execute(f"attach {pid:d}", to_string=True)
+        attach(pid)
     except gdb.error:
         _mark(keeper.DETACHED)
         check_process(pid)

@@ -13,6 +13,7 @@ from addrspace_gdb.commands import commands
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Command
 from addrspace_gdb.debugger import gdb_functions, gdb_goroutine
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 
 _registered: List[object] = []
@@ -68,7 +69,8 @@ class _GdbCommand(gdb.Command):
             return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
         offers = self._command.words()
         if self._command.names is not None:
-            offers = offers + self._command.names(self._session)
+            with read_only():
+                offers = offers + self._command.names(self._session)
         return [offer[cut:] for offer in offers if offer.startswith(current)]
 
 

@@ -10,6 +10,7 @@ from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.debugger.gdb_goroutine_select import Selector
+from addrspace_gdb.debugger.gdb_readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.problems import ProblemError
@@ -176,7 +177,8 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
     current = command if command or text[-1:].isspace() or not given else given[-1]
     found = [offer for offer in words if offer.startswith(current)]
     if given and current is command:
-        found += gdb.execute(f"complete {command}", to_string=True).splitlines() if command else []
+        with read_only():
+            found += gdb.execute(f"complete {command}", to_string=True).splitlines() if command else []
     return [offer[len(current) - len(word) :] for offer in found]
 
 
@@ -252,6 +254,13 @@ def _one(selector: Selector, census: Census, goid: int, wanted: Apply, from_tty:
     except ProblemError:
         gdb.write(header if not wanted.silent else "")
         raise
+    # The command is the user's own: it may write and call, if his settings let gdb do so.
+    with users_own():
+        _run_for(wanted, header, from_tty)
+
+
+def _run_for(wanted: Apply, header: str, from_tty: bool) -> None:
+    """Run the user's command where gdb stands."""
     which = goroutine_args.selecting(wanted.command) if wanted.silent else None
     if which is not None:
         # The frame that `frame` prints when it selects another one is not in gdb.execute's string.

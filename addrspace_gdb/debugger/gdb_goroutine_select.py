@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.gdb_unwinder import Injected, Injector, first_frame
@@ -211,7 +212,8 @@ class _After(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """`argument` is the command that was run."""
         try:
-            self._selector.after(argument)
+            with read_only():
+                self._selector.after(argument)
         except gdb.error:
             pass  # the thread has no frame that can be read: nothing to say about it
 

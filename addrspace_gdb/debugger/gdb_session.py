@@ -12,6 +12,7 @@ import gdb
 
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_target import GdbTarget, Known, kept_selection
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -195,9 +196,11 @@ def _color() -> bool:
 
 
 def guarded(run: Any, *arguments: Any) -> Any:
-    """Run a command; whatever goes wrong becomes gdb's one-line error."""
+    """Run a command, which can only read; whatever goes wrong becomes gdb's one-line error."""
     try:
-        return run(*arguments)
+        # Twice: an interrupt in the moment in which the inner one ends leaves it to the outer one.
+        with read_only(), read_only():
+            return run(*arguments)
     except ProblemError as error:
         raise gdb.GdbError(f"addrspace: {error}") from None
     except (gdb.GdbError, KeyboardInterrupt):

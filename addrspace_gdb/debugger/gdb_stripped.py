@@ -14,6 +14,7 @@ from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder
 
 from addrspace_gdb.debugger.gdb_frames import careful
+from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_unwinder import FrameId, Marker, number
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -51,9 +52,10 @@ class _Inferior:
         if not self.asked:
             self.asked = True
             try:
-                if self.target.symbol("runtime.firstmoduledata"):
-                    go = GoUnwinder(symtab.load(self.target, Problems()))
-                    self.tables = _Tables(self.target, go, self.stripped)
+                with read_only():
+                    if self.target.symbol("runtime.firstmoduledata"):
+                        go = GoUnwinder(symtab.load(self.target, Problems()))
+                        self.tables = _Tables(self.target, go, self.stripped)
             except (ProblemError, UnreadableError, gdb.error):
                 pass  # the commands that need it say so
         return self.tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
@@ -12,11 +13,12 @@ from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_text import output_of, text_of
 from addrspace_gdb.debugger.gdb_types import convert
-from addrspace_gdb.debugger.gdb_values import evaluate, values_of
+from addrspace_gdb.debugger.gdb_values import evaluate, fetched, values_of
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.registers import REGISTERS, Names, go_arch, pointer_size
 from addrspace_gdb.debugger.target import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.file_backed import FileBacked
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb_core import HeldMemory
@@ -145,6 +147,7 @@ class GdbTarget:
         self._threads: Optional[List[Thread]] = None
         self._auxv: Optional[Dict[int, int]] = None
         self._held_memory: Optional[HeldMemory] = None
+        self._backed: Optional[FileBacked] = None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -170,10 +173,26 @@ class GdbTarget:
             in_file = self._held.check(address, size)
             if in_file is not None:
                 return in_file
+        backed = self.file_backed()
+        if backed is None or not backed.covers(address, size):
+            return self._memory(address, size)
+        try:
+            return backed.read(address, size, self._memory)
+        except UnreadableError:
+            raise UnreadableError(address, size) from None
+
+    def _memory(self, address: int, size: int) -> bytes:
+        """As gdb reads it."""
         try:
             return bytes(self._inferior.read_memory(address, size))
         except (gdb.error, MemoryError, OverflowError):
             raise UnreadableError(address, size) from None
+
+    def file_backed(self) -> Optional[FileBacked]:
+        """What a process of this machine has mapped of files."""
+        if self._backed is None and self.kind == "live" and self.pid:
+            self._backed = FileBacked(LocalProc(self.pid), os.sysconf("SC_PAGE_SIZE"))
+        return self._backed
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A global variable by its linker name."""
@@ -253,7 +272,9 @@ class GdbTarget:
             code = value.type.strip_typedefs().code
             if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC) and value.address:
                 return int(value.address)
-            return int(value) & ((1 << (8 * self.pointer_size)) - 1)
+            return int(fetched(value, self.read)) & ((1 << (8 * self.pointer_size)) - 1)
+        except UnreadableError as error:
+            raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
         except (gdb.error, OverflowError, ValueError, TypeError) as error:
             raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
 

@@ -9,10 +9,13 @@ from typing import Callable, Iterator, List, Optional
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_readonly import ONLY_READS, RUNS, NoPrograms, read_only, refusal, would_do
 from addrspace_gdb.debugger.target import Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
 
+_ALL = (1 << 64) - 1
+_MOST_FETCHED = 1 << 16  # bytes; of longer values nobody asks the contents
 MOST_ELEMENTS = 1 << 20  # of an array made with @
 
 Read = Callable[[int, int], bytes]
@@ -41,7 +44,7 @@ def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -
     first, at, count = expression.rpartition("@")
     try:
         if at and first.strip() and count.strip():
-            return expander.elements(evaluate(first), int(evaluate(count)))
+            return expander.elements(evaluate(first), int(fetched(evaluate(count), read)))
         return expander.of(evaluate(expression))
     except UnreadableError as error:
         raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
@@ -52,9 +55,28 @@ def values_of(expression: str, read: Read, pointer_size: int, byte_order: str) -
 def evaluate(expression: str) -> gdb.Value:
     """The value of `expression` in gdb's current language, else in C. Raises gdb.error.
 
+    ProblemError where it would do more than read. Convenience variables may be assigned to: they are gdb's.
+
     Go has no casts to pointers in gdb. Where the program stands in assembly gdb knows Go's names in quotes
     only: they are put in.
     """
+    with read_only(), NoPrograms() as programs:
+        refused = would_do(expression)
+        if refused is None:
+            try:
+                value = _parsed(expression)
+                refused = RUNS if programs.tried else None
+            except gdb.error as error:
+                refused = RUNS if programs.tried else refusal(error)
+                if refused is None:
+                    raise
+    if refused is not None:
+        raise ProblemError(f"cannot evaluate {printable(expression)!r}: {refused}, {ONLY_READS}")
+    return value
+
+
+def _parsed(expression: str) -> gdb.Value:
+    """By the first of gdb's readings that has a value."""
     quoted = _QUALIFIED.sub(r"'\1'", expression)
     first: Optional[gdb.error] = None
     telling: Optional[gdb.error] = None
@@ -64,11 +86,24 @@ def evaluate(expression: str) -> gdb.Value:
                 with _language(language):
                     return gdb.parse_and_eval(form)
             except gdb.error as error:
+                if refusal(error):
+                    raise
                 first = first or error
                 if not any(word in str(error) for word in ("syntax", "No symbol")):
                     telling = telling or error
     assert first is not None
     raise (first if "No symbol" in str(first) else telling or first) from None
+
+
+def fetched(value: gdb.Value, read: Read) -> gdb.Value:
+    """The value with its contents as `read` has them, where gdb has not read them yet.
+
+    gdb would from the process's memory, which makes pages of files resident. Raises UnreadableError.
+    """
+    reference = value.type.strip_typedefs().code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF)
+    if reference or not value.is_lazy or value.address is None or not 0 < value.type.sizeof <= _MOST_FETCHED:
+        return value
+    return gdb.Value(read(int(value.address) & _ALL, value.type.sizeof), value.type)
 
 
 @contextmanager
@@ -102,7 +137,8 @@ class _Expander:
         if bare.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             return [self._struct(value, bare)]
         if bare.code in _NUMBERS:
-            return [self._number(int(value), bare)._replace(held_at=self._place(value))]
+            number = int(fetched(value, self._read))
+            return [self._number(number, bare)._replace(held_at=self._place(value))]
         raise ProblemError(
             f"{printable(self._expression)!r} is a {printable(str(value.type))}, not an address"
         )
@@ -141,7 +177,7 @@ class _Expander:
 
     def _struct(self, value: gdb.Value, bare: gdb.Type) -> Value:
         names = [field.name for field in bare.fields()]
-        found = self._reference(value, bare, names)
+        found = self._reference(fetched(value, self._read), bare, names)
         return found._replace(held_at=self._place(value)) if found is not None else self._lies(value, bare)
 
     def _reference(self, value: gdb.Value, bare: gdb.Type, names: List[Optional[str]]) -> Optional[Value]:

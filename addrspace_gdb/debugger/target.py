@@ -5,9 +5,12 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
 from addrspace_gdb.debugger.layout import Type
+
+if TYPE_CHECKING:
+    from addrspace_gdb.process.file_backed import FileBacked
 
 
 class Symbol(NamedTuple):
@@ -129,6 +132,14 @@ class Auxiliary(Protocol):
 
     def auxv(self) -> Dict[int, int]:
         """The auxiliary vector by AT_ number; empty if there is none."""
+
+
+@runtime_checkable
+class MapsFiles(Protocol):
+    """A target on this machine. What it has mapped of files it reads from the files. Optional."""
+
+    def file_backed(self) -> Optional[FileBacked]:
+        """Its file mappings; None where its memory is read as it comes. Who reads around `read` asks it."""
 
 
 class StopSignal(NamedTuple):

@@ -10,7 +10,7 @@ from operator import sub
 from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from addrspace_gdb.debugger.layout import Located, Type
-from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.debugger.target import MapsFiles, Target
 from addrspace_gdb.problems import ABSENT, ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.memfile import read_ranges
 from addrspace_gdb.progress import Progress
@@ -217,7 +217,8 @@ def pieces(target: Target, ranges: Sequence[Tuple[int, int]]) -> Iterator[Option
     proc = target.proc_files() if len(ranges) > _FEW else None
     direct: Iterator[Optional[memoryview]] = iter(())
     if proc is not None and proc.local:
-        direct = read_ranges(proc.path("mem"), ranges)
+        backed = target.file_backed() if isinstance(target, MapsFiles) else None
+        direct = read_ranges(proc.path("mem"), ranges, backed.covers if backed is not None else None)
     for (address, size), data in zip_longest(ranges, direct):
         yield data if data is not None else _read(target, address, size)
 

@@ -6,15 +6,17 @@ Most of the time is the kernel's, about 0.7 us a page; a new buffer for each rea
 from __future__ import annotations
 
 import os
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 _LARGEST = 1 << 26  # bytes: nobody asks for more at a time
 _STEP = 4096  # bytes: no machine's pages are smaller
 
 
-def read_ranges(path: str, ranges: Sequence[Tuple[int, int]]) -> Iterator[Optional[memoryview]]:
+def read_ranges(
+    path: str, ranges: Sequence[Tuple[int, int]], spared: Optional[Callable[[int, int], bool]] = None
+) -> Iterator[Optional[memoryview]]:
     """The bytes of each (address, size), to be used before the next are asked for; None if not all of them
-    can be read. Nothing at all if `path`, a /proc/PID/mem, cannot be opened."""
+    can be read, or if they are `spared`. Nothing at all if `path`, a /proc/PID/mem, cannot be opened."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -25,7 +27,8 @@ def read_ranges(path: str, ranges: Sequence[Tuple[int, int]]) -> Iterator[Option
         for address, size in ranges:
             # The kernel copies page by page from where the read begins: two pages each time unless aligned.
             before = address % _STEP
-            fits = 0 < size <= _LARGEST and _fill(file, buffer[: before + size], address - before)
+            wanted = 0 < size <= _LARGEST and not (spared is not None and spared(address, size))
+            fits = wanted and _fill(file, buffer[: before + size], address - before)
             yield buffer[before : before + size] if fits else None
     finally:
         os.close(file)

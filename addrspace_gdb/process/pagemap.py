@@ -62,6 +62,45 @@ def scan_kinds(path: str, start: int, end: int) -> PageKinds:
     return kinds
 
 
+class FilePages(NamedTuple):
+    """The pages of a mapping of a file that are in memory or in swap."""
+
+    own: PageRuns  # the process's own: copies that it wrote to, pages in swap
+    shared: PageRuns  # the file's
+
+
+def file_pages(proc: ProcFiles, start: int, end: int, page_size: int) -> FilePages:
+    """Those pages of [start, end), a mapping of a file in a process of this machine. Raises OSError."""
+    try:
+        with open(proc.path("pagemap"), "rb", buffering=0) as file:
+            return FilePages(
+                _in_categories(file.fileno(), start, end, (_FILE, _FILE, _PRESENT | _SWAPPED, _PRESENT)),
+                _in_categories(file.fileno(), start, end, (0, _FILE | _PRESENT, 0, _PRESENT)),
+            )
+    except OSError as error:
+        if error.errno not in (errno.ENOTTY, errno.EINVAL):
+            raise
+    return _file_pages_by_words(PageWords(proc, page_size), start, end)
+
+
+def _in_categories(descriptor: int, start: int, end: int, masks: Tuple[int, int, int, int]) -> PageRuns:
+    runs = PageRuns()
+    for regions in _walk(descriptor, start, end, masks):
+        runs.extend(regions[0::3], regions[1::3])
+    return runs
+
+
+def _file_pages_by_words(reader: PageWords, start: int, end: int) -> FilePages:
+    """Where the kernel has no PAGEMAP_SCAN (before 6.7)."""
+    found = FilePages(PageRuns(), PageRuns())
+    for number, word in enumerate(reader.words(start, end)):
+        if not word & (PRESENT | IN_SWAP):
+            continue
+        runs = found.shared if word & PRESENT and word & OF_FILE else found.own
+        runs.append(start + number * reader.page_size, start + (number + 1) * reader.page_size)
+    return found
+
+
 def _scan(descriptor: int, start: int, end: int, without: int) -> Tuple[PageRuns, PageRuns]:
     """Pages that are present or swapped and in none of the categories `without`."""
     resident, swapped = PageRuns(), PageRuns()
@@ -164,7 +203,7 @@ def bytes_by_class(classes: bytes, page_size: int) -> Dict[bytes, int]:
 # Fields of a pagemap word (pagemap.rst): bits 0-54 the page frame number, which the kernel shows as 0 to who
 # lacks CAP_SYS_ADMIN (Linux >= 4.2); bit 61: a page of a file, or of shared memory.
 FRAME = (1 << 55) - 1
-PRESENT, OF_FILE, EXCLUSIVE = 1 << 63, 1 << 61, 1 << 56
+PRESENT, IN_SWAP, OF_FILE, EXCLUSIVE = 1 << 63, 1 << 62, 1 << 61, 1 << 56
 
 
 class PageWords:

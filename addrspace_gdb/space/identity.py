@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, List, Optional, Sequence
 
-from addrspace_gdb.debugger.target import ProcFiles, Target
+from addrspace_gdb.debugger.target import MapsFiles, ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
@@ -103,9 +103,12 @@ def _same_layouts(target: Target) -> None:
 
 
 def circumstance_notes(target: Target) -> List[str]:
-    """Notes for a Go newer than any whose source was read, and for a replayed recording."""
+    """Notes for a Go newer than any whose source was read, for a replayed recording, and for files that could
+    not be read in place of memory."""
     replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
-    return [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+    notes = [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+    backed = target.file_backed() if isinstance(target, MapsFiles) else None
+    return notes + (backed.notes if backed is not None else [])
 
 
 def _version_notes(target: Target) -> List[str]:

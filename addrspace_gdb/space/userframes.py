@@ -9,6 +9,7 @@ from operator import le
 from typing import List, Optional, Sequence
 
 from addrspace_gdb.bulkmode import no_cycle_collection
+from addrspace_gdb.debugger.target import MapsFiles
 from addrspace_gdb.goruntime.record import Bytes
 from addrspace_gdb.process.vmread import AT_ONCE, read_each
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
@@ -70,6 +71,9 @@ def _at_tops(seeker: _Seeker, order: Sequence[int], sps: Sequence[int]) -> Seque
     proc = target.proc_files()
     if proc is None or not proc.local or target.pid is None:
         return order
+    backed = target.file_backed() if isinstance(target, MapsFiles) else None
+    if backed is not None and backed.covers_any(sps, _TOP):
+        return order  # no stack lies in a file, but a damaged stack pointer may
     pcs = pick(columns["pc"], order)
     left: List[int] = []
     done = 0
