@@ -15,7 +15,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 
 from .problems import ProblemError, UnreadableError
 from .process.corefile import memory_of, read_core
-from .process.corenotes import AT_PHDR, AT_PHNUM
+from .process.corenotes import AT_EXECFN, AT_PHDR, AT_PHNUM
 from .process.elf import PT_DYNAMIC, PT_PHDR, Header, Segment, read_header, read_segments
 from .process.escape import printable
 from .process.regular import open_regular
@@ -26,6 +26,7 @@ _DT_DEBUG = 21
 _MOST_HEADERS, _MOST_ENTRIES, _MOST_OBJECTS = 256, 4096, 1 << 14
 _LONGEST_NAME = 4096  # PATH_MAX
 _LONGEST_AUXV = 1 << 16
+_HARMLESS = (None, stat.S_IFREG, stat.S_IFDIR)  # to open, or to try to
 _PIECE = 256  # bytes of a name that are read at once; divides a page
 
 
@@ -58,7 +59,16 @@ def vet_core(path: str, program: Optional[str], sysroot: Optional[str], place: s
         target = None
     if target is not None:
         names += target.linked(program)
+        if program is None:
+            _check_program(target.text(core.auxv.get(AT_EXECFN, 0)), place)
     return _vetted(names, sysroot or "", place) or sysroot
+
+
+def _check_program(name: bytes, place: str) -> None:
+    """gdb 17 and newer open what the core's program was started as, in no sysroot. ProblemError."""
+    if _kind(os.path.join(os.path.dirname(place), os.fsdecode(name))) not in _HARMLESS:
+        shown = printable(os.fsdecode(name))
+        raise ProblemError(f"the core's program, {shown}, is not a file here; name the right one: --exe FILE")
 
 
 def vet_process(pid: int, program: Optional[str], sysroot: Optional[str], place: str) -> Optional[str]:
@@ -149,12 +159,12 @@ class _Words(Words):
             fields = self.at(at, 4)  # l_addr, l_name, l_ld, l_next
             if fields is None:
                 return
-            name = self._text(fields[1])
+            name = self.text(fields[1])
             if name:
                 yield os.fsdecode(name)
             at = fields[3]
 
-    def _text(self, address: int) -> bytes:
+    def text(self, address: int) -> bytes:
         """The string there, as much of it as can be read."""
         found = b""
         while len(found) < _LONGEST_NAME:
@@ -174,7 +184,7 @@ def _vetted(names: Iterable[str], root: str, place: str) -> Optional[str]:
     In `place` there are then links to those that are files. ProblemError for a name that leads out of it.
     """
     distinct = sorted(set(names))
-    wrong = [name for name in distinct if _kind(root + name) not in (None, stat.S_IFREG, stat.S_IFDIR)]
+    wrong = [name for name in distinct if _kind(root + name) not in _HARMLESS]
     if not wrong:
         return None
     os.makedirs(place, mode=0o700, exist_ok=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import output_of
+
 _NOWHERE = "/dev/null"  # a folder that no file can be in
 
 
@@ -17,8 +19,8 @@ def attach(pid: int) -> None:
     So gdb does not find the file until all threads stand still: then it inserts no more breakpoints.
     """
     sysroot = str(gdb.parameter("sysroot") or "")
-    gdb.execute(f"set sysroot {_NOWHERE}", to_string=True)
+    output_of(f"set sysroot {_NOWHERE}")
     try:
-        gdb.execute(f"attach {pid:d}", to_string=True)
+        output_of(f"attach {pid:d}")
     finally:
-        gdb.execute(f"set sysroot {sysroot}", to_string=True)
+        output_of(f"set sysroot {sysroot}")

@@ -22,6 +22,7 @@ from addrspace_gdb.debugger.gdb_attach import attach
 from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_report import Report
 from addrspace_gdb.debugger.gdb_target import GdbTarget, Known
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.goruntime.stripped import with_runtime
 from addrspace_gdb.precheck import check_process
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -119,7 +120,7 @@ def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
     """Do `work` while the process is attached to, or the core open."""
     started = time.monotonic()
     if asked.sysroot:
-        gdb.execute(f"set sysroot {request.SYSROOT}", to_string=True)
+        output_of(f"set sysroot {request.SYSROOT}")
     if asked.exe is not None and not gdb.objfiles():
         raise ProblemError(f"gdb cannot read the program {printable(asked.exe)}")
     if asked.pid is None:
@@ -127,7 +128,7 @@ def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
         answer = work()
         return _Visit(answer, time.monotonic() - started, None)
     if asked.exe is None:
-        gdb.execute(f"file /proc/{asked.pid:d}/exe", to_string=True)
+        output_of(f"file /proc/{asked.pid:d}/exe")
     for name in _PRELOADED:
         try:
             gdb.lookup_type(f"runtime.{name}").fields()
@@ -138,7 +139,7 @@ def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
     try:
         answer = work()
     finally:
-        gdb.execute("detach", to_string=True)
+        output_of("detach")
         _mark(keeper.DETACHED)
     now = time.monotonic()
     return _Visit(answer, now - started, now - attached)
@@ -173,7 +174,7 @@ def _read_target(asked: Request, known: Known) -> Tuple[Reading, Optional[List[G
 def _open_core(asked: Request) -> None:
     """The program is there already: gdb reads from it what the core leaves out."""
     try:
-        gdb.execute(f"core-file {request.CORE}", to_string=True)
+        output_of(f"core-file {request.CORE}")
     except gdb.error:
         read_core(asked.core or "")  # says more exactly what is wrong with the file
         raise

@@ -12,7 +12,7 @@ from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.debugger.gdb_goroutine_select import Selector
 from addrspace_gdb.debugger.gdb_readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
-from addrspace_gdb.debugger.gdb_text import output_of
+from addrspace_gdb.debugger.gdb_text import output_of, text_of
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
@@ -71,9 +71,9 @@ class _Owner:
 def _help(command: str) -> Optional[str]:
     """A command's help; None if there is no command of exactly that name."""
     try:
-        if command not in gdb.execute(f"complete {command}", to_string=True).splitlines():
+        if command not in output_of(f"complete {command}").splitlines():
             return None
-        return gdb.execute(f"help {command}", to_string=True)
+        return output_of(f"help {command}")
     except gdb.error:
         return None
 
@@ -178,7 +178,7 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
     found = [offer for offer in words if offer.startswith(current)]
     if given and current is command:
         with read_only():
-            found += gdb.execute(f"complete {command}", to_string=True).splitlines() if command else []
+            found += output_of(f"complete {command}").splitlines() if command else []
     return [offer[len(current) - len(word) :] for offer in found]
 
 
@@ -224,7 +224,7 @@ class _ApplyCommand(gdb.Command):
 
 def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
     if line.split()[:1] in (["-h"], ["--help"]):
-        raise HelpRequested(gdb.execute("help goroutine-apply", to_string=True))
+        raise HelpRequested(output_of("help goroutine-apply"))
     _apply(selector, parse_apply(line, _variable), from_tty)
 
 
@@ -268,7 +268,7 @@ def _run_for(wanted: Apply, header: str, from_tty: bool) -> None:
         gdb.write(header)
         gdb.execute("frame", from_tty)
     elif wanted.silent:
-        text = gdb.execute(wanted.command, from_tty, to_string=True)
+        text = text_of(lambda: gdb.execute(wanted.command, from_tty, to_string=True))
         gdb.write(header + text if text else "")
     else:
         gdb.write(header)

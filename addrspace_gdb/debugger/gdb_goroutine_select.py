@@ -10,6 +10,7 @@ import gdb
 from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.debugger.gdb_unwinder import Injected, Injector, first_frame
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -227,6 +228,6 @@ def _add_hooks(selector: Selector) -> None:
     _After(selector)
     for command in _SWITCHING + _MOVING:
         try:
-            gdb.execute(f"show user hookpost-{command}", to_string=True)
+            output_of(f"show user hookpost-{command}")
         except gdb.error:
-            gdb.execute(f"define hookpost-{command}\n{_AFTER} {command}\nend", to_string=True)
+            output_of(f"define hookpost-{command}\n{_AFTER} {command}\nend")

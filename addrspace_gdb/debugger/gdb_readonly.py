@@ -18,6 +18,8 @@ from typing import List, Optional, Tuple, Type
 
 import gdb
 
+from addrspace_gdb.debugger.gdb_text import output_of
+
 _PERMISSIONS = ("may-write-memory", "may-write-registers", "may-call-functions")
 
 # What gdb 12 to 18 says of an expression that was stopped (gdb/target.c, gdb/infcall.c), and in our words.
@@ -85,7 +87,7 @@ class _Permissions:
 def _set(name: str, value: str) -> bool:
     """Whether gdb took it; some of them it does not while there is a process."""
     try:
-        gdb.execute(f"set {name} {value}", to_string=True)
+        output_of(f"set {name} {value}")
     except gdb.error:
         return False
     return True

@@ -14,6 +14,7 @@ from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
 from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_target import GdbTarget, Known, kept_selection
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -96,7 +97,7 @@ class GdbSession:
                 yield
             finally:
                 if not selected.threads() and selected.is_valid():
-                    gdb.execute(f"inferior {selected.num:d}", to_string=True)
+                    output_of(f"inferior {selected.num:d}")
 
     def each_stop(self, run: Optional[Callable[[], None]]) -> bool:
         """Call `run` at each stop; None: no longer."""
@@ -184,7 +185,7 @@ def _unicode() -> bool:
         return choice == "on"
     charset = str(gdb.parameter("host-charset") or "")
     if charset.startswith("auto"):
-        charset = gdb.execute("show host-charset", to_string=True)
+        charset = output_of("show host-charset")
     return "UTF-8" in charset.upper()
 
 

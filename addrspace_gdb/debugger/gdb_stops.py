@@ -50,11 +50,11 @@ def instruction(architecture: gdb.Architecture, pc: int) -> Optional[str]:
         intel = False  # no x86: there is no such setting
     try:
         if intel:
-            gdb.execute("set disassembly-flavor att", to_string=True)
+            output_of("set disassembly-flavor att")
         try:
             return str(architecture.disassemble(pc, count=1)[0]["asm"])
         finally:
             if intel:
-                gdb.execute("set disassembly-flavor intel", to_string=True)
+                output_of("set disassembly-flavor intel")
     except (gdb.error, IndexError, KeyError):
         return None

@@ -137,7 +137,7 @@ class GdbTarget:
             self.core_file = _core_file(self._inferior)
         self.core_name = (known.shown if known is not None else None) or self.core_file
         name = self._inferior.architecture().name()
-        self.byte_order = "big" if "big" in gdb.execute("show endian", to_string=True) else "little"
+        self.byte_order = "big" if "big" in output_of("show endian") else "little"
         self.variables: Optional[Variables] = None
         self.arch = go_arch(name, self.byte_order, _width)
         self.pointer_size = pointer_size(self.arch) or _width()
@@ -254,7 +254,7 @@ class GdbTarget:
         """Whether memory and registers are those of an earlier moment that gdb recorded (`record full`)."""
         if gdb.current_recording() is None:
             return False
-        return "Replay mode" in gdb.execute("info record", to_string=True)
+        return "Replay mode" in output_of("info record")
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID, here or behind the remote stub."""

@@ -15,7 +15,7 @@ from gdb.FrameDecorator import FrameDecorator
 from gdb.unwinder import Unwinder, register_unwinder
 
 from addrspace_gdb.debugger.gdb_frames import careful
-from addrspace_gdb.debugger.gdb_text import text_of
+from addrspace_gdb.debugger.gdb_text import output_of, text_of
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
 
@@ -75,7 +75,7 @@ class Injector:
         """As `put`, where gdb drops its frames itself: the inferior runs, or is gone."""
         if injected is None and self._past_main:
             self._past_main = False
-            gdb.execute("set backtrace past-main off", to_string=True)
+            output_of("set backtrace past-main off")
         self._current = injected
         self._unwinder.injected = self._filter.injected = injected
         self._filter.enabled = injected is not None
@@ -88,7 +88,7 @@ class Injector:
             # gdb looks for no caller of main.main, where the thread may stand. It will until the goroutine
             # is left.
             self._past_main = True
-            gdb.execute("set backtrace past-main on", to_string=True)
+            output_of("set backtrace past-main on")
             frame = first_frame(injected)
         if frame is None:
             self.put(None)

@@ -10,6 +10,7 @@ from typing import Callable, Iterator, List, Optional
 import gdb
 
 from addrspace_gdb.debugger.gdb_readonly import ONLY_READS, RUNS, NoPrograms, read_only, refusal, would_do
+from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.debugger.target import Value
 from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.escape import printable
@@ -113,11 +114,11 @@ def _language(name: Optional[str]) -> Iterator[None]:
     if name is None or name == before:
         yield
         return
-    gdb.execute(f"set language {name}", to_string=True)
+    output_of(f"set language {name}")
     try:
         yield
     finally:
-        gdb.execute(f"set language {before}", to_string=True)
+        output_of(f"set language {before}")
 
 
 class _Expander:
