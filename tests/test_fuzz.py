@@ -23,8 +23,10 @@ from harness.toolchains import Unavailable
 
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
-from fuzzing import __main__ as fuzz  # noqa: E402
-from fuzzing import cases, oracle, running  # noqa: E402
+import fuzzing.__main__ as fuzz  # noqa: E402
+import fuzzing.cases as cases  # noqa: E402
+import fuzzing.oracle as oracle  # noqa: E402
+import fuzzing.running as running  # noqa: E402
 from fuzzing.asked import Step  # noqa: E402
 from fuzzing.damage import KINDS, Files  # noqa: E402
 from fuzzing.jsondamage import mutate  # noqa: E402

@@ -21,7 +21,7 @@ _PIECE, _MOST = 1 << 16, 1 << 26  # bytes that are read at once, and in all
 _MOST_GOROUTINES, _MOST_PS = 1 << 25, 1 << 12
 _USUAL_THREADS = 10000  # sched.maxmcount, unless debug.SetMaxThreads was called (src/runtime/proc.go)
 _MOST_FOUND = 4096
-_DAMAGE = (UnreadableError, ProblemError, KeyError)
+_DAMAGE = (UnreadableError, ProblemError, KeyError, ArithmeticError)  # a divisor may be 0
 
 
 class _Words(NamedTuple):
@@ -164,8 +164,6 @@ class Scan:
         heap = self._variable("mheap_")
         spans, used = heap.number("spanalloc.nalloc"), heap.number("spanalloc.inuse")
         offset = self._offset("memstats", "mspan_sys")
-        if not spans:
-            return []
         return [
             a - offset for a, value in self._each() if value % spans == 0 and used <= value < 2 * used + spans
         ]

@@ -91,7 +91,7 @@ class Shapes:
                 fits = self._checks[name](record)
             else:
                 fits = self._small(name, address, int.from_bytes(record.data, self._runtime.order))
-        except (UnreadableError, ProblemError, KeyError):
+        except (UnreadableError, ProblemError, KeyError, ArithmeticError):  # a divisor may be 0
             return REFUTED
         return POSSIBLE if fits is None else CONFIRMED if fits else REFUTED
 

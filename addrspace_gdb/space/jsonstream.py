@@ -115,7 +115,7 @@ class JsonStream:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-                if end < len(self._text) or self._ended:  # a number may go on
+                if end + 2 < len(self._text) or self._ended:  # else a number may go on: 1e+
                     self._at = end
                     return value
             except json.JSONDecodeError as error:

@@ -10,6 +10,7 @@ from fuzzing.asked import Step
 from fuzzing.running import Done
 
 MEMORY = 1 << 30  # bytes
+OF_MEMORY = "MiB of memory"
 FLOOD = 1 << 22  # bytes of an answer about a process of this size
 NAME = b"addrspace-gdb: "
 MOST_LINES = 3  # of stderr: a stream that ends early, a core that is cut, what is damaged in it
@@ -103,7 +104,7 @@ def _own(command: str, kind: str, text: str, length: int) -> List[str]:
 def _common(done: Done) -> List[str]:
     found = [f"a hang: {done.hung}"] if done.hung is not None else []
     if done.peak > MEMORY:
-        found.append(f"{done.peak >> 20} MiB of memory")
+        found.append(f"{done.peak >> 20} {OF_MEMORY}")
     if len(done.stdout) > FLOOD or len(done.stderr) > FLOOD:
         found.append(f"a flood of {len(done.stdout)} + {len(done.stderr)} bytes")
     for said in (done.stdout, done.stderr):

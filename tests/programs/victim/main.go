@@ -1,7 +1,8 @@
 // Victim is what the fuzzer damages: a small process with something of everything that is shown.
 //
 //	victim abort   dies at once, for the kernel's core file
-//	victim wait    says "ready" and waits, for the debugger's
+//	victim wait    says "ready" and waits
+//	victim odd     the same, with texts that are no UTF-8, and one of 50 MB
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -71,6 +73,14 @@ func park() {
 	time.Sleep(50 * time.Millisecond)
 }
 
+// odd makes texts that nobody should print as they are: a thread's name, labels.
+func odd() {
+	os.WriteFile("/proc/self/comm", []byte("n\xff\x1b[2J"), 0)
+	labels := pprof.Labels("key\xff", "v\x1b[2J\xc3", "long", strings.Repeat("x", 50<<20))
+	go pprof.Do(context.Background(), labels, func(context.Context) { <-gate })
+	time.Sleep(50 * time.Millisecond)
+}
+
 func main() {
 	debug.SetTraceback("crash")
 	populate()
@@ -78,6 +88,9 @@ func main() {
 	park()
 	if len(os.Args) > 1 && os.Args[1] == "abort" {
 		syscall.Kill(syscall.Getpid(), syscall.SIGABRT)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "odd" {
+		odd()
 	}
 	os.Stdout.WriteString("ready\n")
 	time.Sleep(time.Hour)
