@@ -210,7 +210,7 @@ def test_a_fifo_in_the_linkers_list(
 def dynamic_core(binary: Binary, folder: Path) -> Path:
     """A core of a program with a dynamic linker: of `sleep`-like cgo programs the kernel writes them too."""
     done = subprocess.run(
-        ["bash", "-c", f"ulimit -c unlimited; exec {binary.path} {folder / 'oracle'} nil"],
+        ["bash", "-c", f"ulimit -c unlimited; exec {binary.path} panic"],
         cwd=folder,
         env={**os.environ, "GOTRACEBACK": "crash"},
         capture_output=True,
