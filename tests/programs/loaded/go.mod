@@ -1,0 +1,5 @@
+module addrspace.test/loaded
+
+go 1.21
+
+

@@ -1,0 +1,86 @@
+"""A server with 200 threads, load, signals and children, dumped again and again: right, never left stopped.
+
+ADDRSPACE_DUMPS says how often (5; 200 before a release).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable, List
+
+from harness.build import Binary
+from harness.command import cli
+from harness.debuggers import Gdb
+from harness.toolchains import Toolchain
+
+Builder = Callable[..., Binary]
+DUMPS = int(os.environ.get("ADDRSPACE_DUMPS", "5"))
+
+
+class Server:
+    """The program, and what it says that it has done."""
+
+    def __init__(self, path: Path) -> None:
+        self.popen = subprocess.Popen(
+            [str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.popen.stdout is not None and self.popen.stdout.readline() == "ready\n"
+
+    def counts(self) -> List[int]:
+        """Requests, signals, children, turns of threads, failures."""
+        assert self.popen.stdin is not None and self.popen.stdout is not None
+        self.popen.stdin.write("count\n")
+        self.popen.stdin.flush()
+        return [int(word) for word in self.popen.stdout.readline().split()[1:]]
+
+    def states(self) -> List[str]:
+        """State and TracerPid of every thread that is not as one that nobody looks at."""
+        odd = []
+        for task in Path(f"/proc/{self.popen.pid}/task").iterdir():
+            try:
+                lines = (task / "status").read_text().splitlines()
+            except OSError:
+                continue
+            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            if fields["State"][:1] in "tT" or fields["TracerPid"].strip() != "0":
+                odd.append(f"{task.name} {fields['State']} {fields['TracerPid']}")
+        return odd
+
+
+def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb) -> None:
+    server = Server(build_program("loaded", newest_go).path)
+    try:
+        while len(os.listdir(f"/proc/{server.popen.pid}/task")) < 200:
+            time.sleep(0.05)
+        wrong: List[str] = []
+        last = server.counts()
+        for number in range(DUMPS):
+            done = cli("dump", str(server.popen.pid), "--check", "--gdb", str(gdb_exe.path))
+            assert "ok" in done.stdout, done.stderr
+            if done.returncode or done.stderr:
+                wrong.append(f"dump {number}: {done.stderr.strip()}\n{done.stdout}")
+            assert server.states() == []
+            now = server.counts()  # it answers at once: it runs
+            assert all(a < b for a, b in zip(last[:4], now[:4])), (last, now)
+            last = now
+        assert wrong == []
+        assert last[4] == 0  # no request and no child failed
+    finally:
+        server.popen.kill()
+        server.popen.communicate()
+
+
+def test_a_server_that_is_left_stopped_would_be_seen(newest_go: Toolchain, build_program: Builder) -> None:
+    server = Server(build_program("loaded", newest_go).path)
+    try:
+        os.kill(server.popen.pid, 19)
+        deadline = time.monotonic() + 10
+        while len(server.states()) < 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        server.popen.kill()
+        server.popen.communicate()
