@@ -13,6 +13,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Callable, Iterator, List, NamedTuple, Optional
@@ -28,6 +29,7 @@ Tell = Callable[[str], None]
 
 _CHUNK = 1 << 20  # bytes that are unpacked at once
 _PATIENCE = 100  # milliseconds that a signal may have to wait for its handler
+_SILENCE = 60  # seconds that a program may take for the next piece
 _HOLE = bytes(1 << 16)  # as much of zeroes is left out of the file, where the file system can
 _HEADERS = 1 << 26  # bytes from which the size of the whole must be known
 # What the programs say of a stream that stops early, as against one that is damaged.
@@ -216,8 +218,10 @@ def _by_program(process: subprocess.Popen[bytes], said: IO[bytes]) -> Iterator[b
     ready.register(pipe, select.POLLIN)
     while True:
         # A signal just before a read that blocks does not end it, and Python handles it only after that.
+        until = time.monotonic() + _SILENCE
         while not ready.poll(_PATIENCE):
-            pass
+            if time.monotonic() > until:
+                raise _StreamError(False, f"its program has given nothing for {_SILENCE} s")
         data = os.read(pipe, _CHUNK)
         if not data:
             break

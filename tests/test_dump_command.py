@@ -220,6 +220,21 @@ def test_gdbs_sudden_death_is_one_line(sleeper: Process, fake_gdb: FakeGdb) -> N
     assert_refused(done, f"gdb was ended by signal {int(signal.SIGABRT)}: last words")
 
 
+def test_a_crash_of_gdb_is_told_with_its_reason(sleeper: Process, fake_gdb: FakeGdb) -> None:
+    """Not with the address to which such things are to be reported, which gdb says last."""
+    said = [
+        "warning: something", "", "Fatal signal: Segmentation fault", "----- Backtrace -----",
+        "0x55d1c0ffee ???", "---------------------", "A fatal error internal to GDB has been detected, further",
+        "debugging is not possible.  GDB will now terminate.", "",
+        "This is a bug, please report it.  For instructions, see:", "<https://www.gnu.org/software/gdb/bugs/>.",
+    ]  # fmt: skip
+    gdb = fake_gdb(
+        f"sys.stderr.write({chr(10).join(said)!r}); sys.stderr.flush()", "os.kill(os.getpid(), 11)"
+    )
+    done = cli("dump", str(sleeper.pid), "--gdb", gdb)
+    assert_refused(done, "gdb was ended by signal 11: Fatal signal: Segmentation fault")
+
+
 def test_a_reader_that_goes_away_is_no_error(sleeper: Process, fake_gdb: FakeGdb) -> None:
     gdb = fake_gdb("open(request['result'], 'w').write('line\\n' * 1_000_000)")
     command = shlex.join([*COMMAND, "dump", str(sleeper.pid), "--gdb", gdb])
