@@ -224,7 +224,7 @@ def test_a_crash_of_gdb_is_told_with_its_reason(sleeper: Process, fake_gdb: Fake
     """Not with the address to which such things are to be reported, which gdb says last."""
     said = [
         "warning: something", "", "Fatal signal: Segmentation fault", "----- Backtrace -----",
-        "0x55d1c0ffee ???", "---------------------", "A fatal error internal to GDB has been detected, further",
+        "0x55d1c0ffee ???", "-----", "A fatal error internal to GDB has been detected, further",
         "debugging is not possible.  GDB will now terminate.", "",
         "This is a bug, please report it.  For instructions, see:", "<https://www.gnu.org/software/gdb/bugs/>.",
     ]  # fmt: skip
