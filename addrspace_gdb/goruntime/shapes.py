@@ -7,7 +7,7 @@ it, as in lists that are empty, and in a process that has not begun.
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.goruntime import smallshapes
@@ -118,9 +118,12 @@ class Shapes:
         spans = heap.slice("allspans")
         if not 0 < spans.length <= spans.capacity < _MOST_SPANS:
             return False
-        step = max(1, spans.length // _SAMPLE)
-        pointers = self._runtime.words(spans.data, spans.length, "allspans")[::step]
-        return bool(pointers) and all(self._is_span(pointer) for pointer in pointers)
+        return all(map(self._is_span, self._sampled(spans)))
+
+    def _sampled(self, header: Slice) -> Iterator[int]:
+        """Some of the elements, one by one: what only looks like a slice is refuted by the first."""
+        for index in range(0, header.length, max(1, header.length // _SAMPLE)):
+            yield self._runtime.word_at(header.data + index * self._runtime.word)
 
     def _is_span(self, address: int) -> bool:
         span = self._runtime.record("runtime.mspan", address)
@@ -132,12 +135,14 @@ class Shapes:
         header = record.slice("")
         if not 0 < header.length <= header.capacity < _MOST_SPANS:
             return False
-        step = max(1, header.length // _SAMPLE)
-        pointers = self._runtime.words(header.data, header.length, "allgs")[::step]
-        sample = [self._runtime.record("runtime.g", pointer) for pointer in pointers]
-        goids = [goid for goid in (g.number("goid") for g in sample) if goid > 0]
-        # A g has no number yet while it is being made.
-        return len(set(goids)) == len(goids) >= max(1, len(sample) - 1) and all(map(self._is_g, sample))
+        goids: List[int] = []
+        for pointer in self._sampled(header):
+            g = self._runtime.record("runtime.g", pointer)
+            if not self._is_g(g):
+                return False
+            goids.append(g.number("goid"))
+        known = [goid for goid in goids if goid > 0]  # a g has no number yet while it is being made
+        return len(set(known)) == len(known) >= max(1, len(goids) - 1)
 
     @staticmethod
     def _is_g(g: Record) -> bool:
