@@ -10,7 +10,8 @@ from bisect import bisect_right
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.elf import LoadedImage, open_regular
+from addrspace_gdb.process.elf import open_regular
+from addrspace_gdb.process.loaded import LoadedImage
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.process.words import Words
 

@@ -10,13 +10,13 @@ from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.elf import (
     Image,
     build_ids,
-    load_bias,
     read_at,
     read_headers,
     read_image,
     same_segments,
 )
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids

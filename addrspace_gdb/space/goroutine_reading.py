@@ -28,7 +28,8 @@ from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.listed import list_mappings, open_core, page_size_of
+from addrspace_gdb.process.auxv import page_size_of
+from addrspace_gdb.process.listed import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress

@@ -147,7 +147,8 @@ def _image(
     target: Target, core: Optional[Core], mappings: Sequence[Mapping], proc: Optional[ProcFiles]
 ) -> Optional[Image]:
     """The program's file, as the debugger, the process or the core names it."""
-    from addrspace_gdb.process.elf import open_path, read_image
+    from addrspace_gdb.process.elf import read_image
+    from addrspace_gdb.process.loaded import open_path
 
     names = [target.executable, core.executable if core is not None else None]
     paths = [name for name in names if name]

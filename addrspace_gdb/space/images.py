@@ -11,16 +11,14 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.elf import (
     Image,
-    LoadedImage,
     Section,
     Segment,
-    image_at,
-    loaded_at,
     read_headers,
     read_image,
     same_segments,
 )
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.loaded import LoadedImage, image_at, loaded_at
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.space.identity import GO_SECTIONS
 from addrspace_gdb.space.overlay import normalise, overlay
