@@ -11,6 +11,7 @@ from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.images import GO_SECTIONS
 from addrspace_gdb.space.target_info import TargetInfo
 
 if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
@@ -18,8 +19,6 @@ if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported
     from addrspace_gdb.process.elf import Image
 
 OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
-# What only a file with Go code in it has; with -buildmode=pie and c-shared the table has the longer name.
-GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 
 
 def require_go(
