@@ -34,7 +34,7 @@ from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
-from addrspace_gdb.space.target_info import TargetInfo
+from addrspace_gdb.space.model import TargetInfo
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks

@@ -11,8 +11,7 @@ from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.images import GO_SECTIONS
-from addrspace_gdb.space.target_info import TargetInfo
+from addrspace_gdb.space.model import TargetInfo
 
 if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
     from addrspace_gdb.process.corefile import Core
@@ -59,13 +58,19 @@ def require_go(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
             + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
-    if any(section.name in GO_SECTIONS for section in image.sections):
+    if _has_go_code(image):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
             "that lacks it, or no access to the mappings); give gdb the unstripped file with "
             "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+
+
+def _has_go_code(image: Image) -> bool:
+    from addrspace_gdb.space.images import GO_SECTIONS
+
+    return any(section.name in GO_SECTIONS for section in image.sections)
 
 
 def _hold_runtime(target: Target) -> None:
