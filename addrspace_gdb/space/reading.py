@@ -58,8 +58,8 @@ class Reading:
     kernel: Optional[KernelCounts]  # only for checks
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    slots: Optional[Slots] = None  # object slots, once somebody asked for them (space/heap.py)
-    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (space/claims.py, regions_of)
+    slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
+    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
