@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
+from addrspace_gdb.goruntime.versions import NEWEST, OLDEST
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
@@ -16,8 +17,6 @@ from addrspace_gdb.space.model import TargetInfo
 if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
     from addrspace_gdb.process.corefile import Core
     from addrspace_gdb.process.elf import Image
-
-OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
 
 
 def require_go(
