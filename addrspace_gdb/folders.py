@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional, Type
 
-PREFIX = "addrspace-gdb-"
+PREFIX = "addrspace-gdb-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_]{8}")
 
 

@@ -7,8 +7,9 @@ from typing import Optional, Tuple
 
 from .commands.compare import compare_output, dump_side, number
 from .commands.compare import verdict as compare_verdict
-from .commands.diff import ALL, USUAL, diff_output, limit, verdict
+from .commands.diff import USUAL, diff_output, verdict
 from .commands.session import Settings
+from .commands.values import ALL, limit_value
 from .problems import ProblemError
 from .space.compare import compare
 from .space.diff import difference
@@ -28,7 +29,7 @@ def answer(options: argparse.Namespace, width: int, unicode: bool, color: bool) 
     rows = ALL if file else USUAL
     if options.limit is not None:
         try:
-            rows = limit(options.limit)
+            rows = limit_value(options.limit)
         except argparse.ArgumentTypeError as error:
             raise ProblemError(f"--limit: {error}") from None
     before, after = (read_dump(path).snapshot for path in options.dumps)

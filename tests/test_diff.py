@@ -433,7 +433,7 @@ BAD = (
     ("addrspace diff a b c", "give two moments at most"),
     ("addrspace diff --every off x", "takes no moments"),
     ("addrspace diff --every --format json", "goes with no other form"),
-    ("addrspace diff --limit x", "is not a number of rows"),
+    ("addrspace diff --limit x", "is not a number"),
     ("addrspace diff --format json", "there is nothing yet to compare it with"),
     ("addrspace diff /nonexistent.json", "cannot read /nonexistent.json: No such file"),
     ("addrspace diff now --output /nonexistent/x", "no directory"),

@@ -117,7 +117,7 @@ def test_arenas(core: Core, tmp_path: Path) -> None:
 
 
 def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> None:
-    heap, spans, small, noscan, large, stacks = core.documents(
+    heap, spans, small, noscan, large, stacks, used = core.documents(
         tmp_path,
         "addrspace heap",
         "addrspace spans",
@@ -125,6 +125,7 @@ def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> Non
         "addrspace spans --noscan --sort free",
         "addrspace spans --state large --min-size 1MiB --sort size",
         "addrspace spans --state stacks --state other",
+        "addrspace spans --state small --sort used",
     )
     rows = spans["spans"]
     assert [int(row["start"], 16) for row in rows] == sorted(int(row["start"], 16) for row in rows)
@@ -141,6 +142,8 @@ def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> Non
         (row["size"] for row in rows if row["class"] == 0 and row["size"] >= 1 << 20), reverse=True
     )
     assert stacks["spans"] == [row for row in rows if row["slots"] is None]
+    taken = [(row["slots"] - row["objects"]["free"]) * row["object_size"] for row in used["spans"]]
+    assert len(taken) > 1 and taken == sorted(taken, reverse=True)
 
 
 @pytest.mark.symbols

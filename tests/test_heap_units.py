@@ -8,7 +8,7 @@ from typing import List, Tuple
 
 import pytest
 
-from addrspace_gdb.commands.values import limit_value, range_value, size_value, split_expression
+from addrspace_gdb.commands.values import ALL, limit_value, range_value, size_value, split_expression
 from addrspace_gdb.goruntime.mspan import IN_USE, PAGE
 from addrspace_gdb.goruntime.slotcount import Large, Parts, in_range, sum_parts
 from addrspace_gdb.goruntime.slots import Masks, SpanRow
@@ -159,7 +159,9 @@ def test_large_objects_say_what_they_are() -> None:
 
 def test_values_of_options() -> None:
     assert [size_value(text) for text in ("8192", "8KiB", "1M", "3B")] == [8192, 8192, 1 << 20, 3]
-    assert limit_value("all") > 1 << 60 and limit_value("7") == 7
+    assert limit_value("all") == ALL and limit_value("7") == 7 and limit_value("007") == 7
+    assert limit_value("0") == 0 and limit_value("9" * 18) == 10**18 - 1
+    assert limit_value("9" * 19) == limit_value("9" * 5000) == ALL
     assert range_value("$lo, 0x10") == ["$lo", "0x10"]
     assert split_expression(" 'main.List' + 8 --format json") == ("'main.List' + 8", "--format json")
     assert split_expression("--limit 3 p") == ("", "--limit 3 p")

@@ -105,6 +105,7 @@ def test_init_prints_the_line_that_brings_the_commands(installed: Path, gdb_exe:
     done = run([str(installed), "init"])
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"source /.*/addrspace_gdb/load\.py\n", done.stdout)
+    assert Path(done.stdout.split(maxsplit=1)[1].strip()).with_name("py.typed").exists()
 
     (tmp_path / "gdbinit").write_text(done.stdout)
     assert in_gdb(gdb_exe.path, f"source {tmp_path}/gdbinit") == []

@@ -147,7 +147,9 @@ def test_our_style_uses_exact_colours_of_the_palette() -> None:
 
 def test_plain_text_loads_nothing_of_pygments_but_its_tokens() -> None:
     code = (
-        "import sys; from addrspace_gdb.views import diagram, classic, regions, jsonform, render, tokens;"
+        "import sys; from addrspace_gdb.views import diagram, classic, regions;"
+        "from addrspace_gdb.views import jsonform;"
+        "from addrspace_gdb.views import render, tokens;"
         "render.render([(tokens.TEXT, 'x')]);"
         "print(sorted(m for m in sys.modules if m.startswith(('pygments', 'tabulate', 'gdb'))))"
     )

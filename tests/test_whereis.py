@@ -6,8 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple, cast
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import jsonschema
 import pytest
@@ -20,10 +19,9 @@ from harness.toolchains import Toolchain
 from addrspace_gdb.commands.whereis import take_apart
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.space.fieldpath import field_path
-from addrspace_gdb.space.reading import Reading
+from addrspace_gdb.space.partition import Partition
 from addrspace_gdb.space.region import Region
 from addrspace_gdb.space.whereimage import package_of
-from addrspace_gdb.space.whereis import Partition
 from addrspace_gdb.views.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
@@ -364,9 +362,7 @@ def test_random_addresses_of_a_made_up_partition() -> None:
         kind = f"kind {number}"
         made = Region(start, end, "heap" if number % 2 else "free", kind, "", "", None, None, None)
         (mapped if number % 2 else unmapped).append(made)
-    info = SimpleNamespace(pointer_size=8)
-    reading = SimpleNamespace(regions=(mapped, unmapped), mappings=[], info=info)
-    partition = Partition(cast(Reading, reading))
+    partition = Partition(mapped, unmapped, [], 8)
     edges = [
         edge for region in mapped for edge in (region.start - 1, region.start, region.end - 1, region.end)
     ]

@@ -9,6 +9,7 @@ from typing import List, Optional
 from addrspace_gdb.commands.moments import LAST, NOW, find, kept_names, last_stop, take_now
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.values import ALL, limit_value
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.diff import Difference, difference
 from addrspace_gdb.space.snapshot import Snapshot
@@ -17,7 +18,6 @@ from addrspace_gdb.views.diffjson import diff_json
 from addrspace_gdb.views.jsonform import dumps
 from addrspace_gdb.views.render import render
 
-ALL = 1 << 62
 USUAL = 20
 _AT_STOPS = 8
 
@@ -52,18 +52,11 @@ def parser() -> Parser:
         metavar="off",
         help="show the difference at each stop; off: no longer",
     )
-    made.add_argument("--limit", type=limit, metavar="N", help=f"at most N rows a table, or all ({USUAL})")
+    made.add_argument(
+        "--limit", type=limit_value, metavar="N", help=f"at most N rows a table, or all ({USUAL})"
+    )
     add_output(made, ["text", "json"])
     return made
-
-
-def limit(text: str) -> int:
-    """A number of rows, or `all`."""
-    if text == "all":
-        return ALL
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return min(int(text[:18]), ALL)
 
 
 def run(session: Session, line: str) -> Optional[str]:

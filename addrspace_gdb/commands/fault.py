@@ -9,7 +9,8 @@ from addrspace_gdb.commands.session import Command, Session, check_writable, del
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.fault import report
 from addrspace_gdb.space.whereis import Locator
-from addrspace_gdb.views.fault import fault_card, fault_json
+from addrspace_gdb.views.fault import fault_card
+from addrspace_gdb.views.faultjson import fault_json
 from addrspace_gdb.views.jsonform import dumps
 from addrspace_gdb.views.render import render
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Callable, FrozenSet, List, NamedTuple, Optional, Pattern, Tuple
+from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional, Pattern, Tuple
 
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
+
+if TYPE_CHECKING:  # gdb, which reads this when it is sourced, is not to read space/ then
+    from addrspace_gdb.space.chosen import Chosen
 
 # What a goroutine with frames can be (gStatusStrings in src/runtime/traceback.go).
 STATUSES = ("waiting", "running", "syscall", "runnable", "preempted", "copystack", "idle", "leaked")
@@ -24,36 +27,6 @@ _FRAME = re.compile(r"f(?:r(?:a(?:me?)?)?)?\s+(?!apply\b)(\S.*)")
 _VARIABLE = re.compile(r"\$\w+(?:\(\d*\))?")  # $it, or a function of gdb: $current_goid()
 
 Variable = Callable[[str], int]  # the value of a convenience variable or function; raises ProblemError
-
-
-class Chosen(NamedTuple):
-    """Which goroutines. Numbers are alternatives, so are statuses; everything that is given must hold."""
-
-    ranges: Tuple[Tuple[int, int], ...] = ()  # first and last goid, in the order typed; empty: any goid
-    statuses: FrozenSet[str] = frozenset()  # empty: any
-    functions: Tuple[Pattern[str], ...] = ()  # each is found in the name of some function on the stack
-    reasons: Tuple[Pattern[str], ...] = ()  # each is found in the wait reason (or status), in Go's words
-
-    def has_goid(self, goid: int) -> bool:
-        """Whether the numbers allow this goroutine."""
-        return not self.ranges or any(first <= goid <= last for first, last in self.ranges)
-
-    def has_state(self, status: str, reason: str) -> bool:
-        """Whether the statuses and reasons allow it."""
-        return (not self.statuses or status in self.statuses) and all(p.search(reason) for p in self.reasons)
-
-    def has_functions(self, names: FrozenSet[str]) -> bool:
-        """Whether the functions on its stack have what is asked for."""
-        return all(any(pattern.search(name) for name in names) for pattern in self.functions)
-
-    @property
-    def filtered(self) -> bool:
-        """Whether more than numbers is asked for."""
-        return bool(self.statuses or self.functions or self.reasons)
-
-    def named(self) -> List[int]:
-        """The goroutines that are asked for one by one: each must exist."""
-        return [] if self.filtered else [first for first, last in self.ranges if first == last]
 
 
 class Apply(NamedTuple):
@@ -138,6 +111,8 @@ def _is_choice(word: str) -> bool:
 
 
 def _chosen(words: List[str], variable: Variable) -> Chosen:
+    from addrspace_gdb.space.chosen import Chosen
+
     ranges: List[Tuple[int, int]] = []
     for word in words:
         between = _RANGE.fullmatch(word)

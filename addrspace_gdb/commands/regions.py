@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from typing import Callable, List, Optional, Tuple
 
 from addrspace_gdb.commands.addrspace import verdict
 from addrspace_gdb.commands.options import Parser, add_output, split
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.values import limit_value
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.space.build import build
@@ -44,14 +44,8 @@ def parser() -> Parser:
     )
     add_output(made, ["text", "json"])
     made.add_argument("--summary", action="store_true", help="one row for each area and kind")
-    made.add_argument("--limit", type=_count, metavar="N", help="at most N rows")
+    made.add_argument("--limit", type=limit_value, metavar="N", help="at most N rows")
     return made
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return int(text)
 
 
 def run(session: Session, line: str) -> Optional[str]:

@@ -12,7 +12,8 @@ from addrspace_gdb.process.escape import printable
 from addrspace_gdb.sizes import plural
 from addrspace_gdb.views.jsonform import dumps
 from addrspace_gdb.views.render import render
-from addrspace_gdb.views.snapshots import snapshots_json, snapshots_table, taken_line
+from addrspace_gdb.views.snapshots import snapshots_table, taken_line
+from addrspace_gdb.views.snapshotsjson import snapshots_json
 
 _EPILOG = """\
   addrspace snapshot               list the snapshots of this session

@@ -9,6 +9,7 @@ from typing import List, Optional, Tuple
 from addrspace_gdb.process.escape import printable
 
 ALL = 1 << 62  # rows: every one
+_MAX_DIGITS = 18  # of a number of rows that is counted with; int() refuses those of thousands of digits
 
 _UNITS = {"": 0, "B": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
 _SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
@@ -28,7 +29,8 @@ def limit_value(text: str) -> int:
         return ALL
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number")
-    return int(text)
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MAX_DIGITS else ALL
 
 
 def range_value(text: str) -> List[str]:

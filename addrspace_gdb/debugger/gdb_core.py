@@ -15,7 +15,8 @@ from addrspace_gdb.debugger.gdb_text import output_of
 from addrspace_gdb.problems import NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core, part_of, read_core
 from addrspace_gdb.process.corenotes import AT_ENTRY
-from addrspace_gdb.process.elf import Image, load_bias, read_image
+from addrspace_gdb.process.elf import Image, read_image
+from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 
 # `info files` lists the sections of everything gdb reads from; those of the core itself are called load1 ...

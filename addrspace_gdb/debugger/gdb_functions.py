@@ -10,8 +10,8 @@ from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.problems import ProblemError
 
 if TYPE_CHECKING:
+    from addrspace_gdb.space.partition import Partition
     from addrspace_gdb.space.reading import Reading
-    from addrspace_gdb.space.whereis import Partition
 
 _kept: List[object] = []
 
@@ -41,7 +41,8 @@ class _RegionFunction(gdb.Function):
         return str(guarded(self._region, arguments))
 
     def _region(self, arguments: Tuple[gdb.Value, ...]) -> str:
-        from addrspace_gdb.space.whereis import Partition
+        from addrspace_gdb.space.claims import regions_of
+        from addrspace_gdb.space.partition import Partition
 
         try:
             numbers = [int(argument) for argument in arguments]
@@ -50,7 +51,8 @@ class _RegionFunction(gdb.Function):
             raise ProblemError("$goregion: give an address") from None
         reading = self._session.reading()
         if self._known is None or self._known[0] is not reading:
-            self._known = reading, Partition(reading)
+            size = reading.info.pointer_size
+            self._known = reading, Partition(*regions_of(reading), reading.mappings, size)
         mask = (1 << (8 * reading.info.pointer_size)) - 1
         region = self._known[1].region(address & mask)
         words = region.label if region.label.startswith(region.kind) else f"{region.kind} {region.label}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.commands.goroutine_args import Chosen
 from addrspace_gdb.debugger.target import Target, Thread
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import (
@@ -27,6 +26,7 @@ from addrspace_gdb.goruntime.traceback import Registers, Stack, Unwinder
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, state_text
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.space.chosen import Chosen
 
 
 class Place(NamedTuple):

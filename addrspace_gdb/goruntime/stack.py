@@ -214,7 +214,7 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
 
 def _free_large(runtime: Runtime) -> Set[int]:
     """mspan addresses in stackLarge.free: [log2(pages)]mSpanList."""
-    if not runtime.has("runtime.stackLarge"):  # only found by what is in it, and nothing is (scan.py)
+    if not runtime.has("runtime.stackLarge"):  # found by what is in it (scan.py)
         return set()
     lists = runtime.variable("runtime.stackLarge").elements("free")
     return _listed(runtime, lists, "stackLarge.free")

@@ -29,7 +29,7 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     """Add up runtime.stackpool, the Ps' mcache.stackcache and runtime.stackLarge."""
     caches = sum(size for p in scheduler.ps for _, size in p.stack_caches if 0 < size <= _MAX_CACHE)
     pool = large = 0
-    # In a core without the program's code these two are only found by what is in them (scan.py).
+    # In a core without the program's code only what is in these two finds them (scan.py).
     for item in (
         runtime.variable("runtime.stackpool").elements("") if runtime.has("runtime.stackpool") else ()
     ):

@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines,
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
+from addrspace_gdb.goruntime.versions import not_supported
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.progress import Progress
@@ -49,9 +50,7 @@ def read_go(
     except UnreadableError as error:
         raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
     except KeyError as error:
-        raise ProblemError(
-            f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
-        ) from None
+        raise ProblemError(not_supported(error.args[0])) from None
 
 
 def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:

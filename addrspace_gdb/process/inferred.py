@@ -13,6 +13,7 @@ from typing import Dict, List, Optional, Tuple
 
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.process.auxv import auxiliary_vector, page_size_of
 from addrspace_gdb.process.corenotes import (
     AT_ENTRY,
     AT_EXECFN,
@@ -30,8 +31,7 @@ from addrspace_gdb.process.elf import (
     read_image,
     read_segments,
 )
-from addrspace_gdb.process.listed import add, auxiliary_vector, page_size_of
-from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.mappings import Mapping, add
 from addrspace_gdb.process.programmaps import pieces
 
 _MOST_HEADERS = 256

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from addrspace_gdb.process.elf import LoadedImage
+from addrspace_gdb.process.loaded import LoadedImage
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.process.words import Words

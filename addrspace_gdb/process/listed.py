@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, List, NamedTuple, Optional
 
-from addrspace_gdb.debugger.target import Auxiliary, ProcFiles, Target
+from addrspace_gdb.debugger.target import ProcFiles, Target
 from addrspace_gdb.problems import ProblemError, Problems
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 
 if TYPE_CHECKING:
     from addrspace_gdb.process.corefile import Core
-
-PAGE_SIZE = 4096  # where nothing says another size
-_AT_PAGESZ = 6  # include/uapi/linux/auxvec.h
 
 
 class Listed(NamedTuple):
@@ -31,23 +27,6 @@ def open_core(target: Target) -> Optional[Core]:
     from addrspace_gdb.process.corefile import read_core
 
     return read_core(target.core_file, target.executable)
-
-
-def auxiliary_vector(target: Target, core: Optional[Core]) -> Dict[int, int]:
-    """The auxiliary vector, empty where it is not known."""
-    if core is not None:
-        return core.auxv
-    return target.auxv() if isinstance(target, Auxiliary) else {}
-
-
-def page_size_of(target: Target, core: Optional[Core]) -> int:
-    """Bytes of a page of the target, as the kernel told it."""
-    if core is not None:
-        return core.page_size
-    if target.kind == "live":
-        return os.sysconf("SC_PAGE_SIZE")
-    size = auxiliary_vector(target, None).get(_AT_PAGESZ, 0)
-    return size if 1 << 10 <= size <= 1 << 26 and not size & (size - 1) else PAGE_SIZE
 
 
 def list_mappings(target: Target, core: Optional[Core], problems: Optional[Problems] = None) -> Listed:
@@ -72,17 +51,3 @@ def list_mappings(target: Target, core: Optional[Core], problems: Optional[Probl
         if known:
             return Listed(known, None, True)
     raise ProblemError(reason)
-
-
-def add(mappings: Sequence[Mapping], more: Sequence[Mapping]) -> List[Mapping]:
-    """Both lists as one; where they overlap, what `mappings` says counts."""
-    found = list(mappings)
-    for mapping in more:
-        at = mapping.start
-        for known in sorted(m for m in mappings if m.start < mapping.end and m.end > mapping.start):
-            if known.start > at:
-                found.append(mapping._replace(start=at, end=known.start))
-            at = max(at, known.end)
-        if at < mapping.end:
-            found.append(mapping._replace(start=at))
-    return sorted(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.problems import Problems
 from addrspace_gdb.process.escape import printable
@@ -47,6 +47,20 @@ def file_path(mapping: Mapping) -> Optional[str]:
     if mapping.file is None:
         return None
     return mapping.file[: -len(DELETED)] if is_deleted(mapping) else mapping.file
+
+
+def add(mappings: Sequence[Mapping], more: Sequence[Mapping]) -> List[Mapping]:
+    """Both lists as one; where they overlap, what `mappings` says counts."""
+    found = list(mappings)
+    for mapping in more:
+        at = mapping.start
+        for known in sorted(m for m in mappings if m.start < mapping.end and m.end > mapping.start):
+            if known.start > at:
+                found.append(mapping._replace(start=at, end=known.start))
+            at = max(at, known.end)
+        if at < mapping.end:
+            found.append(mapping._replace(start=at))
+    return sorted(found)
 
 
 def parse_maps(data: bytes, problems: Optional[Problems] = None) -> List[Mapping]:

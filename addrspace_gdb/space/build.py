@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import reduce
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
-from addrspace_gdb.process.geometry import gaps, null_end
-from addrspace_gdb.process.threads import ThreadStack
 from addrspace_gdb.space import picture as rows
 from addrspace_gdb.space import region as areas
 from addrspace_gdb.space.checks import checks
+from addrspace_gdb.space.claims import all_claims, rest_in, unmapped_of
 from addrspace_gdb.space.details import detail
-from addrspace_gdb.space.goclaims import heap_claims, outside_claims, owned_claims
-from addrspace_gdb.space.images import image_claims
 from addrspace_gdb.space.model import AddressSpace, AreaTotal, MappingUse, Picture, Row
-from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.partition import area_totals, mapping_uses, partition, total
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.region import Claim, Region
-from addrspace_gdb.space.rest import rest_of
-
-LINKER_DATA = "dynamic linker data"
+from addrspace_gdb.space.region import Region
 
 
 def build(reading: Reading, each_goroutine: bool = True, check: bool = False) -> AddressSpace:
@@ -33,9 +25,9 @@ def build(reading: Reading, each_goroutine: bool = True, check: bool = False) ->
 
 def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
     regions = partition(
-        reading.mappings, all_claims(reading, each_goroutine), rest_of(reading), reading.residency
+        reading.mappings, all_claims(reading, each_goroutine), rest_in(reading), reading.residency
     )
-    unmapped = _unmapped(reading)
+    unmapped = unmapped_of(reading)
     uses = mapping_uses(reading.mappings, reading.residency)
     return AddressSpace(
         target=reading.info,
@@ -49,65 +41,6 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
         picture=_picture(reading, regions, unmapped, uses),
         spans=list(reading.go.spans.classes.values()),
     )
-
-
-def regions_of(reading: Reading) -> Tuple[List[Region], List[Region]]:
-    """What is mapped, each goroutine's stack by itself, and what is not; made once for a reading."""
-    if reading.regions is None:
-        with no_cycle_collection():
-            claims = all_claims(reading, each_goroutine=True)
-            mapped = partition(reading.mappings, claims, rest_of(reading), reading.residency)
-            reading.regions = mapped, _unmapped(reading)
-    return reading.regions
-
-
-def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
-    """All claims, the surer over the less sure: libc by content, images, thread stacks, Go's runtime."""
-    libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)
-    images = image_claims(reading.loaded, reading.info.page_size)
-    stacks = normalise(
-        Claim(s.start, s.end, areas.THREAD_STACKS, _stack_kind(s), _thread_label(s.tid))
-        for s in reading.thread_stacks
-        if s.kind != "tls"  # the dynamic linker's, and less sure than any other owner
-    )
-    heap = heap_claims(reading.go, each_goroutine)
-    owned = owned_claims(reading.go, reading.info.page_size, reading.problems)
-    linker = normalise(Claim(s, e, areas.SHARED_LIBS, LINKER_DATA) for s, e in reading.linker)
-    layers = [linker, normalise(outside_claims(reading.go)), libc, owned, images, stacks, heap]
-    return reduce(overlay, layers)
-
-
-_STACK_KINDS = {"stack": "thread stack", "guard": "stack guard"}
-
-
-def _stack_kind(stack: ThreadStack) -> str:
-    if stack.kind == "stack" and stack.note == "main thread":
-        return rows.MAIN_STACK_KIND
-    return _STACK_KINDS.get(stack.kind, stack.kind)
-
-
-def _thread_label(tid: Optional[int]) -> str:
-    return f"thread {tid}" if tid else ""
-
-
-def _unmapped(reading: Reading) -> List[Region]:
-    """Kernel, non-canonical hole, free gaps and the null area, in address order."""
-    shape = reading.geometry
-    made = []
-    low = null_end(reading.mappings, shape)
-    if low:
-        made.append(_empty(0, low, areas.NULL, "null"))
-    made += [_empty(start, end, areas.FREE, "free") for start, end in gaps(reading.mappings, shape)]
-    if shape.non_canonical is not None:
-        made.append(_empty(*shape.non_canonical, areas.NON_CANONICAL, "non-canonical"))
-    top = 1 << (8 * reading.info.pointer_size)
-    if shape.kernel_start is not None and shape.kernel_start < top:
-        made.append(_empty(shape.kernel_start, top, areas.KERNEL, "kernel"))
-    return made
-
-
-def _empty(start: int, end: int, area: str, kind: str) -> Region:
-    return Region(start, end, area, kind, "", "", None, None, None)
 
 
 def _all_areas(unmapped: Sequence[Region], regions: Sequence[Region]) -> List[AreaTotal]:

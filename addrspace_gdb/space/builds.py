@@ -10,12 +10,12 @@ from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.elf import (
     Image,
     build_ids,
-    load_bias,
     read_headers,
     read_image,
     same_segments,
 )
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular, read_at
 

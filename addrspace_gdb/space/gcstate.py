@@ -14,7 +14,8 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError, is_older
-from addrspace_gdb.process.listed import open_core, page_size_of
+from addrspace_gdb.process.auxv import page_size_of
+from addrspace_gdb.process.listed import open_core
 from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
 from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.statistics import Statistic, rows_of

@@ -26,14 +26,16 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
+from addrspace_gdb.goruntime.versions import not_supported
 from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.listed import list_mappings, open_core, page_size_of
+from addrspace_gdb.process.auxv import page_size_of
+from addrspace_gdb.process.listed import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.progress import Progress
 from addrspace_gdb.space.identity import circumstance_notes, require_go, target_info
-from addrspace_gdb.space.target_info import TargetInfo
+from addrspace_gdb.space.model import TargetInfo
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
@@ -113,9 +115,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
         except UnreadableError as error:
             raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
         except KeyError as error:
-            raise ProblemError(
-                f"the runtime has no {error.args[0]}: this Go version is not supported (1.19 to 1.27 are)"
-            ) from None
+            raise ProblemError(not_supported(error.args[0])) from None
 
 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:

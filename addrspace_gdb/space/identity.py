@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, List, Optional, Sequence
 from addrspace_gdb.debugger.target import MapsFiles, ProcFiles, Target
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
+from addrspace_gdb.goruntime.versions import NEWEST, OLDEST
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.target_info import TargetInfo
+from addrspace_gdb.space.model import TargetInfo
 
 if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
     from addrspace_gdb.process.corefile import Core
     from addrspace_gdb.process.elf import Image
-
-OLDEST, NEWEST = 19, 27  # Go 1.N that the layouts were read for
-# What only a file with Go code in it has; with -buildmode=pie and c-shared the table has the longer name.
-GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 
 
 def require_go(
@@ -60,13 +57,19 @@ def require_go(
             f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
             + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
-    if any(section.name in GO_SECTIONS for section in image.sections):
+    if _has_go_code(image):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
             "that lacks it, or no access to the mappings); give gdb the unstripped file with "
             "`symbol-file FILE`"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+
+
+def _has_go_code(image: Image) -> bool:
+    from addrspace_gdb.space.images import GO_SECTIONS
+
+    return any(section.name in GO_SECTIONS for section in image.sections)
 
 
 def _hold_runtime(target: Target) -> None:
@@ -150,7 +153,8 @@ def _image(
     target: Target, core: Optional[Core], mappings: Sequence[Mapping], proc: Optional[ProcFiles]
 ) -> Optional[Image]:
     """The program's file, as the debugger, the process or the core names it."""
-    from addrspace_gdb.process.elf import open_path, read_image
+    from addrspace_gdb.process.elf import read_image
+    from addrspace_gdb.process.loaded import open_path
 
     names = [target.executable, core.executable if core is not None else None]
     paths = [name for name in names if name]

@@ -11,23 +11,22 @@ from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.elf import (
     Image,
-    LoadedImage,
     Section,
     Segment,
-    image_at,
-    loaded_at,
     read_headers,
     read_image,
     same_segments,
 )
 from addrspace_gdb.process.escape import printable
+from addrspace_gdb.process.loaded import LoadedImage, image_at, loaded_at
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
-from addrspace_gdb.space.identity import GO_SECTIONS
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.region import CODE, GLOBALS, SHARED_LIBS, Claim
 
 _SHF_ALLOC, _SHF_EXECINSTR, _SHF_TLS = 2, 4, 0x400
 _PF_X, _PF_W = 1, 2
+# What only a file with Go code in it has; with -buildmode=pie and c-shared the table has the longer name.
+GO_SECTIONS = (".gopclntab", ".go.buildinfo", ".data.rel.ro.gopclntab")
 PADDING = "padding"  # between sections, and from the last one to the end of its page
 
 # Section names of a Go image and what they hold (cmd/link/internal/ld/data.go). Go 1.26 added .go.module,

@@ -8,7 +8,19 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.region import Region
-from addrspace_gdb.space.target_info import TargetInfo as TargetInfo
+
+
+class TargetInfo(NamedTuple):
+    """What was looked at. Fields that are not known are None."""
+
+    kind: str  # "live", "core" or "remote"
+    pid: Optional[int]
+    executable: Optional[str]
+    core_file: Optional[str]
+    arch: str
+    pointer_size: int
+    page_size: int
+    go_version: Optional[str]
 
 
 class MappingUse(NamedTuple):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Optional, Sequence
+from bisect import bisect_right
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.model import AreaTotal, MappingUse
 from addrspace_gdb.space.overlay import cut, filled
-from addrspace_gdb.space.region import AREAS, Claim, Region
+from addrspace_gdb.space.region import AREAS, FREE, Claim, Region
 
 
 def partition(
@@ -87,3 +88,43 @@ def area_totals(regions: Sequence[Region]) -> List[AreaTotal]:
         for area in AREAS
         if area in by_area
     ]
+
+
+class Partition:
+    """The regions of a process, by address: every address of 2^64 is in exactly one."""
+
+    def __init__(
+        self,
+        mapped: List[Region],
+        unmapped: List[Region],
+        mappings: List[Mapping],
+        pointer_size: int,
+    ) -> None:
+        self.mapped, self.unmapped = mapped, unmapped
+        self._mapped = [region.start for region in self.mapped]
+        self._unmapped = [region.start for region in self.unmapped]
+        self._mappings = mappings
+        self._starts = [mapping.start for mapping in mappings]
+        self._top = 1 << (8 * pointer_size)
+
+    def region(self, address: int) -> Region:
+        """The region that holds the address. What is mapped in the kernel's half is a region of its own."""
+        for starts, regions in ((self._mapped, self.mapped), (self._unmapped, self.unmapped)):
+            index = bisect_right(starts, address) - 1
+            if index >= 0 and address < regions[index].end:
+                return regions[index]
+        end = min((s for s in (*self._mapped, *self._unmapped) if s > address), default=self._top)
+        end = max(end, address + 1)
+        return Region(address, end, FREE, "free", "", "", None, None, None)
+
+    def mapping(self, address: int) -> Optional[Mapping]:
+        """The mapping that holds the address, None for none."""
+        index = bisect_right(self._starts, address) - 1
+        found = self._mappings[index] if index >= 0 else None
+        return found if found is not None and address < found.end else None
+
+    def neighbours(self, address: int) -> Tuple[Optional[Region], Optional[Region]]:
+        """The nearest mapped regions below and above an address that is not mapped."""
+        index = bisect_right(self._mapped, address)
+        below = self.mapped[index - 1] if index else None
+        return below, self.mapped[index] if index < len(self.mapped) else None

@@ -13,7 +13,7 @@ from addrspace_gdb.space import region as areas
 from addrspace_gdb.space import sanitizers
 from addrspace_gdb.space.model import Row
 from addrspace_gdb.space.partition import total
-from addrspace_gdb.space.region import Region
+from addrspace_gdb.space.region import MAIN_STACK_KIND, Region
 
 HEAP_ROW = "Go Heap"
 STACKS_ROW = "Goroutine Stacks"
@@ -28,8 +28,6 @@ C_HEAP_ROW = "C Heap"
 RACE_ROW = "Race Detector"
 SANITIZER_ROW = "Sanitizer"
 FOREIGN_ROW = "Foreign"
-
-MAIN_STACK_KIND = "main thread stack"
 
 _BY_AREA = {
     areas.HEAP: HEAP_ROW,

@@ -16,13 +16,14 @@ from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.usage import StackUse, stack_use, what_runs
 from addrspace_gdb.goruntime.view import GoView, read_go
 from addrspace_gdb.problems import ProblemError, Problems
+from addrspace_gdb.process.auxv import page_size_of
 from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.listed import add, list_mappings, open_core, page_size_of
-from addrspace_gdb.process.mappings import Mapping, parse_smaps_totals
+from addrspace_gdb.process.listed import list_mappings, open_core
+from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.process.words import Words
@@ -57,8 +58,8 @@ class Reading:
     kernel: Optional[KernelCounts]  # only for checks
     notes: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    slots: Optional[Slots] = None  # object slots, once somebody asked for them (space/heap.py)
-    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (space/build.py, regions_of)
+    slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
+    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:

@@ -35,6 +35,8 @@ MAPPED_AREAS = (
 )
 AREAS = UNMAPPED_AREAS + MAPPED_AREAS
 
+MAIN_STACK_KIND = "main thread stack"
+
 
 class Claim(NamedTuple):
     """Somebody owns [start, end): what it is, before it is cut to the mappings it lies in."""

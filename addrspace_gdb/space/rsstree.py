@@ -18,13 +18,12 @@ from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.sizes import size as in_words
 from addrspace_gdb.space import rssplaces as places
 from addrspace_gdb.space.account import Amount, Leaves, Node, Path, under
-from addrspace_gdb.space.build import all_claims
+from addrspace_gdb.space.claims import all_claims, rest_in
 from addrspace_gdb.space.heap import slots_of
 from addrspace_gdb.space.overlay import normalise, overlay
 from addrspace_gdb.space.partition import partition
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import RUNTIME, Claim, Region
-from addrspace_gdb.space.rest import rest_of
 from addrspace_gdb.space.stackresidency import resident_many
 
 _PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
@@ -77,7 +76,7 @@ def _regions(runtime: Runtime, reading: Reading) -> List[Region]:
     )
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
-    return partition(reading.mappings, claims, rest_of(reading), reading.residency)
+    return partition(reading.mappings, claims, rest_in(reading), reading.residency)
 
 
 def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:

@@ -18,9 +18,8 @@ from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.space.build import build
 from addrspace_gdb.space.goroutine_reading import GoroutineReading
 from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.picture import MAIN_STACK_KIND
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.region import Region
+from addrspace_gdb.space.region import MAIN_STACK_KIND, Region
 from addrspace_gdb.space.stackkeys import Stack, stacks_of
 
 UNKNOWN = -1  # in a column of bytes

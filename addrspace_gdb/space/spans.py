@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import Parts
 from addrspace_gdb.goruntime.slots import (
     CACHED,
     CACHED_UNSWEPT,
+    FIELDS,
     SWEEP_STATES,
     SWEEPING,
     UNSWEPT,
@@ -103,12 +106,26 @@ class Chosen(NamedTuple):
     used: int  # slots, by allocCount
 
 
+_PAGES = FIELDS.index("npages")
+
+
+def _used(row: Tuple[int, ...]) -> int:
+    _, _, _, _, _, _, _, allocated, _, _, _, element, _ = row
+    return -allocated * element
+
+
+def _free(row: Tuple[int, ...]) -> int:
+    _, _, _, slots, _, _, _, allocated, _, _, _, element, _ = row
+    return -(slots - allocated) * element
+
+
+# Of the fields of a SpanRow, which are not made into one here: there may be half a million.
 SORTS: Dict[str, Callable[[Tuple[int, ...]], int]] = {
-    "address": lambda row: row[0],
-    "size": lambda row: -row[1],
-    "used": lambda row: -row[7] * row[11],
-    "free": lambda row: -(row[3] - row[7]) * row[11],
-}  # of a SpanRow; the largest first
+    "address": itemgetter(FIELDS.index("startAddr")),
+    "size": lambda row: -row[_PAGES],
+    "used": _used,
+    "free": _free,
+}  # the largest first
 
 
 class SpanReader:
@@ -127,11 +144,12 @@ class SpanReader:
         with no_cycle_collection():
             for address, row in self._slots.rows((IN_USE, MANUAL)):
                 if keep(row):
+                    _, pages, _, count, _, _, _, allocated, _, state, _, _, _ = row
                     found.append((key(row), address))
-                    size += row[1] << 13
-                    if row[9] == IN_USE:
-                        slots += row[3]
-                        used += row[7]
+                    size += pages << PAGE_SHIFT
+                    if state == IN_USE:
+                        slots += count
+                        used += allocated
             found.sort()
         return Chosen([address for _, address in found], size, slots, used)
 
@@ -141,20 +159,21 @@ class SpanReader:
         unswept, cached = "unswept" in which.states, "cached" in which.states
 
         def keep(row: Tuple[int, ...]) -> bool:
-            start, pages, class_ = row[0], row[1], row[8]
-            if not which.low < start + (pages << 13) or start >= which.high or pages << 13 < which.min_size:
+            start, pages, _, _, _, _, sweepgen, _, class_, state, _, _, _ = row
+            size = pages << PAGE_SHIFT
+            if not which.low < start + size or start >= which.high or size < which.min_size:
                 return False
-            in_use = row[9] == IN_USE
+            in_use = state == IN_USE
             if which.size_class is not None and not (in_use and class_ >> 1 == which.size_class):
                 return False
             if which.noscan is not None and not (in_use and bool(class_ & 1) == which.noscan):
                 return False
             if not which.states or kind_of(row) in kinds:
                 return True
-            state = (row[6] - self._slots.generation) & 0xFFFFFFFF
-            if unswept and in_use and state in (UNSWEPT, SWEEPING, CACHED_UNSWEPT):
+            sweep = (sweepgen - self._slots.generation) & 0xFFFFFFFF
+            if unswept and in_use and sweep in (UNSWEPT, SWEEPING, CACHED_UNSWEPT):
                 return True
-            return cached and in_use and state in (CACHED, CACHED_UNSWEPT)
+            return cached and in_use and sweep in (CACHED, CACHED_UNSWEPT)
 
         return keep
 
@@ -209,7 +228,7 @@ class SpanReader:
 
 def kind_of(row: Tuple[int, ...]) -> str:
     """What a span with these fields (a SpanRow's) is for."""
-    class_, state, user, element = row[8], row[9], row[10], row[11]
+    _, _, _, _, _, _, _, _, class_, state, user, element, _ = row
     if state == MANUAL:
         return STACK if element else OTHER
     if user:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
-from addrspace_gdb.space import picture
 from addrspace_gdb.space import region as areas
+from addrspace_gdb.space.partition import Partition
 from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.region import Region
+from addrspace_gdb.space.region import MAIN_STACK_KIND, Region
 from addrspace_gdb.space.whereheap import HeapPlaces
 from addrspace_gdb.space.whereplace import Gap
-
-if TYPE_CHECKING:
-    from addrspace_gdb.space.whereis import Partition
 
 _GUARD_GAP = 256  # pages: stack_guard_gap, mm/mmap.c
 _SMALL_NUMBER = 1 << 20
@@ -41,7 +38,7 @@ def _hint(address: int, region: Region, above: Optional[Region], reading: Readin
     if address < _SMALL_NUMBER:
         return f"{address:,}: a number, not a pointer, most likely"
     guard = _GUARD_GAP * reading.info.page_size
-    if above is not None and above.kind == picture.MAIN_STACK_KIND and above.start - address <= guard:
+    if above is not None and above.kind == MAIN_STACK_KIND and above.start - address <= guard:
         return "the guard gap that the kernel keeps below the main thread's stack, which grows down to it"
     return ""
 

@@ -14,11 +14,11 @@ from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.problems import Problems, UnreadableError
-from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space import region as areas
-from addrspace_gdb.space.build import regions_of
+from addrspace_gdb.space.claims import regions_of
 from addrspace_gdb.space.goroutine_reading import GoroutineReading, of_reading
 from addrspace_gdb.space.goroutine_walk import start_of
+from addrspace_gdb.space.partition import Partition
 from addrspace_gdb.space.reading import Reading
 from addrspace_gdb.space.region import UNMAPPED_AREAS, Region
 from addrspace_gdb.space.wheregap import gap_at
@@ -33,46 +33,12 @@ _GO = (areas.CODE, areas.GLOBALS)
 _NAMED = (areas.GLOBALS, areas.SHARED_LIBS, areas.VDSO)  # most addresses there need the debugger's names
 
 
-class Partition:
-    """The regions of a reading, by address: every address of 2^64 is in exactly one."""
-
-    def __init__(self, reading: Reading) -> None:
-        self.mapped, self.unmapped = regions_of(reading)
-        self._mapped = [region.start for region in self.mapped]
-        self._unmapped = [region.start for region in self.unmapped]
-        self._mappings = reading.mappings
-        self._starts = [mapping.start for mapping in reading.mappings]
-        self._top = 1 << (8 * reading.info.pointer_size)
-
-    def region(self, address: int) -> Region:
-        """The region that holds the address. What is mapped in the kernel's half is a region of its own."""
-        for starts, regions in ((self._mapped, self.mapped), (self._unmapped, self.unmapped)):
-            index = bisect_right(starts, address) - 1
-            if index >= 0 and address < regions[index].end:
-                return regions[index]
-        end = min((s for s in (*self._mapped, *self._unmapped) if s > address), default=self._top)
-        end = max(end, address + 1)
-        return Region(address, end, areas.FREE, "free", "", "", None, None, None)
-
-    def mapping(self, address: int) -> Optional[Mapping]:
-        """The mapping that holds the address, None for none."""
-        index = bisect_right(self._starts, address) - 1
-        found = self._mappings[index] if index >= 0 else None
-        return found if found is not None and address < found.end else None
-
-    def neighbours(self, address: int) -> Tuple[Optional[Region], Optional[Region]]:
-        """The nearest mapped regions below and above an address that is not mapped."""
-        index = bisect_right(self._mapped, address)
-        below = self.mapped[index - 1] if index else None
-        return below, self.mapped[index] if index < len(self.mapped) else None
-
-
 class Locator:
     """Says what is at addresses of one reading; `target` must be where the reading left it."""
 
     def __init__(self, reading: Reading, target: Target) -> None:
         self.reading, self.target = reading, target
-        self.partition = Partition(reading)
+        self.partition = Partition(*regions_of(reading), reading.mappings, reading.info.pointer_size)
         self.problems = Problems()
         self.runtime = Runtime(target, self.problems)
         self.goroutines: GoroutineReading = of_reading(target, reading)

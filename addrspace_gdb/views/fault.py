@@ -1,23 +1,18 @@
-"""What went wrong, as a card and as `fault/1`."""
+"""What went wrong, as a card."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.crash import Panic
-from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.fault import FAULTS, Fault, Report
-from addrspace_gdb.space.faultcause import cause, code_name, signal_words
-from addrspace_gdb.space.model import TargetInfo
+from addrspace_gdb.space.fault import Fault, Report
+from addrspace_gdb.space.faultcause import cause, signal_words
 from addrspace_gdb.views import tokens
-from addrspace_gdb.views.jsonform import target_json
 from addrspace_gdb.views.text import Line, clean, wrap
-from addrspace_gdb.views.whereisjson import place_json
 from addrspace_gdb.views.wherewords import facts, what
 
-SCHEMA = "fault/1"
 _INDENT = 14
 _LINES = 3
 _FRAMES = 8
@@ -89,47 +84,3 @@ def _frames(report: Report) -> Iterator[Tuple[str, str]]:
     more = len(report.frames) - _FRAMES
     if more > 0:
         yield "", f"and others (`goroutine-stacks {report.goid} --frames` has them all)"
-
-
-def fault_json(info: TargetInfo, report: Report, problems: List[str]) -> Dict[str, Any]:
-    """The document."""
-    return {
-        "schema": SCHEMA,
-        "target": target_json(info),
-        "cause": cause(report),
-        "fault": _fault_json(report.fault),
-        "where": place_json(report.where) if report.where is not None else None,
-        "code": place_json(report.code) if report.code is not None else None,
-        "goroutine": report.goid,
-        "frames": [_frame_json(frame) for frame in report.frames],
-        "panics": [_panic_json(panic) for panic in report.panics],
-        "message": report.message,
-        "printed": report.printed,
-        "crashing": report.crashing,
-        "problems": problems,
-    }
-
-
-def _fault_json(fault: Optional[Fault]) -> Optional[Dict[str, Any]]:
-    if fault is None:
-        return None
-    return {
-        "signal": FAULTS[fault.signal],
-        "code": fault.code,
-        "code_name": code_name(fault.signal, fault.code),
-        "address": None if fault.address is None else hex(fault.address),
-        "computed": fault.computed,
-        "access": fault.access,
-        "pc": hex(fault.pc),
-        "instruction": fault.instruction,
-        "source": fault.source,
-        "thread": fault.thread.tid if fault.thread is not None else None,
-    }
-
-
-def _frame_json(frame: Frame) -> Dict[str, Any]:
-    return {"function": frame.name, "file": frame.file, "line": frame.line, "pc": hex(frame.pc)}
-
-
-def _panic_json(panic: Panic) -> Dict[str, Any]:
-    return {"type": panic.type, "value": panic.text, "recovered": panic.recovered}

@@ -7,8 +7,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.goroutines import Goroutine, Listing, details
+from addrspace_gdb.space.model import TargetInfo
 from addrspace_gdb.space.stacksummary import Most, StackSummary
-from addrspace_gdb.space.target_info import TargetInfo
 from addrspace_gdb.views import tokens
 from addrspace_gdb.views.glyphs import glyphs
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows

@@ -1,15 +1,14 @@
-"""The snapshots of a session: a table, and JSON (`snapshots/1`)."""
+"""The snapshots of a session: a table, and a line when one is taken."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from addrspace_gdb import sizes
 from addrspace_gdb.space.partition import total
 from addrspace_gdb.space.snapshot import UNKNOWN, Snapshot
 from addrspace_gdb.views import tokens
-from addrspace_gdb.views.diffjson import moment_json
 from addrspace_gdb.views.goroutine_groups import fit_last
 from addrspace_gdb.views.stackparts import duration, program
 from addrspace_gdb.views.table import Column, table
@@ -79,20 +78,3 @@ def resident(one: Snapshot) -> Optional[int]:
 def goroutines(one: Snapshot) -> Optional[int]:
     """Goroutines that exist; None if they were not read."""
     return None if one.goroutines is None else len(one.goroutines)
-
-
-def snapshots_json(found: List[Snapshot]) -> Dict[str, Any]:
-    """`snapshots/1`: each moment, and what it adds up to."""
-    return {
-        "schema": "snapshots/1",
-        "snapshots": [
-            {
-                **moment_json(one),
-                "virtual": virtual(one),
-                "resident": resident(one),
-                "goroutines": goroutines(one),
-                "bytes_kept": one.bytes_kept,
-            }
-            for one in found
-        ],
-    }

@@ -58,7 +58,7 @@ def _row(span: Span, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
     row = span.row
     place = (sizes.address(row.start, pointer_size), sizes.size(row.size), sizes.size(span.resident))
     return place + _cells(
-        span.kind, span.sweep, row[8], row.element, row.slots, span.objects, span.problem, unicode
+        span.kind, span.sweep, row.spanclass, row.element, row.slots, span.objects, span.problem, unicode
     )
 
 

@@ -9,34 +9,16 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import toolchains
 from harness.toolchains import go_environment
 
+from addrspace_gdb.goruntime.versions import NEWEST, OLDEST, RELEASES, Release
 from gen_layouts.dwarf import Tables, read_program
-from gen_layouts.wanted import ARCHES, BUBBLES, EXPERIMENTS, MODULE, NO_BUBBLES, PROGRAM, UNKNOWN
+from gen_layouts.wanted import ARCHES, BUBBLES, MODULE, NO_BUBBLES, PROGRAM, unknown_experiments
 
 FOLDER = Path(__file__).parents[2] / "addrspace_gdb" / "goruntime" / "layouts"
-# The first and a late release that share their layouts: the table stands for both and all between them. The
-# first of a minor version has a whole table, those after it what is different. Go 1.19.3 could not be had: it
-# is taken for one of the first, and mheap_.spanalloc.size, which is verified, says if that is wrong.
-RELEASES = (
-    ("1.19", "1.19.2"),
-    ("1.19.4", "1.19.13"),
-    ("1.20", "1.20.14"),
-    ("1.21.0", "1.21.5"),
-    ("1.21.6", "1.21.13"),
-    ("1.22.0", "1.22.10"),
-    ("1.23.0", "1.23.3"),
-    ("1.23.4", "1.23.4"),
-    ("1.23.5", "1.23.9"),
-    ("1.24.0", "1.24.5"),
-    ("1.24.6", "1.24.11"),
-    ("1.25.0", "1.25.5"),
-    ("1.26.0", "1.26.6"),
-    ("1.27.0", "1.27.3"),
-)
 _SCALARS = ("groups", "experiments", "unknown_experiments", "size_classes", "wait_reasons")
 Table = Dict[str, Any]
 _BOTH_ENDS = ("amd64", "386")  # what is built with the first release too, to compare
@@ -60,31 +42,26 @@ def main() -> int:
     parser.add_argument("--experiments", action="store_true", help="tell which experiments change a layout")
     options = parser.parse_args()
     if options.experiments:
-        for _, last in RELEASES:
-            if not options.minors or minor_of(last) in options.minors:
-                _tell_experiments(last)
+        for release in RELEASES:
+            if not options.minors or f"1.{release.minor}" in options.minors:
+                _tell_experiments(release.last)
         return 0
     changed = False
-    for minor in dict.fromkeys(minor_of(last) for _, last in RELEASES):
-        if not options.minors or minor in options.minors:
+    for minor in range(OLDEST, NEWEST + 1):
+        if not options.minors or f"1.{minor}" in options.minors:
             changed = _write(minor, options.check) or changed
     return 1 if changed and options.check else 0
 
 
-def minor_of(version: str) -> str:
-    """1.26 of 1.26.6."""
-    return ".".join(version.split(".")[:2])
-
-
-def _write(minor: str, check: bool) -> bool:
+def _write(minor: int, check: bool) -> bool:
     """Write the tables of a minor version, or only look; whether one is different from before."""
     base: Optional[Table] = None
     changed = False
-    for first, last in RELEASES:
-        if minor_of(last) != minor:
+    for release in RELEASES:
+        if release.minor != minor:
             continue
-        table = table_of(first, last)
-        path = FOLDER / f"go{minor if base is None else first}.json"
+        table = table_of(release)
+        path = FOLDER / (f"go1.{minor}.json" if base is None else f"go{release.first}.json")
         text = _text(table if base is None else _different(table, base))
         base = base or table
         same = path.exists() and path.read_text() == text
@@ -95,10 +72,11 @@ def _write(minor: str, check: bool) -> bool:
     return changed
 
 
-def table_of(first: str, last: str) -> Table:
-    """What the releases from `first` to `last` share. Tells if these two differ."""
+def table_of(release: Release) -> Table:
+    """What the releases from the first to the last share. Tells if these two differ."""
+    first, last = release.first, release.last
     builds = [Build(arch, "") for arch in ARCHES]
-    builds += [Build(arch, e) for e in EXPERIMENTS.get(int(last.split(".")[1]), ()) for arch in ARCHES]
+    builds += [Build(arch, e) for e in release.experiments for arch in ARCHES]
     read = {(last, build): None for build in builds}
     read.update({(first, Build(arch, "")): None for arch in _BOTH_ENDS})
     with ThreadPoolExecutor(2) as pool:
@@ -108,7 +86,7 @@ def table_of(first: str, last: str) -> Table:
     for arch in _BOTH_ENDS:
         old, new = found[first, Build(arch, "")], found[last, Build(arch, "")]
         _tell_differences(f"{first} and {last} on {arch}", old, new)
-    return tabled([first, last], {build: found[last, build] for build in builds})
+    return tabled(release, {build: found[last, build] for build in builds})
 
 
 def program_of(version: str, build: Build) -> Tables:
@@ -149,16 +127,16 @@ def _tell_experiments(version: str) -> None:
                 print(f"{version}: {setting}: cannot be built", file=sys.stderr)
 
 
-def tabled(releases: Sequence[str], found: Dict[Build, Tables]) -> Table:
+def tabled(release: Release, found: Dict[Build, Tables]) -> Table:
     """The table of what several builds say: for each name its text for each group of builds that share it."""
     groups = _groups(found)
     names = sorted({name for tables in found.values() for name in tables.variables})
     some = found[Build("amd64", "")]
     return {
-        "releases": list(releases),
+        "releases": [release.first, release.last],
         "groups": groups,
         "experiments": sorted({b.experiment for b in found if b.experiment}),
-        "unknown_experiments": list(UNKNOWN.get(int(releases[-1].split(".")[1]), ())),
+        "unknown_experiments": list(unknown_experiments(release.minor)),
         "size_classes": some.sizes,
         "wait_reasons": some.reasons,
         "variables": {

@@ -5,22 +5,15 @@ A name that a Go version lacks is left out of that version's table. What the typ
 
 from __future__ import annotations
 
+from typing import Sequence
+
 ARCHES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
 
-# Settings of GOEXPERIMENT other than the default that change a layout, by Go minor version. They were found
-# by building with every setting of that version's internal/goexperiment/flags.go, see --experiments.
-EXPERIMENTS = {
-    22: ("noallocheaders", "noexectracer2"),
-    24: ("nospinbitmutex", "noswissmap"),
-    25: ("greenteagc", "noswissmap"),
-    26: ("nogreenteagc",),
-    27: ("nogreenteagc",),
-}
-# Those for debugging the runtime itself: no table is kept for them.
-UNKNOWN = {
-    minor: ("pagetrace", "staticlockranking") if 20 <= minor <= 22 else ("staticlockranking",)
-    for minor in range(19, 28)
-}
+
+def unknown_experiments(minor: int) -> Sequence[str]:
+    """Settings of GOEXPERIMENT for debugging the runtime itself: no table is kept for them."""
+    return ("pagetrace", "staticlockranking") if 20 <= minor <= 22 else ("staticlockranking",)
+
 
 _VARIABLES = """
 allglen allgptr allgs allm allp bbuckets bubbleGen buckhash buildVersion class_to_size

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.goruntime.versions import LATEST
 from harness import CHECKOUT, cache_dir, full_matrix
 
 # Those that stripped services of older distributions were built with; only the full matrix takes them.
-OLD = ("1.19.13", "1.20.14")
-PINNED = ("1.21.13", "1.22.10", "1.23.9", "1.24.11", "1.25.5", "1.26.6", "1.27.3")
+OLD = LATEST[:2]
+PINNED = LATEST[2:]
 OLDEST, NEWEST = PINNED[0], PINNED[-1]
 FETCH = CHECKOUT / "scripts" / "toolchains.py"
 
