@@ -13,6 +13,7 @@ from addrspace_gdb.debugger.gdb_goroutine_select import Selector
 from addrspace_gdb.debugger.gdb_readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.debugger.gdb_text import output_of, text_of
+from addrspace_gdb.debugger.gdb_values import evaluate
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
 
@@ -85,7 +86,7 @@ def _tell(line: str) -> None:
 def _variable(word: str) -> int:
     """The number that a convenience variable holds."""
     try:
-        return int(gdb.parse_and_eval(word))
+        return int(evaluate(word))
     except (gdb.error, TypeError, ValueError, OverflowError):
         raise ProblemError(f"{printable(word)} is not a number") from None
 
