@@ -13,6 +13,7 @@ import gdb
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.debugger.gdb_everystop import StopWatch
 from addrspace_gdb.debugger.gdb_target import GdbTarget, kept_selection
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -137,7 +138,7 @@ class GdbSession:
 
         number = gdb.selected_inferior().num
         base = GdbTarget()  # says it if there is no process, or if it runs
-        key = gdb.selected_thread()
+        key = selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
