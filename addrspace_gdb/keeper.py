@@ -8,6 +8,7 @@ progress, and puts right what an attach that was cut short leaves behind (`stopp
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import shutil
@@ -21,9 +22,11 @@ from .stopping import Before, before, hindrance, make_whole, not_stopped
 # In gdb's environment: the descriptor that gdb's side writes its marks to.
 MARKS_VARIABLE = "ADDRSPACE_GDB_MARKS"
 # How far it is: one byte each.
-ATTACHING, ATTACHED, DETACHED = b"a", b"s", b"d"
+ATTACHING, ATTACHED, DETACHED, OPENING, OPENED = b"a", b"s", b"d", b"o", b"r"
 _LOOK = 0.1  # seconds between two looks at gdb
-_LONGEST_STOP = 3  # times the patience that all of attaching may take, even if gdb is busy with it
+# Times the patience that a phase may take at most, even if gdb is busy with it. (The program, which may have
+# much debug information, is loaded before a core is opened.)
+_LONGEST = {ATTACHING: 3.0, OPENING: 1.5}
 _GENTLE = 3.0  # seconds that gdb has to let go and to end by itself
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP)
 
@@ -177,7 +180,7 @@ class _Watch:
         poll = select.poll()
         poll.register(self._lifeline, select.POLLIN)
         poll.register(self._marks, select.POLLIN)
-        pace, since = _Pace(process.pid), 0.0
+        pace, phase, since = _Pace(process.pid), b"", time.monotonic()
         while process.poll() is None:
             for descriptor, _ in poll.poll(1000 * _LOOK if self._open else 50 * _LOOK):
                 if descriptor == self._lifeline:
@@ -185,10 +188,10 @@ class _Watch:
                 self._take_marks()
                 if not self._open:
                     poll.unregister(self._marks)
-            if self._phase == ATTACHING:
-                since = since or time.monotonic()
-                if time.monotonic() - since > _LONGEST_STOP * self._job.patience:
-                    return self._no_progress()
+            if phase != self._phase:
+                phase, since = self._phase, time.monotonic()
+            if time.monotonic() - since > _LONGEST.get(phase, math.inf) * self._job.patience:
+                return self._no_progress()
             if pace.idle() > self._job.patience:
                 return self._no_progress()
         return None
@@ -204,6 +207,8 @@ class _Watch:
         job = self._job
         if self._phase == ATTACHING and job.pid is not None:
             return not_stopped(job.pid, job.name, job.patience, hindrance(job.pid))
+        if self._phase == OPENING:
+            return f"gdb was ended: it cannot open the core within {job.patience:g} s (--wait SECONDS waits longer)"
         return (
             f"gdb was ended: it did nothing for {job.patience:g} s, as if a file that it opens never answers "
             "(--wait SECONDS waits longer)"

@@ -123,7 +123,10 @@ class Answer:
         for line in _lines(self.stdout) + errors:
             if line.startswith("addrspace-gdb: "):  # from load.py
                 return line.partition(" ")[2]
-        said = [line.strip() for line in errors if line.strip() and not line.strip().startswith(_NOISE)]
+        internal = [line.strip() for line in errors if "internal-error:" in line]
+        said = internal[:1] or [
+            line.strip() for line in errors if line.strip() and not line.strip().startswith(_NOISE)
+        ]
         status = self.ending.status or 0
         how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
         if status == 0:

@@ -213,3 +213,32 @@ def test_what_the_note_reader_found_is_json() -> None:
         pytest.skip("no gdb")
     for path in world(gdbs()[0]).dumps:
         assert json.loads(path.read_text())["goroutines"]["total"] > 5
+
+
+def test_threads_with_one_number_are_no_exception(
+    subjects: Dict[str, Subject], gdb_exe: Gdb, tmp_path: Path
+) -> None:
+    """All threads of a core have the first one's number: gdb's Python knows but one of them."""
+    core = tmp_path / "core"
+    copy(subjects["symbols"].core, core)
+    elf = Elf(core)
+    place = elf.notes()
+    assert place is not None
+    with open(core, "r+b") as file:
+        at, first = place[0], b""
+        while at < sum(place):
+            file.seek(at)
+            name, size, kind = struct.unpack("<3I", file.read(12))
+            contents = at + 12 + (name + 3 & ~3)
+            if kind == NT_PRSTATUS:
+                file.seek(contents + 32)  # pr_pid
+                first = first or file.read(4)
+                file.seek(contents + 32)
+                file.write(first)
+            at = contents + (size + 3 & ~3)
+    commands = ["addrspace", "goroutine-stacks --limit 2", "goroutine 1", "bt 2", "p $current_goid()"]
+    done = run(gdb_exe, subjects["symbols"], core, [*commands, "addrspace snapshot a"])
+    if done.status == -6 and "internal-error: get_thread_regcache" in done.stderr:
+        pytest.skip("this gdb dies of such a core by itself (18.1)")
+    assert "internal error" not in done.stdout and "Traceback" not in done.stdout + done.stderr
+    assert "OK addrspace " in done.stdout and "OK goroutine-stacks" in done.stdout

@@ -261,3 +261,13 @@ def test_another_gdb_is_another_world(made: World) -> None:
 
     programs = [subject.program for subject in made.subjects]
     assert _digest(programs, made.gdb) != _digest(programs, Gdb(made.gdb.path, "0.1"))
+
+
+def test_what_gdb_does_by_itself_is_not_held_against_the_commands() -> None:
+    """It hangs or dies in a command of its own: noted, and no failure. In one of ours it is one."""
+    steps = [Step("core-file core", False), Step("addrspace", True)]
+    hung, died = Done(-9, b"", b"", 40.0, 0, "asleep"), Done(-11, b"", b"", 1.0, 0, None)
+    ended = {"number": 0, "outcome": "output", "text": "", "length": 0}
+    for done in (hung, died):
+        assert oracle.gdb_failures(done, steps, [{"begins": 0}]) == []
+        assert len(oracle.gdb_failures(done, steps, [{"begins": 0}, ended, {"begins": 1}])) == 1

@@ -306,3 +306,11 @@ def test_the_keeper_is_killed(
     _, errors = dump.popen.communicate(timeout=60)
     assert (dump.popen.returncode, errors) == (1, b"addrspace-gdb: the process that ran gdb was killed\n")
     assert settled(sleeper, RUNNING)
+
+
+def test_a_gdb_that_is_busy_with_opening_a_core_for_ever(tmp_path: Path, fake_gdb: FakeGdb) -> None:
+    core = tmp_path / "core"
+    core.write_bytes(CORE)
+    gdb = fake_gdb("os.write(int(os.environ['ADDRSPACE_GDB_MARKS']), b'o')", "while True: pass")
+    told = r"gdb was ended: it cannot open the core within 0.5 s \(--wait SECONDS waits longer\)"
+    assert_refused(cli("dump", str(core), "--gdb", gdb, "--wait", "0.5"), told)

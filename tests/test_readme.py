@@ -30,6 +30,7 @@ ELSEWHERE = {
     "scripts/test -k partition": "below, collected only",
     "scripts/test --matrix": "below, collected only",
     "scripts/bench --only small --runs 1": "below",
+    "scripts/fuzz --count 20 --seed 7": "below",
 }
 
 
@@ -125,3 +126,10 @@ def test_bench_runs() -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "addrspace" in result.stdout
+
+
+def test_fuzz_runs() -> None:
+    command = [str(ROOT / "scripts" / "fuzz"), "--count", "20", "--seed", "7"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    assert result.stdout == "20 cases with seed 7, 0 failures\n"

@@ -173,11 +173,13 @@ def _read_target(asked: Request, known: Known) -> Tuple[Reading, Optional[List[G
 
 def _open_core(asked: Request) -> None:
     """The program is there already: gdb reads from it what the core leaves out."""
+    _mark(keeper.OPENING)
     try:
         output_of(f"core-file {request.CORE}")
     except gdb.error:
         read_core(asked.core or "")  # says more exactly what is wrong with the file
         raise
+    _mark(keeper.OPENED)
 
 
 def _stats(path: str, visit: _Visit[Any], composing: float) -> None:

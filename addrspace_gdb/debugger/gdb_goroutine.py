@@ -13,6 +13,7 @@ from addrspace_gdb.debugger.gdb_goroutine_select import Selector
 from addrspace_gdb.debugger.gdb_readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb_session import GdbSession, guarded
 from addrspace_gdb.debugger.gdb_text import output_of, text_of
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.gdb_values import evaluate
 from addrspace_gdb.problems import ProblemError
 from addrspace_gdb.process.escape import printable
@@ -148,7 +149,7 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
         if goid:
             gdb.write(f"[Current {_described(census.place(goid))}]\n")
         else:
-            thread = gdb.selected_thread()
+            thread = selected_thread()
             gdb.write(f"[No goroutine on thread {thread.num if thread else '?'}]\n")
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:

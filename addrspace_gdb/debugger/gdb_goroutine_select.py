@@ -11,6 +11,7 @@ from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_session import GdbSession
 from addrspace_gdb.debugger.gdb_target import GdbTarget
 from addrspace_gdb.debugger.gdb_text import output_of
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.gdb_unwinder import Injected, Injector, first_frame
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
@@ -113,7 +114,7 @@ class Selector:
 
     def enter(self, census: Census, place: Place) -> None:
         """Select the place. A parked goroutine is shown on the selected thread."""
-        thread: Optional[gdb.InferiorThread] = gdb.selected_thread()
+        thread: Optional[gdb.InferiorThread] = selected_thread()
         if place.thread is not None:
             thread = _by_number(place.thread.number)
         if thread is None or not thread.is_valid():
@@ -123,7 +124,7 @@ class Selector:
             thread.switch()
             gdb.newest_frame().select()
             return
-        if gdb.selected_thread() != thread:
+        if selected_thread() != thread:
             thread.switch()
         known = census.thread(thread.num)
         if known is None or known.pc is None or known.sp is None:
@@ -158,7 +159,7 @@ class Selector:
         """
         if self.current is not None:
             return self.current.goid
-        thread = gdb.selected_thread()
+        thread = selected_thread()
         if thread is None:
             return None
         try:
@@ -183,7 +184,7 @@ class Selector:
         except gdb.error:
             frame = None
         level = frame.level() if frame is not None else 0
-        return _Kept(self.moves, gdb.selected_thread(), self._injector.pending, frame, level)
+        return _Kept(self.moves, selected_thread(), self._injector.pending, frame, level)
 
     def _restore(self, kept: _Kept) -> None:
         if kept.moves != self.moves or kept.thread is None or not kept.thread.is_valid():

@@ -15,6 +15,7 @@ from addrspace_gdb.debugger.gdb_everystop import StopWatch
 from addrspace_gdb.debugger.gdb_readonly import read_only
 from addrspace_gdb.debugger.gdb_target import GdbTarget, Known, kept_selection
 from addrspace_gdb.debugger.gdb_text import output_of
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.problems import ProblemError, UnreadableError
@@ -141,7 +142,7 @@ class GdbSession:
 
         number = gdb.selected_inferior().num
         base = GdbTarget(self._known)  # says it if there is no process, or if it runs
-        key = gdb.selected_thread()
+        key = selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]

@@ -12,6 +12,7 @@ import gdb
 from addrspace_gdb.debugger import gdb_names, gdb_stops
 from addrspace_gdb.debugger.gdb_remote import RemoteProc
 from addrspace_gdb.debugger.gdb_text import output_of, text_of
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.gdb_types import convert
 from addrspace_gdb.debugger.gdb_values import evaluate, fetched, values_of
 from addrspace_gdb.debugger.layout import Type
@@ -228,7 +229,7 @@ class GdbTarget:
     def threads(self) -> List[Thread]:
         """Every thread with the registers of its innermost frame, which are read when they are asked for."""
         if self._threads is None:
-            chosen = gdb.selected_thread()
+            chosen = selected_thread()
             number = chosen.num if chosen is not None else None
             ordered = sorted(self._inferior.threads(), key=lambda thread: thread.num)
             self._threads = [_LazyThread(one, one.num == number, self.registers_of) for one in ordered]
@@ -315,7 +316,7 @@ class GdbTarget:
 @contextmanager
 def kept_selection() -> Iterator[Optional[int]]:
     """Run a block that switches threads, and put thread and frame back; yields the thread's number."""
-    thread = gdb.selected_thread()
+    thread = selected_thread()
     try:
         frame: Optional[gdb.Frame] = gdb.selected_frame()
     except gdb.error:

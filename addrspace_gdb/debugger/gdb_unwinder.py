@@ -16,6 +16,7 @@ from gdb.unwinder import Unwinder, register_unwinder
 
 from addrspace_gdb.debugger.gdb_frames import careful
 from addrspace_gdb.debugger.gdb_text import output_of, text_of
+from addrspace_gdb.debugger.gdb_threads import selected_thread
 from addrspace_gdb.debugger.registers import REGISTERS
 from addrspace_gdb.problems import ProblemError
 
@@ -42,7 +43,7 @@ class Injected(NamedTuple):
 
     def here(self) -> bool:
         """Whether gdb now looks at the thread that shows the goroutine."""
-        return bool(self.thread.is_valid()) and gdb.selected_thread() == self.thread
+        return bool(self.thread.is_valid()) and selected_thread() == self.thread
 
 
 class Injector:

@@ -54,14 +54,15 @@ def _agreement(done: Done, told: Sequence[bytes], wants_json: bool) -> List[str]
 
 
 def gdb_failures(done: Done, steps: Sequence[Step], records: Sequence[Dict[str, Any]]) -> List[str]:
-    """What is wrong with a session inside gdb. That gdb dies in a command of its own is not ours."""
-    found = _common(done)
+    """What is wrong with a session inside gdb. That gdb dies or hangs in a command of its own is not ours."""
+    last = unfinished(records)
+    own = last is not None and not steps[last].ours
+    found = _common(done._replace(hung=None) if own else done)
     for record in records:
         if "outcome" in record:
             found += [
                 f"{steps[record['number']].command}: {why}" for why in _step(steps[record["number"]], record)
             ]
-    last = unfinished(records)
     if last is not None and steps[last].ours and done.hung is None:
         found.append(f"{steps[last].command}: gdb ended in it, status {done.status}")
     return found
