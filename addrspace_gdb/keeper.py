@@ -208,7 +208,10 @@ class _Watch:
         if self._phase == ATTACHING and job.pid is not None:
             return not_stopped(job.pid, job.name, job.patience, hindrance(job.pid))
         if self._phase == OPENING:
-            return f"gdb was ended: it cannot open the core within {job.patience:g} s (--wait SECONDS waits longer)"
+            return (
+                f"gdb was ended: it cannot open the core within {job.patience:g} s "
+                "(--wait SECONDS waits longer)"
+            )
         return (
             f"gdb was ended: it did nothing for {job.patience:g} s, as if a file that it opens never answers "
             "(--wait SECONDS waits longer)"

@@ -18,8 +18,8 @@ from harness.build import Binary
 from harness.command import COMMAND, FakeGdb, assert_refused, cli
 from harness.debuggers import Gdb
 from harness.processes import INTERRUPTIBLE, Process, Processes
-from harness.scenes import start
-from harness.toolchains import Toolchain
+from harness.scenes import kernel_core, start
+from harness.toolchains import Toolchain, Unavailable
 
 Builder = Callable[..., Binary]
 
@@ -308,9 +308,13 @@ def test_the_keeper_is_killed(
     assert settled(sleeper, RUNNING)
 
 
-def test_a_gdb_that_is_busy_with_opening_a_core_for_ever(tmp_path: Path, fake_gdb: FakeGdb) -> None:
-    core = tmp_path / "core"
-    core.write_bytes(CORE)
+def test_a_gdb_that_is_busy_with_opening_a_core_for_ever(
+    tmp_path: Path, fake_gdb: FakeGdb, newest_go: Toolchain, build_program: Builder
+) -> None:
+    try:
+        core = kernel_core(build_program("crash", newest_go), tmp_path, tmp_path / "oracle").path
+    except Unavailable as problem:
+        pytest.skip(str(problem))
     gdb = fake_gdb("os.write(int(os.environ['ADDRSPACE_GDB_MARKS']), b'o')", "while True: pass")
     told = r"gdb was ended: it cannot open the core within 0.5 s \(--wait SECONDS waits longer\)"
     assert_refused(cli("dump", str(core), "--gdb", gdb, "--wait", "0.5"), told)

@@ -5,12 +5,9 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
+from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
 from addrspace_gdb.debugger.layout import Type
-
-if TYPE_CHECKING:
-    from addrspace_gdb.process.file_backed import FileBacked
 
 
 class Symbol(NamedTuple):
@@ -134,11 +131,28 @@ class Auxiliary(Protocol):
         """The auxiliary vector by AT_ number; empty if there is none."""
 
 
+class FileMemory(Protocol):
+    """What a process has mapped of files, read from the files (`process.file_backed`)."""
+
+    @property
+    def notes(self) -> List[str]:
+        """One line if anything that has a file was read from memory."""
+
+    def covers(self, address: int, size: int) -> bool:
+        """Whether any of that memory is a file's."""
+
+    def covers_any(self, addresses: Sequence[int], size: int) -> bool:
+        """Whether any of `size` bytes at any of the ascending `addresses` is a file's."""
+
+    def read(self, address: int, size: int, memory: Callable[[int, int], bytes]) -> bytes:
+        """Exactly `size` bytes at `address`, from `memory` where the process has pages of its own."""
+
+
 @runtime_checkable
 class MapsFiles(Protocol):
     """A target on this machine. What it has mapped of files it reads from the files. Optional."""
 
-    def file_backed(self) -> Optional[FileBacked]:
+    def file_backed(self) -> Optional[FileMemory]:
         """Its file mappings; None where its memory is read as it comes. Who reads around `read` asks it."""
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.debugger.target import (
     Auxiliary,
     Expressions,
+    FileMemory,
     FrameVariable,
     MapsFiles,
     Named,
@@ -36,9 +37,6 @@ from addrspace_gdb.goruntime.shapes import Shapes
 from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.listed import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
-
-if TYPE_CHECKING:
-    from addrspace_gdb.process.file_backed import FileBacked
 
 _OURS = (PREFIX, "internal/runtime/", "internal/abi.", "internal/synctest.")
 _MODULE = PREFIX + "firstmoduledata"
@@ -118,7 +116,7 @@ class StrippedTarget:
         """/proc/PID of the target where it can be had."""
         return self._base.proc_files()
 
-    def file_backed(self) -> Optional[FileBacked]:
+    def file_backed(self) -> Optional[FileMemory]:
         """What it has mapped of files, where that can be read from them."""
         return self._base.file_backed() if isinstance(self._base, MapsFiles) else None
 
