@@ -37,7 +37,7 @@ def main() -> int:
     """Run the command; returns its exit status."""
     _end_by_signals()
     _own_modules_only()
-    from .cli import main as run
+    from addrspace_gdb.shell.cli import main as run
 
     status = run()
     _end_by_signals()  # from here on an end is the end

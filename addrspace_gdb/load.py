@@ -60,7 +60,7 @@ def _addrspace_gdb_missing(parent: str) -> Optional[str]:
 def _addrspace_gdb_load(this_file: str) -> Optional[str]:
     """Register the commands of the package that `this_file` is in; the reason if that cannot be."""
     package = os.path.dirname(os.path.realpath(this_file))
-    if "addrspace_gdb.debugger.gdb_commands" in sys.modules:
+    if "addrspace_gdb.debugger.gdb.commands" in sys.modules:
         present = os.path.dirname(os.path.realpath(sys.modules["addrspace_gdb"].__file__ or ""))
         return None if present == package else f"already loaded from {present}"
     problem = _addrspace_gdb_too_old() or _addrspace_gdb_missing(os.path.dirname(package))
@@ -72,9 +72,9 @@ def _addrspace_gdb_load(this_file: str) -> Optional[str]:
         return f"{package} is not a Python package"
     sys.modules["addrspace_gdb"] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    from addrspace_gdb.debugger import gdb_commands
+    from addrspace_gdb.debugger.gdb import commands
 
-    gdb_commands.register()
+    commands.register()
     return None
 
 

@@ -18,14 +18,14 @@ from typing import Any, Callable, Dict, List, Tuple
 from addrspace_gdb.commands.addrspace import text, verdict
 from addrspace_gdb.commands.rss import ask, document, text_of
 from addrspace_gdb.commands.session import Settings
-from addrspace_gdb.debugger.gdb_target import GdbTarget
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.debugger.gdb.target import GdbTarget
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.account import Node
-from addrspace_gdb.space.build import build
-from addrspace_gdb.space.reading import Reading, read
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.reading.whole import Reading, read
+from addrspace_gdb.space.rss.tree import Node
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.kit.render import render
 
 SETTINGS = Settings(100, True, False, "quiet")
 RSS_EACH = 4  # of so many seeds one looks at `addrspace rss` as well

@@ -24,7 +24,7 @@ from harness.smaps import Smap, parse_smaps
 from jsonschema import Draft202012Validator
 
 from addrspace_gdb.goruntime.buildinfo import parse_version
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 Document = Dict[str, Any]
 

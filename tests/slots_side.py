@@ -21,10 +21,10 @@ class SlotStates(gdb.Command):
         super().__init__("slot-states", gdb.COMMAND_DATA)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
-        from addrspace_gdb.debugger.gdb_target import GdbTarget
-        from addrspace_gdb.problems import ProblemError
-        from addrspace_gdb.space.reading import read
-        from addrspace_gdb.space.spans import SpanReader
+        from addrspace_gdb.common.problems import ProblemError
+        from addrspace_gdb.debugger.gdb.target import GdbTarget
+        from addrspace_gdb.space.heap.spans import SpanReader
+        from addrspace_gdb.space.reading.whole import read
 
         source, out = argument.split()
         target = GdbTarget()

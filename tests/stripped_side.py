@@ -12,13 +12,13 @@ from typing import Any, Callable, List, Optional
 
 import gdb
 
-from addrspace_gdb.debugger.gdb_target import GdbTarget
-from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.debugger.gdb.target import GdbTarget
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.layouts import layouts_of
-from addrspace_gdb.goruntime.ownsymbols import own_symbols
-from addrspace_gdb.goruntime.roots import FIELDS, PARTS, WHOLE
-from addrspace_gdb.goruntime.stripped import Findings, StrippedTarget
+from addrspace_gdb.goruntime.stripped.symbol_table import own_symbols
+from addrspace_gdb.goruntime.stripped.target import Findings, StrippedTarget
+from addrspace_gdb.goruntime.stripped.variables import FIELDS, PARTS, WHOLE
+from addrspace_gdb.target.layout import Type
 
 # Beside each other in the code: while they are empty nothing tells them apart, and nothing needs to.
 _ALIKE = (

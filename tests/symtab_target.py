@@ -14,9 +14,9 @@ from typing import Any, Dict, List, Optional, Tuple, cast
 
 from elftools.elf.elffile import ELFFile
 
-from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.debugger.target import ProcFiles, Symbol, Thread
-from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import ProcFiles, Symbol, Thread
 
 _STRUCTURES = ("DW_TAG_structure_type", "DW_TAG_base_type", "DW_TAG_typedef")
 _ENCODINGS = {0x02: "bool", 0x04: "float", 0x05: "int", 0x07: "uint", 0x08: "uint"}

@@ -23,7 +23,7 @@ from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, Toolchain, Unavailable, go_environment, toolchain
 
 from addrspace_gdb.commands.session import check_writable
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 
 Builder = Callable[..., Binary]
 
@@ -343,7 +343,7 @@ def test_a_process_is_shown_wherever_it_stands(
 # What may not be read.
 
 _DENY = """
-import errno, addrspace_gdb.debugger.gdb_target as t
+import errno, addrspace_gdb.debugger.gdb.target as t
 def denied(self, name, offset=0, size=None, real=t.LocalProc.read):
     if name in {names!r}:
         raise PermissionError(errno.EACCES, "Permission denied")

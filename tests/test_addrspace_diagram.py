@@ -22,7 +22,7 @@ from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 from invariants import Document, number, rows
 
-from addrspace_gdb.sizes import size
+from addrspace_gdb.common.sizes import size
 
 Builder = Callable[..., Binary]
 

@@ -6,10 +6,10 @@ from typing import List, Optional, Tuple
 
 import pytest
 
-from addrspace_gdb.debugger.registers import REGISTERS, go_arch, pointer_size
-from addrspace_gdb.goruntime.operands import DECODERS, operands
+from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.debugger.gdb.registers import REGISTERS, go_arch, pointer_size
 from addrspace_gdb.goruntime.ports import PORTS
-from addrspace_gdb.problems import Problems
+from addrspace_gdb.goruntime.stripped.code_references import DECODERS, operands
 from addrspace_gdb.process.geometry import gaps, geometry, null_end
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import read_residency

@@ -15,7 +15,7 @@ from invariants import Snapshot, holding, number, within
 
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.sanitizers import sanitizer_of
+from addrspace_gdb.space.regions.sanitizers import sanitizer_of
 
 Builder = Callable[..., Binary]
 TIB = 1 << 40

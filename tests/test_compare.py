@@ -20,7 +20,7 @@ from harness.processes import Process, Processes
 from harness.scenes import open_core
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 Builder = Callable[..., Binary]
 PAGE = 4096

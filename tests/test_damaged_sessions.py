@@ -20,11 +20,11 @@ from fuzzing.elf import Elf  # noqa: E402
 from fuzzing.rewrite import copy  # noqa: E402
 from fuzzing.subjects import Subject, world  # noqa: E402
 
-from addrspace_gdb.debugger.layout import Type  # noqa: E402
+from addrspace_gdb.common.problems import Problems  # noqa: E402
 from addrspace_gdb.goruntime.record import Runtime  # noqa: E402
-from addrspace_gdb.goruntime.roots import REFUTED, Roots  # noqa: E402
-from addrspace_gdb.goruntime.shapes import Shapes  # noqa: E402
-from addrspace_gdb.problems import Problems  # noqa: E402
+from addrspace_gdb.goruntime.stripped.checks import Shapes  # noqa: E402
+from addrspace_gdb.goruntime.stripped.variables import REFUTED, Roots  # noqa: E402
+from addrspace_gdb.target.layout import Type  # noqa: E402
 
 NT_PRSTATUS = 1
 NONE = "there are no goroutines but the runtime's own, if any: --system shows those"
@@ -118,7 +118,7 @@ def test_no_goroutines_is_one_line(subjects: Dict[str, Subject], gdb_exe: Gdb, t
 
 COUNTING = """
 import gdb
-from addrspace_gdb.goruntime import stripped
+from addrspace_gdb.goruntime.stripped import target as stripped
 real, count = stripped.find_images, [0]
 def counted(*arguments):
     count[0] += 1

@@ -22,7 +22,7 @@ from harness.processes import Processes
 from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, PINNED, Unavailable, toolchain
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 Builder = Callable[..., Binary]
 
@@ -41,7 +41,7 @@ with open({!r}, "w") as file:
     json.dump(told, file)
 """
 COUNT_READINGS = """
-import addrspace_gdb.space.reading as side
+import addrspace_gdb.space.reading.whole as side
 count, plain = [0], side.read
 def counting(*arguments):
     count[0] += 1

@@ -15,17 +15,17 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import pytest
 from harness import CHECKOUT
 
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mspan import SpanClass
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.diff import difference
-from addrspace_gdb.space.diffranges import changes
-from addrspace_gdb.space.dumpfile import read_dump
-from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.space.snapshot import GoroutineTable, Moments, Regions, Snapshot
-from addrspace_gdb.space.stackkeys import Stack
+from addrspace_gdb.space.goroutines.stack_keys import Stack
+from addrspace_gdb.space.moments.diff import difference
+from addrspace_gdb.space.moments.diff_ranges import changes
+from addrspace_gdb.space.moments.dump_file import read_dump
+from addrspace_gdb.space.moments.snapshot import GoroutineTable, Moments, Regions, Snapshot
+from addrspace_gdb.space.regions.model import TargetInfo
+from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.diff import diff_text
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.kit.render import render
 
 KINDS = [
     ("heap", "small objects"),

@@ -20,8 +20,8 @@ from harness.command import COMMAND, FakeGdb, assert_refused, cli
 from harness.debuggers import Gdb
 from harness.processes import INTERRUPTIBLE, Process, Processes
 
-from addrspace_gdb.precheck import check_process
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.shell.precheck import check_process
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,9 @@ def test_a_thread_is_not_a_process(processes: Processes) -> None:
 
 
 def test_itself() -> None:
-    code = "import os, sys; from addrspace_gdb.cli import main; sys.exit(main(['dump', str(os.getpid())]))"
+    code = (
+        "import os, sys; from addrspace_gdb.shell.cli import main; sys.exit(main(['dump', str(os.getpid())]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )

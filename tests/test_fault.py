@@ -18,8 +18,8 @@ from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.toolchains import NEWEST, Toolchain, Unavailable, selected_versions, toolchain
 
-from addrspace_gdb.process.x86 import READ, UPDATE, WRITE, accesses
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.process.x86_access import READ, UPDATE, WRITE, accesses
+from addrspace_gdb.views.documents.schema import schema
 
 Builder = Callable[..., Binary]
 Document = Dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Dict
 import pytest
 
 from addrspace_gdb.commands.goroutine_args import parse_apply, parse_select, selecting, split
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 
 VARIABLES: Dict[str, int] = {"$me": 17, "$current_goid()": 4}
 

@@ -19,7 +19,7 @@ from harness.processes import Processes
 from harness.scenes import attach, gcore, launch_to_breakpoint, start
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 Builder = Callable[..., Binary]
 COUNT = 800  # goroutines of the program `parked`

@@ -8,14 +8,14 @@ from typing import Dict, List, Optional, Tuple
 import pytest
 
 from addrspace_gdb.commands.goroutine_stacks import parser
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, RUNNING, SYSCALL, WAITING
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import Clock, state_text, wait_reason
-from addrspace_gdb.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.stackbytes import blocks
-from addrspace_gdb.space.stackresidency import not_resident, resident_many, resident_total
-from addrspace_gdb.space.userframe import NOWHERE, is_users, package, user_spot
+from addrspace_gdb.space.goroutines.residency import not_resident, resident_many, resident_total
+from addrspace_gdb.space.goroutines.stack_reads import blocks
+from addrspace_gdb.space.goroutines.user_frame import NOWHERE, is_users, package, user_spot
 from addrspace_gdb.views.stackparts import bar, duration, fold, frame_lines, place, waited
 
 SECOND = 1_000_000_000

@@ -8,10 +8,10 @@ from typing import Dict, Tuple
 
 import pytest
 
-from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.problems import Problems, UnreadableError
+from addrspace_gdb.target.layout import Type
 
 _KINDS = {"B": 1, "H": 2, "I": 4, "Q": 8, "q": 8, "i": 4}
 _FIELDS = {"byte": (3, "B"), "short": (6, "H"), "word": (8, "I"), "signed": (12, "i"), "time": (16, "q")}

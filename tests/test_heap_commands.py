@@ -15,8 +15,8 @@ from harness.gdbrun import Scene, run_gdb
 from harness.scenes import gcore, launch_to_breakpoint
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.sizes import size
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.common.sizes import size
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "in_text|test_arenas"

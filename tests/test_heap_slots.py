@@ -15,7 +15,7 @@ from harness.oracles import memstats_command, read_memstats
 from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix

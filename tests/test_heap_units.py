@@ -12,12 +12,12 @@ from addrspace_gdb.commands.values import ALL, limit_value, range_value, size_va
 from addrspace_gdb.goruntime.mspan import IN_USE, PAGE
 from addrspace_gdb.goruntime.slotcount import Large, Parts, in_range, sum_parts
 from addrspace_gdb.goruntime.slots import Masks, SpanRow
-from addrspace_gdb.process.runs import PageRuns
-from addrspace_gdb.space.heapmap import MIXED, page_map
-from addrspace_gdb.space.heappages import FREE, OBJECTS, RESERVED, RETURNED, STACKS, PageRun, free_runs
+from addrspace_gdb.process.page_runs import PageRuns
+from addrspace_gdb.space.heap.page_map import MIXED, page_map
+from addrspace_gdb.space.heap.pages import FREE, OBJECTS, RESERVED, RETURNED, STACKS, PageRun, free_runs
 from addrspace_gdb.views.heap import free_table, large_table
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.kit.render import render
 
 
 def span(pages: int, slots: int, element: int) -> SpanRow:

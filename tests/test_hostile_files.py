@@ -20,7 +20,7 @@ from harness.scenes import kernel_core
 from harness.toolchains import Toolchain, Unavailable
 
 from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.vetting import vet_core, vet_process
+from addrspace_gdb.shell.vetting import vet_core, vet_process
 
 Builder = Callable[..., Binary]
 

@@ -19,8 +19,8 @@ from harness.processes import Processes
 from harness.scenes import kernel_core
 from harness.toolchains import Toolchain, Unavailable
 
-from addrspace_gdb.process.escape import MOST_TEXT, decoded, printable, shortened
-from addrspace_gdb.views.jsonform import encode
+from addrspace_gdb.common.escape import MOST_TEXT, decoded, printable, shortened
+from addrspace_gdb.views.documents.form import encode
 
 Builder = Callable[..., Binary]
 

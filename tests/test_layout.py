@@ -7,10 +7,10 @@ from typing import Dict, List, Optional, Tuple
 
 import pytest
 
-from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.debugger.target import ProcFiles, Symbol, Thread
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.record import Record, Runtime, bulk
-from addrspace_gdb.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import ProcFiles, Symbol, Thread
 
 U64 = Type("uint64", 8, "uint")
 U32 = Type("uint32", 4, "uint")

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.buildinfo import MAGIC, find_build_info, parse_version
 from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
-from addrspace_gdb.goruntime.operands import operands
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.goruntime.stripped.code_references import operands
 
 ARCHES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
 

@@ -22,7 +22,7 @@ from harness.processes import Processes
 from harness.scenes import attach, gcore, gdbserver_launch, launch_to_breakpoint, start
 from harness.toolchains import Toolchain, go_environment
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix

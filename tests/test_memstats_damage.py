@@ -14,7 +14,7 @@ from harness.debuggers import gdbs
 from harness.gdbrun import Scene, run_gdb
 from test_addrspace_fuzz import Pristine, assert_all_well, pristine  # noqa: F401
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 COMMANDS = (
     "addrspace memstats",

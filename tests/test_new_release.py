@@ -13,8 +13,10 @@ from typing import Callable, Dict, Iterator, NamedTuple, Set, Tuple
 import pytest
 from harness.toolchains import NEWEST, Unavailable, toolchain, toolchains
 
-from addrspace_gdb.goruntime import funcid, moduledata, proc, roots, smallshapes, versions
+from addrspace_gdb.goruntime import funcid, moduledata, proc, versions
 from addrspace_gdb.goruntime.layouts import known_minors, layouts_of
+from addrspace_gdb.goruntime.stripped import small_checks
+from addrspace_gdb.goruntime.stripped import variables as roots
 
 # Names that the tables keep for older releases, and the N of the Go 1.N that did without them.
 GONE = {
@@ -33,9 +35,9 @@ SINCE = {
     **dict.fromkeys(("typedesclen", "itaboffset", "itabsize"), 27),
 }
 CONSTANTS = {
-    "itabInitSize": smallshapes._FEWEST_ITABS,
-    "capacityPerProc": smallshapes._CPU_OF_P,
-    "sweepDrainedMask": smallshapes._DRAINED,
+    "itabInitSize": small_checks._FEWEST_ITABS,
+    "capacityPerProc": small_checks._CPU_OF_P,
+    "sweepDrainedMask": small_checks._DRAINED,
     "_Gscan": proc.GSCAN,
 }
 
@@ -176,7 +178,7 @@ def _variables(source: Source) -> Set[str]:
 
 
 def root_contradictions(source: Source) -> Iterator[str]:
-    """The variables that are found without symbols, and the functions that lead to them (roots.py)."""
+    """The variables that are found without symbols, and the functions that lead to them (variables.py)."""
     functions, variables = _functions(source), _variables(source)
     tables: Dict[str, Tuple[str, ...]] = {**roots.WHOLE, **roots.PARTS}
     tables.update({name: users for name, (_, users) in roots.FIELDS.items()})
@@ -210,8 +212,8 @@ def constant_contradictions(source: Source) -> Iterator[str]:
         if _number(text) != ours:
             yield f"{name} is {ours}, in the source {text or 'nothing'}"
     backlog = re.search(r"^\tprintBacklog +\[(\d+)\]byte", source.text, re.M)
-    if backlog is None or int(backlog.group(1)) != smallshapes._BACKLOG:
-        yield f"printBacklog has {smallshapes._BACKLOG} bytes, in the source {backlog and backlog.group(1)}"
+    if backlog is None or int(backlog.group(1)) != small_checks._BACKLOG:
+        yield f"printBacklog has {small_checks._BACKLOG} bytes, in the source {backlog and backlog.group(1)}"
 
 
 Check = Callable[[Source], Iterator[str]]

@@ -15,20 +15,20 @@ from harness import CHECKOUT
 from harness.command import FakeGdb, cli
 from harness.processes import Process
 
-from addrspace_gdb.launch import LOADER
+from addrspace_gdb.shell.run_gdb import LOADER
 
 PACKAGE = CHECKOUT / "addrspace_gdb"
 
 # Calls whose text is not made of constants and numbers, by file and function, with the reason.
 EXCEPTIONS: Dict[str, str] = {
-    "gdb_attach.py:attach": "the sysroot as it was: gdb's own default, or the link in the private folder",
-    "gdb_readonly.py:_set": "names of gdb's settings: constants of that module",
-    "gdb_text.py:output_of": "what it is given, which is looked at as what is executed",
-    "gdb_values.py:_language": "the name of a language, as gdb's own parameter has it",
-    "gdb_goroutine.py:_help": "the name of a command of ours: a constant of the caller",
-    "gdb_goroutine.py:_offer": "the command of gdb that the user is typing, for completion",
-    "gdb_goroutine.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
-    "gdb_goroutine_select.py:_add_hooks": "names of gdb's commands: constants of that module",
+    "attach.py:attach": "the sysroot as it was: gdb's own default, or the link in the private folder",
+    "readonly.py:_set": "names of gdb's settings: constants of that module",
+    "text.py:output_of": "what it is given, which is looked at as what is executed",
+    "values.py:_language": "the name of a language, as gdb's own parameter has it",
+    "goroutine_commands.py:_help": "the name of a command of ours: a constant of the caller",
+    "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
+    "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
+    "goroutine_selection.py:_add_hooks": "names of gdb's commands: constants of that module",
 }
 # What hands its first argument to gdb.
 WAYS = ["execute", "execute_mi", "output_of"]

@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import NoteSegment
 from test_process_support import Child, child, page_size
 
-from addrspace_gdb.problems import ProblemError, Problems
+from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.corenotes import read_notes
 from addrspace_gdb.process.mappings import Mapping, parse_maps

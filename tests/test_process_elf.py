@@ -14,7 +14,7 @@ from typing import List
 import pytest
 from test_process_support import LocalFiles, needs_cc
 
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.process.loaded import image_at, load_bias, open_path
 from addrspace_gdb.process.mappings import Mapping, parse_maps

@@ -12,7 +12,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import pytest
 from harness.smaps import smaps
 
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.file_backed import FileBacked
 from addrspace_gdb.process.pagemap import PageWords, _file_pages_by_words, file_pages
 

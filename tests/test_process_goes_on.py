@@ -25,11 +25,11 @@ Builder = Callable[..., Binary]
 
 # The command as it would be if nothing had been seen of a process before gdb attaches.
 UNWARNED = INTERRUPTIBLE.replace(
-    "from addrspace_gdb.cli",
-    "import addrspace_gdb.asking as asking\n"
+    "from addrspace_gdb.shell.cli",
+    "import addrspace_gdb.shell.asking as asking\n"
     "asking.wait_stoppable = lambda *_: None\n"
     "asking.check_process = lambda pid: 'unwarned'\n"
-    "from addrspace_gdb.cli",
+    "from addrspace_gdb.shell.cli",
 )
 
 

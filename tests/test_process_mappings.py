@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_process_support import smaps_by_line
 
-from addrspace_gdb.problems import Problems
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.mappings import (
     Mapping,
     file_path,

@@ -11,8 +11,8 @@ from typing import Iterator, Tuple
 import pytest
 
 from addrspace_gdb.process.mappings import parse_maps
-from addrspace_gdb.process.memfile import read_ranges
-from addrspace_gdb.process.vmread import AT_ONCE, read_each
+from addrspace_gdb.process.proc_mem import read_ranges
+from addrspace_gdb.process.vm_readv import AT_ONCE, read_each
 
 PAGES = 64
 PATH = "/proc/self/mem"

@@ -14,12 +14,12 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 import pytest
 from harness import CHECKOUT
 
-from addrspace_gdb.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import memory_of, part_of, read_core
 from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.process.elfsymbols import elf_symbols
 from addrspace_gdb.process.regular import open_regular, read_at
-from addrspace_gdb.space.dumpfile import read_dump
+from addrspace_gdb.space.moments.dump_file import read_dump
 
 BASE = 0x7F0000000000
 PACKAGE = CHECKOUT / "addrspace_gdb"
@@ -123,12 +123,12 @@ def test_a_core_that_becomes_shorter_is_unreadable_there(tmp_path: Path) -> None
 # Where something else than `open_regular` opens a file: the file, and why it may.
 ALLOWED: Dict[Tuple[str, str], str] = {
     ("process/regular.py", "os.open"): "it is the one way",
-    ("process/memfile.py", "os.open"): "/proc/PID/mem",
+    ("process/proc_mem.py", "os.open"): "/proc/PID/mem",
     ("process/pagemap.py", "open"): "/proc/PID/pagemap, for the ioctl",
-    ("debugger/gdb_target.py", "open"): "/proc/PID",
+    ("debugger/gdb/target.py", "open"): "/proc/PID",
     ("goruntime/layouts/__init__.py", "open"): "a table of the package",
-    ("debugger/gdb_symbolfile.py", "open"): "the descriptor of a file of ours",
-    ("debugger/gdb_batch.py", "open"): "what the shell's side gave it to answer to",
+    ("debugger/gdb/symbolfile.py", "open"): "the descriptor of a file of ours",
+    ("debugger/gdb/batch.py", "open"): "what the shell's side gave it to answer to",
 }
 
 

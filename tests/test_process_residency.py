@@ -9,11 +9,11 @@ from typing import Dict, Iterator, List, Optional
 import pytest
 from test_process_support import Child, child, page_size, smaps_by_line
 
-from addrspace_gdb.problems import Problems
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.process.page_runs import PageRuns
 from addrspace_gdb.process.pagemap import MAYBE_ZERO, scan
 from addrspace_gdb.process.residency import Residency, read_residency
-from addrspace_gdb.process.runs import PageRuns
 
 PAGES = r"""
 #define _GNU_SOURCE

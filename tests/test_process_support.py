@@ -11,7 +11,7 @@ from typing import Iterator, List, Optional, Sequence
 
 import pytest
 
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.common.problems import UnreadableError
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) on PATH")
 

@@ -8,11 +8,11 @@ from typing import Dict, Iterator, List, Tuple
 import pytest
 from test_process_support import Child, child, page_size
 
-from addrspace_gdb.debugger.target import Thread
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.libc import ARENA, ARENA_RESERVE, BRK, MMAPPED, Range, libc_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.threads import CACHED, GUARD, STACK, TLS, ThreadStack, thread_stacks
+from addrspace_gdb.target.protocol import Thread
 
 THREADS = r"""
 #define _GNU_SOURCE

@@ -27,7 +27,7 @@ from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, PINNED, Toolchain, Unavailable, toolchain
 from jsonschema import Draft202012Validator
 
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix

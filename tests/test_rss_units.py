@@ -9,13 +9,13 @@ import pytest
 
 from addrspace_gdb.goruntime.persistent import runs
 from addrspace_gdb.process.kernelcounts import read_kernel_counts
-from addrspace_gdb.space import findings as kinds
-from addrspace_gdb.space import rssplaces as places
-from addrspace_gdb.space.account import LEFT_OVER, Amount, Leaves, Node, Path, under
-from addrspace_gdb.space.findings import MOST, Circumstances, Finding, findings
-from addrspace_gdb.space.reconcile import HUGE, Balance, Step
+from addrspace_gdb.space.rss import findings as kinds
+from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
+from addrspace_gdb.space.rss.findings import MOST, Circumstances, Finding, findings
+from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.rss import balance_lines, rows, tree_lines
 
 MIB = 1 << 20

@@ -13,8 +13,8 @@ from typing import Any, Dict
 import pytest
 from harness import CHECKOUT
 
-from addrspace_gdb.space import jsonstream
-from addrspace_gdb.space.jsonstream import Items, JsonStream, NotAnObjectError
+from addrspace_gdb.space.moments import json_stream
+from addrspace_gdb.space.moments.json_stream import Items, JsonStream, NotAnObjectError
 
 
 def read(text: bytes) -> Dict[str, Any]:
@@ -36,7 +36,7 @@ def made(seed: random.Random, depth: int = 0) -> Any:
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1 << 20])
 def test_it_is_what_json_reads(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(jsonstream, "_CHUNK", chunk)
+    monkeypatch.setattr(json_stream, "_CHUNK", chunk)
     for number in range(60):
         seed = random.Random(number)
         document = {f"m{at}": made(seed) for at in range(seed.randrange(8))}
@@ -47,7 +47,7 @@ def test_it_is_what_json_reads(monkeypatch: pytest.MonkeyPatch, chunk: int) -> N
 
 @pytest.mark.parametrize("chunk", [3, 1 << 20])
 def test_what_json_refuses_is_refused(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(jsonstream, "_CHUNK", chunk)
+    monkeypatch.setattr(json_stream, "_CHUNK", chunk)
     text = json.dumps({"a": [1, {"b": "é"}, "x"], "n": 125, "t": True, "e": []}, ensure_ascii=False).encode()
     refused = 0
     for number in range(2000):
@@ -76,8 +76,8 @@ def test_what_is_no_object(text: bytes) -> None:
 
 
 def test_one_large_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonstream, "MOST_VALUE", 1 << 12)
-    monkeypatch.setattr(jsonstream, "_CHUNK", 1 << 10)
+    monkeypatch.setattr(json_stream, "MOST_VALUE", 1 << 12)
+    monkeypatch.setattr(json_stream, "_CHUNK", 1 << 10)
     assert read(b'{"a": [' + b"1, " * 100_000 + b"1]}")["a"] == [1] * 100_001  # each of them is small
     for text in (b'{"a": "' + b"x" * 100_000 + b'"}', b'{"a": [[' + b"1," * 100_000 + b"1]]}"):
         with pytest.raises(ValueError, match="a value of more than"):
@@ -94,8 +94,8 @@ def test_a_list_that_nobody_reads_is_passed_over() -> None:
 
 MEASURED = """
 import resource, sys
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.dumpfile import read_dump
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.moments.dump_file import read_dump
 try:
     print(len(read_dump(sys.argv[1]).snapshot.regions))
 except ProblemError as error:

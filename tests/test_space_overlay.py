@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Dict, List, Optional
 
-from addrspace_gdb.problems import Problems
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.overlay import cut, filled, normalise, overlay
-from addrspace_gdb.space.partition import area_totals, partition, total
-from addrspace_gdb.space.region import FOREIGN, HEAP, RUNTIME, Claim
+from addrspace_gdb.space.regions.overlay import cut, filled, normalise, overlay
+from addrspace_gdb.space.regions.partition import area_totals, partition, total
+from addrspace_gdb.space.regions.region import FOREIGN, HEAP, RUNTIME, Claim
 
 END = 64
 

@@ -12,12 +12,12 @@ from symtab_programs import build, running, versions
 from symtab_target import FakeTarget, ProcessTarget
 from test_traceback_dump import Inspected
 
-from addrspace_gdb.debugger.layout import Located
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.pclntab import decode_pc_values
 from addrspace_gdb.goruntime.symtab import Symtab, load
 from addrspace_gdb.goruntime.traceback import Frame, Saved, Stack, Unwinder
-from addrspace_gdb.problems import Problems
+from addrspace_gdb.target.layout import Located
 
 pytestmark = pytest.mark.skipif(not versions(), reason="no Go toolchain in the cache")
 

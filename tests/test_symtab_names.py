@@ -11,9 +11,9 @@ import pytest
 from symtab_programs import CACHE, build, cases, running
 from symtab_target import ProcessTarget
 
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.symtab import Symtab, load, modules
-from addrspace_gdb.problems import Problems
 
 
 class Process:

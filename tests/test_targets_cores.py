@@ -95,7 +95,7 @@ def sizes(document: Json) -> Dict[str, int]:
 
 
 def assert_as_without_program(document: Json, away: Away) -> None:
-    """All but names and what the runtime has only one number for (`goruntime/scan`)."""
+    """All but names and what the runtime has only one number for (`goruntime/stripped/data_search`)."""
     invariants.assert_valid(document)
     invariants.assert_covers(document)
     invariants.assert_checks_ok(document)

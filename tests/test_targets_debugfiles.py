@@ -20,9 +20,9 @@ from harness.toolchains import Toolchain, Unavailable
 Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 # Says from where the runtime's types come.
-SOURCE = "python from addrspace_gdb.goruntime.stripped import with_runtime; "
+SOURCE = "python from addrspace_gdb.goruntime.stripped.target import with_runtime; "
 SOURCE += (
-    "from addrspace_gdb.debugger.gdb_target import GdbTarget; print(type(with_runtime(GdbTarget())).__name__)"
+    "from addrspace_gdb.debugger.gdb.target import GdbTarget; print(type(with_runtime(GdbTarget())).__name__)"
 )
 WITH, WITHOUT = "GdbTarget", "StrippedTarget"
 

@@ -158,8 +158,8 @@ def test_a_process_that_is_hidden(running: Process, processes: Processes) -> Non
     other = processes.start(["sleep", "60"])
     code = f"""
 import os, subprocess
-from addrspace_gdb.precheck import check_process
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.shell.precheck import check_process
+from addrspace_gdb.common.problems import ProblemError
 subprocess.run(["mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], check=True)
 os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
 for pid in {running.pid}, {other.pid}:

@@ -21,10 +21,10 @@ from symtab_programs import (
 )
 from symtab_target import ProcessTarget, words
 
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.symtab import Symtab, load, modules
 from addrspace_gdb.goruntime.traceback import Frame, Saved, Stack, Unwinder
-from addrspace_gdb.problems import Problems
 
 # src/runtime/runtime2.go: goroutine states
 _RUNNING, _SYSCALL, _DEAD = 2, 3, 6

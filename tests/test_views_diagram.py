@@ -8,13 +8,13 @@ from typing import Any, List, Optional, Sequence, Tuple
 
 import pytest
 
-from addrspace_gdb.sizes import address, size
-from addrspace_gdb.space import region as areas
-from addrspace_gdb.space.model import AreaTotal, GoroutineCounts, Picture, Row, TargetInfo
+from addrspace_gdb.common.sizes import address, size
+from addrspace_gdb.space.regions import region as areas
+from addrspace_gdb.space.regions.model import AreaTotal, GoroutineCounts, Picture, Row, TargetInfo
 from addrspace_gdb.views.classic import classic, go_release
 from addrspace_gdb.views.diagram import MAX_LINES, diagram
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.text import cells
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.text import cells
 
 K, M = 1 << 10, 1 << 20
 TARGET = TargetInfo("live", 4242, "/srv/app/bin/server", None, "amd64", 8, 4096, "go1.26.6")

@@ -9,10 +9,10 @@ from typing import Any, Dict, List
 import jsonschema
 import pytest
 
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space import region as areas
-from addrspace_gdb.space.model import (
+from addrspace_gdb.space.regions import region as areas
+from addrspace_gdb.space.regions.model import (
     AddressSpace,
     AreaTotal,
     Check,
@@ -21,9 +21,9 @@ from addrspace_gdb.space.model import (
     Picture,
     TargetInfo,
 )
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.views.jsonform import addrspace_json, dumps
-from addrspace_gdb.views.schema import NAMES, schema
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.views.documents.form import addrspace_json, dumps
+from addrspace_gdb.views.documents.schema import NAMES, schema
 
 TARGET = TargetInfo("live", 4242, "/srv/app", None, "amd64", 8, 4096, "go1.26.6")
 

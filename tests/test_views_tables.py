@@ -8,16 +8,16 @@ from typing import List, Optional, Sequence, Tuple
 
 import pytest
 
-from addrspace_gdb.sizes import size
-from addrspace_gdb.space import region as areas
-from addrspace_gdb.space.model import Check
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.views import table as table_module
-from addrspace_gdb.views import tokens
+from addrspace_gdb.common.sizes import size
+from addrspace_gdb.space.regions import region as areas
+from addrspace_gdb.space.regions.model import Check
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.views.kit import table as table_module
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import cells
 from addrspace_gdb.views.regions import checks_table, regions_summary, regions_table
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import cells
 
 
 def regions(count: int, seed: int = 1, swapped: Optional[int] = 0) -> List[Region]:

@@ -8,12 +8,12 @@ from typing import Optional
 
 import pytest
 
-from addrspace_gdb import sizes
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.render import SUGGESTED_STYLES, find_style, render
-from addrspace_gdb.views.style import QuietStyle
-from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left, clip_words, wrap
+from addrspace_gdb.common import sizes
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.render import SUGGESTED_STYLES, find_style, render
+from addrspace_gdb.views.kit.style import QuietStyle
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left, clip_words, wrap
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_our_style_uses_exact_colours_of_the_palette() -> None:
 def test_plain_text_loads_nothing_of_pygments_but_its_tokens() -> None:
     code = (
         "import sys; from addrspace_gdb.views import diagram, classic, regions;"
-        "from addrspace_gdb.views import jsonform;"
-        "from addrspace_gdb.views import render, tokens;"
+        "from addrspace_gdb.views.documents import form as jsonform;"
+        "from addrspace_gdb.views.kit import render, tokens;"
         "render.render([(tokens.TEXT, 'x')]);"
         "print(sorted(m for m in sys.modules if m.startswith(('pygments', 'tabulate', 'gdb'))))"
     )

@@ -17,12 +17,12 @@ from harness.scenes import open_core
 from harness.toolchains import Toolchain
 
 from addrspace_gdb.commands.whereis import take_apart
-from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.space.fieldpath import field_path
-from addrspace_gdb.space.partition import Partition
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.space.whereimage import package_of
-from addrspace_gdb.views.schema import schema
+from addrspace_gdb.space.regions.partition import Partition
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.space.where.field_path import field_path
+from addrspace_gdb.space.where.image import package_of
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 

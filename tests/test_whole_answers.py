@@ -23,9 +23,9 @@ from harness.processes import Process, Processes
 from harness.scenes import attach, start
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.files import OutputFile
-from addrspace_gdb.folders import PREFIX, PrivateFolder, sweep
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.common.folders import PREFIX, PrivateFolder, sweep
+from addrspace_gdb.common.problems import ProblemError
 
 Builder = Callable[..., Binary]
 OLD = "the good old file\n"

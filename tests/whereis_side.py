@@ -12,19 +12,19 @@ from typing import Any, Dict, List
 
 import gdb
 
-from addrspace_gdb.debugger import gdb_commands
-from addrspace_gdb.debugger.gdb_session import GdbSession
-from addrspace_gdb.debugger.target import Value
-from addrspace_gdb.space.build import build
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.space.whereis import Locator
+from addrspace_gdb.debugger.gdb import commands
+from addrspace_gdb.debugger.gdb.session import GdbSession
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.space.where.locator import Locator
+from addrspace_gdb.target.protocol import Value
 
 SMALL = 40  # addresses in one call that are told in full
 
 
 def session() -> GdbSession:
     """The one that the commands use."""
-    return next(one for one in gdb_commands._registered if isinstance(one, GdbSession))
+    return next(one for one in commands._registered if isinstance(one, GdbSession))
 
 
 def ask(addresses: List[int], path: str) -> List[Dict[str, Any]]:

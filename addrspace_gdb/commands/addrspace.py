@@ -6,16 +6,16 @@ from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.build import build
-from addrspace_gdb.space.goroutine_reading import read_for_goroutines
-from addrspace_gdb.space.model import AddressSpace
-from addrspace_gdb.space.stackkeys import Group, groups_of
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
+from addrspace_gdb.space.reading.goroutines import read_for_goroutines
+from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.views.classic import classic
 from addrspace_gdb.views.diagram import diagram
-from addrspace_gdb.views.jsonform import addrspace_json, dumps
+from addrspace_gdb.views.documents.form import addrspace_json, dumps
+from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.regions import checks_table
-from addrspace_gdb.views.render import render
 
 FORMS = ["text", "classic", "json"]
 

@@ -8,22 +8,22 @@ from typing import Callable, Dict, Iterator, List, Optional
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.commands.values import limit_value, range_value, rows_shown, size_value
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space import heappages
-from addrspace_gdb.space.heappages import ArenaUse, arena_uses, page_runs
-from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.views.heapjson import arenas_json
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.heap import pages
+from addrspace_gdb.space.heap.pages import ArenaUse, arena_uses, page_runs
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.heap import arenas_json
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
 from addrspace_gdb.views.spans import arena_table, arenas_total
-from addrspace_gdb.views.tokens import HEADING, NEWLINE, Pair
 
 _OPTIONS = ("--use", "--min-size", "--range", "--user", "--sort", "--limit", "--format", "--output")
 
 SORTS: Dict[str, Callable[[ArenaUse], int]] = {
     "address": lambda arena: arena.arena.start,
     "resident": lambda arena: -(arena.resident or 0),
-    **{use: lambda arena, use=use: -arena.uses[use] for use in heappages.USES},  # type: ignore[misc]
+    **{use: lambda arena, use=use: -arena.uses[use] for use in pages.USES},  # type: ignore[misc]
 }
 
 _EPILOG = """\
@@ -40,7 +40,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("--use", choices=heappages.USES, help="only arenas with pages of this use")
+    add("--use", choices=pages.USES, help="only arenas with pages of this use")
     add("--min-size", type=size_value, default=1, metavar="N", help="with --use: at least N bytes of it")
     add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that lie in part between two addresses")
     add("--user", action="store_true", help="only those of user arenas (GOEXPERIMENT=arenas)")
@@ -95,7 +95,7 @@ def _choose(session: Session, reading: Reading, arguments: argparse.Namespace) -
 
 def words() -> List[str]:
     """What completion offers."""
-    return [*_OPTIONS, *heappages.USES]
+    return [*_OPTIONS, *pages.USES]
 
 
 COMMAND = Command("addrspace arenas", parser().help_text(), run, words)

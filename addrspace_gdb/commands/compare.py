@@ -8,18 +8,18 @@ from typing import List, Optional
 from addrspace_gdb.commands.moments import is_file
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.pagemap import PageWords
-from addrspace_gdb.space.build import build
-from addrspace_gdb.space.compare import Comparison, compare
-from addrspace_gdb.space.dumpfile import read_dump
-from addrspace_gdb.space.samepages import Side
-from addrspace_gdb.space.snapshot import Regions, Snapshot
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.moments.compare import Comparison, compare
+from addrspace_gdb.space.moments.dump_file import read_dump
+from addrspace_gdb.space.moments.shared_pages import Side
+from addrspace_gdb.space.moments.snapshot import Regions, Snapshot
 from addrspace_gdb.views.compare import compare_text
-from addrspace_gdb.views.comparejson import compare_json
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.documents.compare import compare_json
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.kit.render import render
 
 _EPILOG = """\
 1 and 2 are inferiors of this session (`info inferiors`), or files that `addrspace-gdb dump

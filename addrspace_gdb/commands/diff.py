@@ -10,13 +10,13 @@ from addrspace_gdb.commands.moments import LAST, NOW, find, kept_names, last_sto
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
 from addrspace_gdb.commands.values import ALL, limit_value
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.diff import Difference, difference
-from addrspace_gdb.space.snapshot import Snapshot
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.moments.diff import Difference, difference
+from addrspace_gdb.space.moments.snapshot import Snapshot
 from addrspace_gdb.views.diff import diff_text
-from addrspace_gdb.views.diffjson import diff_json
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.documents.diff import diff_json
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.kit.render import render
 
 USUAL = 20
 _AT_STOPS = 8

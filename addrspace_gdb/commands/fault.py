@@ -6,13 +6,13 @@ from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.fault import report
-from addrspace_gdb.space.whereis import Locator
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.where.fault import report
+from addrspace_gdb.space.where.locator import Locator
+from addrspace_gdb.views.documents.fault import fault_json
+from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.fault import fault_card
-from addrspace_gdb.views.faultjson import fault_json
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.kit.render import render
 
 _EPILOG = """\
 It looks at the selected thread's signal, at threads that are in a signal handler, and at what the

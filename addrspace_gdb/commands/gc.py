@@ -6,12 +6,12 @@ from typing import List, Optional
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver, first_of
-from addrspace_gdb.problems import is_absent
-from addrspace_gdb.space.gcstate import GCState, read_gc
+from addrspace_gdb.common.problems import is_absent
+from addrspace_gdb.space.counters.collector import GCState, read_gc
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.gc import gc_json
 from addrspace_gdb.views.gc import gc_text
-from addrspace_gdb.views.gcjson import gc_json
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.views.kit.render import render
 
 _EPILOG = """\
 Trigger and goal are computed as the runtime computes them (src/runtime/mgcpacer.go). What counts

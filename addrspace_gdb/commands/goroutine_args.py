@@ -9,11 +9,11 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Callable, List, NamedTuple, Optional, Pattern, Tuple
 
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
 
 if TYPE_CHECKING:  # gdb, which reads this when it is sourced, is not to read space/ then
-    from addrspace_gdb.space.chosen import Chosen
+    from addrspace_gdb.space.goroutines.chosen import Chosen
 
 # What a goroutine with frames can be (gStatusStrings in src/runtime/traceback.go).
 STATUSES = ("waiting", "running", "syscall", "runnable", "preempted", "copystack", "idle", "leaked")
@@ -111,7 +111,7 @@ def _is_choice(word: str) -> bool:
 
 
 def _chosen(words: List[str], variable: Variable) -> Chosen:
-    from addrspace_gdb.space.chosen import Chosen
+    from addrspace_gdb.space.goroutines.chosen import Chosen
 
     ranges: List[Tuple[int, int]] = []
     for word in words:

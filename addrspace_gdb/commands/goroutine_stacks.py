@@ -11,21 +11,21 @@ import re
 from functools import partial
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
 
-from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.progress import Progress
-from addrspace_gdb.sizes import plural
-from addrspace_gdb.space.goroutine_reading import GoroutineReading, read_for_goroutines
-from addrspace_gdb.space.goroutines import Filter, Listing, choose, details, frames_of, sort
-from addrspace_gdb.space.stacksummary import summarise
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.progress import Progress
+from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
+from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.text import Line, clean
-from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
@@ -162,12 +162,12 @@ def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Nam
     file = arguments.output is not None
     look = Look(None if file else settings.width, settings.width, settings.unicode, reading.clock.exact)
     if arguments.threads:
-        from addrspace_gdb.space.threadstacks import thread_stacks
+        from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
         from addrspace_gdb.views.goroutine_groups import thread_table
 
         pairs = thread_table(thread_stacks(reading), look.width, look.unicode)
     elif arguments.by_frame:
-        from addrspace_gdb.space.byframe import by_frame
+        from addrspace_gdb.space.goroutines.by_frame import by_frame
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
         pairs = by_frame_table(by_frame(reading), _first(arguments, file, 25), look.width, look.unicode)
@@ -176,7 +176,7 @@ def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Nam
         if arguments.format == "json":
             if arguments.limit is not None:
                 del listing.positions[arguments.limit :]
-            from addrspace_gdb.views.goroutinejson import goroutines_json
+            from addrspace_gdb.views.documents.goroutines import goroutines_json
 
             return goroutines_json(listing, arguments.frames)
         pairs = _text(listing, arguments, look)
@@ -227,7 +227,7 @@ def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
 
 
 def _groups(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
-    from addrspace_gdb.space.stackgroups import frames_of_group, group
+    from addrspace_gdb.space.goroutines.groups import frames_of_group, group
     from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
 
     file = arguments.output is not None

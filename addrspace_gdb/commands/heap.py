@@ -8,17 +8,17 @@ from typing import Iterator, List, Optional
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
 from addrspace_gdb.commands.values import limit_value, rows_shown
+from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.slotcount import ClassSlots
-from addrspace_gdb.sizes import plural
-from addrspace_gdb.space.heap import Heap, heap_of
-from addrspace_gdb.space.heapmap import page_map
+from addrspace_gdb.space.heap.page_map import page_map
+from addrspace_gdb.space.heap.summary import Heap, heap_of
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.heap import heap_json
 from addrspace_gdb.views.heap import bytes_table, class_table, free_table, heading, large_table, states_line
-from addrspace_gdb.views.heapjson import heap_json
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.text import Line, clean, wrap
-from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, Pair
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 _OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--output")
 _SAID_LINES = 3

@@ -7,16 +7,16 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError, is_absent
 from addrspace_gdb.goruntime.metrics import NAMES
 from addrspace_gdb.goruntime.mstats import FIELDS
-from addrspace_gdb.problems import ProblemError, is_absent
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.space.statistics import Statistic, Statistics, read_statistics
+from addrspace_gdb.space.counters.statistics import Statistic, Statistics, read_statistics
 from addrspace_gdb.views import memstats as view
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.memstatsjson import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.tokens import NEWLINE, QUIET, Pair
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.memstats import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 WIDEST = 1 << 16
 

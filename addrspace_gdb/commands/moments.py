@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import List, Optional
 
 from addrspace_gdb.commands.session import Session
-from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.space.dumpfile import read_dump
-from addrspace_gdb.space.goroutine_reading import GoroutineReading, read_for_goroutines
-from addrspace_gdb.space.snapshot import Snapshot, take
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.space.moments.dump_file import read_dump
+from addrspace_gdb.space.moments.snapshot import Snapshot, take
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 
 NOW, LAST = "now", "last"
 _RESERVED = (NOW, LAST, "on", "off", "all")

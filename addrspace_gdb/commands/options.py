@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import Any, List, NoReturn, Optional
 
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 
 
 class HelpRequested(Exception):

@@ -9,13 +9,13 @@ from addrspace_gdb.commands.addrspace import verdict
 from addrspace_gdb.commands.options import Parser, add_output, split
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.commands.values import limit_value
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.space.build import build
-from addrspace_gdb.space.region import AREAS, UNMAPPED_AREAS, Region
-from addrspace_gdb.views.jsonform import addrspace_json, dumps
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.regions.region import AREAS, UNMAPPED_AREAS, Region
+from addrspace_gdb.views.documents.form import addrspace_json, dumps
+from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.regions import regions_summary, regions_table
-from addrspace_gdb.views.render import render
 
 Filter = Callable[[Region], bool]
 

@@ -6,28 +6,28 @@ import argparse
 import os
 from typing import Iterator, List, NamedTuple, Optional
 
-from addrspace_gdb import sizes
-from addrspace_gdb.bulkmode import no_cycle_collection
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.common import sizes
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.mstats import Sources, returns_lazily
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.unsettled import unsettled
-from addrspace_gdb.problems import Problems
-from addrspace_gdb.space.findings import Finding, circumstances, findings
-from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.reconcile import HUGE, LAZY, Balance, Books, balances
-from addrspace_gdb.space.rsstree import RssTree, rss_tree
-from addrspace_gdb.space.walked import unowned
+from addrspace_gdb.space.counters.walks import unowned
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rss.build import RssTree, rss_tree
+from addrspace_gdb.space.rss.findings import Finding, circumstances, findings
+from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.rss import rss_json
 from addrspace_gdb.views.findings import sentence
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.rssjson import rss_json
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, TEXT, Pair
 from addrspace_gdb.views.stackparts import program
-from addrspace_gdb.views.text import Line, clean, wrap
-from addrspace_gdb.views.tokens import NEWLINE, PROBLEM, QUIET, TEXT, Pair
 
 _EPILOG = """\
 Every node of the tree is the sum of its children, and the root is the sum of all mappings: resident

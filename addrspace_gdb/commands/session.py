@@ -14,12 +14,12 @@ from typing import (
     Union,
 )
 
-from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.files import OutputFile
+from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
-    from addrspace_gdb.space.reading import Reading
-    from addrspace_gdb.space.snapshot import Moments
+    from addrspace_gdb.space.moments.snapshot import Moments
+    from addrspace_gdb.space.reading.whole import Reading
 
 
 class Settings(NamedTuple):

@@ -7,13 +7,13 @@ from typing import List, Optional
 from addrspace_gdb.commands.moments import check_name, kept_names, take_now
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.sizes import plural
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.snapshots import snapshots_json
+from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.snapshots import snapshots_table, taken_line
-from addrspace_gdb.views.snapshotsjson import snapshots_json
 
 _EPILOG = """\
   addrspace snapshot               list the snapshots of this session

@@ -8,15 +8,15 @@ from typing import Iterator, List, Optional
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
 from addrspace_gdb.commands.values import limit_value, range_value, rows_shown, size_value, split_expression
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
-from addrspace_gdb.space.reading import Reading
-from addrspace_gdb.space.spans import SORTS, STATES, Filter, SpanReader
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.spanjson import card_json, spans_json
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.heap.spans import SORTS, STATES, Filter, SpanReader
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.spans import card_json, spans_json
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
 from addrspace_gdb.views.spans import span_card, span_table, spans_total
-from addrspace_gdb.views.tokens import HEADING, NEWLINE, Pair
 
 _OPTIONS = ("--class", "--state", "--scan", "--noscan", "--min-size", "--range", "--sort", "--limit") + (
     "--format",

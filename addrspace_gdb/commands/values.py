@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import List, Optional, Tuple
 
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
 
 ALL = 1 << 62  # rows: every one
 _MAX_DIGITS = 18  # of a number of rows that is counted with; int() refuses those of thousands of digits

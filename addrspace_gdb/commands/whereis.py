@@ -7,15 +7,15 @@ from typing import Iterator, List, Optional, Tuple
 
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.debugger.target import Expressions, Target, Value
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.space.whereis import Locator, goroutine_values
-from addrspace_gdb.space.whereplace import Where
-from addrspace_gdb.views.jsonform import dumps
-from addrspace_gdb.views.render import render
-from addrspace_gdb.views.tokens import NEWLINE, Pair
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.where.answers import Where
+from addrspace_gdb.space.where.locator import Locator, goroutine_values
+from addrspace_gdb.target.protocol import Expressions, Target, Value
+from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.whereis import whereis_json
+from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import NEWLINE, Pair
 from addrspace_gdb.views.whereis import where_card, where_table
-from addrspace_gdb.views.whereisjson import whereis_json
 
 _CARDS = 3  # so many addresses are shown in full, more as a table
 _GOROUTINE = re.compile(r"goroutine:(\d+)")

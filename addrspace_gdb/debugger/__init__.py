@@ -1,1 +1,1 @@
-"""The room that talks to a debugger. Everything above it sees only the ``Target`` protocol."""
+"""The adapters to debuggers, one folder each."""

@@ -10,9 +10,9 @@ import re
 import struct
 from typing import Callable, FrozenSet, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.problems import UnreadableError
-from addrspace_gdb.process.escape import decoded
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.target.protocol import Target
 
 MAGIC = b"\xff Go buildinf:"
 _INLINE = 2  # flag since Go 1.18: two strings with varint lengths follow at offset 32

@@ -13,8 +13,8 @@ from itertools import compress
 from operator import sub
 from typing import Dict, List, Literal, Mapping, Sequence, Tuple
 
-from addrspace_gdb.debugger.layout import Located, Type
 from addrspace_gdb.goruntime.record import Runtime, bulk
+from addrspace_gdb.target.layout import Located, Type
 
 _FLUSH = 1 << 18  # bytes that are held before they become columns
 _SAMPLE = 4096  # structs whose distances tell that of all

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from typing import List, NamedTuple, Optional, Set
 
+from addrspace_gdb.common.escape import MOST_TEXT, decoded
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
-from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.escape import MOST_TEXT, decoded
 
 _MOST_PANICS = 64
 FATAL = "fatal error: "

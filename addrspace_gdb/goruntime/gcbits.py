@@ -9,8 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Iterator, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.problems import UnreadableError
 
 # Lists of gcBitsArenas. Chunks on `free` hold nothing of value.
 IN_USE = ("next", "current", "previous")

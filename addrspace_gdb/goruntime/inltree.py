@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.target import Target
 from addrspace_gdb.goruntime.pclntab import MAGIC, NO_OFFSET, Func, FuncTable, TableError
+from addrspace_gdb.target.protocol import Target
 
 # internal/abi/symtab.go (up to Go 1.20 src/runtime/symtab.go), Go 1.19 to 1.27
 PCDATA_INL_TREE_INDEX = 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.escape import decoded
 
 MAX_LABELS = 64
 _MAX_TEXT = 256  # bytes of a key or value that are read

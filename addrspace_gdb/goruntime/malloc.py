@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Iterator, List, NamedTuple
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.gcbits import EVERY_LIST, chunks
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.trace import tracer_memory
-from addrspace_gdb.problems import ProblemError, UnreadableError
 
 PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
 PERSISTENT_LARGEST = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Tuple
 
+from addrspace_gdb.common.problems import SINCE, ProblemError
 from addrspace_gdb.goruntime.gcbits import green_tea
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.mstats import (
@@ -29,7 +30,6 @@ from addrspace_gdb.goruntime.mstats import (
 )
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, WAITING
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, wait_reason
-from addrspace_gdb.problems import SINCE, ProblemError
 
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 _RUNNING_P = 1  # _Prunning, src/runtime/runtime2.go

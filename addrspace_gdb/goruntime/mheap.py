@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.layout import Type
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mspan import PAGE
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.problems import UnreadableError
+from addrspace_gdb.target.layout import Type
 
 # arenaBaseOffset, src/runtime/malloc.go, all versions: amd64 addresses are offset so that the kernel
 # half comes first; the other Linux ports start at 0. Arithmetic is modulo 2^64.

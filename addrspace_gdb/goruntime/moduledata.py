@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.layout import Type
-from addrspace_gdb.debugger.target import Target
-from addrspace_gdb.problems import Problems, UnreadableError
-from addrspace_gdb.process.escape import decoded
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import Problems, UnreadableError
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import Target
 
 MAX_MODULES = 4096
 _MAX_TEXT_SECTIONS = 4096

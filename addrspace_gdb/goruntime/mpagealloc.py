@@ -9,10 +9,10 @@ from __future__ import annotations
 from array import array
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mheap import base_offset
 from addrspace_gdb.goruntime.mspan import PAGE
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.problems import UnreadableError
 
 CHUNK_PAGES = 512  # pallocChunkPages
 CHUNK = CHUNK_PAGES * PAGE

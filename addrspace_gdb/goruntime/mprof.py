@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Iterator, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.problems import UnreadableError
 
 _LISTS = (("mbuckets", "memRecord"), ("bbuckets", "blockRecord"), ("xbuckets", "blockRecord"))
 _DEEPEST = 1 << 12  # frames of a stack; maxProfStackDepth is 1024

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.mgcpacer import Pacer
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.goruntime.symtab import go_minor
-from addrspace_gdb.problems import ProblemError, UnreadableError
 
 Value = Union[int, float]
 BySize = List[Tuple[int, int, int]]

@@ -13,10 +13,10 @@ from array import array
 from bisect import bisect_right
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.moduledata import Module
-from addrspace_gdb.problems import UnreadableError
-from addrspace_gdb.process.escape import decoded
+from addrspace_gdb.target.protocol import Target
 
 MAGIC = 0xFFFFFFF1  # Go 1.20 and later
 _MAGIC_1_18 = 0xFFFFFFF0  # Go 1.18 and 1.19: a _func has no start line

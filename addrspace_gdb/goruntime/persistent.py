@@ -10,11 +10,11 @@ from itertools import compress
 from operator import gt, sub
 from typing import Iterator, List, Sequence, Tuple
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mprof import buckets
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.view import GoView
-from addrspace_gdb.problems import ProblemError, UnreadableError
 
 SPAN_STRUCTURES, CACHES, BUCKETS = "span structures", "mcaches", "profile buckets"
 _MOST_SINGLE = 1 << 16  # profile buckets, which are met one by one

@@ -9,12 +9,12 @@ from array import array
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.threadids import Places, outer_ids
-from addrspace_gdb.problems import UnreadableError
 from addrspace_gdb.process.mappings import Mapping
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits

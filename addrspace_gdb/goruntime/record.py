@@ -9,11 +9,11 @@ from itertools import compress, zip_longest
 from operator import sub
 from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
-from addrspace_gdb.debugger.layout import Located, Type
-from addrspace_gdb.debugger.target import MapsFiles, Target
-from addrspace_gdb.problems import ABSENT, ProblemError, Problems, UnreadableError
-from addrspace_gdb.process.memfile import read_ranges
-from addrspace_gdb.progress import Progress
+from addrspace_gdb.common.problems import ABSENT, ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.progress import Progress
+from addrspace_gdb.process.proc_mem import read_ranges
+from addrspace_gdb.target.layout import Located, Type
+from addrspace_gdb.target.protocol import MapsFiles, Target
 
 MAX_READ = 1 << 28  # no single structure of the runtime is larger; a length beyond it is garbage
 
@@ -40,7 +40,7 @@ class Runtime:
 
     @property
     def _does_without(self) -> bool:
-        """Whether the target answers for a Go program that has no symbols (goruntime/stripped.py)."""
+        """Whether the target answers for a Go program that has no symbols (goruntime/stripped/target.py)."""
         return bool(getattr(self.target, "is_go", False))
 
     def layout(self, name: str) -> Type:

@@ -12,9 +12,9 @@ from bisect import bisect_right
 from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
-from addrspace_gdb.problems import UnreadableError
 
 # internal/abi/type.go, Kind; up to Go 1.25 two flag bits stand above it (KindMask).
 _KINDS = (

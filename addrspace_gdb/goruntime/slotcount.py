@@ -18,7 +18,7 @@ from addrspace_gdb.goruntime.slots import (
     SpanRow,
     popcount,
 )
-from addrspace_gdb.process.runs import PageRuns, Settled
+from addrspace_gdb.process.page_runs import PageRuns, Settled
 
 MAX_OBJS_PER_SPAN = 1024  # internal/runtime/gc, all versions: objects of 8 bytes in one page
 

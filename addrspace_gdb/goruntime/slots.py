@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, Spans
 from addrspace_gdb.goruntime.record import Runtime, bulk
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT, class_sizes
-from addrspace_gdb.problems import UnreadableError
 
 # sweepgen of a span less that of the heap (src/runtime/mheap.go, all versions), modulo 2^32.
 SWEPT, UNSWEPT, SWEEPING, CACHED_UNSWEPT, CACHED = 0, (1 << 32) - 2, (1 << 32) - 1, 1, 3

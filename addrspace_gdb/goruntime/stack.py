@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mspan import ManualSpan
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, is_live
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.problems import UnreadableError
 
 # What a piece of a manual span is.
 GOROUTINE = "goroutine"
@@ -214,7 +214,7 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
 
 def _free_large(runtime: Runtime) -> Set[int]:
     """mspan addresses in stackLarge.free: [log2(pages)]mSpanList."""
-    if not runtime.has("runtime.stackLarge"):  # found by what is in it (scan.py)
+    if not runtime.has("runtime.stackLarge"):  # found by what is in it (stripped/data_search.py)
         return set()
     lists = runtime.variable("runtime.stackLarge").elements("free")
     return _listed(runtime, lists, "stackLarge.free")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Optional
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
-from addrspace_gdb.problems import ProblemError, UnreadableError
 
 _MAX_CACHE = 1 << 24  # bytes in one P's list; _StackCacheSize is 32 KiB
 
@@ -29,7 +29,7 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     """Add up runtime.stackpool, the Ps' mcache.stackcache and runtime.stackLarge."""
     caches = sum(size for p in scheduler.ps for _, size in p.stack_caches if 0 < size <= _MAX_CACHE)
     pool = large = 0
-    # In a core without the program's code only what is in these two finds them (scan.py).
+    # In a core without the program's code only what is in these two finds them (stripped/data_search.py).
     for item in (
         runtime.variable("runtime.stackpool").elements("") if runtime.has("runtime.stackpool") else ()
     ):

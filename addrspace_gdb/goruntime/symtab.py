@@ -10,13 +10,13 @@ import struct
 from bisect import bisect_right
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.debugger.target import Target
+from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.inltree import InlinedCall, InlineTrees
 from addrspace_gdb.goruntime.moduledata import Module, modules
 from addrspace_gdb.goruntime.pclntab import Func, FuncTable, TableError
-from addrspace_gdb.problems import Problems, UnreadableError
+from addrspace_gdb.target.protocol import Target
 
 __all__ = ["Func", "Location", "Module", "Symtab", "go_minor", "load", "modules"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import GSCAN, WAITING, Goroutines, is_live
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.problems import ProblemError, UnreadableError
 
 
 class Bubble(NamedTuple):

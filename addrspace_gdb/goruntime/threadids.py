@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 _ID = b"NSpid:"
 

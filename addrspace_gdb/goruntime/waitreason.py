@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import List, NamedTuple, Optional
 
-from addrspace_gdb.debugger.target import ProcFiles
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.escape import decoded
+from addrspace_gdb.target.protocol import ProcFiles
 
 _MAX_REASONS = 256
 _MAX_TEXT = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Dict, Optional
 
-from addrspace_gdb.debugger.target import Auxiliary, Target
+from addrspace_gdb.target.protocol import Auxiliary, Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.process.corefile import Core

@@ -11,7 +11,8 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.problems import NOT_HELD, ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import NOT_HELD, ProblemError, Problems, UnreadableError
 from addrspace_gdb.process.corenotes import (
     AT_ENTRY,
     AT_EXECFN,
@@ -37,10 +38,9 @@ from addrspace_gdb.process.elf import (
     read_header,
     read_segments,
 )
-from addrspace_gdb.process.escape import printable
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.process.programmaps import program_files
 from addrspace_gdb.process.regular import open_regular, read_at
+from addrspace_gdb.process.segment_mappings import program_files
 
 _PN_XNUM = 0xFFFF
 _MAX_NOTES = 512 << 20  # bytes: about 3 KiB a thread, 100 a mapping

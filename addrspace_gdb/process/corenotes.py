@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.problems import Problems
-from addrspace_gdb.process.escape import decoded
-from addrspace_gdb.process.notes import iter_notes
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.process.elf_notes import iter_notes
 
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV = 1, 3, 6
 NT_SIGINFO, NT_FILE = 0x53494749, 0x46494C45

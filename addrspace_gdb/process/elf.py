@@ -10,9 +10,9 @@ import io
 import struct
 from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import decoded, printable
-from addrspace_gdb.process.notes import iter_notes
+from addrspace_gdb.common.escape import decoded, printable
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.elf_notes import iter_notes
 from addrspace_gdb.process.regular import open_regular, read_at
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6

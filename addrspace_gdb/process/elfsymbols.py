@@ -13,7 +13,7 @@ from array import array
 from functools import lru_cache
 from typing import IO, Iterator, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.regular import open_regular
 
 PAGE = 4096  # bytes of the file's beginning that tell builds apart: headers, and Go's build id

@@ -15,9 +15,9 @@ import stat
 from bisect import bisect_right
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.process.pagemap import FilePages, file_pages
+from addrspace_gdb.target.protocol import ProcFiles
 
 Memory = Callable[
     [int, int], bytes

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.target.protocol import ProcFiles
 
 _TOP = 1 << 64
 _DEFAULT_MIN_ADDR = 64 << 10  # CONFIG_DEFAULT_MMAP_MIN_ADDR of distribution kernels

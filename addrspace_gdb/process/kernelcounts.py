@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Sequence
 
-from addrspace_gdb.debugger.target import ProcFiles
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.pagemap import PageKinds, scan_kinds
+from addrspace_gdb.target.protocol import ProcFiles
 
 _USER_END = 1 << 63
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
-from addrspace_gdb.process.words import Read, Words
+from addrspace_gdb.process.pointers import Read, Words
 
 BRK, ARENA, ARENA_RESERVE, MMAPPED = "brk heap", "malloc arena", "malloc arena, reserved", "malloc mmap"
 

@@ -11,8 +11,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.process.loaded import LoadedImage
 from addrspace_gdb.process.mappings import Mapping, is_anonymous
+from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.regular import open_regular
-from addrspace_gdb.process.words import Words
 
 _PF_W = 2
 _MOST_DATA = 1 << 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, Optional, Sequence
 
-from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.elf import PF_X, Image, read_image
 from addrspace_gdb.process.mappings import Mapping, file_path, is_deleted
+from addrspace_gdb.target.protocol import ProcFiles
 
 _MAX_CANDIDATES, _MAX_OWN = 32, 1024  # mappings of one file that load_bias weighs
 

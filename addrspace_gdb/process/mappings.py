@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.problems import Problems
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import Problems
 
 DELETED = " (deleted)"  # d_path's mark for a file that has no name any more (Linux, fs/d_path.c)
 NO_ACCESS = ("---", "?--")  # PROT_NONE; a core from gdb does not tell it from read-only memory

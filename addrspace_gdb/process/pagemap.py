@@ -12,8 +12,8 @@ from array import array
 from itertools import compress
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.process.runs import PageRuns
+from addrspace_gdb.process.page_runs import PageRuns
+from addrspace_gdb.target.protocol import ProcFiles
 
 _SCAN = 0xC0606610  # _IOWR('f', 16, struct pm_scan_arg), Linux >= 6.7
 _ARG = struct.Struct("=12Q")  # struct pm_scan_arg: size flags start end walk_end vec vec_len max_pages masks…

@@ -10,8 +10,8 @@ import os
 import stat
 from typing import IO, Optional
 
-from addrspace_gdb.problems import ProblemError
-from addrspace_gdb.process.escape import printable
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
 
 # Should the name be another file's by the time it is opened: do not wait for a writer, do not become the
 # terminal of this process (open(2)).

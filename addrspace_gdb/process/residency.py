@@ -6,9 +6,9 @@ import errno
 import sys
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import ProcFiles
-from addrspace_gdb.problems import Problems
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.mappings import Mapping, parse_smaps_totals
+from addrspace_gdb.process.page_runs import PageRuns
 from addrspace_gdb.process.pagemap import (
     MAYBE_ZERO,
     REAL,
@@ -18,7 +18,7 @@ from addrspace_gdb.process.pagemap import (
     runs_of,
     scan,
 )
-from addrspace_gdb.process.runs import PageRuns
+from addrspace_gdb.target.protocol import ProcFiles
 
 _USER_END = 1 << 63  # mappings above it ([vsyscall]) belong to the kernel and count as not resident
 _HUGE_ALIGNMENT = 64 << 10  # the smallest hugetlb page of any architecture that concerns us (arm64)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.target import Thread
 from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
-from addrspace_gdb.process.words import Read, Words
+from addrspace_gdb.process.pointers import Read, Words
+from addrspace_gdb.target.protocol import Thread
 
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space import region
-from addrspace_gdb.space.model import AreaTotal, Picture, Row
-from addrspace_gdb.views import facts, tokens
-from addrspace_gdb.views.glyphs import Glyphs, glyphs
-from addrspace_gdb.views.text import Line, cells, clean, wrap
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.regions import region
+from addrspace_gdb.space.regions.model import AreaTotal, Picture, Row
+from addrspace_gdb.views.kit import facts, tokens
+from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
+from addrspace_gdb.views.kit.text import Line, cells, clean, wrap
 
 INNER = 27  # columns between the edges of the tutorial's box
 COLUMN = 10  # columns for a size

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.compare import (
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.diagram.bands import STACKS_ROW
+from addrspace_gdb.space.moments.compare import (
     ONE_ONLY,
     OTHER,
     SAME_FILE,
@@ -18,16 +19,15 @@ from addrspace_gdb.space.compare import (
     Place,
     Point,
 )
-from addrspace_gdb.space.picture import STACKS_ROW
-from addrspace_gdb.space.samepages import BY_OFFSET, Side
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.block import COLUMN
-from addrspace_gdb.views.glyphs import Glyphs, glyphs
+from addrspace_gdb.space.moments.shared_pages import BY_OFFSET, Side
 from addrspace_gdb.views.goroutine_groups import fit_last
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.block import COLUMN
+from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.stackparts import program
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import Line, cells, clean, clip
 
 NARROWEST, WIDEST = 80, 120
 _WIDE = 106  # from this width on each side has its sizes

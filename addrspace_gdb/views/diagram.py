@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.space.model import Picture, Row
-from addrspace_gdb.space.region import GOROUTINE_STACKS, HEAP
-from addrspace_gdb.views import facts, tokens
-from addrspace_gdb.views.block import Frame, block
-from addrspace_gdb.views.box import draw, draw_close, height
-from addrspace_gdb.views.text import Line
+from addrspace_gdb.space.regions.model import Picture, Row
+from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, HEAP
+from addrspace_gdb.views.kit import facts, tokens
+from addrspace_gdb.views.kit.block import Frame, block
+from addrspace_gdb.views.kit.box import draw, draw_close, height
+from addrspace_gdb.views.kit.text import Line
 
 MAX_LINES = 50
 MIN_WIDTH = 72

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.diff import Change, ClassChange, Difference
-from addrspace_gdb.space.diffgoroutines import GoroutineChanges, GroupChange, StackMove
-from addrspace_gdb.space.diffranges import RangeChange
-from addrspace_gdb.space.snapshot import Snapshot, What
-from addrspace_gdb.views import tokens
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.moments.diff import Change, ClassChange, Difference
+from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, GroupChange, StackMove
+from addrspace_gdb.space.moments.diff_ranges import RangeChange
+from addrspace_gdb.space.moments.snapshot import Snapshot, What
 from addrspace_gdb.views.diffbox import diff_box
-from addrspace_gdb.views.glyphs import Glyphs, glyphs
 from addrspace_gdb.views.goroutine_groups import fit_last
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip
+from addrspace_gdb.views.kit.units import growth, more
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.stackparts import duration, place, program
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import Line, cells, clean, clip
-from addrspace_gdb.views.units import growth, more
 
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut

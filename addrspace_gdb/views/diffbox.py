@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import List, NamedTuple, Optional
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.diff import Difference, HeapGrowth, RowChange
-from addrspace_gdb.space.picture import HEAP_ROW, STACKS_ROW
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.block import COLUMN
-from addrspace_gdb.views.glyphs import Glyphs, glyphs
-from addrspace_gdb.views.text import Line, clip
-from addrspace_gdb.views.units import growth
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.diagram.bands import HEAP_ROW, STACKS_ROW
+from addrspace_gdb.space.moments.diff import Difference, HeapGrowth, RowChange
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.block import COLUMN
+from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
+from addrspace_gdb.views.kit.text import Line, clip
+from addrspace_gdb.views.kit.units import growth
 
 _INNER = 22  # columns between the edges of the box
 _WIDE = 92  # from this width on there is room for what is resident now

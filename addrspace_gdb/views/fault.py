@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Iterator, Optional, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.crash import Panic
-from addrspace_gdb.space.fault import Fault, Report
-from addrspace_gdb.space.faultcause import cause, signal_words
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.text import Line, clean, wrap
+from addrspace_gdb.space.where.fault import Fault, Report
+from addrspace_gdb.space.where.fault_cause import cause, signal_words
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
 _INDENT = 14

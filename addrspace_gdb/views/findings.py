@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Callable, Dict
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space import findings as kinds
-from addrspace_gdb.space.findings import Circumstances, Finding
-from addrspace_gdb.space.reconcile import HUGE, LAZY
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.rss import findings as kinds
+from addrspace_gdb.space.rss.balances import HUGE, LAZY
+from addrspace_gdb.space.rss.findings import Circumstances, Finding
 from addrspace_gdb.views.stackparts import waited
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
+from addrspace_gdb.common.problems import absences, is_absent
 from addrspace_gdb.goruntime.mgcpacer import NEVER
-from addrspace_gdb.problems import absences, is_absent
-from addrspace_gdb.space.gcstate import GCState
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.space.counters.collector import GCState
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.text import Line, cells, clean, wrap
+from addrspace_gdb.views.kit.units import moment, pause, percent
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.stackparts import duration, program, waited
-from addrspace_gdb.views.text import Line, cells, clean, wrap
-from addrspace_gdb.views.units import moment, pause, percent
 
 _NAME, _VALUE = 14, 12  # columns
 _UNLIMITED = 1 << 60

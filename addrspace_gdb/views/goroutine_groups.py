@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.byframe import ByFrame
-from addrspace_gdb.space.stackgroups import Group
-from addrspace_gdb.space.threadstacks import ThreadStack
-from addrspace_gdb.views import tokens
+from addrspace_gdb.space.goroutines.by_frame import ByFrame
+from addrspace_gdb.space.goroutines.groups import Group
+from addrspace_gdb.space.goroutines.thread_stacks import ThreadStack
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip_left
 from addrspace_gdb.views.stackparts import frame_lines, place, waited
-from addrspace_gdb.views.table import GAP, Column, table
-from addrspace_gdb.views.text import Line, cells, clean, clip_left
 
 _HEADINGS = {"function": "User function", "created-by": "Created by", "status": "State"}
 _MIN_LAST = 20

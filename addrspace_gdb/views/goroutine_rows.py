@@ -7,12 +7,12 @@ from array import array
 from itertools import compress
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, TypeVar
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutines import Listing, details, find_users
-from addrspace_gdb.space.stackcolumns import pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.columns import pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.listing import Listing, details, find_users
+from addrspace_gdb.views.kit.text import clean
 from addrspace_gdb.views.stackparts import bar, place, waited
-from addrspace_gdb.views.text import clean
 
 Row = Tuple[str, ...]
 

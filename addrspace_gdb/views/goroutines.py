@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.goroutines import Goroutine, Listing, details
-from addrspace_gdb.space.model import TargetInfo
-from addrspace_gdb.space.stacksummary import Most, StackSummary
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
+from addrspace_gdb.space.goroutines.summary import Most, StackSummary
+from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.table import GAP, Column, long_table, table
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
-from addrspace_gdb.views.table import GAP, Column, long_table, table
-from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
 
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Iterator, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.mspan import PAGE
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Large
-from addrspace_gdb.space import heappages
-from addrspace_gdb.space.heap import Heap
-from addrspace_gdb.space.heappages import FreeRuns
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.space.heap import pages
+from addrspace_gdb.space.heap.pages import FreeRuns
+from addrspace_gdb.space.heap.summary import Heap
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import bar, program
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import Line, clean
 
 
 def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
@@ -77,13 +77,13 @@ def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
         elif part in ("live", "since") or (count and part != "unknown") or part == "free":
             yield name, size, resident, sizes.plural(count, "slot" if part == "free" else "object")
     for use, name in (
-        (heappages.STACKS, "stacks"),
-        (heappages.OTHER, "GC work buffers"),
-        (heappages.FREE, "free pages"),
-        (heappages.RETURNED, "returned pages"),
+        (pages.STACKS, "stacks"),
+        (pages.OTHER, "GC work buffers"),
+        (pages.FREE, "free pages"),
+        (pages.RETURNED, "returned pages"),
     ):
         size = heap.uses[use]
-        if use == heappages.OTHER and not size:
+        if use == pages.OTHER and not size:
             continue
         yield name, size, heap.resident[use], sizes.plural(size // PAGE, "page")
 
@@ -96,7 +96,7 @@ def states_line(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens
 
 def grown_resident(heap: Heap) -> Optional[int]:
     """Resident bytes of what the heap has grown into."""
-    parts = [size for use, size in heap.resident.items() if use != heappages.RESERVED]
+    parts = [size for use, size in heap.resident.items() if use != pages.RESERVED]
     return None if None in parts else sum(size or 0 for size in parts)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Dict, Iterator, List, NamedTuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.mspan import PAGE
-from addrspace_gdb.space import heappages
-from addrspace_gdb.space.heapmap import MIXED, NOTHING, PageMap
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.text import Line
+from addrspace_gdb.space.heap import pages
+from addrspace_gdb.space.heap.page_map import MIXED, NOTHING, PageMap
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.text import Line
 
 
 class _Look(NamedTuple):
@@ -27,12 +27,12 @@ class _Look(NamedTuple):
 
 
 _LOOKS: Dict[str, _Look] = {
-    heappages.OBJECTS: _Look("█", "#", tokens.ADDRESS, "objects"),
+    pages.OBJECTS: _Look("█", "#", tokens.ADDRESS, "objects"),
     MIXED: _Look("▓", "=", tokens.ADDRESS, "mostly objects"),
-    heappages.STACKS: _Look("s", "s", tokens.GROWTH, "stacks"),
-    heappages.OTHER: _Look("+", "+", tokens.MARK, "GC work"),
-    heappages.FREE: _Look("░", "-", tokens.TEXT, "free"),
-    heappages.RETURNED: _Look("·", ".", tokens.QUIET, "returned"),
+    pages.STACKS: _Look("s", "s", tokens.GROWTH, "stacks"),
+    pages.OTHER: _Look("+", "+", tokens.MARK, "GC work"),
+    pages.FREE: _Look("░", "-", tokens.TEXT, "free"),
+    pages.RETURNED: _Look("·", ".", tokens.QUIET, "returned"),
     NOTHING: _Look(" ", " ", tokens.TEXT, ""),
 }
 _EDGE = 2  # blanks between the address and the cells

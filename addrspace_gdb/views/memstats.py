@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
+from addrspace_gdb.common.problems import absences, is_absent
 from addrspace_gdb.goruntime import mstats
 from addrspace_gdb.goruntime.mstats import BySize
-from addrspace_gdb.problems import absences, is_absent
-from addrspace_gdb.space.statistics import Statistic, Statistics
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.space.counters.statistics import Statistic, Statistics
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
+from addrspace_gdb.views.kit.units import about, moment, pause
 from addrspace_gdb.views.stackparts import program
-from addrspace_gdb.views.table import GAP, Column, table
-from addrspace_gdb.views.text import Line, clean, clip, wrap
-from addrspace_gdb.views.units import about, moment, pause
 
 _MIN_SOURCE = 20  # columns; with less the sources are left out
 _LINES = 4  # of a reason

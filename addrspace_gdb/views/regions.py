@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.model import Check
-from addrspace_gdb.space.region import AREAS, UNMAPPED_AREAS, Region
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.table import GAP, Column, table
-from addrspace_gdb.views.text import clean, clip_left
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.regions.model import Check
+from addrspace_gdb.space.regions.region import AREAS, UNMAPPED_AREAS, Region
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.text import clean, clip_left
 
 MIN_LABEL = 16  # columns for what a region is called, however narrow the rest leaves it
 

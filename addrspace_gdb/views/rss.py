@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.process.kernelcounts import KernelCounts
-from addrspace_gdb.space.account import Node
-from addrspace_gdb.space.reconcile import Balance
-from addrspace_gdb.space.rssplaces import OBJECTS, RETURNED
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
-from addrspace_gdb.views.text import Line, cells, clean, clip, wrap
+from addrspace_gdb.space.rss.balances import Balance
+from addrspace_gdb.space.rss.places import OBJECTS, RETURNED
+from addrspace_gdb.space.rss.tree import Node
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip, wrap
 
 DEPTH = 3  # that is shown when none is asked for, and one more where much is
 MUCH = 100  # 1/100 of the whole

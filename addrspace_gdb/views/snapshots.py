@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Iterator, List, Optional, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.partition import total
-from addrspace_gdb.space.snapshot import UNKNOWN, Snapshot
-from addrspace_gdb.views import tokens
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.moments.snapshot import UNKNOWN, Snapshot
+from addrspace_gdb.space.regions.partition import total
 from addrspace_gdb.views.goroutine_groups import fit_last
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import duration, program
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import Line, clean
 
 _SECOND = 10**9
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.slotcount import Parts
 from addrspace_gdb.goruntime.slots import popcount
-from addrspace_gdb.space import heappages
-from addrspace_gdb.space.heappages import ArenaUse
-from addrspace_gdb.space.spans import Chosen, Slot, Span, SpanCard
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.glyphs import glyphs
+from addrspace_gdb.space.heap import pages
+from addrspace_gdb.space.heap.pages import ArenaUse
+from addrspace_gdb.space.heap.spans import Chosen, Slot, Span, SpanCard
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.stackparts import bar
-from addrspace_gdb.views.table import Column, table
-from addrspace_gdb.views.text import Line, clean, clip
 
 _STATE_WORDS = {
     "live": "allocated, live at the last GC",
@@ -202,9 +202,9 @@ def arena_table(
 
 def _arena_row(arena: ArenaUse, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
     uses = arena.uses
-    taken = arena.size - uses[heappages.RESERVED] - uses[heappages.FREE] - uses[heappages.RETURNED]
-    kept = (heappages.OBJECTS, heappages.STACKS, heappages.FREE, heappages.RETURNED, heappages.RESERVED)
-    other = uses[heappages.OTHER]
+    taken = arena.size - uses[pages.RESERVED] - uses[pages.FREE] - uses[pages.RETURNED]
+    kept = (pages.OBJECTS, pages.STACKS, pages.FREE, pages.RETURNED, pages.RESERVED)
+    other = uses[pages.OTHER]
     notes = ["user arenas"] if arena.arena.user else []
     notes += [f"GC work {sizes.size(other)}"] if other else []
     return (
@@ -222,7 +222,7 @@ def arenas_total(arenas: Sequence[ArenaUse], shown: int) -> str:
     resident: Optional[int] = 0
     for arena in arenas:
         resident = None if resident is None or arena.resident is None else resident + arena.resident
-    grown = sum(arena.size - arena.uses[heappages.RESERVED] for arena in arenas)
+    grown = sum(arena.size - arena.uses[pages.RESERVED] for arena in arenas)
     text = f"{sizes.plural(len(arenas), 'arena')}, {sizes.size(sum(a.size for a in arenas))}"
     text += f", {sizes.size(grown)} grown into, {sizes.size(resident)} resident"
     rest = len(arenas) - shown

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Iterable, List, NamedTuple, Optional, Sequence
 
-from addrspace_gdb import sizes
+from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.text import Line, cells, clean, clip, clip_left
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 
 BAR = 6
 _SECOND = 1_000_000_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space.whereplace import Where
-from addrspace_gdb.views import tokens
-from addrspace_gdb.views.table import GAP, Column, table
-from addrspace_gdb.views.text import Line, clean, clip, wrap
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.where.answers import Where
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
 _INDENT = 12

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Iterator, Optional, Tuple
 
-from addrspace_gdb import sizes
-from addrspace_gdb.space import region as areas
-from addrspace_gdb.space.region import Region
-from addrspace_gdb.space.whereplace import Frame, Gap, InCode, InSymbol, InType, Object, OnStack, Where
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.regions import region as areas
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.space.where.answers import Frame, Gap, InCode, InSymbol, InType, Object, OnStack, Where
 
 Fact = Tuple[str, str]
 

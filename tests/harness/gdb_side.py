@@ -87,10 +87,10 @@ class LendSymbols(gdb.Command):
         full, bare = argument.split()
         gdb.execute(f"symbols-of {full}")
         try:
-            from addrspace_gdb.debugger import gdb_commands
+            from addrspace_gdb.debugger.gdb import commands
         except ImportError:
             return  # none of ours is loaded
-        ours = gdb_commands._GdbCommand.invoke
+        ours = commands._GdbCommand.invoke
 
         def invoke(command: Any, argument: str, from_tty: bool) -> None:
             # A breakpoint on a function does not outlive the function's name.
@@ -104,7 +104,7 @@ class LendSymbols(gdb.Command):
                 for location, temporary in kept:
                     gdb.Breakpoint(location, temporary=temporary)
 
-        setattr(gdb_commands._GdbCommand, "invoke", invoke)  # noqa: B010
+        setattr(commands._GdbCommand, "invoke", invoke)  # noqa: B010
         gdb.set_convenience_variable("lent_symbols", 1)
 
 

@@ -17,7 +17,7 @@ INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-from addrspace_gdb.cli import main
+from addrspace_gdb.shell.cli import main
 sys.exit(main())
 """
 

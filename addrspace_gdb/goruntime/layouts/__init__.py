@@ -12,8 +12,8 @@ import re
 from functools import lru_cache, partial
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.debugger.layout import Type
 from addrspace_gdb.goruntime.buildinfo import parse_version
+from addrspace_gdb.target.layout import Type
 
 _FOLDER = os.path.dirname(__file__)
 _NEWEST_PATCH = 999

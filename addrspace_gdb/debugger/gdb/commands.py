@@ -1,0 +1,153 @@
+"""Commands and parameters, as gdb sees them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import List, Optional, Tuple
+
+import gdb
+
+from addrspace_gdb.commands import commands
+from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.commands.session import Command
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.debugger.gdb import functions, goroutine_commands
+from addrspace_gdb.debugger.gdb.readonly import read_only
+from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
+
+_registered: List[object] = []
+
+
+def register() -> None:
+    """Make the commands and parameters known to gdb. Doing it twice is harmless."""
+    if _registered:
+        return
+    _registered.extend(_parameters())
+    session, known = GdbSession(), commands()
+    prefixes = {command.name for command in known if any(_under(command, c) for c in known)}
+    _registered.append(session)
+    _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in known)
+    goroutine_commands.register(session)
+    functions.register(session)
+
+
+def _under(prefix: Command, command: Command) -> bool:
+    return command.name.startswith(prefix.name + " ")
+
+
+class _GdbCommand(gdb.Command):
+    """One command of ours."""
+
+    def __init__(self, command: Command, session: GdbSession, prefix: bool) -> None:
+        self.__doc__ = command.help
+        self._command = command
+        self._session = session
+        super().__init__(command.name, gdb.COMMAND_STATUS, prefix=prefix)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Run it; what is damaged makes the command fail after everything was shown."""
+        try:
+            with no_cycle_collection():
+                damaged = guarded(self._command.run, self._session, argument)
+        except HelpRequested as text:
+            gdb.write(str(text))
+            return
+        if damaged:
+            raise gdb.GdbError(f"addrspace: {damaged}")
+
+    def complete(self, text: str, word: Optional[str]) -> List[str]:
+        """Options, sub-commands and areas; file names after --output."""
+        before = text.split()
+        if text[-1:].isspace():
+            before.append("")
+        current = before[-1] if before else ""
+        cut = len(current) - len(word or "")  # gdb 18 first asks without a word
+        if len(before) > 1 and before[-2] == "--output":
+            return [name[cut:] for name in _files(current)]
+        if len(before) > 1 and before[-2] == "--format":
+            return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
+        offers = self._command.words()
+        if self._command.names is not None:
+            with read_only():
+                offers = offers + self._command.names(self._session)
+        return [offer[cut:] for offer in offers if offer.startswith(current)]
+
+
+def _files(start: str) -> List[str]:
+    """File names that begin with `start`, folders with a slash."""
+    names = glob.glob(glob.escape(os.path.expanduser(start)) + "*")
+    return sorted(name + "/" if os.path.isdir(name) else name for name in names)
+
+
+def _parameters() -> Tuple[gdb.Parameter, ...]:
+    gdb_prefixes = (_Prefix("set addrspace", "set"), _Prefix("show addrspace", "show"))
+    _registered.extend(gdb_prefixes)
+    return (
+        _Choice("unicode", ("auto", "on", "off"), "Draw with Unicode characters; off draws in ASCII."),
+        _Choice("color", ("auto", "on", "off"), "Colour the output; auto follows `set style enabled`."),
+        _Text("style", "quiet", "Pygments style of coloured output."),
+        _Number("width", "Columns of the output; 0 follows `set width`."),
+        _Switch("debug", "Show Python's traceback of internal errors."),
+    )
+
+
+class _Prefix(gdb.Command):
+    def __init__(self, name: str, verb: str) -> None:
+        self.__doc__ = f"{'Change' if verb == 'set' else 'Show'} how addrspace output looks."
+        super().__init__(name, gdb.COMMAND_NONE, prefix=True)
+        self._verb = verb
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Without a parameter: list them."""
+        for parameter in _registered:
+            if isinstance(parameter, _Base):
+                gdb.write(parameter.get_show_string(_as_shown(parameter.value)) + "\n")
+
+
+class _Base(gdb.Parameter):
+    def __init__(self, name: str, kind: int, text: str, choices: Optional[Tuple[str, ...]] = None) -> None:
+        self.set_doc = self.show_doc = text
+        self.__doc__ = text
+        self._name = name
+        if choices is None:
+            super().__init__(f"addrspace {name}", gdb.COMMAND_STATUS, kind)
+        else:
+            super().__init__(f"addrspace {name}", gdb.COMMAND_STATUS, kind, choices)
+
+    def get_set_string(self) -> str:
+        """Setting says nothing."""
+        return ""
+
+    def get_show_string(self, value: str) -> str:
+        """One line."""
+        return f"addrspace {self._name}: {value}"
+
+
+def _as_shown(value: object) -> str:
+    """A parameter's value as `show` has it."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+class _Choice(_Base):
+    def __init__(self, name: str, choices: Tuple[str, ...], text: str) -> None:
+        super().__init__(name, gdb.PARAM_ENUM, text, choices)
+        self.value = choices[0]
+
+
+class _Text(_Base):
+    def __init__(self, name: str, value: str, text: str) -> None:
+        super().__init__(name, gdb.PARAM_STRING_NOESCAPE, text)
+        self.value = value
+
+
+class _Number(_Base):
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, gdb.PARAM_ZUINTEGER, text)
+        self.value = 0
+
+
+class _Switch(_Base):
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, gdb.PARAM_BOOLEAN, text)
+        self.value = False

@@ -1,0 +1,106 @@
+"""Names that gdb knows: the symbol at an address, and where a function keeps its variables."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+import gdb
+
+from addrspace_gdb.common.escape import shortened
+from addrspace_gdb.debugger.gdb.text import output_of
+from addrspace_gdb.target.protocol import FrameVariable, Named
+
+_SYMBOL = re.compile(r"(.*?)(?: \+ (\d+))? in section (\S+)(?: of (.*))?")
+
+# What `info scope *ADDRESS` prints (gdb 13 to 18), for symbols that lie at a fixed place of the frame:
+#   Symbol marked is a complex DWARF expression:
+#        0: DW_OP_call_frame_cfa
+#   , length 32.
+#   Symbol id is multi-location:
+#     Range 0x49bbbf-0x49bcf4: a complex DWARF expression:
+#        0: DW_OP_fbreg -464
+_VARIABLE = re.compile(r"^Symbol (\S+) is (.*?), length (\d+)\.$", re.MULTILINE | re.DOTALL)
+_RANGE = re.compile(r"Range (0x[0-9a-f]+)-(0x[0-9a-f]+): ")
+_OPERATION = re.compile(r"^ *\d+: (DW_OP_\S+)(?: (-?\d+))?", re.MULTILINE)
+
+
+def names_at(addresses: Sequence[int]) -> List[Optional[Named]]:
+    """The symbol that holds each address, by its linker name; None for none."""
+    with _no_demangling():
+        return [_name_at(address) for address in addresses]
+
+
+def _name_at(address: int) -> Optional[Named]:
+    try:
+        text = output_of(f"info symbol {address:#x}")
+    except gdb.error:
+        return None
+    found = _SYMBOL.fullmatch(text.split("\n", 1)[0])
+    if found is None:
+        return None
+    name, offset, section, file = found.groups()
+    return Named(shortened(name), int(offset or 0), shortened(section), file)
+
+
+@contextmanager
+def _no_demangling() -> Iterator[None]:
+    """gdb takes names of Go for mangled ones: main.Table comes out as main[Table]."""
+    if not gdb.parameter("print demangle"):
+        yield
+        return
+    gdb.execute("set print demangle off")
+    try:
+        yield
+    finally:
+        gdb.execute("set print demangle on")
+
+
+def frame_variables(pc: int) -> List[FrameVariable]:
+    """Variables in the frame of the function at `pc`; those in registers there are left out."""
+    try:
+        text = output_of(f"info scope *{pc:#x}")
+    except gdb.error:
+        return []
+    found: List[FrameVariable] = []
+    for name, places, length in _VARIABLE.findall(text):
+        found += _pieces(shortened(name), _current(places, pc), int(length))
+    return found
+
+
+def _current(places: str, pc: int) -> str:
+    """Of several locations the one that holds at `pc`."""
+    ranges = list(_RANGE.finditer(places))
+    if not ranges:
+        return places
+    for this, following in zip(ranges, [*ranges[1:], None]):
+        if int(this.group(1), 16) <= pc < int(this.group(2), 16):
+            return places[this.end() : following.start() if following else None]
+    return ""
+
+
+def _pieces(name: str, place: str, length: int) -> Iterator[FrameVariable]:
+    """One variable, or the pieces of it that lie in the frame."""
+    operations: List[Tuple[str, str]] = _OPERATION.findall(place)
+    offsets = [_offset(*operation) for operation in operations]
+    if len(operations) == 1 and offsets[0] is not None:
+        yield FrameVariable(name, offsets[0], length)
+        return
+    if not any(operation == "DW_OP_piece" for operation, _ in operations):
+        return
+    within, offset = 0, None
+    for (operation, number), own in zip(operations, offsets):
+        if operation != "DW_OP_piece":
+            offset = own
+            continue
+        size = int(number or 0)
+        if offset is not None and size:
+            yield FrameVariable(name, offset, size, within)
+        within, offset = within + size, None
+
+
+def _offset(operation: str, number: str) -> Optional[int]:
+    if operation == "DW_OP_call_frame_cfa":
+        return 0
+    return int(number) if operation == "DW_OP_fbreg" and number else None

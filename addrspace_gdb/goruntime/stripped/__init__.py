@@ -1,0 +1,1 @@
+"""The runtime of a program without symbols, found by what is in its memory."""

@@ -1,0 +1,350 @@
+"""What a variable of the runtime must look like: an address is believed only if this holds there.
+
+Each check says of a candidate whether the variable lies there, or None: nothing there speaks for or against
+it, as in lists that are empty, and in a process that has not begun.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.buildinfo import read_string
+from addrspace_gdb.goruntime.mspan import MANUAL, PAGE
+from addrspace_gdb.goruntime.proc import GSCAN, STATUS
+from addrspace_gdb.goruntime.record import Record, Runtime, Slice
+from addrspace_gdb.goruntime.stack import SMALLEST_STACK
+from addrspace_gdb.goruntime.stripped import small_checks
+from addrspace_gdb.goruntime.stripped.variables import CONFIRMED, POSSIBLE, REFUTED
+from addrspace_gdb.target.layout import Type
+
+_MOST_SPANS, _SAMPLE = 1 << 32, 32
+_MOST_PS = 1 << 16
+_MOST_MS = 1 << 20
+MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
+PROT_READ_WRITE = 3  # mman.h
+_BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
+_PIECE = 8192  # entries of that table that are read at once
+_CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
+_MOST = 1 << 46  # bytes: no counter is larger
+_GOIDS_OF_P = 16  # _GoidCacheBatch, src/runtime/proc.go
+
+_VERSION = re.compile(r"(go1\.\d+|devel )")
+
+Find = Callable[[str], Optional[int]]
+TypeOf = Callable[[str], Optional[Type]]
+
+
+class Shapes:
+    """The checks by variable name. `find` gives another variable's address, `type_of` its type."""
+
+    def __init__(self, runtime: Runtime, find: Find, type_of: TypeOf) -> None:
+        self._runtime, self._find, self._type_of = runtime, find, type_of
+        self._checks: Dict[str, Callable[[Record], Optional[bool]]] = {
+            "allgs": self._allgs,
+            "allp": self._allp,
+            "gcBitsArenas": self._gc_bits,
+            "debug": small_checks.debug,
+            "gcCPULimiter": small_checks.limiter,
+            "gcController": self._controller,
+            "gcrash": self._crash,
+            "gomaxprocs": self._procs,
+            "isIdleInSynctest": small_checks.idle_reasons,
+            "memstats": self._memstats,
+            "mheap_": self._mheap,
+            "printBacklog": small_checks.backlog,
+            "scavenge": small_checks.scavenge,
+            "scavenger": self._scavenger,
+            "sched": self._sched,
+            "stackLarge": self._stack_large,
+            "stackpool": self._stackpool,
+            "sweep": self._sweep,
+            "trace": self._trace,
+            "vgetrandomAlloc": self._getrandom,
+            "work": self._work,
+        }
+        self._words: Dict[str, Callable[[int, int], bool]] = {
+            "allglen": lambda _, value: value == self._slice("allgs").length,
+            "allgptr": lambda _, value: value == self._slice("allgs").data,
+            "allm": self._allm,
+            "bbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.BLOCK_PROFILE),
+            "buckhash": self._buckhash,
+            "itabTable": lambda _, value: small_checks.itabs(runtime, value),
+            "mbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.MEMORY_PROFILE),
+            "persistentChunks": self._chunks,
+            "xbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.MUTEX_PROFILE),
+        }
+
+    def verify(self, name: str, address: int) -> int:
+        """Whether the variable `name` of package runtime is at `address`: REFUTED, POSSIBLE or CONFIRMED."""
+        type_ = self._type_of(name)
+        if type_ is None or not type_.size or address % min(self._runtime.word, type_.size):
+            return REFUTED
+        try:
+            record = Record(self._runtime, type_, address)
+            if not any(record.data):
+                return POSSIBLE
+            if name in self._words:
+                fits: Optional[bool] = self._words[name](address, self._runtime.word_at(address))
+            elif name in self._checks:
+                fits = self._checks[name](record)
+            else:
+                fits = self._small(name, address, int.from_bytes(record.data, self._runtime.order))
+        except (UnreadableError, ProblemError, KeyError, ArithmeticError):  # a divisor may be 0
+            return REFUTED
+        return POSSIBLE if fits is None else CONFIRMED if fits else REFUTED
+
+    def _small(self, name: str, address: int, value: int) -> Optional[bool]:
+        """A small number confirms nothing: the address that most functions refer to is taken."""
+        if name == "buildVersion":
+            text = read_string(self._runtime.target, address)
+            return text is not None and _VERSION.match(text) is not None
+        if name == "startingStackSize":
+            return value >= SMALLEST_STACK and value & value - 1 == 0
+        return None if value <= small_checks.LARGEST.get(name, -1) else False
+
+    def _slice(self, name: str) -> Slice:
+        address, type_ = self._find(name), self._type_of(name)
+        if address is None or type_ is None:
+            raise KeyError(name)
+        return Record(self._runtime, type_, address).slice("")
+
+    def _mheap(self, heap: Record) -> bool:
+        """Its allocators know the sizes of what they allocate: they vouch for the layouts as well."""
+        for allocator, name in (("spanalloc", "mspan"), ("cachealloc", "mcache")):
+            if heap.number(f"{allocator}.size") != self._runtime.layout(f"runtime.{name}").size:
+                return False
+        spans = heap.slice("allspans")
+        if not 0 < spans.length <= spans.capacity < _MOST_SPANS:
+            return False
+        return all(map(self._is_span, self._sampled(spans)))
+
+    def _sampled(self, header: Slice) -> Iterator[int]:
+        """Some of the elements, one by one: what only looks like a slice is refuted by the first."""
+        for index in range(0, header.length, max(1, header.length // _SAMPLE)):
+            yield self._runtime.word_at(header.data + index * self._runtime.word)
+
+    def _is_span(self, address: int) -> bool:
+        span = self._runtime.record("runtime.mspan", address)
+        start, pages = span.number("startAddr"), span.number("npages")
+        return start % PAGE == 0 and pages < _MOST // PAGE and span.number("state") <= MANUAL
+
+    def _allgs(self, record: Record) -> bool:
+        """Goroutines have numbers of their own, known states, and stacks of whole KiB."""
+        header = record.slice("")
+        if not 0 < header.length <= header.capacity < _MOST_SPANS:
+            return False
+        goids: List[int] = []
+        for pointer in self._sampled(header):
+            g = self._runtime.record("runtime.g", pointer)
+            if not self._is_g(g):
+                return False
+            goids.append(g.number("goid"))
+        known = [goid for goid in goids if goid > 0]  # a g has no number yet while it is being made
+        return len(set(known)) == len(known) >= max(1, len(goids) - 1)
+
+    @staticmethod
+    def _is_g(g: Record) -> bool:
+        lo, hi = g.number("stack.lo"), g.number("stack.hi")
+        return lo % 1024 == hi % 1024 == 0 <= hi - lo < _MOST and g.number("atomicstatus") & ~GSCAN in STATUS
+
+    def _allp(self, record: Record) -> bool:
+        header = record.slice("")
+        if not 0 < header.length <= header.capacity <= _MOST_PS:
+            return False
+        pointers = self._runtime.words(header.data, header.length, "allp")
+        ids = [self._runtime.record("runtime.p", p).number("id") for p in pointers]
+        return ids == list(range(header.length))
+
+    def _allm(self, _: int, first: int) -> bool:
+        """Every m on the list has a g0 that points back to it."""
+        return len(self._ms(first)) > 0
+
+    def _ms(self, first: int) -> List[int]:
+        layout = self._runtime.layout("runtime.m")
+        found: List[int] = []
+        link = layout.scalar("alllink").offset
+        for address in self._runtime.chain(first, link, "allm", _MOST_MS):
+            m = Record(self._runtime, layout, address)
+            g0 = m.number("g0")
+            # An m that was just taken from the list of extra ones has no g0 of its own yet.
+            if g0 and self._runtime.record("runtime.g", g0).number("m") != address:
+                return []
+            found.append(address)
+        return found
+
+    def _sched(self, record: Record) -> bool:
+        counts = [record.number(name) for name in ("nmidle", "nmidlelocked", "mnext", "maxmcount", "npidle")]
+        header = self._slice("allgs")
+        allm = self._find("allm")
+        ms = self._ms(self._runtime.word_at(allm)) if allm is not None else []
+        if min(counts) < 0 or counts[2] < len(ms) or counts[3] < len(ms) or counts[4] > _MOST_PS:
+            return False
+        newest = self._runtime.record("runtime.g", self._runtime.word_at(_last(header, self._runtime.word)))
+        room = _GOIDS_OF_P * (self._slice("allp").capacity + 1)
+        goid = newest.number("goid")
+        return goid <= record.number("goidgen") < max(1 << 40, goid + room) and counts[0] <= counts[2]
+
+    def _memstats(self, record: Record) -> bool:
+        heap = self._record("mheap_")
+        spans, caches = record.number("mspan_sys"), record.number("mcache_sys")
+        if spans % heap.number("spanalloc.nalloc") or caches % heap.number("cachealloc.nalloc"):
+            return False
+        inside = heap.number("spanalloc.inuse") <= spans < _MOST
+        stacks = sum(g.number("inStacks") for g in record.elements("heapStats.stats")) % (1 << 64)
+        return (
+            inside
+            and heap.number("cachealloc.inuse") <= caches < _MOST
+            and stacks % 1024 == 0 < stacks < _MOST
+        )
+
+    def _record(self, name: str) -> Record:
+        address, type_ = self._find(name), self._type_of(name)
+        if address is None or type_ is None:
+            raise KeyError(name)
+        return Record(self._runtime, type_, address)
+
+    def _controller(self, record: Record) -> bool:
+        """heapMinimum is GOGC's share of 4 MiB (setGCPercent); the heap's three parts are whole pages."""
+        percent, least = record.number("gcPercent"), record.number("heapMinimum")
+        parts = [record.number(name) for name in ("heapInUse", "heapFree", "heapReleased")]
+        return (
+            least == least_heap(percent)
+            and all(part % PAGE == 0 and part < _MOST for part in parts)
+            and parts[0] > 0
+        )
+
+    def _crash(self, record: Record) -> bool:
+        lo, hi = record.number("stack.lo"), record.number("stack.hi")
+        return hi - lo == _CRASH_STACK
+
+    def _gc_bits(self, record: Record) -> bool:
+        """Lists of arenas that know how much of them is used, and lie on pages of their own.
+
+        Spans get their bits from `next`, which becomes `current` when a cycle begins.
+        """
+        layout = self._runtime.layout("runtime.gcBitsArena")
+        heads = [record.number(name) for name in ("free", "next", "current", "previous")]
+        arenas = [Record(self._runtime, layout, head) for head in heads if head]
+        if len({arena.address for arena in arenas}) != len(arenas):
+            return False
+        links = [arena.number("next", "gcBitsHeader.next") for arena in arenas]
+        used = [arena.number("free", "gcBitsHeader.free") for arena in arenas[bool(heads[0]) :]]
+        whole = all(address % 4096 == 0 for address in (*heads, *links))
+        for link in filter(None, links):
+            self._runtime.word_at(link)
+        return whole and any(heads[1:3]) and all(size <= layout.size for size in used)
+
+    def _lists(self, lists: List[Record]) -> Optional[bool]:
+        """mSpanLists: both ends are spans, or neither. None if all are empty."""
+        for one in lists:
+            ends = [one.number("first"), one.number("last")]
+            if (not ends[0]) != (not ends[1]) or not all(self._is_span(end) for end in ends if end):
+                return False
+        return True if any(one.number("first") for one in lists) else None
+
+    def _stackpool(self, record: Record) -> Optional[bool]:
+        lists = [item.sub("item.span") for item in record.elements("")]
+        for order, one in enumerate(lists):
+            first = one.number("first")
+            if first:
+                span = self._runtime.record("runtime.mspan", first)
+                if span.number("elemsize") != SMALLEST_STACK << order or span.number("state") != MANUAL:
+                    return False
+        return self._lists(lists)
+
+    def _stack_large(self, record: Record) -> Optional[bool]:
+        pool = self._find("stackpool")
+        if pool is not None and pool <= record.address < pool + self._size("stackpool"):
+            return False
+        lists = list(record.elements("free"))
+        firsts = [(order, one.number("first")) for order, one in enumerate(lists)]
+        return self._lists(lists) if all(self._is_stack(f, order) for order, f in firsts if f) else False
+
+    def _is_stack(self, address: int, order: int) -> bool:
+        """Whether a span is one free stack of 1 << `order` pages, or a few more."""
+        span = self._runtime.record("runtime.mspan", address)
+        pages = span.number("npages")
+        return pages.bit_length() - 1 == order and span.number("elemsize") == pages * PAGE
+
+    def _size(self, name: str) -> int:
+        type_ = self._type_of(name)
+        return type_.size if type_ is not None else 0
+
+    def _work(self, record: Record) -> Optional[bool]:
+        """Collections begun are those ended, or one more."""
+        lists = self._lists([record.sub(f"wbufSpans.{name}") for name in ("free", "busy")])
+        ended, begun = self._record("memstats").number("numgc"), record.number("cycles")
+        if lists is False or not ended <= begun <= ended + 1:
+            return False
+        return True if ended else lists
+
+    def _trace(self, record: Record) -> Optional[bool]:
+        names = [name for name in ("reading", "empty", "fullHead", "buf", "cpuLogBuf") if record.has(name)]
+        buffers = [record.number(name) for name in names]
+        return None if all(self._is_trace_buffer(buffer) for buffer in buffers if buffer) else False
+
+    def _is_trace_buffer(self, address: int) -> bool:
+        buffer = self._runtime.record("runtime.traceBuf", address)
+        link, used = buffer.number("link", "traceBufHeader.link"), buffer.number("pos", "traceBufHeader.pos")
+        return address % 4096 == link % 4096 == 0 and 0 <= used <= buffer.type.size
+
+    def _getrandom(self, record: Record) -> Optional[bool]:
+        states, size = record.slice("states"), record.number("stateSize")
+        if not size:
+            return None
+        if record.number("mmapProt") != PROT_READ_WRITE:
+            return False
+        return states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
+
+    def _procs(self, record: Record) -> Optional[bool]:
+        """The length of allp, but for a moment in procresize."""
+        value = record.number("")
+        return True if value == self._slice("allp").length else None if 0 < value <= _MOST_PS else False
+
+    def _sweep(self, record: Record) -> Optional[bool]:
+        return self._has_g(record) if small_checks.sweep(record) else False
+
+    def _scavenger(self, record: Record) -> Optional[bool]:
+        return self._has_g(record) if 0 <= record.real("targetCPUFraction") <= 1 else False
+
+    def _has_g(self, record: Record) -> Optional[bool]:
+        """The goroutine that does it in the background; there is none before the program's main begins."""
+        if record.number("parked") > 1:
+            return False
+        if not record.number("g"):
+            return None
+        g = self._runtime.record("runtime.g", record.number("g"))
+        return self._is_g(g) and g.number("goid") > 0
+
+    def _chunks(self, _: int, first: int) -> bool:
+        """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""
+        chain = set(self._runtime.chain(first, 0, "persistentChunks", _MOST_MS))
+        pointers = self._runtime.slice_words(self._slice("allp"), "allp", _MOST_PS)
+        used = {self._runtime.record("runtime.p", p).number("palloc.base") for p in pointers}
+        return used - {0} <= chain and all(chunk % 4096 == 0 for chunk in chain)
+
+    def _buckhash(self, _: int, table: int) -> bool:
+        """A bucket stands in the table where its hash says."""
+        layout = self._runtime.layout("runtime.bucket")
+        for first in range(0, _BUCKETS, _PIECE):
+            count = min(_PIECE, _BUCKETS - first)
+            words = self._runtime.words(table + first * self._runtime.word, count, "buckhash")
+            used = [(first + index, word) for index, word in enumerate(words) if word]
+            if used:
+                hashes = ((index, Record(self._runtime, layout, word).number("hash")) for index, word in used)
+                return all(hash_ % _BUCKETS == index for index, hash_ in hashes)
+        return False
+
+
+def least_heap(percent: int) -> int:
+    """heapMinimum for GOGC's `percent`, or -1 for off, in the runtime's unsigned arithmetic."""
+    return MIN_HEAP * percent % (1 << 64) // 100
+
+
+def _last(header: Slice, word: int) -> int:
+    return header.data + (header.length - 1) * word
+
+
+NAMES: Tuple[str, ...] = ("mheap_", "allgs", "allm", "allp", "sched")  # without them nothing can be shown

@@ -1,0 +1,1 @@
+"""The addrspace-gdb command: its arguments, gdb in batch mode, compressed cores."""

@@ -1,0 +1,230 @@
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode,
+``diff`` and ``compare`` read two dumps, for which they need no gdb, or have them made.
+
+The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
+caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from addrspace_gdb import __version__
+from addrspace_gdb.commands import REPORTS
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.common.folders import PrivateFolder
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.streams import (
+    chunks,
+    secure_streams,
+    speaks_unicode,
+    stdout_is_terminal,
+    tell,
+    to_stdout,
+)
+from addrspace_gdb.shell.asking import Question, ask, check, is_pid
+from addrspace_gdb.shell.compressed import format_of
+from addrspace_gdb.shell.precheck import elf_type
+from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
+from addrspace_gdb.shell.stopping import PATIENCE
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line `argv` (default: the process's own); returns the exit status."""
+    try:
+        secure_streams()
+        catch_signals()
+        options = _parser().parse_args(argv)
+        return int(options.run(options))
+    except ProblemError as problem:
+        tell(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Signalled as signalled:
+        return 128 + signalled.number
+    except MemoryError:
+        tell("not enough memory")
+        return 1
+    except OSError as error:
+        reason = error.strerror or str(error)
+        tell(f"{error.filename}: {reason}" if error.filename else reason)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="addrspace-gdb", description="Where every byte of a Go process lives, by gdb."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    init_parser = commands.add_parser(
+        "init", help="print the line for ~/.gdbinit that brings the commands into gdb"
+    )
+    init_parser.set_defaults(run=init)
+    dump_parser = commands.add_parser(
+        "dump",
+        help="print the address space of a process or a core file",
+        description="Print the address space of a running process, which is paused while it is read and"
+        " then goes on, or of a core file. A compressed core (zstd, lz4, xz, gzip) is unpacked into a"
+        " temporary folder ($TMPDIR) and removed again.",
+    )
+    dump_parser.set_defaults(run=dump)
+    add = dump_parser.add_argument
+    add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
+    add("--report", metavar="COMMAND", help="print what this command of gdb prints, not the diagram; its"
+        f" options go into the same argument: {', '.join(REPORTS)}")  # fmt: skip
+    add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
+    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
+    add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
+    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
+    add("--ascii", action="store_true", help="draw with ASCII characters only")
+    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
+    _add_gdb(dump_parser)
+    _add_from_dumps(commands)
+    return parser
+
+
+def _add_gdb(parser: argparse.ArgumentParser) -> None:
+    """What gdb is, and what it is given besides the process or core."""
+    add = parser.add_argument
+    add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
+    add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
+    add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
+        " environment, the one on PATH")  # fmt: skip
+    add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
+        " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
+
+
+def _add_from_dumps(commands: Any) -> None:
+    """`diff` and `compare`."""
+    for name, text, more in (
+        ("diff", "print what has changed between two dumps of a process", None),
+        ("compare", "print two dumps side by side: what the same addresses are in each", "ADDRESS"),
+    ):
+        made = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[:1].upper()}{text[1:]}. Dumps are made by: addrspace-gdb dump --format json;"
+            " of a core file or a process one is made on the way.",
+        )
+        made.set_defaults(run=from_dumps)
+        made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or process ids")
+        if more:
+            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
+        else:
+            made.add_argument(
+                "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
+            )
+        made.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE, complete or not at all")
+        made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+        made.add_argument("--width", metavar="N", type=_width, help="columns; default: the terminal's")
+        _add_gdb(made)
+
+
+def init(_options: argparse.Namespace) -> int:
+    """Carry out ``init``."""
+    if "\n" in str(LOADER):
+        raise ProblemError(f"gdb cannot source a file in a folder of this name: {printable(str(LOADER))}")
+    to_stdout([b"source " + os.fsencode(LOADER) + b"\n"])
+    return 0
+
+
+def from_dumps(options: argparse.Namespace) -> int:
+    """Carry out ``diff`` or ``compare``; returns 0 or 1."""
+    from addrspace_gdb.shell.from_dumps import answer  # loads what `dump` leaves to gdb
+
+    output = OutputFile(options.output, options.dumps) if options.output else None
+    columns = shutil.get_terminal_size((100, 24)).columns
+    width = options.width or min(100 if options.command == "diff" else 120, max(72, columns))
+    plain = options.ascii or (not options.output and not speaks_unicode())
+    with PrivateFolder() as folder:
+        failed = _make_dumps(options, folder)
+        text, damage = answer(options, width, not plain, _colored(options.output))
+    _put([text.encode("utf-8", "surrogateescape")], output)
+    if damage:
+        tell(damage)
+    return 1 if damage or failed else 0
+
+
+def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
+    """Put the path of a dump in place of each process and core file in `options.dumps`. ProblemError.
+
+    Returns whether any is damaged.
+    """
+    damaged = False
+    for number, name in enumerate(options.dumps):
+        if os.path.exists(name):
+            asked = os.path.isfile(name) and (format_of(name) or elf_type(name) is not None)
+        else:
+            asked = is_pid(name)
+        if not asked:
+            continue
+        place = folder / str(number)
+        place.mkdir()
+        question = Question(
+            name, options.gdb, options.wait, options.exe, options.sysroot, format="json", stacks=True
+        )
+        answer = ask(check(question), place)
+        if not answer.has_result:
+            raise ProblemError(answer.lines()[0])
+        answer.tell()
+        damaged |= answer.failed
+        options.dumps[number] = str(place / os.path.basename(name))
+        os.rename(answer.result, options.dumps[number])
+    return damaged
+
+
+def dump(options: argparse.Namespace) -> int:
+    """Carry out ``dump``; returns 0 or 1. Everything that can be refused is refused before gdb starts."""
+    given = {name: getattr(options, name) for name in Question._fields if hasattr(options, name)}
+    given["ascii"] = options.ascii or (not options.output and not speaks_unicode())
+    given["width"] = options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns))
+    asked = check(Question(**given, color=_colored(options.output)))
+    inputs: List[str] = [path for path in (asked.core, options.exe) if path]
+    output = OutputFile(options.output, inputs) if options.output else None
+    with PrivateFolder() as folder:
+        answer = ask(asked, folder)
+        if answer.has_result:
+            with open(answer.result, "rb") as result:
+                _put(chunks(result), output)
+        answer.tell()
+        return 1 if answer.failed else 0
+
+
+def _put(pieces: Any, output: Optional[OutputFile]) -> None:
+    """Write the answer where it belongs."""
+    if output is not None:
+        output.write(pieces)
+    else:
+        to_stdout(pieces)
+
+
+def _colored(output: Optional[str]) -> bool:
+    tty = stdout_is_terminal() and not output
+    return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb")
+
+
+def _width(text: str) -> int:
+    width = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 40 <= width <= 1000:
+        raise argparse.ArgumentTypeError("not a number from 40 to 1000")
+    return width
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400.0:
+        raise argparse.ArgumentTypeError("not a number of seconds from 0.1 to 86400")
+    return seconds

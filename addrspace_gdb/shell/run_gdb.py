@@ -1,0 +1,243 @@
+"""Runs gdb in batch mode for the ``addrspace-gdb`` command, quietly, and sees that the process goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.common import request as requests
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.request import Request
+from addrspace_gdb.common.streams import say, show_line, stderr_is_terminal, tell
+from addrspace_gdb.shell.keeper import Ending, Job, Keeper
+
+LOADER = Path(__file__).resolve().parents[1] / "load.py"
+
+# Before anything is loaded: no network, no scripts of strangers, no questions, no decoration.
+# A gdb that does not know one of them says so into the file that nobody is shown, and goes on.
+_QUIET = (
+    "set debuginfod enabled off",
+    "set auto-load no",
+    "set host-charset UTF-8",
+    "set confirm off",
+    "set pagination off",
+    "set width 0",
+    "set height 0",
+    "set style enabled off",
+    "set print thread-events off",
+    "set python print-stack message",
+)
+# gdb's own last words that say nothing of the reason.
+_NOISE = ("Error while exec", "<http", "This is a bug", "A fatal error", "debugging is not", "----", "0x")
+
+
+class Signalled(BaseException):
+    """SIGTERM or SIGHUP came: end as after Ctrl-C. Like KeyboardInterrupt it is no `Exception`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def catch_signals() -> None:
+    """From now on SIGTERM and SIGHUP raise `Signalled`, and SIGINT KeyboardInterrupt, unless they are
+    ignored (nohup)."""
+
+    def handle(number: int, _frame: Optional[FrameType]) -> None:
+        raise Signalled(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
+
+
+def find_gdb(wanted: Optional[str]) -> str:
+    """Absolute path of the gdb to run."""
+    for source, name in (("--gdb", wanted), ("$ADDRSPACE_GDB", os.environ.get("ADDRSPACE_GDB"))):
+        if name:
+            path = shutil.which(name)
+            if path is None:
+                raise ProblemError(f"{source}: {printable(name)} is not a program that can be run")
+            return os.path.abspath(path)
+    beside = os.path.join(sys.prefix, "bin")
+    found = shutil.which("gdb", path=beside) or shutil.which("gdb")
+    if found is None:
+        raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
+    return os.path.abspath(found)
+
+
+class Answer:
+    """The files that gdb answers to, in a private folder, and what it said on its own account."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.result, self.problems, self.notes = (folder / name for name in ("result", "problems", "notes"))
+        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
+        self.ending = Ending(None, "")
+        self._more: List[str] = []
+        self._names: Optional[Tuple[str, str]] = None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a complete result."""
+        return self.result.exists() and self.result.stat().st_size > 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything could not be done, or is damaged. Some gdbs end with 0 after a failed command."""
+        return self.ending.status != 0 or bool(self.ending.why) or not self.has_result or bool(self._more)
+
+    def add(self, problems: Sequence[str]) -> None:
+        """Further problems, told before gdb's."""
+        self._more += problems
+
+    def rename(self, path: str, shown: str) -> None:
+        """Call the file `path` by the name `shown` in all lines."""
+        self._names = printable(path), printable(shown)
+
+    def lines(self) -> List[str]:
+        """Every problem, one a line; if something failed without a word, gdb's own last one."""
+        found = [*self._more, *(line for line in _lines(self.problems) if line.strip())]
+        if self.ending.why:
+            found.append(self.ending.why)
+        found = found or ([self._last_words()] if self.failed else [])
+        return found if self._names is None else [line.replace(*self._names) for line in found]
+
+    def tell(self) -> None:
+        """Problems and notes on stderr."""
+        for line in self.lines():
+            tell(line)
+        for line in _lines(self.notes):
+            say(printable(line))
+
+    def _last_words(self) -> str:
+        errors = _lines(self.stderr)
+        for line in _lines(self.stdout) + errors:
+            if line.startswith("addrspace-gdb: "):  # from load.py
+                return line.partition(" ")[2]
+        internal = [line.strip() for line in errors if "internal-error:" in line]
+        said = internal[:1] or [
+            line.strip() for line in errors if line.strip() and not line.strip().startswith(_NOISE)
+        ]
+        status = self.ending.status or 0
+        how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
+        if status == 0:
+            how = "ended without an answer"
+        return f"gdb {how}" + (f": {said[-1]}" if said else "")
+
+
+def _lines(path: Path) -> List[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+class Debugger(NamedTuple):
+    """The gdb to run, and how long it may do nothing."""
+
+    path: str
+    patience: float
+    name: str = ""  # of the process that it attaches to, as it is shown
+
+
+def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
+    """Run gdb to its end and see that the process goes on; how it ended is put into `answer`.
+
+    gdb's working directory is the answer's folder, in which its files have the names of `request`.
+    """
+    os.symlink(LOADER, answer.folder / requests.LOADER)
+    command = [gdb.path, "-nx", "-q", "-batch"]
+    for setting in _QUIET:
+        command += ["-iex", setting]
+    command += ["-x", requests.LOADER]
+    command += ["-ex", "python import addrspace_gdb.debugger.gdb.batch as batch; batch.main()"]
+    if request.exe is not None:
+        command.append(request.exe)  # absolute: no option of gdb's
+    job = Job(
+        command,
+        {**_environment(), requests.VARIABLE: request.to_json()},
+        str(answer.folder),
+        str(answer.stdout),
+        str(answer.stderr),
+        gdb.patience,
+        request.pid,
+        gdb.name,
+    )
+    what = f"process {request.pid}" if request.pid is not None else "the core file"
+    with _held_signals():
+        keeper = Keeper(job)
+    progress = _Progress(f"reading {what}")
+    try:
+        answer.ending = keeper.wait()
+    except BaseException:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # this once to the end: it takes a few seconds at most
+        keeper.end()
+        keeper.wait()
+        raise
+    finally:
+        progress.end()
+
+
+def _environment() -> Dict[str, str]:
+    """gdb's: without what belongs to our own Python, gdb's may be another, and without a network."""
+    dropped = ("DEBUGINFOD_URLS", "GDBHISTFILE")
+    return {
+        key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("PYTHON")
+    }
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """What ends us waits until the block is done: a gdb that nobody holds would go on."""
+    came: List[int] = []
+
+    def keep(number: int, _frame: Optional[FrameType]) -> None:
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    held = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, keep)
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
+
+
+class _Progress:
+    """After a second, tells on a terminal what takes so long; wiped away at the end."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._over = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+        if stderr_is_terminal():
+            self._thread = threading.Thread(target=self._show, daemon=True)
+            self._thread.start()
+
+    def _show(self) -> None:
+        seconds = 0
+        while not self._over.wait(1.0):
+            seconds += 1
+            show_line(f"{self._what}: {seconds} s")
+        if seconds:
+            show_line("")
+
+    def end(self) -> None:
+        """Stop telling."""
+        self._over.set()
+        if self._thread:
+            self._thread.join()

@@ -1,0 +1,1 @@
+"""Goroutines and their stacks: lists, walks, user frames, groups, the census."""

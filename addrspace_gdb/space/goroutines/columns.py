@@ -1,0 +1,152 @@
+"""What is computed for every goroutine at once, kept with the reading: order of the stacks, resident bytes.
+
+Loops over a million goroutines are the interpreter's own wherever that can be.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import Counter
+from itertools import compress, islice
+from operator import ge, itemgetter, le, lt, sub
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple, TypeVar
+
+from addrspace_gdb.space.goroutines.residency import not_resident, resident_many, runs_alone
+from addrspace_gdb.space.goroutines.stack_reads import LARGEST
+from addrspace_gdb.space.goroutines.walk import is_plain, start_of
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
+
+_FEW = 4  # sorting this share of the stacks by itself is quicker than picking them out of all
+
+
+Item = TypeVar("Item")
+
+
+def pick(column: Sequence[Item], positions: Sequence[int]) -> Sequence[Item]:
+    """The items of `column` at `positions`."""
+    if isinstance(positions, range):
+        return column[positions.start : positions.stop : positions.step]
+    return itemgetter(*positions)(column) if len(positions) > 1 else tuple(column[at] for at in positions)
+
+
+def by_stack(reading: GoroutineReading, positions: Optional[Sequence[int]] = None) -> Sequence[int]:
+    """`positions` (None: all goroutines) in the order of their stacks' addresses."""
+    los = reading.goroutines.columns["lo"]
+    if positions is not None and len(positions) * _FEW < len(los):
+        return sorted(positions, key=los.__getitem__)
+    if reading.order is None:
+        reading.order = array("Q", sorted(range(len(los)), key=los.__getitem__))
+    if positions is None or len(positions) == len(los):
+        return reading.order
+    wanted = bytearray(len(los))
+    for at in positions:
+        wanted[at] = 1
+    return list(compress(reading.order, pick(wanted, reading.order)))
+
+
+def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:
+    """The positions where `mask` has 1, in the order of their stacks' addresses."""
+    order = by_stack(reading)
+    return list(compress(order, pick(mask, order)))
+
+
+def places(column: array[int], value: int) -> Iterator[int]:
+    """The positions of a value that is rare in the column."""
+    data, wanted = column.tobytes(), value.to_bytes(column.itemsize, sys.byteorder)
+    at = data.find(wanted)
+    while at >= 0:
+        if at % column.itemsize == 0:
+            yield at // column.itemsize
+        at = data.find(wanted, at + 1)
+
+
+def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:
+    """Resident bytes of each goroutine's stack, by position; None where that is not known."""
+    if reading.residents is None:
+        _look_at_stacks(reading)
+    return reading.residents  # type: ignore[return-value]
+
+
+def disjoint(reading: GoroutineReading) -> bool:
+    """Whether no two stacks overlap, and none ends below its start."""
+    if reading.disjoint is None:
+        _look_at_stacks(reading)
+    return bool(reading.disjoint)
+
+
+def _look_at_stacks(reading: GoroutineReading) -> None:
+    """Work out `disjoint` and `residents`: both take the bounds in the order of the addresses."""
+    columns, order, residency = reading.goroutines.columns, by_stack(reading), reading.residency
+    los, his = pick(columns["lo"], order), pick(columns["hi"], order)
+    reading.disjoint = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
+    few = len(residency.resident_runs) * _FEW < len(order)
+    if not (reading.disjoint and few and residency.known and runs_alone(residency)):
+        reading.residents = resident_many(residency, columns["lo"], columns["hi"], order)
+        return
+    found = array("Q", sizes_of(reading).tobytes())
+    for index, size in not_resident(residency.resident_runs, los, his).items():
+        found[order[index]] = size
+    reading.residents = found
+
+
+def odd(reading: GoroutineReading) -> Set[int]:
+    """Positions of the goroutines that are not simply parked with a sound stack: only a closer look
+    (`start_of`) tells where they stand, or what is wrong with them."""
+    if reading.odd is None:
+        reading.odd, reading.useds = _odd_and_used(reading)
+    return reading.odd
+
+
+def useds(reading: GoroutineReading) -> array[int]:
+    """Bytes used (hi - sp) of each goroutine's stack, by position; -1 where that is not known."""
+    if reading.useds is None:
+        reading.odd, reading.useds = _odd_and_used(reading)
+    return reading.useds
+
+
+def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
+    columns = reading.goroutines.columns
+    los, his, sps = columns["lo"], columns["hi"], columns["sp"]
+    rows, mask = range(len(los)), reading.runtime.word - 1
+    found, used = set(reading.live), differences(his, sps)
+    found.update(compress(rows, columns["syscallsp"]))
+    # Nearly always all is well, which whole columns say soonest.
+    lowest = sps.tobytes()[0 if sys.byteorder == "little" else sps.itemsize - 1 :: sps.itemsize]
+    if lowest.translate(None, bytes(range(0, 256, mask + 1))):
+        found.update(compress(rows, map(mask.__and__, sps)))
+    if not all(map(lt, los, sps)):
+        found.update(compress(rows, map(ge, los, sps)))
+    if used and not 0 <= min(used) <= max(used) < LARGEST:
+        found.update(at for at, size in enumerate(used) if not 0 <= size < LARGEST)
+    other = {status for status, _ in states(reading) if not is_plain(status)}
+    if other:
+        found.update(compress(rows, map(other.__contains__, columns["status"])))
+    for at in found:
+        start = start_of(reading, at)
+        used[at] = -1 if start.problem else his[at] - start.sp
+    return found, used
+
+
+def states(reading: GoroutineReading) -> Dict[Tuple[int, int], int]:
+    """How many goroutines have each (atomicstatus, waitreason), dead ones too."""
+    if reading.states is None:
+        columns = reading.goroutines.columns
+        reading.states = Counter(zip(columns["status"], columns["waitreason"]))
+    return reading.states
+
+
+def sizes_of(reading: GoroutineReading) -> array[int]:
+    """Bytes of each goroutine's stack, by position."""
+    if reading.sizes is None:
+        reading.sizes = differences(reading.goroutines.columns["hi"], reading.goroutines.columns["lo"])
+    return reading.sizes
+
+
+def differences(more: Sequence[int], less: Sequence[int]) -> array[int]:
+    """more - less, item by item; garbage may be negative."""
+    try:
+        return array("q", map(sub, more, less))
+    except OverflowError:  # bounds 2^63 apart: no stack
+        most = (1 << 63) - 1
+        return array("q", (max(-most, min(most, a - b)) for a, b in zip(more, less)))

@@ -1,0 +1,372 @@
+"""The list of goroutines: which ones, where each stands, and what its stack holds. Pure columns."""
+
+from __future__ import annotations
+
+from itertools import compress
+from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
+
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.labels import read_labels
+from addrspace_gdb.goruntime.proc import is_live, status_word
+from addrspace_gdb.goruntime.synctest import Bubble
+from addrspace_gdb.goruntime.traceback import Frame, Walk
+from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
+from addrspace_gdb.space.goroutines.columns import places, states, useds
+from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
+from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
+from addrspace_gdb.space.goroutines.user_frames import user_frames
+from addrspace_gdb.space.goroutines.walk import Start, start_of, walk
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
+
+_FEW = 1000  # goroutines that are quicker looked for one by one
+
+
+class Filter(NamedTuple):
+    """Which goroutines; everything that is given must hold."""
+
+    goids: Tuple[Tuple[int, int], ...] = ()  # first and last; empty: any
+    status: Optional[str] = None
+    function: Optional[Pattern[str]] = None
+    waiting_longer: Optional[int] = None  # nanoseconds
+    min_size: int = 0  # bytes of stack
+    system: bool = False  # the runtime's own too
+    dead: bool = False
+
+
+class Made(NamedTuple):
+    """Who made a goroutine: a goid (None: not known) and a function."""
+
+    goid: Optional[int]
+    function: Optional[str]
+
+
+class Goroutine(NamedTuple):
+    """One goroutine of the list, for a view that shows a few. Sizes in bytes, times in nanoseconds."""
+
+    goid: int
+    status: str
+    reason: Optional[str]
+    state: str  # as Go prints it: the reason or the status, "(scan)", "(durable)"
+    locked: Optional[int]  # id of the M it is locked to
+    waited: Optional[int]
+    system: bool
+    thread: Optional[int]
+    number: Optional[int]  # of the thread, as the debugger counts
+    m: Optional[int]
+    lo: int
+    hi: int
+    used: Optional[int]
+    resident: Optional[int]
+    pc: int
+    sp: int
+    stands: Spot
+    user: Spot
+    start: Optional[str]
+    made: Optional[Made]
+    labels: Dict[str, str]
+    bubble: Optional[Bubble]
+    problem: Optional[str]
+
+
+class Listing:
+    """The chosen goroutines, by position in the reading's columns, in the order to show."""
+
+    def __init__(
+        self,
+        reading: GoroutineReading,
+        positions: List[int],
+        unknown_wait: int = 0,
+        mask: Optional[bytearray] = None,
+    ) -> None:
+        self.reading = reading
+        self.positions = positions
+        self.mask = mask  # 1 at each of the positions, 0 at others; None: not made
+        self.users = Users(len(reading.goroutines))
+        self.unknown_wait = unknown_wait  # left out because how long they wait is not known
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def choose(reading: GoroutineReading, which: Filter) -> Listing:
+    """The goroutines that `which` asks for, by goid. ProblemError names a goid that does not exist."""
+    columns = reading.goroutines.columns
+    mask = _of_status(reading, which)
+    if not which.goids and not which.system:
+        for at in system_of(reading):
+            mask[at] = 0
+    positions = list(compress(range(len(mask)), mask))
+    if which.goids:
+        positions = _of_goids(reading, which, positions)
+    if which.min_size:
+        los, his = columns["lo"], columns["hi"]
+        positions = [at for at in positions if his[at] - los[at] >= which.min_size]
+    unknown = 0
+    if which.waiting_longer is not None:
+        positions, unknown = _waiting(reading, positions, which.waiting_longer)
+    if which.function is not None:
+        positions = _with_function(reading, positions, which.function)
+    goids = columns["goid"]
+    positions.sort(key=goids.__getitem__)
+    return Listing(reading, positions, unknown, mask if sum(mask) == len(positions) else None)
+
+
+def _of_status(reading: GoroutineReading, which: Filter) -> bytearray:
+    """1 for each goroutine with the status or wait reason, 0 for the others."""
+    columns = reading.goroutines.columns
+    pairs = states(reading).keys()
+    wanted = {pair for pair in pairs if _wants(reading, which, *pair)}
+    if which.status is not None and not wanted:
+        raise ProblemError(
+            f'no goroutine has the status or wait reason "{which.status}"; there are '
+            + ", ".join(sorted({state_text(reading.reasons, *pair) for pair in pairs if is_live(pair[0])}))
+        )
+    mask = bytearray(b"\x01") * len(reading.goroutines)
+    unwanted = pairs - wanted
+    if sum(states(reading)[pair] for pair in unwanted) > _FEW:
+        return bytearray(map(wanted.__contains__, zip(columns["status"], columns["waitreason"])))
+    for status, reason in unwanted:
+        for at in places(columns["status"], status):
+            mask[at] &= columns["waitreason"][at] != reason
+    return mask
+
+
+def _wants(reading: GoroutineReading, which: Filter, status: int, number: int) -> bool:
+    if not is_live(status) and not which.dead:
+        return False
+    if which.status is None:
+        return True
+    wanted = which.status.lower()
+    reason = wait_reason(reading.reasons, status, number)
+    return wanted == status_word(status).lower() or (reason is not None and wanted in reason.lower())
+
+
+def _of_goids(reading: GoroutineReading, which: Filter, of_status: Sequence[int]) -> List[int]:
+    columns = reading.goroutines.columns
+    found = []
+    seen: Set[int] = set()
+    for at, (goid, status) in enumerate(zip(columns["goid"], columns["status"])):
+        if any(first <= goid <= last for first, last in which.goids) and (which.dead or is_live(status)):
+            found.append(at)
+            seen.add(goid)
+    for first, last in which.goids:
+        if first == last and first not in seen:
+            raise ProblemError(f"there is no goroutine {first}{_died(reading, first)}")
+    chosen = set(of_status)
+    return [at for at in found if at in chosen]
+
+
+def _died(reading: GoroutineReading, goid: int) -> str:
+    columns = reading.goroutines.columns
+    gone = goid in columns["goid"] and goid
+    return " any more: it is dead (--dead shows what is left)" if gone else ""
+
+
+def system_of(reading: GoroutineReading) -> List[int]:
+    """Positions of the runtime's own goroutines."""
+    if reading.system is None:
+        starts = reading.goroutines.column("startpc")
+        own = {pc for pc in set(starts) if _system(reading, pc)}
+        found = compress(range(len(starts)), map(own.__contains__, starts))
+        reading.system = [at for at in found if is_system(reading, at)]
+    return reading.system
+
+
+def _system(reading: GoroutineReading, start_pc: int) -> bool:
+    return reading.tables.is_system_goroutine(start_pc, reading.fing_running)
+
+
+def is_system(reading: GoroutineReading, at: int) -> bool:
+    """isSystemGoroutine: cleanups (Go 1.25 and later) are the user's while they call the user's code."""
+    start_pc = reading.goroutines.column("startpc")[at]
+    if not _system(reading, start_pc):
+        return False
+    func = reading.tables.find(start_pc)
+    if func is not None and reading.tables.kind(func.func_id) == "runCleanups":
+        return not field_of(reading, at, "runningCleanups")
+    return True
+
+
+def field_of(reading: GoroutineReading, at: int, name: str) -> int:
+    """A field of the g that is no column; 0 if this version lacks it or it cannot be read."""
+    layout = reading.runtime.layout("runtime.g")
+    if not layout.has(name):
+        return 0
+    place = layout.scalar(name)
+    address = reading.goroutines.column("address")[at]
+    try:
+        raw = reading.runtime.target.read(address + place.offset, place.size)
+    except UnreadableError:
+        return 0
+    return int.from_bytes(raw, reading.runtime.order)
+
+
+def _waiting(reading: GoroutineReading, positions: Sequence[int], longer: int) -> Tuple[List[int], int]:
+    columns = reading.goroutines.columns
+    since, status, reason = columns["waitsince"], columns["status"], columns["waitreason"]
+    found, unknown = [], 0
+    for at in positions:
+        waited = reading.clock.waited(since[at], status[at])
+        if waited is not None and waited >= longer:
+            found.append(at)
+        elif waited is None and wait_reason(reading.reasons, status[at], reason[at]) is not None:
+            unknown += 1
+    return found, unknown
+
+
+def _with_function(reading: GoroutineReading, positions: Sequence[int], wanted: Pattern[str]) -> List[int]:
+    """Goroutines with a function on their stack whose name, as Go prints it, has a match."""
+    matches: Dict[int, bool] = {}  # by pc
+    stacks: Dict[int, Tuple[bool, Walk]] = {}  # by id of what equal stacks share, which is kept alive
+    found = []
+    with no_cycle_collection():
+        for at, walked, shared in same_stacks(reading, positions):
+            known = stacks.get(id(walked)) if shared else None
+            hit = known[0] if known else _has(reading, walked, wanted, matches)
+            if shared and known is None:
+                stacks[id(walked)] = hit, walked
+            if hit:
+                found.append(at)
+    return found
+
+
+def _has(reading: GoroutineReading, walked: Walk, wanted: Pattern[str], matches: Dict[int, bool]) -> bool:
+    for pc in walked.pcs:
+        known = matches.get(pc)
+        if known is None:
+            places = reading.unwinder.locations(pc)
+            known = matches[pc] = any(wanted.search(place.name) for place in places)
+        if known:
+            return True
+    return False
+
+
+def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
+    """Fill in `users` for these positions. Returns those that are not simply parked."""
+    mask = listing.mask if len(positions) == len(listing.positions) else None
+    return user_frames(listing.reading, positions, listing.users, mask)
+
+
+Key = Callable[[int], int]
+
+
+def sort(listing: Listing, by: str) -> None:
+    """Order by "size", "used", "wait" (most first; not known last) or "goid"."""
+    reading = listing.reading
+    columns = reading.goroutines.columns
+    los, his = columns["lo"], columns["hi"]
+    since, statuses = columns["waitsince"], columns["status"]
+
+    def waited(at: int) -> int:
+        found = reading.clock.waited(since[at], statuses[at])
+        return -1 if found is None else found
+
+    keys: Dict[str, Key] = {
+        "size": lambda at: his[at] - los[at],
+        "used": lambda at: useds(reading)[at],
+        "wait": waited,
+    }
+    if by in keys:
+        listing.positions.sort(key=keys[by], reverse=True)
+
+
+def used_of(reading: GoroutineReading, at: int) -> Optional[int]:
+    """hi - sp; None where sp is not known or outside the stack."""
+    used = useds(reading)[at]
+    return used if used >= 0 else None
+
+
+def details(listing: Listing, positions: Sequence[int]) -> List[Goroutine]:
+    """Everything about these goroutines."""
+    missing = [at for at in positions if at not in listing.users]
+    find_users(listing, missing)
+    return [_detail(listing, at) for at in positions]
+
+
+def _detail(listing: Listing, at: int) -> Goroutine:
+    reading = listing.reading
+    columns = reading.goroutines.columns
+    status, number = columns["status"][at], columns["waitreason"][at]
+    lo, hi = columns["lo"][at], columns["hi"][at]
+    start = start_of(reading, at)
+    live = reading.live.get(at)
+    alive = is_live(status)
+    bubble = reading.bubbles.get(at)
+    return Goroutine(
+        goid=columns["goid"][at],
+        status=status_word(status),
+        reason=wait_reason(reading.reasons, status, number),
+        state=state_text(reading.reasons, status, number, bubble is not None and bubble.durable),
+        locked=_locked(reading, at) if alive else None,
+        waited=waited_of(reading, at),
+        system=is_system(reading, at),
+        thread=live.m.procid if live is not None and alive else None,
+        number=live.thread.number if live is not None and alive and live.thread is not None else None,
+        m=live.m.id if live is not None and alive else None,
+        lo=lo,
+        hi=hi,
+        used=used_of(reading, at) if alive else None,
+        resident=reading.residency.resident(lo, hi) if lo < hi else 0,
+        pc=start.pc,
+        sp=start.sp,
+        stands=stands(reading, at, start) if alive else NOWHERE,
+        user=listing.users[at] if alive else NOWHERE,
+        start=function_at(reading, columns["startpc"][at]) if alive else None,
+        made=made_by(reading, at) if alive else None,
+        labels=read_labels(reading.runtime, columns["labels"][at], reading.tables.minor) if alive else {},
+        bubble=bubble,
+        problem=_problem(listing, at, start) if alive else None,
+    )
+
+
+def _problem(listing: Listing, at: int, start: Start) -> Optional[str]:
+    """Why nothing can be said of its frames; only where none was found its stack is looked at once more."""
+    if start.problem or listing.users[at] != NOWHERE:
+        return start.problem
+    found = walk(listing.reading, at)
+    return found.problem if not found.pcs else None
+
+
+def waited_of(reading: GoroutineReading, at: int) -> Optional[int]:
+    """Nanoseconds since the runtime saw it wait; None if it does not wait or that is not known."""
+    columns = reading.goroutines.columns
+    return reading.clock.waited(columns["waitsince"][at], columns["status"][at])
+
+
+def _locked(reading: GoroutineReading, at: int) -> Optional[int]:
+    m = reading.goroutines.columns["lockedm"][at]
+    return next((one.id for one in reading.scheduler.ms if one.address == m), 0) if m else None
+
+
+def stands(reading: GoroutineReading, at: int, start: Start) -> Spot:
+    """The innermost frame."""
+    live = reading.live.get(at)
+    if start.problem and not start.pc:
+        return NOWHERE
+    if live is None and not start.in_syscall:
+        return spots(reading.unwinder, start.pc)[0]
+    found = walk(reading, at, limit=2)
+    frames = reading.unwinder.frames(found)
+    first = next((frame for frame in frames if frame.name is not None), None)
+    return Spot(first.name, first.file, first.line or None) if first else NOWHERE
+
+
+def function_at(reading: GoroutineReading, pc: int) -> Optional[str]:
+    """The printed name of the function at `pc`."""
+    name = reading.tables.function_name(pc)
+    return reading.tables.printed(name) if name else None
+
+
+def made_by(reading: GoroutineReading, at: int) -> Optional[Made]:
+    """The go statement's function and goroutine; None for goroutines the runtime started at birth."""
+    columns = reading.goroutines.columns
+    if columns["goid"][at] == 1:  # printcreatedby leaves it out too: the runtime made the main goroutine
+        return None
+    creator = reading.unwinder.creator(columns["gopc"][at], columns["parent"][at])
+    return Made(creator.goid or None, creator.name) if creator else None
+
+
+def frames_of(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> List[Frame]:
+    """At most `limit` logical frames, innermost first, inlined calls included."""
+    return reading.unwinder.frames(walk(reading, at, limit))[:limit]

@@ -1,0 +1,121 @@
+"""Walks the stacks of goroutines: one, or all of them in bulk."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live
+from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
+from addrspace_gdb.space.goroutines.stack_reads import LARGEST
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, Live, runs
+
+
+class Start(NamedTuple):
+    """Where a goroutine stands on its own stack, or why that is not known."""
+
+    pc: int
+    sp: int
+    trap: bool = False  # a thread's registers
+    in_syscall: bool = False
+    problem: Optional[str] = None
+    link: Optional[int] = None  # the link register, where there is one and it counts
+
+
+def start_of(reading: GoroutineReading, at: int) -> Start:
+    """Where the goroutine at position `at` stands: its thread's registers if they are on its stack, else
+    what it saved when it entered a system call, C or the system stack, or when it parked. Of a goroutine in
+    a system call Go's own traceback uses what it saved even so, and leaves out what it called since."""
+    columns = reading.goroutines.columns
+    pc, sp = columns["pc"][at], columns["sp"][at]
+    lo, hi = columns["lo"][at], columns["hi"][at]
+    status = columns["status"][at]
+    live = reading.live.get(at)
+    if not is_live(status):
+        return Start(pc, sp, problem="dead")
+    if live is not None and live.on == "goroutine" and live.thread is not None:
+        return Start(live.thread.pc or 0, live.thread.sp or 0, trap=True, link=live.thread.link)
+    before = _before_signal(reading, live) if live is not None and live.on == "signal" else None
+    if before is not None and lo < before.sp <= hi:
+        return Start(before.pc, before.sp, trap=True, link=before.lr)
+    if columns["syscallsp"][at]:
+        found = Start(columns["syscallpc"][at], columns["syscallsp"][at], in_syscall=True)
+    elif status & ~GSCAN == RUNNING and (live is None or live.thread is None or not live.on):
+        found = Start(pc, sp, problem="its thread's registers are not known")
+    else:
+        found = Start(pc, sp, link=columns["lr"][at] or None)
+    if found.problem:
+        return found
+    if not 0 < lo < hi or hi - lo > LARGEST:
+        return found._replace(problem="it has no stack" if lo == hi else f"bad stack bounds {lo:#x}-{hi:#x}")
+    if not lo < found.sp <= hi:
+        return found._replace(problem=f"sp {found.sp:#x} is outside its stack")
+    return found
+
+
+def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
+    """The physical frames of one goroutine. Never raises; `Walk.problem` says what is wrong."""
+    start = start_of(reading, at)
+    if start.problem:
+        return Walk([], [], start.problem, False)
+    live = reading.live.get(at)
+    try:
+        switched = live is not None and live.on in ("g0", "signal") and not start.trap
+        if live is not None and switched and not start.in_syscall and runs(reading, at):
+            return _across(reading, live, at, start, limit)
+        stack = _bytes(reading, start.sp, reading.goroutines.column("hi")[at])
+    except UnreadableError:
+        return Walk([], [], "its stack cannot be read", False)
+    return walk_on(reading, start, stack, limit)
+
+
+def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
+    """As `walk`, with the bytes of the stack at hand."""
+    return reading.unwinder.walk(
+        stack,
+        start.pc,
+        start.sp,
+        lr=start.link,
+        trap=start.trap,
+        in_syscall=start.in_syscall,
+        limit=limit,
+    )
+
+
+def _bytes(reading: GoroutineReading, start: int, end: int) -> Stack:
+    return Stack(start, reading.runtime.target.read(start, end - start))
+
+
+def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit: int) -> Walk:
+    """From a thread on its M's g0 stack, or interrupted there by a signal, through to the goroutine's."""
+    hi = reading.goroutines.column("hi")[at]
+    saved = Saved(_bytes(reading, start.sp, hi), start.pc, start.sp, start.link or 0)
+    thread, (low, top) = live.thread, live.m.g0_stack
+    assert thread is not None and thread.sp is not None and thread.pc is not None
+    here = Registers(thread.pc, thread.sp, 0, thread.link)
+    if live.on == "signal":
+        before = _before_signal(reading, live)
+        if before is None or not low < before.sp <= top:
+            return walk_on(reading, start, saved.stack, limit)
+        here = before
+    stack = _bytes(reading, here.sp, top)
+    walk = reading.unwinder.walk
+    return walk(stack, here.pc, here.sp, bp=here.bp or None, lr=here.lr, trap=True, saved=saved, limit=limit)
+
+
+def _before_signal(reading: GoroutineReading, live: Live) -> Optional[Registers]:
+    """The registers that a signal interrupted whose handler the thread is in; None if that is not known."""
+    thread, top = live.thread, live.m.gsignal_stack[1]
+    if thread is None or thread.sp is None or thread.pc is None:
+        return None
+    try:
+        stack = _bytes(reading, thread.sp, top)
+    except UnreadableError:
+        return None
+    found = reading.unwinder.walk(stack, thread.pc, thread.sp, lr=thread.link, trap=True, on_g0=True)
+    return reading.unwinder.interrupted(stack, found) if found.pcs else None
+
+
+def is_plain(status: int) -> bool:
+    """Whether a goroutine in that state is where g.sched says."""
+    return is_live(status) and status & ~GSCAN != RUNNING

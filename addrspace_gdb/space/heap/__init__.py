@@ -1,0 +1,1 @@
+"""The heap: pages, spans, size classes, the page map."""

@@ -1,0 +1,139 @@
+"""The heap as a whole: spans by state, objects by size class, large objects, free runs, the page map."""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional
+
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.slotcount import Slots, read_slots
+from addrspace_gdb.process.page_runs import PageRuns
+from addrspace_gdb.space.heap.pages import (
+    RESERVED,
+    USES,
+    ArenaUse,
+    FreeRuns,
+    PageRun,
+    arena_uses,
+    free_runs,
+    page_runs,
+)
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.regions.model import TargetInfo
+from addrspace_gdb.target.protocol import Target
+
+
+class SpanState(NamedTuple):
+    """Spans of one state: how many, their bytes, and the resident ones of them."""
+
+    state: str
+    spans: int
+    size: Optional[int]  # None: objects of the runtime that stand for no memory
+    resident: Optional[int]
+
+
+class Heap(NamedTuple):
+    """Everything `addrspace heap` shows."""
+
+    info: TargetInfo
+    arenas: List[ArenaUse]
+    uses: Dict[str, int]  # bytes of all arenas by use
+    resident: Dict[str, Optional[int]]
+    states: List[SpanState]
+    slots: Slots
+    free: FreeRuns
+    pages: List[PageRun]
+    gc_phase: Optional[str]
+    notes: List[str]
+    problems: List[str]
+
+    @property
+    def grown(self) -> int:
+        """Bytes that the heap has grown into: all but what is only reserved."""
+        return sum(size for use, size in self.uses.items() if use != RESERVED)
+
+
+def heap_of(reading: Reading, target: Target) -> Heap:
+    """The heap of a reading. Object slots are read now: `target` must be where the reading left it."""
+    with no_cycle_collection():
+        slots = slots_of(reading, target)
+        go = reading.go
+        pages = page_runs(go)
+        arenas = arena_uses(go.arenas.arenas, pages, reading.residency)
+        uses = {use: sum(arena.uses[use] for arena in arenas) for use in USES}
+        resident: Dict[str, Optional[int]] = {
+            use: _sum([reading.residency.resident(run.start, run.end) for run in pages if run.use == use])
+            for use in USES
+        }
+        states = _states(reading, slots, pages)
+    notes = [*_notes(slots, go.gc_phase), *reading.residency.notes, *reading.problems.left_out]
+    if reading.residency.reason:
+        notes.append(reading.residency.reason)
+    problems = list(reading.problems)
+    return Heap(
+        reading.info,
+        arenas,
+        uses,
+        resident,
+        states,
+        slots,
+        free_runs(pages),
+        pages,
+        go.gc_phase,
+        notes,
+        problems,
+    )
+
+
+def slots_of(reading: Reading, target: Target) -> Slots:
+    """Object slots of the reading, counted once."""
+    if reading.slots is None:
+        resident: Optional[PageRuns] = None
+        if reading.residency.known:
+            resident = reading.residency.resident_runs
+        reading.slots = read_slots(Runtime(target, reading.problems), reading.go.spans, resident)
+    return reading.slots
+
+
+def _sum(parts: List[Optional[int]]) -> Optional[int]:
+    return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _states(reading: Reading, slots: Slots, pages: List[PageRun]) -> List[SpanState]:
+    spans = reading.go.spans
+    rows = []
+    for name, wanted in (
+        ("small objects", [c for c in slots.classes if c.size_class]),
+        ("large objects", [c for c in slots.classes if not c.size_class and not c.user]),
+        ("user arenas", [c for c in slots.classes if c.user]),
+    ):
+        resident = _sum([c.resident.total if c.resident is not None else None for c in wanted])
+        rows.append(SpanState(name, sum(c.spans for c in wanted), sum(c.size for c in wanted), resident))
+    stacks = [span for span in spans.manual if span.element]
+    others = [span for span in spans.manual if not span.element]
+    count = reading.residency.resident
+    for name, manual in (("stacks", stacks), ("GC work buffers and the like", others)):
+        resident = _sum([count(span.start, span.start + span.size) for span in manual])
+        rows.append(SpanState(name, len(manual), sum(span.size for span in manual), resident))
+    freed, size = slots.quarantined
+    rows.append(SpanState("freed user arenas", freed, size, None))
+    dead = spans.total - spans.in_use - len(spans.manual) - freed
+    rows.append(SpanState("not in use", dead, None, None))
+    return [row for row in rows if row.spans]
+
+
+def _notes(slots: Slots, phase: Optional[str]) -> List[str]:
+    notes = []
+    if slots.unswept:
+        notes.append(
+            f"the collector is sweeping: {slots.unswept:,} spans are not swept yet; "
+            "what it found dead in them counts as allocated in MemStats until they are"
+        )
+    if phase is not None and phase != "off":
+        notes.append(f"the collector is in its phase {phase}: live is what the collection before it found")
+    if slots.transit[0]:
+        notes.append(
+            f"{slots.transit[0]:,} objects are being allocated at this moment: their slots are taken, "
+            "MemStats does not have them yet"
+        )
+    return notes

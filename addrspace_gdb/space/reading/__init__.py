@@ -1,0 +1,1 @@
+"""What is read while the process stands still."""

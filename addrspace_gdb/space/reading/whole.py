@@ -1,0 +1,239 @@
+"""One reading of the process: everything that needs it to stand still, in one pass, bulk reads first."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, Problems
+from addrspace_gdb.common.progress import Progress
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.all_of_go import GoView, read_go
+from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.slotcount import Slots
+from addrspace_gdb.goruntime.stack_use import StackUse, stack_use, what_runs
+from addrspace_gdb.process.auxv import page_size_of
+from addrspace_gdb.process.corefile import Core
+from addrspace_gdb.process.geometry import Geometry, geometry
+from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
+from addrspace_gdb.process.libc import libc_ranges
+from addrspace_gdb.process.linker import find_r_debug, linker_ranges
+from addrspace_gdb.process.mapping_list import list_mappings, open_core
+from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
+from addrspace_gdb.process.pointers import Words
+from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
+from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
+from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
+from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+
+
+@dataclass
+class Reading:
+    """What was read. Composing the partition from it touches the process no more."""
+
+    info: TargetInfo
+    mappings: List[Mapping]
+    residency: Residency
+    go: GoView
+    loaded: Loaded
+    threads: List[Thread]
+    main_thread: Optional[Thread]
+    thread_stacks: List[ThreadStack]
+    libc: List[Tuple[int, int, str]]
+    linker: List[Tuple[int, int]]
+    geometry: Geometry
+    goroutines: Optional[GoroutineCounts]  # None: they could not be read
+    stack_use: StackUse
+    functions: int  # in the Go modules' tables
+    selected: Optional[str]
+    smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
+    kernel: Optional[KernelCounts]  # only for checks
+    notes: List[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
+    slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
+    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
+
+
+def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
+    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
+    with no_cycle_collection():
+        return _read(target, check, progress or Progress())
+
+
+def _read(target: Target, check: bool, progress: Progress) -> Reading:
+    problems = Problems()
+    core = _core(target)
+    if core is not None and core.truncated:
+        problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
+    page_size = page_size_of(target, core)
+    mappings, proc, inferred = list_mappings(target, core, problems)
+    # First of all: reading the target's memory makes more of its files resident, and require_go may.
+    residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
+    check = check and not residency.emulated
+    kernel = read_kernel_counts(proc, mappings) if check else None
+    smaps = _smaps(proc, problems) if check else None
+    require_go(target, core, mappings, proc, problems)
+    go = read_go(target, problems, progress, mappings)
+    if inferred:
+        mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
+    progress.step("symbols and files")
+    tables = symtab.load(target, problems)
+    threads = target.threads()
+    modules = symtab.modules(target, problems)
+    loaded = find_images(mappings, target, core, modules, page_size)
+    main = _main_thread(threads, target, core)
+    main_tid = main.tid if main is not None else None
+    word, order = target.pointer_size, target.byte_order
+    stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
+    libc = _libc(target, mappings, go, loaded, stacks, page_size)
+    reading = Reading(
+        info=target_info(target, core, go.version, page_size),
+        mappings=mappings,
+        residency=residency,
+        go=go,
+        loaded=loaded,
+        threads=threads,
+        main_thread=main,
+        thread_stacks=stacks,
+        libc=libc,
+        linker=_linker(target, mappings, loaded, main, page_size),
+        geometry=geometry(target.arch, target.pointer_size, mappings, proc),
+        goroutines=_count(go, tables, problems),
+        stack_use=stack_use(go.goroutines, go.scheduler, threads),
+        functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
+        selected=_selected(threads, go, tables),
+        smaps=smaps,
+        kernel=kernel,
+        problems=problems,
+    )
+    _take_notes(reading, core, target)
+    if inferred:
+        reading.notes.append(INFERRED)
+    return reading
+
+
+def _core(target: Target) -> Optional[Core]:
+    if target.kind != "core":
+        return None
+    if target.core_file is None:
+        raise ProblemError(
+            "gdb does not say which core file it has open; load it again with `core-file FILE`"
+        )
+    return open_core(target)
+
+
+def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
+    if proc is None:
+        return None
+    try:
+        return parse_smaps_totals(proc.read("smaps"), problems)
+    except OSError as error:
+        problems.add(
+            f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
+        )
+        return None
+
+
+def _has_libc(loaded: Loaded, cgo: bool) -> bool:
+    """Whether anything in the process may have called malloc: a dynamic program, or a static C library."""
+    return cgo or bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
+
+
+def _libc(
+    target: Target,
+    mappings: List[Mapping],
+    go: GoView,
+    loaded: Loaded,
+    stacks: List[ThreadStack],
+    page_size: int,
+) -> List[Tuple[int, int, str]]:
+    """What malloc holds, looked for outside everything that has another owner."""
+    if not _has_libc(loaded, go.cgo):
+        return []
+    owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
+    owned += [(s.start, s.end) for s in stacks]
+    owned.sort()
+    starts = [start for start, _ in owned]
+
+    def excluded(start: int, end: int) -> bool:
+        at = bisect_right(starts, start)
+        return (at > 0 and owned[at - 1][1] > start) or (at < len(owned) and owned[at][0] < end)
+
+    word, order = target.pointer_size, target.byte_order
+    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
+
+
+def _linker(
+    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[Thread], page_size: int
+) -> List[Tuple[int, int]]:
+    """Memory of the dynamic linker. gdb may know nothing of it where the program needs no library."""
+    symbol = target.symbol("_r_debug")
+    address = symbol.address if symbol is not None else None
+    interpreters = {os.path.basename(i.image.interp) for i in loaded.program if i.image.interp}
+    linker = next((i for i in loaded.libraries if os.path.basename(i.image.path) in interpreters), None)
+    if address is None and linker is not None:
+        address = find_r_debug(linker)
+    words = Words(target.read, target.pointer_size, target.byte_order)
+    main_tls = main.tls if main is not None else None
+    return linker_ranges(address, linker, mappings, words, main_tls, page_size)
+
+
+def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
+    pid = core.pid if core is not None and core.pid else target.pid
+    return next((t for t in threads if t.tid == pid), None)
+
+
+def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
+    if not len(go.goroutines) and (problems or problems.left_out):
+        return None
+    by_status = count_by_status(go.goroutines)
+    kinds = Counter(go.goroutines.rows("status", "startpc"))
+    system = sum(
+        count
+        for (status, start), count in kinds.items()
+        if is_live(status) and tables.is_system_goroutine(start)
+    )
+    return GoroutineCounts(sum(by_status.values()), by_status, system)
+
+
+def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
+    """Where the selected thread is, in words."""
+    thread = next((t for t in threads if t.selected), None)
+    if thread is None:
+        return None
+    text = f"thread {thread.number} ({thread.tid})"
+    if thread.pc is not None:
+        name = tables.function_name(thread.pc)
+        text += f" at {thread.pc:#x}" + (f" in {name}" if name else "")
+    run = what_runs(thread, go.goroutines, go.scheduler)
+    if run.goid is not None and run.stack == "goroutine":
+        return f"{text}, on the stack of goroutine {run.goid}"
+    where = {"g0": "g0", "signal": "the signal stack"}.get(run.stack, "a stack of its own")
+    text += f", on {where}" + (f" of m{run.m.id}" if run.m is not None and run.stack != "other" else "")
+    return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
+
+
+def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
+    """Say what cannot be known, and why."""
+    notes = reading.notes
+    if core is not None:
+        notes.extend(core.notes)
+    notes.extend(reading.problems.left_out)
+    if reading.residency.reason:
+        notes.append(reading.residency.reason)
+    notes.extend(reading.residency.notes)
+    notes.extend(circumstance_notes(target))
+    notes.extend(reading.geometry.notes)
+    notes.extend(reading.loaded.notes)
+    notes.extend(other_runtimes(reading.loaded))
+    if reading.stack_use.unknown:
+        count = reading.stack_use.unknown
+        notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")

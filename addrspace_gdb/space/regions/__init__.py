@@ -1,0 +1,1 @@
+"""Areas, claims, and the partition of the address space into regions."""

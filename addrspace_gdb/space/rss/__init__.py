@@ -1,0 +1,1 @@
+"""The accounting tree: who holds the resident bytes."""

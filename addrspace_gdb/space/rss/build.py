@@ -1,0 +1,183 @@
+"""The accounting tree of one reading: the partition by owner, stacks by use, heap objects by slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import sub
+from typing import Dict, List, Optional, Tuple
+
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.sizes import size as in_words
+from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime.persistent import persistent_owners
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
+from addrspace_gdb.goruntime.stack_use import stack_pointers
+from addrspace_gdb.process.residency import Residency
+from addrspace_gdb.space.goroutines.residency import resident_many
+from addrspace_gdb.space.heap.summary import slots_of
+from addrspace_gdb.space.reading.claims import all_claims, rest_in
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.regions.overlay import normalise, overlay
+from addrspace_gdb.space.regions.partition import partition
+from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
+from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
+from addrspace_gdb.target.protocol import Target
+
+_PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
+PART_NAMES = (*_PARTS, "tail waste", "of damaged spans")
+_IN_USE_UNKNOWN = "which of it C's malloc has handed out and which is free there is not known"
+
+
+@dataclass
+class RssTree:
+    """The tree, and what else was found on the way to it."""
+
+    root: Node
+    regions: List[Region]
+    slots: Optional[Slots]
+    notes: List[str] = field(default_factory=list)
+
+
+def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTree:
+    """Build it. `target` is what `reading` was read of, and has not moved since.
+
+    Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
+    """
+    with no_cycle_collection():
+        runtime = Runtime(target, reading.problems)
+        regions = _regions(runtime, reading)
+        leaves = Leaves()
+        for region in regions:
+            kept = region.size if places.is_kept(region) else 0
+            leaves.add(places.place(region), Amount(region.size, region.resident, region.swapped, kept))
+        notes: List[str] = []
+        _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
+        slots = _slots(target, reading)
+        if slots is not None:
+            parts = _object_parts(slots, _swapped(runtime, reading), reading.residency.known, by_class)
+            _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
+        leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
+        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
+
+
+def _note(notes: List[str], what: str, why: Optional[str]) -> None:
+    if why is not None:
+        notes.append(f"{what} are not split: {why}")
+
+
+def _regions(runtime: Runtime, reading: Reading) -> List[Region]:
+    """The partition, with owners inside persistentalloc's chunks."""
+    claims = all_claims(reading, each_goroutine=False)
+    inner = normalise(
+        Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in persistent_owners(runtime, reading.go)
+    )
+    chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
+    claims = overlay(claims, _inside(inner, chunks))
+    return partition(reading.mappings, claims, rest_in(reading), reading.residency)
+
+
+def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:
+    """The ascending claims that lie whole in one of the ascending ranges `around`."""
+    kept: List[Claim] = []
+    at = 0
+    for claim in claims:
+        while at < len(around) and around[at].end <= claim.start:
+            at += 1
+        if at < len(around) and around[at].start <= claim.start and claim.end <= around[at].end:
+            kept.append(claim)
+    return kept
+
+
+def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
+    """Stacks of goroutines into what lies above their sp and what lies below."""
+    go = reading.go
+    pointers = stack_pointers(go.goroutines, go.scheduler, reading.threads)
+    ranges: Dict[str, Tuple[List[int], List[int]]] = {
+        name: ([], []) for name in ("used", "unused", "use not known")
+    }
+    (used, used_ends), (unused, unused_ends), (odd, odd_ends) = ranges.values()
+    for start, end, kind, _ in go.stacks.pieces:
+        if kind != stack.GOROUTINE:
+            continue
+        sp = pointers.get(start, 0)
+        if start < sp <= end:
+            used.append(sp)
+            used_ends.append(end)
+            unused.append(start)
+            unused_ends.append(sp)
+        else:
+            odd.append(start)
+            odd_ends.append(end)
+    parts: Dict[Path, Amount] = {}
+    for name, (starts, ends) in ranges.items():
+        if starts:
+            parts[under(places.STACKS, name)] = _amount(reading.residency, starts, ends)
+    return leaves.split(places.STACKS_OF_GOROUTINES, parts)
+
+
+def _amount(residency: Residency, starts: List[int], ends: List[int]) -> Amount:
+    """What disjoint ranges amount to."""
+    size = sum(map(sub, ends, starts))
+    resident: Optional[int] = None
+    swapped: Optional[int] = None
+    if residency.known:
+        each = resident_many(residency, starts, ends, range(len(starts)))
+        resident = None if None in each else sum(filter(None, each))
+        swapped = 0
+        if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
+            some = [residency.swapped(start, end) for start, end in zip(starts, ends)]
+            swapped = None if None in some else sum(filter(None, some))
+    return Amount(size, resident, swapped, size)
+
+
+def _slots(target: Target, reading: Reading) -> Optional[Slots]:
+    try:
+        return slots_of(reading, target)
+    except (UnreadableError, ProblemError, KeyError) as error:
+        reading.problems.add(f"object slots: {error}")
+        return None
+
+
+def _swapped(runtime: Runtime, reading: Reading) -> Optional[Slots]:
+    """The slots again, with what of them is in swap as `resident`; None where nothing is."""
+    runs = reading.residency.swapped_runs
+    if not reading.residency.known or (not len(runs) and runs.splittable):
+        return None
+    return read_slots(runtime, reading.go.spans, runs)
+
+
+def _object_parts(slots: Slots, swapped: Optional[Slots], known: bool, by_class: bool) -> Dict[Path, Amount]:
+    """Every part of the slots as a leaf under the objects."""
+    others = swapped.classes if swapped is not None else [None] * len(slots.classes)
+    found: Dict[Path, Amount] = {}
+    for one, other in zip(slots.classes, others):
+        nothing = Parts() if known else None
+        there = _amounts(one.bytes, one.resident, other.resident if other is not None else nothing)
+        for name, amount in zip(PART_NAMES, there):
+            path = under(places.OBJECTS, _class_name(one), name) if by_class else under(places.OBJECTS, name)
+            if amount.size:
+                found[path] = found.get(path, Amount()).plus(amount)
+    return found
+
+
+def _amounts(size: Parts, resident: Optional[Parts], swapped: Optional[Parts]) -> List[Amount]:
+    return [
+        Amount(
+            whole,
+            resident[at] if resident is not None else None,
+            swapped[at] if swapped is not None else None,
+            whole,
+        )
+        for at, whole in enumerate(size)
+    ]
+
+
+def _class_name(one: ClassSlots) -> str:
+    if one.user:
+        return "user arenas"
+    if not one.element:
+        return "large objects"
+    return f"objects of {in_words(one.element)}"

@@ -1,0 +1,147 @@
+"""What stands out in the tree: at most three findings, and what is needed to say them in a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.goruntime.mgcpacer import NEVER
+from addrspace_gdb.goruntime.waitreason import state_text
+from addrspace_gdb.space.counters.collector import GCState, read_gc
+from addrspace_gdb.space.goroutines.listing import Filter, choose, find_users
+from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
+from addrspace_gdb.target.protocol import Target
+
+MOST = 3
+SMALLEST = 32 << 20  # bytes: less is not worth a sentence
+SHARE = 5  # at least 1/5 of the whole
+_LIMITLESS = 1 << 60  # a heap goal beyond it is none
+
+STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
+GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
+C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
+RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
+
+
+class Finding(NamedTuple):
+    """Memory that is worth a sentence: `amount` bytes of `whole`."""
+
+    kind: str
+    amount: int
+    whole: int
+
+
+class Circumstances(NamedTuple):
+    """What the sentences mention besides; None where it is not known or not needed."""
+
+    resident: bool  # whether `whole` is RSS; else what the process keeps (cores)
+    goroutines: int
+    busiest: Optional[Tuple[int, str, str]]  # how many goroutines, in which function, doing what
+    gc_age: Optional[int]  # nanoseconds since the last cycle ended
+    gc_age_exact: bool
+    cycles: Optional[int]
+    limit: Optional[int]  # None: no memory limit
+    gc_off: bool  # GOGC=off
+    goal: Optional[int]  # heap size that the next cycle aims at; None: none
+    returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
+
+
+class _Rule(NamedTuple):
+    kind: str
+    paths: Tuple[Path, ...]
+    share: int = SHARE  # at least one of so many parts of the whole
+    smallest: int = SMALLEST
+
+
+_IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of dead goroutines"))
+_RULES = (
+    _Rule(STACKS, tuple(under(places.STACKS, n) for n in ("used", "unused", "use not known"))),
+    _Rule(FREE_STACKS, _IDLE_STACKS),
+    _Rule(FREE_HEAP, (places.FREE,)),
+    _Rule(GARBAGE, (under(places.OBJECTS, "allocated since"), under(places.OBJECTS, "dead, not swept yet"))),
+    _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
+    _Rule(LIVE, (under(places.OBJECTS, "live at the last GC"),), 2, 64 << 20),
+    _Rule(RUNTIME, (places.RUNTIME,)),
+    _Rule(C_HEAP, (places.C_HEAP,)),
+    _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
+    _Rule(FILES, (places.FILES,)),
+    _Rule(THREADS, (places.THREADS,)),
+    _Rule(RACE, (places.RACE,)),
+    _Rule(SANITIZER, (places.SANITIZER,)),
+)
+
+
+def findings(root: Node) -> List[Finding]:
+    """The largest first. Judged by resident bytes, on a core by what is kept."""
+    known = root.resident is not None
+    whole = root.resident if root.resident is not None else root.kept
+    if not whole:
+        return []
+    figure: Callable[[Amount], int] = (lambda a: a.resident or 0) if known else (lambda a: a.kept)
+    found = []
+    for rule in _RULES:
+        if rule.kind == RUNTIME and not known:
+            continue  # what it has reserved there for later is far more than it ever touches
+        amount = sum(figure(root.find(*path)) for path in rule.paths)
+        if amount >= rule.smallest and amount * rule.share >= whole:
+            found.append(Finding(rule.kind, amount, whole))
+    returned = figure(root.find(*places.RETURNED)) if known else 0
+    if returned >= SMALLEST and returned * 2 * SHARE >= whole:
+        found.append(Finding(RETURNED, returned, whole))
+    swapped = root.swapped or 0
+    if swapped >= SMALLEST and swapped * SHARE >= whole:
+        found.append(Finding(SWAPPED, swapped, whole))
+    return sorted(found, key=lambda one: -one.amount)[:MOST]
+
+
+def circumstances(
+    target: Target, reading: Reading, found: List[Finding], resident: bool, returned: Tuple[str, ...] = ()
+) -> Circumstances:
+    """Read what those sentences mention, and no more."""
+    kinds = {one.kind for one in found}
+    gc = read_gc(target) if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
+    values = _gc_values(gc) if gc is not None else {}
+    return Circumstances(
+        resident=resident,
+        goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
+        busiest=_busiest(target, reading) if STACKS in kinds else None,
+        gc_age=gc.age if gc is not None else None,
+        gc_age_exact=gc is not None and gc.age_exact,
+        cycles=values.get("cycles.completed"),
+        limit=values.get("settings.memory_limit") if values.get("settings.memory_limit_set") else None,
+        gc_off=bool(values.get("settings.gogc_off")),
+        goal=_goal(values.get("heap.goal")),
+        returned=returned,
+    )
+
+
+def _goal(goal: Optional[int]) -> Optional[int]:
+    return goal if goal is not None and goal < min(_LIMITLESS, NEVER) else None
+
+
+def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
+    names = ("cycles.completed", "settings.memory_limit", "settings.memory_limit_set", "settings.gogc_off")
+    return {name: gc.get(name) for name in (*names, "heap.goal")}
+
+
+def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]:
+    """The user's function in which most goroutines are, and what most of those do."""
+    try:
+        listing = choose(of_reading(target, reading), Filter())
+    except ProblemError:
+        return None
+    find_users(listing, listing.positions)
+    users = listing.users.of(listing.positions)
+    functions = Counter(spot.function for spot in users)
+    (function, many), *_ = functions.most_common(1) or [(None, 0)]
+    if function is None:
+        return None
+    columns = reading.go.goroutines.columns
+    there = [at for at, user in zip(listing.positions, users) if user.function == function]
+    pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
+    (state, _), *_ = Counter(zip(*pick)).most_common(1)
+    return many, function, state_text(listing.reading.reasons, *state)

@@ -1,0 +1,1 @@
+"""What is at an address, and what a fault was."""

@@ -1,0 +1,1 @@
+"""The JSON documents, one file each, and their schemas."""

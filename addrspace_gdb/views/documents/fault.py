@@ -1,0 +1,57 @@
+"""`fault/1`: what went wrong, as its schema in views/documents/schema says it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from addrspace_gdb.goruntime.crash import Panic
+from addrspace_gdb.goruntime.traceback import Frame
+from addrspace_gdb.space.regions.model import TargetInfo
+from addrspace_gdb.space.where.fault import FAULTS, Fault, Report
+from addrspace_gdb.space.where.fault_cause import cause, code_name
+from addrspace_gdb.views.documents.form import target_json
+from addrspace_gdb.views.documents.whereis import place_json
+
+
+def fault_json(info: TargetInfo, report: Report, problems: List[str]) -> Dict[str, Any]:
+    """The document."""
+    return {
+        "schema": "fault/1",
+        "target": target_json(info),
+        "cause": cause(report),
+        "fault": _fault_json(report.fault),
+        "where": place_json(report.where) if report.where is not None else None,
+        "code": place_json(report.code) if report.code is not None else None,
+        "goroutine": report.goid,
+        "frames": [_frame_json(frame) for frame in report.frames],
+        "panics": [_panic_json(panic) for panic in report.panics],
+        "message": report.message,
+        "printed": report.printed,
+        "crashing": report.crashing,
+        "problems": problems,
+    }
+
+
+def _fault_json(fault: Optional[Fault]) -> Optional[Dict[str, Any]]:
+    if fault is None:
+        return None
+    return {
+        "signal": FAULTS[fault.signal],
+        "code": fault.code,
+        "code_name": code_name(fault.signal, fault.code),
+        "address": None if fault.address is None else hex(fault.address),
+        "computed": fault.computed,
+        "access": fault.access,
+        "pc": hex(fault.pc),
+        "instruction": fault.instruction,
+        "source": fault.source,
+        "thread": fault.thread.tid if fault.thread is not None else None,
+    }
+
+
+def _frame_json(frame: Frame) -> Dict[str, Any]:
+    return {"function": frame.name, "file": frame.file, "line": frame.line, "pc": hex(frame.pc)}
+
+
+def _panic_json(panic: Panic) -> Dict[str, Any]:
+    return {"type": panic.type, "value": panic.text, "recovered": panic.recovered}

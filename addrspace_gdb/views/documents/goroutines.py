@@ -1,0 +1,243 @@
+"""`goroutine-stacks/1`: the JSON of `goroutine-stacks`, as its schema in views/documents/schema says it.
+
+A hundred thousand goroutines differ in few things: what they share is encoded once.
+"""
+
+from __future__ import annotations
+
+from itertools import compress, islice, repeat
+from operator import add, mod
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.labels import read_labels
+from addrspace_gdb.goruntime.proc import is_live, status_word
+from addrspace_gdb.goruntime.synctest import Bubble
+from addrspace_gdb.goruntime.traceback import Frame
+from addrspace_gdb.goruntime.waitreason import wait_reason
+from addrspace_gdb.space.goroutines.columns import odd, pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.list_columns import columns_of
+from addrspace_gdb.space.goroutines.listing import Listing, find_users, function_at
+from addrspace_gdb.space.goroutines.user_frame import Spot, spots
+from addrspace_gdb.space.goroutines.walk import start_of, walk
+from addrspace_gdb.views.documents.form import encode, target_json
+from addrspace_gdb.views.goroutine_rows import Shared
+
+SCHEMA = "goroutine-stacks/1"
+_PART = 1024  # rows that are handed on together
+
+
+def goroutines_json(
+    listing: Listing, frames: Optional[int] = None, notes: Sequence[str] = ()
+) -> Iterator[str]:
+    """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out."""
+    target = encode(target_json(listing.reading.info))
+    yield f'{{\n "schema": {encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
+    rows = _rows(listing, frames)
+    for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
+        yield ",\n  " if number else "\n  "
+        yield ",\n  ".join(part)
+    yield "\n ],\n" if len(listing) else "],\n"
+    yield f' "notes": {encode([*listing.reading.notes, *listing.reading.problems.left_out, *notes])},\n'
+    yield f' "problems": {encode(list(listing.reading.problems))}\n}}\n'
+
+
+# One goroutine. The pieces that many have in common are text already.
+_ROW = (
+    '{"goid": %d, %s, %s, "stack": {"lo": "0x%x", "hi": "0x%x", "size": %d, "used": %s, "resident": %s}, '
+    '%s, "sp": %s, %s, %s, %s}'
+)
+
+
+def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
+    """One object a goroutine, as text: those that are alike from one template, others one by one."""
+    if frames is not None or not listing.positions:
+        yield from _each(listing, frames)
+        return
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    apart = _apart(listing)
+    numbers = zip(*(pick(columns[name], positions) for name in ("goid", "lo", "hi", "sp")))
+    texts = map(mod, _templates(listing), numbers)
+    last = -1
+    for row, text in zip(apart, _each(Listing(reading, [positions[row] for row in apart]), None)):
+        yield from islice(texts, row - last - 1)
+        next(texts)
+        yield text
+        last = row
+    yield from texts
+
+
+def _apart(listing: Listing) -> List[int]:
+    """Which rows are of goroutines that are not simply parked, or the runtime's, in a bubble or main."""
+    reading, positions = listing.reading, listing.positions
+    columns = reading.goroutines.columns
+    starts = pick(columns["startpc"], positions)
+    system = {pc for pc in set(starts) if reading.tables.is_system_goroutine(pc, reading.fing_running)}
+    rows = range(len(positions))
+    apart = odd(reading).union(reading.bubbles)
+    found = set(compress(rows, map(apart.__contains__, positions)))
+    found.update(compress(rows, map(system.__contains__, starts)))
+    found.update(compress(rows, map((1).__eq__, pick(columns["goid"], positions))))
+    return sorted(found)
+
+
+_SHARED = ("status", "waitreason", "waitsince", "lockedm", "labels", "pc", "startpc", "gopc", "parent")
+
+
+def _templates(listing: Listing) -> Iterator[str]:
+    """A row for `%` with goid, lo, hi and sp; goroutines that are alike in all else have the same object."""
+    reading, positions = listing.reading, listing.positions
+    shared = _Shares(listing)
+
+    def template(key: Tuple[Any, ...]) -> str:
+        status, reason, since, lock, labels, pc, start, gopc, parent, size, used, resident, user = key
+        stands = spots(reading.unwinder, pc)[0]
+        parts = (
+            shared.states[(status, reason), since, lock, labels, None],
+            shared.runs[False, None],
+            f'"size": {size}, "used": {used}, "resident": {encode(resident)}',
+            shared.pcs[pc],
+            shared.places[stands, user],
+            shared.ends[start, gopc, parent],
+        )
+        state, run, amounts, at, place, end = (part.replace("%", "%%") for part in parts)
+        return (
+            f'{{"goid": %d, {state}, {run}, "stack": {{"lo": "0x%x", "hi": "0x%x", {amounts}}}, '
+            f'{at}, "sp": "0x%x", {place}, {end}, "problem": null}}'
+        )
+
+    find_users(listing, positions)
+    columns = reading.goroutines.columns
+    items = [pick(columns[name], positions) for name in _SHARED]
+    amounts = [pick(column, positions) for column in (sizes_of(reading), useds(reading), residents(reading))]
+    users = listing.users.of(positions)
+    return map(Shared(template).__getitem__, zip(*items, *amounts, users))
+
+
+def _each(listing: Listing, frames: Optional[int]) -> Iterator[str]:
+    """Each goroutine's object, nothing taken for granted."""
+    c = columns_of(listing)
+    shared = _Shares(listing)
+    columns = listing.reading.goroutines.columns
+    since, locks, labels = (
+        map(columns[name].__getitem__, listing.positions) for name in ("waitsince", "lockedm", "labels")
+    )
+    bubbles = listing.reading.bubbles
+    inside = map(bubbles.get, listing.positions) if bubbles else repeat(None)
+    his = map(add, c.los, c.sizes)
+    sps = [f'"{sp:#x}"' if sp is not None else "null" for sp in c.sps]
+    places = map(shared.places.__getitem__, zip(c.stands, c.users))
+    ends = map(shared.ends.__getitem__, zip(c.starts, c.gopcs, c.parents))
+    return map(
+        _ROW.__mod__,
+        zip(
+            c.goids,
+            map(shared.states.__getitem__, zip(c.states, since, locks, labels, inside)),
+            map(shared.runs.__getitem__, c.runs),
+            c.los,
+            his,
+            c.sizes,
+            _known(c.useds),
+            _known(c.residents),
+            map(shared.pcs.__getitem__, c.pcs),
+            sps,
+            places,
+            ends,
+            _problems(listing, c.useds) if frames is None else _frames(listing, frames),
+        ),
+    )
+
+
+def _problems(listing: Listing, useds: Sequence[Optional[int]]) -> Iterable[str]:
+    """The last key of each row: what is wrong where it is not known how much of the stack is used."""
+    good = '"problem": null'
+    if None not in useds:
+        return repeat(good)
+    return [
+        good if used is not None else f'"problem": {encode(_problem(listing, at))}'
+        for at, used in zip(listing.positions, useds)
+    ]
+
+
+def _problem(listing: Listing, at: int) -> Optional[str]:
+    alive = is_live(listing.reading.goroutines.columns["status"][at])
+    return start_of(listing.reading, at).problem if alive else None
+
+
+def _known(numbers: List[Optional[int]]) -> Sequence[object]:
+    return ["null" if n is None else n for n in numbers] if None in numbers else numbers
+
+
+class _Shares:
+    """Pieces of rows, each encoded once."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._reading = listing.reading
+        self._starts = Shared(self._start)
+        self._makers = Shared(self._maker)
+        self.states = Shared(self._state)
+        self.runs = Shared(lambda key: f'"system": {encode(key[0])}, "thread": {encode(key[1])}')
+        self.pcs = Shared(lambda pc: f'"pc": {encode(hex(pc)) if pc is not None else "null"}')
+        self.places = Shared(_place)
+        self.ends = Shared(self._end)
+
+    def _state(self, key: Tuple[Tuple[int, int], int, int, int, Optional[Bubble]]) -> str:
+        (status, number), since, lock, labels, bubble = key
+        reading = self._reading
+        found = {
+            "status": status_word(status),
+            "wait_reason": wait_reason(reading.reasons, status, number),
+            "wait_time": reading.clock.waited(since, status),
+            "locked_to": self._lock(lock),
+            "labels": read_labels(reading.runtime, labels, reading.tables.minor),
+            "bubble": {"id": bubble.id, "durable": bubble.durable} if bubble else None,
+        }
+        return encode(found)[1:-1]
+
+    def _lock(self, address: int) -> Optional[Dict[str, Optional[int]]]:
+        if not address:
+            return None
+        m = next((one for one in self._reading.scheduler.ms if one.address == address), None)
+        return {"m": m.id, "thread": m.procid or None} if m else {"m": None, "thread": None}
+
+    def _start(self, pc: int) -> str:
+        return f'"start_function": {encode(function_at(self._reading, pc))}'
+
+    def _maker(self, gopc: int) -> str:
+        creator = self._reading.unwinder.creator(gopc, 0)
+        return encode(creator.name) if creator else ""
+
+    def _end(self, key: Tuple[int, int, int]) -> str:
+        start, gopc, parent = key
+        name = self._makers[gopc]
+        by = f'{{"goid": {parent or "null"}, "function": {name}}}' if name else "null"
+        return f'{self._starts[start]}, "created_by": {by}'
+
+
+def _place(key: Tuple[Spot, Spot]) -> str:
+    stands, user = key
+    where = f'"file": {encode(user.file)}, "line": {encode(user.line)}'
+    return f'"function": {encode(stands.function)}, "user_function": {encode(user.function)}, {where}'
+
+
+def _frames(listing: Listing, limit: int) -> Iterator[str]:
+    """The last keys of each row with frames: what is wrong may be why they end too early."""
+    shared = Shared(_frame)
+    statuses = listing.reading.goroutines.columns["status"]
+    for at in listing.positions:
+        found = walk(listing.reading, at, limit)
+        whole = len(found.pcs) < limit and is_live(statuses[at])
+        problem = found.problem if whole else _problem(listing, at)
+        texts = [
+            shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp
+            for frame in listing.reading.unwinder.frames(found)[:limit]
+        ]
+        yield f'"problem": {encode(problem)}, "frames": [{", ".join(texts)}]'
+
+
+def _frame(frame: Frame) -> str:
+    """A frame with a place for its sp."""
+    name, file = encode(frame.name), encode(frame.file if frame.file != "?" else None)
+    size = frame.size if frame.inlined or frame.size else "null"
+    text = f'{{"function": {name}, "file": {file}, "line": {frame.line or "null"}, "pc": "{frame.pc:#x}", '
+    return text.replace("%", "%%") + f'"sp": "0x%x", "frame_size": {size}}}'

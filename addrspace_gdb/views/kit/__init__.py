@@ -1,0 +1,1 @@
+"""What views are made with: text, tables, boxes, tokens and styles."""
