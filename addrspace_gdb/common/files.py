@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from typing import Iterable, Optional, Sequence
@@ -44,24 +43,23 @@ class OutputFile:
         """Say what can be said without leaving a trace: nobody may come back to take one away."""
         folder = os.path.dirname(self._place)
         if self._name.endswith(os.sep) or os.path.isdir(self._place):
-            raise self._problem(OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
+            raise self._problem("it is a directory")
         try:
             mode = os.stat(self._place).st_mode
         except FileNotFoundError:
             mode = 0
         except (OSError, ValueError) as error:
-            raise self._problem(error) from None
+            raise self._problem(getattr(error, "strerror", None) or str(error)) from None
         if mode and not os.access(self._place, os.W_OK):
-            raise self._problem(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+            raise self._problem("permission denied")
         if mode and not stat.S_ISREG(mode):
             return
         if not os.path.isdir(folder):
-            raise self._problem(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+            raise self._problem(f"no directory {folder}")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise self._problem(PermissionError(errno.EACCES, f"no permission to write in {folder}"))
+            raise self._problem("permission denied")
 
-    def _problem(self, error: BaseException) -> ProblemError:
-        reason = getattr(error, "strerror", None) or str(error)
+    def _problem(self, reason: str) -> ProblemError:
         return ProblemError(f"cannot write {printable(self._name)}: {printable(reason)}")
 
     def write(self, pieces: Iterable[bytes]) -> None:
@@ -80,7 +78,7 @@ class OutputFile:
         except BrokenPipeError:
             pass  # the reader of a pipe had what it wanted
         except OSError as error:
-            raise self._problem(error) from None
+            raise self._problem(error.strerror or str(error)) from None
 
     def _status(self) -> Optional[os.stat_result]:
         try:
