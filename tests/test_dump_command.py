@@ -221,6 +221,14 @@ def test_gdbs_sudden_death_is_one_line(sleeper: Process, fake_gdb: FakeGdb) -> N
     assert_refused(done, f"gdb was ended by signal {int(signal.SIGABRT)}: last words")
 
 
+def test_a_gdb_that_does_not_start(sleeper: Process, tmp_path: Path) -> None:
+    gdb = tmp_path / "gdb"
+    gdb.write_text("#!/no/such/interpreter\n")
+    gdb.chmod(0o755)
+    done = cli("dump", str(sleeper.pid), "--gdb", str(gdb))
+    assert_refused(done, "gdb cannot be started: No such file or directory")
+
+
 def test_a_crash_of_gdb_is_told_with_its_reason(sleeper: Process, fake_gdb: FakeGdb) -> None:
     """Not with the address to which such things are to be reported, which gdb says last."""
     said = [

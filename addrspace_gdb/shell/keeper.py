@@ -82,7 +82,7 @@ class Keeper:
 
     def _instead(self, debugger: Optional[int]) -> Ending:
         """Do the keeper's work: it was killed itself."""
-        if debugger is not None:
+        if debugger:
             _end(debugger, False, lambda seconds: _gone(debugger, seconds))
         if self._was is not None:
             make_whole(self._was)
@@ -140,6 +140,7 @@ class _Watch:
         try:
             process = self._start()
         except OSError as error:
+            self._answer("0")
             self._answer(json.dumps(Ending(None, f"gdb cannot be started: {error.strerror}")))
             return
         os.close(self._write)
