@@ -26,6 +26,7 @@ ELSEWHERE = {
     "pip install .": "test_install.py",
     "scripts/demo": "test_install.py and below",
     "scripts/test": "what runs this",
+    "scripts/test --quick": "what runs a part of this",
     "scripts/test -k partition": "below, collected only",
     "scripts/test --matrix": "below, collected only",
     "scripts/bench --only small --runs 1": "below",
