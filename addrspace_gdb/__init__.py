@@ -4,7 +4,7 @@ The rooms, each importing only from those below it: ``debugger`` (the adapters, 
 a debugger), ``shell`` (the shell command addrspace-gdb), ``commands`` (arguments in, a view out), ``views``
 (what a person or a script sees), ``space`` (the join of both worlds), ``goruntime`` (the Go runtime's view),
 ``process`` (the operating system's view), ``target`` (what a debugger must answer, and the layouts) and
-``common``. tests/test_house.py holds them to it.
+``common``. tests/unit/test_house.py holds them to it.
 """
 
 __version__ = "0.1.0"

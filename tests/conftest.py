@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional
+from typing import Iterator, List, Optional
 
 import matrix_table
 import pytest
 from harness import full_matrix
-from harness.build import Binary, build, strip
+from harness.build import Binary, Builder, build, strip
 from harness.command import FakeGdb, make_fake_gdb
 from harness.debuggers import Gdb, gdbs
 from harness.processes import Process, Processes
-from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain
+from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain_or_skip
 
 # Assertions of the shared checks explain themselves, as those of tests do.
 pytest.register_assert_rewrite("invariants")
 
-Builder = Callable[..., Binary]
 STRIPPED = "stripped"
 
 
@@ -37,8 +36,6 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("matrix"):
             item.add_marker(skip)
-
-    items[:] = [item for item in items if STRIPPED not in item.name or _is_in_slice(item)]
 
 
 def _is_in_slice(item: pytest.Item) -> bool:
@@ -74,20 +71,13 @@ def gdb_exe(request: pytest.FixtureRequest) -> Gdb:
 @pytest.fixture(scope="session")
 def go(request: pytest.FixtureRequest) -> Toolchain:
     """Each Go toolchain of this run in turn: the oldest and the newest, or all of them."""
-    return _toolchain(request.param)
+    return toolchain_or_skip(request.param)
 
 
 @pytest.fixture(scope="session")
 def newest_go() -> Toolchain:
     """The newest Go, for what does not differ between versions."""
-    return _toolchain(selected_versions()[-1])
-
-
-def _toolchain(version: str) -> Toolchain:
-    try:
-        return toolchain(version)
-    except Unavailable as problem:
-        pytest.skip(str(problem))
+    return toolchain_or_skip(selected_versions()[-1])
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import invariants
 import pytest
-from harness import CHECKOUT, PROGRAMS, cache_dir, full_matrix
-from harness.build import Binary
+from harness import PROGRAMS, cache_dir, full_matrix
+from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Result, Scene, run_gdb
 from harness.processes import Processes
@@ -24,8 +24,6 @@ from harness.toolchains import NEWEST, OLDEST, Toolchain, Unavailable, go_enviro
 
 from addrspace_gdb.commands.session import check_writable
 from addrspace_gdb.common.problems import ProblemError
-
-Builder = Callable[..., Binary]
 
 RUN = f"run {cache_dir()}/unread-oracle </dev/null >/dev/null"
 
@@ -54,16 +52,7 @@ def ask(gdb: Gdb, scene: Optional[Scene], *before: str, command: str = "addrspac
 
 def dump(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`addrspace-gdb dump ARGUMENTS`."""
-    return subprocess.run(
-        [sys.executable, "-m", "addrspace_gdb", "dump", "--gdb", str(gdbs()[0].path), *arguments],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    return cli("dump", "--gdb", gdbs()[0].path, *arguments)
 
 
 def dump_refused(*arguments: str) -> str:

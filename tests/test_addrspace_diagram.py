@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Seq
 import invariants
 import pytest
 from harness import LOADER
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Result, Scene, kill_session, run_gdb
 from harness.scenes import launch_to_breakpoint
@@ -23,8 +23,6 @@ from harness.toolchains import Toolchain
 from invariants import Document, number, rows
 
 from addrspace_gdb.common.sizes import size
-
-Builder = Callable[..., Binary]
 
 TUTORIAL = [
     "Kernel Space",

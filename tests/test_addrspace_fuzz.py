@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from harness import full_matrix
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.scenes import gcore, kernel_core, launch_to_breakpoint
 from harness.toolchains import Toolchain, Unavailable
-
-Builder = Callable[..., Binary]
 
 DRIVER = Path(__file__).with_name("fuzz_driver.py")
 SEEDS = [1, 2, 3, 4, 5, 6] if not full_matrix() else list(range(1, 41))

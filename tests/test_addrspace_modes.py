@@ -8,15 +8,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import invariants
 import pytest
-from harness import CHECKOUT, full_matrix
-from harness.build import Binary
+from harness import full_matrix
+from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import read_oracle
@@ -33,8 +33,6 @@ from harness.scenes import (
 from harness.smaps import smaps
 from harness.toolchains import NEWEST, Toolchain, Unavailable
 from invariants import Snapshot, number
-
-Builder = Callable[..., Binary]
 
 LIVE = ("attach", "gdbserver", "gdbserver-attach")
 CORES = ("gcore", "kernel-panic", "kernel-abort")
@@ -265,16 +263,7 @@ def in_gdb(gdb: Gdb, scene: Scene) -> Tuple[int, str]:
 
 def dump(gdb: Gdb, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`addrspace-gdb dump ARGUMENTS` with this gdb."""
-    return subprocess.run(
-        [sys.executable, "-m", "addrspace_gdb", "dump", "--gdb", str(gdb.path), *arguments],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    return cli("dump", "--gdb", gdb.path, *arguments)
 
 
 @pytest.fixture

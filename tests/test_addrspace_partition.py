@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.toolchains import Toolchain
 from invariants import Snapshot, holding, number
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "nodes-plain"
-
-Builder = Callable[..., Binary]
 
 
 class Case(NamedTuple):

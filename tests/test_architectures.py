@@ -8,21 +8,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import invariants
 import pytest
 from elftools.elf.elffile import ELFFile
 from harness import full_matrix
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import run_gdb
 from harness.oracles import Oracle, read_oracle
 from harness.qemu import MACHINES, Core, at_ready, core, gdbs_for
-from harness.toolchains import NEWEST, OLD, OLDEST, PINNED, Unavailable, toolchain
+from harness.toolchains import NEWEST, OLD, OLDEST, PINNED, Unavailable, toolchain_or_skip
 from test_goroutine_stacks_dump import MOVING, OLD_DUMP, Both, both, differences
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 USERS = ("main.", "addrspace.test/")
 SIDE = Path(__file__).with_name("stripped_side.py")
@@ -78,7 +77,7 @@ def seen(
     """The program `shapes`, asleep."""
     case: Case = request.param
     folder = tmp_path_factory.mktemp("stub")
-    binary = build_program("shapes", _toolchain(case.version), f"{case.variant}@{case.arch}")
+    binary = build_program("shapes", toolchain_or_skip(case.version), f"{case.variant}@{case.arch}")
     commands = [
         f"addrspace --format json --check --output {folder / 'space.json'}",
         f"goroutine-stacks --format json --frames --output {folder / 'stacks.json'}",
@@ -103,13 +102,6 @@ def seen(
     oracle = read_oracle(folder / "oracle")
     blocked = {g["goid"] for g in json.loads((folder / "blocked.json").read_text())["goroutines"]}
     return Seen(case, binary, space, stacks, memstats, rss, oracle, blocked, roots, run.stdout)
-
-
-def _toolchain(version: str) -> Any:
-    try:
-        return toolchain(version)
-    except Unavailable as problem:
-        pytest.skip(str(problem))
 
 
 def test_every_goroutine_and_frame_is_gos_own(seen: Seen) -> None:
@@ -211,7 +203,7 @@ if full_matrix():
 
 @pytest.mark.parametrize(("case", "how"), CORES, ids=str)
 def test_a_core_of_qemu(case: Case, how: str, build_program: Builder, tmp_path: Path) -> None:
-    binary = build_program("crash", _toolchain(case.version), f"{case.variant}@{case.arch}")
+    binary = build_program("crash", toolchain_or_skip(case.version), f"{case.variant}@{case.arch}")
     try:
         made = core(case.arch, binary, tmp_path, how)
         gdb = gdbs_for(case.arch)[-1]
@@ -259,7 +251,7 @@ def assert_dump_of_crash(made: Core, seen: Both) -> None:
 
 def test_a_core_of_another_build(build_program: Builder, tmp_path: Path) -> None:
     """qemu leaves the program's header out of the core: its read-only data tells."""
-    go = _toolchain(NEWEST)
+    go = toolchain_or_skip(NEWEST)
     binary, other = (build_program("crash", go, f"{how}@arm64") for how in ("stripped", "plain"))
     try:
         made = core("arm64", binary, tmp_path, "panic")

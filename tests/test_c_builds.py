@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Iterator
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.toolchains import Toolchain
 from invariants import Snapshot, holding, number, within
@@ -17,7 +17,6 @@ from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.regions.sanitizers import sanitizer_of
 
-Builder = Callable[..., Binary]
 TIB = 1 << 40
 
 

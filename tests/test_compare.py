@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import jsonschema
 import pytest
-from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Process, Processes
@@ -22,7 +20,6 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.documents.schema import schema
 
-Builder = Callable[..., Binary]
 PAGE = 4096
 FRAME = (1 << 55) - 1
 
@@ -215,11 +212,6 @@ def test_position_independent_programs_share_pages_at_other_addresses(
     assert not any(row["same_bytes"] for row in codes)
 
 
-def cli(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "addrspace_gdb", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False)
-
-
 def test_dumps_and_cores(gdb_exe: Gdb, pair: Pair, tmp_path: Path) -> None:
     dumps = [tmp_path / "a.json", tmp_path / "b.json"]
     cores = [tmp_path / "core1", tmp_path / "core2"]
@@ -235,7 +227,7 @@ def test_dumps_and_cores(gdb_exe: Gdb, pair: Pair, tmp_path: Path) -> None:
         f"addrspace compare {dumps[0]} 2 0x401000",
     )
     assert "the same page of the file" in answers[-1] and "the same page of the file" in answers[-2]
-    done = cli(["compare", *map(str, dumps), "0x401000", "0x0", "--format", "json"])
+    done = cli("compare", *dumps, "0x401000", "0x0", "--format", "json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     jsonschema.validate(document, schema("compare/1"))
@@ -244,7 +236,7 @@ def test_dumps_and_cores(gdb_exe: Gdb, pair: Pair, tmp_path: Path) -> None:
     assert text["verdict"] == "the same page of the file" and null["verdict"] == "mapped in neither"
     code: Optional[Dict[str, Any]] = next(r for r in document["rows"] if r["name"] == "Code Segment")
     assert code is not None and code["same_bytes"] == code["mapped_in_both"] > 0
-    drawn = cli(["compare", *map(str, dumps), "--width", "120"])
+    drawn = cli("compare", *dumps, "--width", "120")
     assert drawn.returncode == 0 and max(map(len, drawn.stdout.splitlines())) <= 120
     try:
         assert_two_cores(gdb_exe, pair.binary, cores, tmp_path / "cores.json")

@@ -4,16 +4,15 @@ stops; the oracle is the program's own account, runtime.MemStats, Go's goroutine
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import jsonschema
 import pytest
-from harness import CHECKOUT, full_matrix
-from harness.build import Binary, build
+from harness import full_matrix
+from harness.build import Binary, Builder, build
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import Scene, run_gdb
@@ -23,8 +22,6 @@ from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, PINNED, Unavailable, toolchain
 
 from addrspace_gdb.views.documents.schema import schema
-
-Builder = Callable[..., Binary]
 
 VERSIONS = PINNED if full_matrix() else (OLDEST, "1.26.6", NEWEST)
 BORN, DYING, OBJECTS = 7, 4, 3000  # constants of the program
@@ -280,11 +277,6 @@ def test_two_snapshots_say_later_what_they_said_then(run: Run) -> None:
     then, later = run.json("diff.json"), run.json("again.json")
     for name in ("total", "areas", "kinds", "ranges", "flows", "heap", "spans", "goroutines"):
         assert then[name] == later[name], name
-
-
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "addrspace_gdb", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False)
 
 
 def assert_as_live(diff: Dict[str, Any], live: Dict[str, Any], resident: bool) -> None:

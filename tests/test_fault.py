@@ -9,19 +9,18 @@ import resource
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import jsonschema
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
-from harness.toolchains import NEWEST, Toolchain, Unavailable, selected_versions, toolchain
+from harness.toolchains import NEWEST, Toolchain, selected_versions, toolchain_or_skip
 
 from addrspace_gdb.process.x86_access import READ, UPDATE, WRITE, accesses
 from addrspace_gdb.views.documents.schema import schema
 
-Builder = Callable[..., Binary]
 Document = Dict[str, Any]
 
 # How to die: the cause that is told, and where: (variant, area of the address, access, function).
@@ -98,13 +97,6 @@ def ways(table: Iterable[str]) -> List[Any]:
     return made
 
 
-def compiler(version: str) -> Toolchain:
-    try:
-        return toolchain(version)
-    except Unavailable as problem:
-        pytest.skip(str(problem))
-
-
 def ask(gdb: Gdb, scene: Scene, folder: Path) -> Tuple[Document, str]:
     """What the command says, as JSON and as text."""
     path = folder / "fault.json"
@@ -178,7 +170,9 @@ def test_a_fault_of_go_at_the_stop(
     build_program: Builder, gdb: Gdb, tmp_path: Path, way: str, version: str
 ) -> None:
     cause, area, access, function = GO[way]
-    document, text = ask(gdb, live(build_program("faults", compiler(version)), way, tmp_path), tmp_path)
+    document, text = ask(
+        gdb, live(build_program("faults", toolchain_or_skip(version)), way, tmp_path), tmp_path
+    )
     check(document, cause, area, access)
     assert document["fault"]["source"] == "this stop" and document["goroutine"] == 1
     assert document["code"]["code"]["function"] == document["frames"][0]["function"] == f"main.{function}"
@@ -197,7 +191,7 @@ def test_a_fault_of_go_in_the_kernels_core(
 ) -> None:
     """The core is made long after: the g has the record."""
     cause, area, access, function = GO[way]
-    scene, said = core(build_program("faults", compiler(version)), way, tmp_path)
+    scene, said = core(build_program("faults", toolchain_or_skip(version)), way, tmp_path)
     document, _ = ask(gdb, scene, tmp_path)
     check(document, cause, area, access)
     fault = document["fault"]
@@ -228,7 +222,7 @@ def test_what_the_runtime_recorded(
     build_program: Builder, gdb: Gdb, tmp_path: Path, way: str, version: str
 ) -> None:
     cause, message, value = TOLD[way]
-    scene, said = core(build_program("faults", compiler(version)), way, tmp_path)
+    scene, said = core(build_program("faults", toolchain_or_skip(version)), way, tmp_path)
     document, _ = ask(gdb, scene, tmp_path)
     assert re.match(cause, document["cause"]), document["cause"]
     assert document["fault"] is None and document["crashing"]
@@ -247,7 +241,7 @@ def test_what_the_runtime_recorded(
 
 @pytest.mark.parametrize(("way", "version"), ways(C))
 def test_a_fault_of_c(build_program: Builder, gdb: Gdb, tmp_path: Path, way: str, version: str) -> None:
-    binary = build_program("faults", compiler(version), "cgo")
+    binary = build_program("faults", toolchain_or_skip(version), "cgo")
     cause, area, access = C[way]
     stopped, _ = ask(gdb, live(binary, way, tmp_path), tmp_path)
     check(stopped, cause, area, access)

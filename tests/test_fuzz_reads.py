@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from conftest import Builder
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.scenes import gcore, launch_to_breakpoint

@@ -8,7 +8,7 @@ from typing import Callable, List
 
 import pytest
 from goroutine_frames import ALL, RUNNING, between, common, compare, look, marked, sections, stopped
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.dumps import Goroutine, goroutine_dump_parse
 from harness.gdbrun import run_gdb
@@ -17,8 +17,6 @@ from harness.processes import Processes
 from harness.scenes import gdbserver_launch, kernel_core, launch_to_breakpoint, open_core, start
 from harness.terminal import Terminal
 from harness.toolchains import Toolchain, Unavailable
-
-Builder = Callable[..., Binary]
 
 
 @pytest.mark.parametrize("variant", ["plain", "noopt"])

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Callable
 
 import pytest
 from goroutine_frames import between, find, look, marked, sections, stopped
 from harness import LOADER
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Result, Scene, run_gdb
 from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
-
-Builder = Callable[..., Binary]
 
 
 @pytest.fixture(scope="module")

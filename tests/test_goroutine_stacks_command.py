@@ -6,11 +6,11 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import jsonschema
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import Scene, run_gdb
@@ -21,7 +21,6 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.documents.schema import schema
 
-Builder = Callable[..., Binary]
 COUNT = 800  # goroutines of the program `parked`
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.dumps import Frame, Goroutine, goroutine_dump_parse
 from harness.gdbrun import Scene, run_gdb
@@ -20,7 +20,6 @@ from harness.toolchains import Toolchain, Unavailable
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 
 MOVING = ("running", "runnable", "preempted")

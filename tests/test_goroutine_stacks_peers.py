@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Set, Tuple
 
 import pytest
-from conftest import Builder
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.oracles import read_oracle

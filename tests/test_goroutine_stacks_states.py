@@ -6,19 +6,17 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from goroutine_frames import between, marked
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import dump_command
 from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 from test_goroutine_stacks_dump import both, differences
-
-Builder = Callable[..., Binary]
 
 # Writes what the program keeps of `pprof.Lookup("goroutine")` with debug=1.
 SAVE_PROFILE = """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable
 
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.dumps import goroutine_dump_parse
 from harness.gdbrun import GdbTimeoutError, Scene, run_gdb
@@ -24,8 +23,6 @@ from harness.scenes import (
 )
 from harness.smaps import parse_smaps, smaps
 from harness.toolchains import Toolchain, Unavailable
-
-Builder = Callable[..., Binary]
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 import pytest
-from harness.build import Binary, build
+from harness.build import Binary, Builder, build
 from harness.debuggers import Gdb
 from harness.dumps import Goroutine, goroutine_dump_parse
 from harness.gdbrun import run_gdb
@@ -15,8 +15,6 @@ from harness.processes import Processes
 from harness.scenes import attach, launch_to_breakpoint, start
 from harness.smaps import smaps
 from harness.toolchains import Toolchain, Unavailable
-
-Builder = Callable[..., Binary]
 
 VARIANTS = ["plain", "pie", "cgo", "noopt"]
 OTHERS: List[Tuple[str, str, List[str]]] = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import jsonschema
 import pytest
 from elftools.elf.elffile import ELFFile
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.scenes import gcore, launch_to_breakpoint
@@ -21,7 +21,6 @@ from addrspace_gdb.views.documents.schema import schema
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "in_text|test_arenas"
 
-Builder = Callable[..., Binary]
 Document = Dict[str, Any]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 import jsonschema
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import memstats_command, read_memstats
@@ -20,7 +20,6 @@ from addrspace_gdb.views.documents.schema import schema
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 
-Builder = Callable[..., Binary]
 Document = Dict[str, Any]
 SIDE = Path(__file__).with_name("slots_side.py")
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.command import COMMAND, cli
 from harness.debuggers import Gdb
 from harness.processes import Process, Processes
@@ -21,8 +21,6 @@ from harness.toolchains import Toolchain, Unavailable
 
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell.vetting import vet_core, vet_process
-
-Builder = Callable[..., Binary]
 
 # Each would run a command if it came into one of gdb's, or is not taken for what it is.
 NAMES = {

@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
@@ -21,8 +21,6 @@ from harness.toolchains import Toolchain, Unavailable
 
 from addrspace_gdb.common.escape import MOST_TEXT, decoded, printable, shortened
 from addrspace_gdb.views.documents.form import encode
-
-Builder = Callable[..., Binary]
 
 FOLDER = b"p\xff\xe9 \xc3"  # latin-1, a blank, and a character that is cut
 SHOWN = r"p\xff\xe9 \xc3"

@@ -9,14 +9,13 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import List
 
-from harness.build import Binary
+from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.toolchains import Toolchain
 
-Builder = Callable[..., Binary]
 DUMPS = int(os.environ.get("ADDRSPACE_DUMPS", "5"))
 
 

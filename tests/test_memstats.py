@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import jsonschema
 import pytest
 from harness import PROGRAMS
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import memstats_command, read_memstats
@@ -27,7 +27,6 @@ from addrspace_gdb.views.documents.schema import schema
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 
-Builder = Callable[..., Binary]
 Stop = Dict[str, Any]
 
 SIDE = Path(__file__).with_name("stats_side.py")

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import pytest
-from harness.build import Binary, strip
+from harness.build import Builder, strip
 from harness.debuggers import gdbs
 from harness.gdbrun import Result, run_gdb
 from harness.processes import Processes
 from harness.scenes import attach, start
 from harness.toolchains import OLDEST, Toolchain, Unavailable, toolchain
-
-Builder = Callable[..., Binary]
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Dict
 
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.scenes import launch_to_breakpoint
@@ -20,8 +20,6 @@ from addrspace_gdb.process.elfsymbols import elf_symbols
 SIDE = Path(__file__).with_name("stripped_side.py")
 NEEDED = ("mheap_", "allgs", "allglen", "allgptr", "allm", "allp", "sched", "memstats", "firstmoduledata")
 ALSO = ("buildVersion", "waitReasonStrings", "stackpool", "stackLarge", "gcrash")
-
-Builder = Callable[..., Binary]
 
 
 def answers(binary: Binary, folder: Path, *before: str) -> Dict[str, Any]:

@@ -14,14 +14,12 @@ from typing import Callable, Iterator, List, Optional, Tuple
 
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Builder
 from harness.command import COMMAND, FakeGdb, assert_refused, cli
 from harness.debuggers import Gdb
 from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import kernel_core, start
 from harness.toolchains import Toolchain, Unavailable
-
-Builder = Callable[..., Binary]
 
 # The command as it would be if nothing had been seen of a process before gdb attaches.
 UNWARNED = INTERRUPTIBLE.replace(

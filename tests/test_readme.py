@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import List
 
 import pytest
-from conftest import Builder
+from harness.build import Builder
+from harness.command import cli
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.processes import Process, Processes
@@ -27,6 +26,7 @@ ELSEWHERE = {
     "pip install .": "test_install.py",
     "scripts/demo": "test_install.py and below",
     "scripts/test": "what runs this",
+    "scripts/test --quick": "what runs a part of this",
     "scripts/test -k partition": "below, collected only",
     "scripts/test --matrix": "below, collected only",
     "scripts/bench --only small --runs 1": "below",
@@ -49,15 +49,6 @@ def gdb_commands() -> List[str]:
 def running(processes: Processes, build_program: Builder, newest_go: Toolchain, oracle_file: Path) -> Process:
     """A running Go program to look at."""
     return start(processes, build_program("shapes", newest_go), oracle_file, "quiet")
-
-
-def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """addrspace-gdb as the installed script runs it."""
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), ADDRSPACE_GDB=str(gdbs()[0].path))
-    command = [sys.executable, "-m", "addrspace_gdb", *words]
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def test_every_shell_command_is_known() -> None:
@@ -94,7 +85,7 @@ def test_dump_commands(
         words = shlex.split(command)
         if words[0] == "addrspace-gdb":
             words = [str(running.pid) if word == "4242" else word for word in words[1:]]
-            result = cli(*words, cwd=tmp_path)
+            result = cli(*words, cwd=tmp_path, ADDRSPACE_GDB=str(gdbs()[0].path))
             assert result.returncode == 0, (command, result.stderr)
             assert result.stdout or "--output" in words, command
     assert (tmp_path / "space.json").exists()

@@ -8,21 +8,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict
 
 import pytest
-from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Builder
+from harness.command import cli
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
 
-Builder = Callable[..., Binary]
 SIDE = Path(__file__).with_name("readonly_side.py")
 PERMISSIONS = ("may-write-memory", "may-write-registers", "may-call-functions")
 REFUSED = re.compile(
@@ -259,13 +257,4 @@ def test_the_shells_command_writes_nothing(
 
 
 def dump(gdb: Gdb, pid: int, report: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command: List[str] = [sys.executable, "-m", "addrspace_gdb", "dump", str(pid), "--report", report]
-    return subprocess.run(
-        [*command, "--gdb", str(gdb.path)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=90,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-    )
+    return cli("dump", pid, "--report", report, "--gdb", gdb.path, cwd=folder)

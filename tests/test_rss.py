@@ -6,11 +6,11 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 from harness import full_matrix
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
@@ -24,7 +24,7 @@ from harness.scenes import (
     start,
 )
 from harness.smaps import parse_smaps
-from harness.toolchains import NEWEST, OLDEST, PINNED, Toolchain, Unavailable, toolchain
+from harness.toolchains import NEWEST, OLDEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
 from jsonschema import Draft202012Validator
 
 from addrspace_gdb.views.documents.schema import schema
@@ -32,7 +32,6 @@ from addrspace_gdb.views.documents.schema import schema
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 SIDE = Path(__file__).with_name("rss_side.py")
 MIB = 1 << 20
@@ -175,13 +174,6 @@ def versions() -> List[Any]:
     return [pytest.param(v, marks=marks[v], id=f"go{v}") for v in PINNED]
 
 
-def get_toolchain(version: str) -> Toolchain:
-    try:
-        return toolchain(version)
-    except Unavailable as problem:
-        pytest.skip(str(problem))
-
-
 def read_stop(path: Path, phase: str = "") -> Stop:
     found = json.loads(path.read_text(encoding="ascii"))
     return Stop(phase, found["kernel"], found["oracle"], found["rss"], found["error"])
@@ -207,7 +199,7 @@ def phases(
 ) -> List[Stop]:
     """Every phase of `gcstats`: small and large objects, garbage, a limit, goroutines, huge pages ..."""
     folder = tmp_path_factory.mktemp("phases")
-    scene = launch_to_breakpoint(build_program("gcstats", get_toolchain(request.param)), Path("3000"))
+    scene = launch_to_breakpoint(build_program("gcstats", toolchain_or_skip(request.param)), Path("3000"))
     commands = [f"source {SIDE}", f"rss-phases {folder / 'stops'}"]
     run = run_gdb(gdb, commands, scene._replace(leave=()), load=True, env=QUIET)
     assert (folder / "stops").exists(), run.stdout[-3000:] + run.stderr[-3000:]

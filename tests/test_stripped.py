@@ -11,13 +11,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import invariants
 import pytest
 from elftools.elf.elffile import ELFFile
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import read_oracle
@@ -29,7 +29,6 @@ from test_goroutine_stacks_dump import Both, both, differences
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 SIDE = Path(__file__).with_name("stripped_side.py")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.oracles import Oracle, read_oracle
@@ -24,7 +24,6 @@ from test_goroutine_stacks_dump import Both, both, differences
 
 ALSO_OLD = True
 
-Builder = Callable[..., Binary]
 REPORTS = ("memstats", "gc", "rss", "heap")
 
 

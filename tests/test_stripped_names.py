@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Callable, Dict, Tuple
+from typing import Dict, Tuple
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from goroutine_frames import FRAME, between, marked
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import run_gdb
 from harness.processes import Processes
@@ -20,8 +20,6 @@ from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
 
 from addrspace_gdb.process.symbolfile import symbol_file
-
-Builder = Callable[..., Binary]
 
 
 def bare(full: Binary, folder: Path) -> Binary:

@@ -14,18 +14,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Union
+from typing import Any, Dict, Iterator, NamedTuple, Union
 
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import run_gdb
 from harness.processes import INTERRUPTIBLE, Processes
 from harness.scenes import kernel_core, open_core
 from harness.toolchains import Toolchain, Unavailable
 
-Builder = Callable[..., Binary]
 TOOLS = {"zst": ["zstd", "-q", "-c"], "lz4": ["lz4", "-q", "-c"]}
 FORMATS = ("zst", "lz4", "xz", "gz")
 
@@ -66,25 +66,17 @@ def packed(form: str, content: Union[bytes, Path]) -> bytes:
     return subprocess.run(TOOLS[form], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-def cli(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+def shell(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
     """`addrspace-gdb ARGUMENTS` with the first gdb; `more` is added to its environment."""
     if not gdbs():
         pytest.skip("no gdb")
-    return subprocess.run(
-        [sys.executable, "-m", "addrspace_gdb", *map(str, arguments)],
-        cwd=CHECKOUT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "ADDRSPACE_GDB": str(gdbs()[0].path), **more},
-    )
+    more.setdefault("ADDRSPACE_GDB", str(gdbs()[0].path))
+    return cli(*arguments, cwd=CHECKOUT, **more)
 
 
 def dumped(core: Path, folder: Path, *more: object, **environment: str) -> Dict[str, Any]:
     """`addrspace/1` of the core; nothing was wrong with it."""
-    done = cli("dump", core, "--format", "json", *more, TMPDIR=str(folder), **environment)
+    done = shell("dump", core, "--format", "json", *more, TMPDIR=str(folder), **environment)
     assert (done.returncode, done.stderr) == (0, "")
     found: Dict[str, Any] = json.loads(done.stdout)
     return found
@@ -97,7 +89,7 @@ def test_a_compressed_core_is_the_core(crashed: Crashed, form: str, tmp_path: Pa
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert dumped(path, scratch) == dumped(crashed.core, scratch)
-    shown = cli("dump", path, "--width", "200", TMPDIR=str(scratch))
+    shown = shell("dump", path, "--width", "200", TMPDIR=str(scratch))
     assert f"core file {tmp_path}/core.of\\x1b a service" in shown.stdout
     assert os.listdir(scratch) == []
 
@@ -110,7 +102,7 @@ def test_a_stream_that_stops_early_is_read_as_far_as_it_goes(
     whole = packed(form, crashed.core)
     path.write_bytes(whole[: len(whole) * 3 // 4])
     scratch.mkdir()
-    done = cli("dump", path, TMPDIR=str(scratch))
+    done = shell("dump", path, TMPDIR=str(scratch))
     first, second = done.stderr.splitlines()
     size = re.fullmatch(
         rf"addrspace-gdb: {path} ends early: what is in its first ([\d.]+ [MK]iB) is .*", first
@@ -125,7 +117,7 @@ def test_a_stream_that_stops_early_is_read_as_far_as_it_goes(
 
 
 def refused(path: Path, folder: Path, expected: str, **environment: str) -> None:
-    done = cli("dump", path, TMPDIR=str(folder), **environment)
+    done = shell("dump", path, TMPDIR=str(folder), **environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
     assert os.listdir(folder) == []
@@ -154,7 +146,7 @@ def test_a_core_with_a_wrong_checksum_is_not_taken_for_whole(crashed: Crashed, t
     whole = bytearray(packed("gz", crashed.core))
     whole[-8] ^= 1  # the crc32 stands before the length
     path.write_bytes(whole)
-    done = cli("dump", path)
+    done = shell("dump", path)
     assert done.returncode == 1
     assert re.fullmatch(rf"addrspace-gdb: {path} cannot be unpacked: CRC .*\n", done.stderr)
 
@@ -231,43 +223,43 @@ def test_a_report_is_what_the_command_prints(crashed: Crashed, tmp_path: Path) -
     shown = dict(zip(parts[::2], parts[1::2]))
     (tmp_path / "core").write_bytes(packed("gz", crashed.core))
     for name, command in zip(REPORTS, prefixed):
-        done = cli("dump", tmp_path / "core", "--report", name, "--width", 100, PYTHONUTF8="1")
+        done = shell("dump", tmp_path / "core", "--report", name, "--width", 100, PYTHONUTF8="1")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == shown[command]
 
 
 def test_options_of_a_report(crashed: Crashed, tmp_path: Path) -> None:
-    done = cli("dump", crashed.core, "--report", "goroutine-stacks 1 --frames", "--format", "json")
+    done = shell("dump", crashed.core, "--report", "goroutine-stacks 1 --frames", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     (goroutine,) = json.loads(done.stdout)["goroutines"]
     assert goroutine["goid"] == 1 and goroutine["frames"]
-    done = cli("dump", crashed.core, "--report", "whereis goroutine:1", "-o", tmp_path / "out")
+    done = shell("dump", crashed.core, "--report", "whereis goroutine:1", "-o", tmp_path / "out")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "the g of goroutine 1" in (tmp_path / "out").read_text()
-    assert "usage: addrspace gc" in cli("dump", crashed.core, "--report", "gc --help").stdout
+    assert "usage: addrspace gc" in shell("dump", crashed.core, "--report", "gc --help").stdout
     wrong = {
         "--report=none": "--report: not one of regions, .*",
         "--report=rss --none": "addrspace rss: unrecognized arguments: --none .*",
         "--report=rss '": "--report: No closing quotation",
     }
     for option, expected in wrong.items():
-        done = cli("dump", crashed.core, option)
+        done = shell("dump", crashed.core, option)
         assert (done.returncode, done.stdout) == (1, "")
         assert re.fullmatch(f"addrspace-gdb: {expected}\n", done.stderr), done.stderr
-    done = cli("dump", crashed.core, "--report", "rss", "--check")
+    done = shell("dump", crashed.core, "--report", "rss", "--check")
     assert (done.returncode, done.stdout) == (1, "") and "do not go with --report" in done.stderr
 
 
 def test_cores_are_compared_like_dumps(crashed: Crashed, tmp_path: Path) -> None:
     packed_core, dump = tmp_path / "core.xz", tmp_path / "core.json"
     packed_core.write_bytes(packed("xz", crashed.core))
-    assert cli("dump", crashed.core, "--format", "json", "--stacks", "-o", dump).returncode == 0
+    assert shell("dump", crashed.core, "--format", "json", "--stacks", "-o", dump).returncode == 0
     for command in ("diff", "compare"):
-        before = json.loads(cli(command, dump, dump, "--format", "json").stdout)
-        done = cli(command, packed_core, dump, "--format", "json", TMPDIR=str(tmp_path))
+        before = json.loads(shell(command, dump, dump, "--format", "json").stdout)
+        done = shell(command, packed_core, dump, "--format", "json", TMPDIR=str(tmp_path))
         assert (done.returncode, done.stderr) == (0, "")
         assert named(json.loads(done.stdout)) == named(before)
-    done = cli("diff", tmp_path / "none", dump)
+    done = shell("diff", tmp_path / "none", dump)
     assert (done.returncode, done.stdout) == (1, "")
     assert sorted(os.listdir(tmp_path)) == ["core.json", "core.xz"]
 

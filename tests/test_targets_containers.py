@@ -7,19 +7,18 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, NamedTuple
+from typing import Any, Dict, Iterator, NamedTuple
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
 from harness.smaps import smaps
 from harness.toolchains import Toolchain
-from test_targets_compressed import cli
+from test_targets_compressed import shell
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 # The program alone in its file system, and number 1 of its processes.
 ENTER = (
@@ -97,11 +96,11 @@ def assert_threads(document: Json, pid: int) -> None:
 
 
 def test_dump_from_outside(gdb_exe: Gdb, contained: Contained) -> None:
-    done = cli("dump", contained.pid, "--check", "--format", "json", "--gdb", gdb_exe.path)
+    done = shell("dump", contained.pid, "--check", "--format", "json", "--gdb", gdb_exe.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert_of_the_process(json.loads(done.stdout), contained.pid)
     report = ["--report", "goroutine-stacks --system", "--format", "json"]
-    done = cli("dump", contained.pid, *report, "--gdb", gdb_exe.path)
+    done = shell("dump", contained.pid, *report, "--gdb", gdb_exe.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert_threads(json.loads(done.stdout), contained.pid)
 

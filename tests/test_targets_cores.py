@@ -8,20 +8,19 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import run_gdb
 from harness.oracles import read_oracle
 from harness.processes import Processes
 from harness.scenes import attach, gcore, kernel_core, open_core, start
 from harness.toolchains import Toolchain, Unavailable
-from test_targets_compressed import cli
+from test_targets_compressed import shell
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 
 
@@ -37,7 +36,7 @@ class Away(NamedTuple):
 
 def asked(gdb: Gdb, core: Path, *more: object) -> Json:
     """`addrspace/1`, with the checks, of a core with which nothing is wrong."""
-    done = cli("dump", core, "--check", "--format", "json", "--gdb", gdb.path, *more)
+    done = shell("dump", core, "--check", "--format", "json", "--gdb", gdb.path, *more)
     assert (done.returncode, done.stderr) == (0, "")
     found: Json = json.loads(done.stdout)
     return found
@@ -133,7 +132,7 @@ def test_goroutines_without_the_program(gdb_exe: Gdb, away: Away) -> None:
     documents: List[Json] = []
     report = ["--report", "goroutine-stacks --system", "--format", "json"]
     for more in (["--exe", away.program], []):
-        done = cli("dump", away.core, *report, "--gdb", gdb_exe.path, *more)
+        done = shell("dump", away.core, *report, "--gdb", gdb_exe.path, *more)
         assert (done.returncode, done.stderr) == (0, "")
         documents.append(json.loads(done.stdout))
     fields = ("status", "wait_reason", "stack", "pc", "sp", "thread")
@@ -150,7 +149,7 @@ def test_another_build_is_told_and_another_program_refused(
     at = content.index(b"Go\0\0") + 4
     other = away.folder / "other"
     other.write_bytes(content[:at] + bytes(byte ^ 1 for byte in content[at : at + 8]) + content[at + 8 :])
-    done = cli("dump", away.core, "--format", "json", "--gdb", gdb_exe.path, "--exe", other)
+    done = shell("dump", away.core, "--format", "json", "--gdb", gdb_exe.path, "--exe", other)
     assert done.returncode == 1
     assert re.fullmatch(
         rf"addrspace-gdb: {other} is not the program that made this core \(another build of .*crash\?\): "
@@ -163,7 +162,7 @@ def test_another_build_is_told_and_another_program_refused(
         away.whole["goroutines"],
     )
     wrong = build_program("shapes", newest_go).path
-    done = cli("dump", away.core, "--gdb", gdb_exe.path, "--exe", wrong)
+    done = shell("dump", away.core, "--gdb", gdb_exe.path, "--exe", wrong)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(rf"addrspace-gdb: {wrong} is not the program that made this core .*\n", done.stderr)
 
@@ -200,7 +199,7 @@ def test_a_core_without_the_heap_says_so(
     core = small_core(build_program("crash", newest_go), tmp_path, what=what)
     for report in ("", "goroutine-stacks", "gc"):
         more = ["--report", report] if report else []
-        done = cli("dump", core, "--gdb", gdb_exe.path, *more)
+        done = shell("dump", core, "--gdb", gdb_exe.path, *more)
         assert (done.returncode, done.stdout) == (1, ""), report
         assert re.fullmatch(r"addrspace-gdb: .*(coredump_filter|not in the core).*\n", done.stderr), (
             done.stderr
@@ -215,7 +214,7 @@ def test_a_truncated_core_has_no_zeroes_for_what_is_missing(
 ) -> None:
     """ulimit -c: the kernel counts what it writes, and leaves out empty pages."""
     core = small_core(build_program("crash", newest_go, variant), tmp_path, most=most)
-    done = cli("dump", core, "--check", "--format", "json", "--gdb", gdb_exe.path)
+    done = shell("dump", core, "--check", "--format", "json", "--gdb", gdb_exe.path)
     core.unlink()
     if "is a Go program without symbols" in done.stderr:
         assert "the core is truncated" in done.stderr

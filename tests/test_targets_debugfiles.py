@@ -6,18 +6,17 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import invariants
 import pytest
 from elftools.elf.elffile import ELFFile
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import run_gdb
 from harness.scenes import kernel_core, open_core
 from harness.toolchains import Toolchain, Unavailable
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 # Says from where the runtime's types come.
 SOURCE = "python from addrspace_gdb.goruntime.stripped.target import with_runtime; "

@@ -6,11 +6,11 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
 import invariants
 import pytest
-from harness.build import Binary
+from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.oracles import read_oracle
@@ -18,7 +18,6 @@ from harness.processes import Process, Processes
 from harness.scenes import attach, launch_to_breakpoint, start
 from harness.toolchains import Toolchain, Unavailable
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 NO_PROCESS = "addrspace: no process: "
 PASS = "handle SIGSEGV nostop noprint pass"  # Go makes a panic of it

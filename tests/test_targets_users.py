@@ -10,19 +10,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import invariants
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import EARLY, SETTINGS, environment
 from harness.processes import Process, Processes
 from harness.smaps import smaps
 from harness.toolchains import Toolchain
 
-Builder = Callable[..., Binary]
 Json = Dict[str, Any]
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]

@@ -6,11 +6,11 @@ import json
 import random
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import jsonschema
 import pytest
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.scenes import open_core
@@ -26,7 +26,6 @@ from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 
-Builder = Callable[..., Binary]
 Place = Dict[str, Any]
 
 SIDE = Path(__file__).with_name("whereis_side.py")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
 from harness import full_matrix
-from harness.build import Binary
+from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.scenes import kernel_core
 from harness.toolchains import Toolchain, Unavailable
 from test_addrspace_fuzz import Pristine, assert_all_well
-
-Builder = Callable[..., Binary]
 
 COMMANDS = [
     "addrspace whereis --table goroutine:1 *(void**)$rsp@64 &'runtime.mheap_' 'runtime.allgs' $pc",

@@ -11,11 +11,11 @@ import stat
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Iterator, List
 
 import pytest
 from harness import CHECKOUT
-from harness.build import Binary
+from harness.build import Builder
 from harness.command import COMMAND, FakeGdb, assert_refused, cli, make_fake_gdb
 from harness.debuggers import Gdb
 from harness.gdbrun import run_gdb
@@ -27,7 +27,6 @@ from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PREFIX, PrivateFolder, sweep
 from addrspace_gdb.common.problems import ProblemError
 
-Builder = Callable[..., Binary]
 OLD = "the good old file\n"
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from harness import PROGRAMS, cache_dir
 from harness.toolchains import Toolchain, Unavailable, go_environment
@@ -107,6 +107,9 @@ class Binary(NamedTuple):
 
 
 BARE = "bare"  # the folder that holds a program without symbols, in that of the program with them
+
+
+Builder = Callable[..., Binary]  # the fixture `build_program`: `build`, with what cannot be built as a skip
 
 
 def strip(binary: Binary) -> Binary:

@@ -15,19 +15,19 @@ COMMAND = [sys.executable, "-m", "addrspace_gdb"]
 FakeGdb = Callable[..., str]
 
 
-def cli(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with `more` in its environment."""
+def cli(*arguments: object, cwd: Path = CHECKOUT, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in the folder `cwd`, with `more` in its environment."""
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         text=True,
         encoding="utf-8",
         errors="surrogateescape",
-        cwd=CHECKOUT,
+        cwd=cwd,
         timeout=120,
-        env={**os.environ, **more},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **more},
     )
 
 

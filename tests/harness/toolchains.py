@@ -127,3 +127,13 @@ def toolchain(version: str) -> Toolchain:
         last = (done.stdout.strip().splitlines() or ["no output"])[-1]
         raise Unavailable(f"Go {version} could not be fetched: {last}")
     return fetched
+
+
+def toolchain_or_skip(version: str) -> Toolchain:
+    """`toolchain`, or the test is skipped."""
+    import pytest  # scripts/fuzz uses this file without it
+
+    try:
+        return toolchain(version)
+    except Unavailable as problem:
+        pytest.skip(str(problem))

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Set
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = "addrspace_gdb"
 
 # From the roof to the ground: a file imports from its own floor and from those below. Rooms that do not

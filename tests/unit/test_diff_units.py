@@ -6,14 +6,12 @@ import copy
 import json
 import os
 import random
-import subprocess
-import sys
 from array import array
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
-from harness import CHECKOUT
+from harness.command import cli
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mspan import SpanClass
@@ -322,11 +320,6 @@ def test_damage_everywhere_is_never_a_traceback(tmp_path: Path) -> None:
         refused += bool(said)
         assert "\n" not in said and "\x1b" not in said
     assert 50 < refused < 400
-
-
-def cli(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "addrspace_gdb", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False)
 
 
 def test_the_shell_says_what_is_wrong_and_leaves_no_output(tmp_path: Path) -> None:

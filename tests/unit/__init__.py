@@ -1,0 +1,1 @@
+"""Tests that need neither a gdb nor a Go: `scripts/test --quick`."""
