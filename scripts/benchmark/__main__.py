@@ -20,7 +20,7 @@ from tabulate import tabulate
 
 from benchmark import peers
 from benchmark.loads import SCENARIOS, Scenario, chosen
-from benchmark.measure import Row, available_memory, run
+from benchmark.measure import Row, Run, available_memory, run
 from benchmark.peers import Environment, Subject, Tool
 
 SLOW = 30.0  # seconds; what takes longer is run once
@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
         prog="scripts/bench",
         description="Times this project and every peer on PATH (dlv, viewcore, Go's runtime-gdb.py, bare "
         "gdb) on the same processes, in turn. Seconds are medians of whole-process wall clock; "
-        "memory is the tool's peak resident size.",
+        "memory is the tool's peak resident size; stopped is how long the process looked at stood still.",
     )
     names = ", ".join(s.name for s in SCENARIOS)
     parser.add_argument(
@@ -160,12 +160,17 @@ def _alternate(
             if row.failed or row.why:
                 continue
             _one_run(tool, row, subject, given.timeout)
-            what = f"{row.why}" if row.failed else f"{row.runs[-1].seconds:.2f} s"
+            what = f"{row.why}" if row.failed else _times(row.runs[-1])
             say(f"{scenario.name} {turn + 1}/{given.runs}  {tool.name}: {what}")
             if not process.running():
                 _failed(row, f"left the process stopped or dead (state {process.state()!r})")
                 return rows  # what was measured before stands
     return rows
+
+
+def _times(done: Run) -> str:
+    stood = f", process stopped {done.stopped:.2f} s" if done.stopped is not None else ""
+    return f"{done.seconds:.2f} s{stood}"
 
 
 def _one_run(tool: Tool, row: Row, subject: Subject, timeout: float) -> None:
@@ -175,7 +180,7 @@ def _one_run(tool: Tool, row: Row, subject: Subject, timeout: float) -> None:
     if tool.needs_core and not subject.core:
         _failed(row, "there is no core")
         return
-    done = run(tool.command(subject), timeout, tool.stdin)
+    done = run(tool.command(subject), timeout, tool.stdin, None if tool.needs_core else subject.pid)
     row.runs.append(done._replace(output=""))
     problem = f"killed after {timeout:.0f} s" if done.timed_out else tool.check(done, subject)
     if problem:
@@ -190,14 +195,14 @@ def _failed(row: Row, why: str) -> Row:
 
 
 def table(rows: List[Row]) -> str:
-    """All rows. The ratio is to this project's command that does the same work on the same load."""
+    """All rows. The ratios are to this project's command that does the same work on the same load."""
     lines = []
     for row in rows:
         same = [other for other in rows if other.scenario == row.scenario]
         mine = (o for o in same if o.work == row.work and o.tool.startswith(peers.OURS))
         reference = next(mine, None)
         floor = next((o for o in same if o.work == "attach"), None)
-        median, peak = row.median(), row.peak()
+        median, stopped, peak = row.median(), row.stopped(), row.peak()
         lines.append(
             [
                 row.scenario,
@@ -206,13 +211,16 @@ def table(rows: List[Row]) -> str:
                 f"{median:.2f}" if median is not None else None,
                 _divided(median, reference.median() if reference else None),
                 _difference(median, floor.median() if floor else None),
+                f"{stopped:.2f}" if stopped is not None else None,
+                _divided(stopped, reference.stopped() if reference else None),
                 peak >> 20 if peak is not None else None,
                 len(row.runs) or None,
                 row.why or "",
             ]
         )
-    headers = ["scenario", "work", "tool", "median s", "ratio", "over bare", "peak MiB", "runs", "note"]
-    align = ("left", "left", "left", "right", "right", "right", "right", "right", "left")
+    headers = ["scenario", "work", "tool", "median s", "ratio", "over bare", "stopped s", "ratio"]
+    headers += ["peak MiB", "runs", "note"]
+    align = ("left", "left", "left", *["right"] * 7, "left")
     return tabulate(lines, headers, disable_numparse=True, colalign=align, missingval="-")
 
 

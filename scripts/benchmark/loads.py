@@ -10,6 +10,7 @@ from benchmark.peers import (
     bare,
     delve,
     info_goroutines,
+    let_go,
     ours,
     ours_to_file,
     viewcore,
@@ -40,6 +41,8 @@ def _memory(environment: Environment) -> List[Tool]:
     return [
         bare(environment),
         ours(environment, "memory", "addrspace", DIAGRAM),
+        let_go(environment, "memory", "", DIAGRAM),
+        let_go(environment, "resident", "rss", "Rss"),
         viewcore("memory", "breakdown"),
     ]
 
@@ -52,6 +55,10 @@ def _list(environment: Environment) -> List[Tool]:
         ours_to_file(environment, "list", "goroutine-stacks --format json"),
         ours(environment, "summary", "goroutine-stacks", WORKER),
         ours(environment, "frames", "goroutine-stacks --group stack --frames", WORKER),
+        let_go(environment, "memory", "", DIAGRAM),
+        let_go(environment, "resident", "rss", "Rss"),
+        let_go(environment, "list", "goroutine-stacks --limit all", WORKER),
+        let_go(environment, "frames", "goroutine-stacks --group stack", WORKER),
         delve("list", "-s"),
         info_goroutines(environment),
     ]

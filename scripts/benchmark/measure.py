@@ -1,4 +1,4 @@
-"""One run of a tool, measured from outside: wall clock of the whole process and its peak memory."""
+"""One run of a tool, measured from outside: wall clock, peak memory, and how long its subject stood still."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Run(NamedTuple):
     """A measured run: seconds from start to exit, peak resident bytes, and what it printed.
 
     `peak` is ru_maxrss of the tool and of the children it waited for, whichever is largest. `output` is
-    dropped once it has been checked.
+    dropped once it has been checked. `stopped` is how many seconds the process looked at stood still, None
+    if none was watched.
     """
 
     seconds: float
@@ -26,12 +27,29 @@ class Run(NamedTuple):
     status: int
     output: str
     timed_out: bool
+    stopped: Optional[float] = None
 
 
-_SPAWN = Path(__file__).with_name("spawn.py")
+_SPAWN, _WATCH = (Path(__file__).with_name(name) for name in ("spawn.py", "watch.py"))
 
 
-def run(command: Sequence[str], timeout: float, stdin: bytes = b"") -> Run:
+def run(command: Sequence[str], timeout: float, stdin: bytes = b"", subject: Optional[int] = None) -> Run:
+    """Run a command, and watch the process `subject` meanwhile."""
+    if subject is None:
+        return _run(command, timeout, stdin)
+    with _result_file() as result:
+        watcher = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WATCH), str(subject), result.name], stdin=subprocess.PIPE
+        )
+        try:
+            done = _run(command, timeout, stdin)
+        finally:
+            watcher.communicate()
+        said = result.read()
+    return done._replace(stopped=float(said) if said else None)
+
+
+def _run(command: Sequence[str], timeout: float, stdin: bytes) -> Run:
     """Run a command with its output in a file, so that nobody has to keep up with it."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given, _result_file() as result:
         given.write(stdin)
@@ -109,6 +127,11 @@ class Row:
     def median(self) -> Optional[float]:
         """Median seconds, None if it failed."""
         return None if self.failed or not self.runs else statistics.median(r.seconds for r in self.runs)
+
+    def stopped(self) -> Optional[float]:
+        """Median of the seconds the process stood still, None if it failed or was not looked at."""
+        known = [] if self.failed else [r.stopped for r in self.runs if r.stopped is not None]
+        return statistics.median(known) if known else None
 
     def peak(self) -> Optional[int]:
         """The largest peak in bytes, None if it failed."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
 
-from harness import LOADER
+from harness import CHECKOUT, LOADER
 
 from benchmark.measure import Run
 
@@ -87,6 +88,20 @@ def ours(environment: Environment, work: str, command: str, expected: str) -> To
         return _ended_well(run, subject) or _has(expected, run.output)
 
     return Tool(work, OURS + command, line, check)
+
+
+def let_go(environment: Environment, work: str, report: str, expected: str) -> Tool:
+    """`addrspace-gdb dump`, the diagram or with --report, which lets the process go before it draws."""
+
+    def line(subject: Subject) -> List[str]:
+        words = ["env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-m", "addrspace_gdb", "dump"]
+        words += ["--gdb", str(environment.gdb)]
+        return [*words, *(["--report", report] if report else []), str(subject.pid)]
+
+    def check(run: Run, subject: Subject) -> Optional[str]:
+        return _ended_well(run, subject) or _has(expected, run.output)
+
+    return Tool(work, f"{OURS}dump {report}".rstrip(), line, check)
 
 
 def ours_to_file(environment: Environment, work: str, command: str) -> Tool:
