@@ -10,7 +10,7 @@ import pytest
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.record import Record, Runtime, bulk
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import ProcFiles, Symbol, Thread
+from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
 
 U64 = Type("uint64", 8, "uint")
 U32 = Type("uint32", 4, "uint")
@@ -33,6 +33,7 @@ class Memory:
     pid: Optional[int] = None
     executable: Optional[str] = None
     core_file: Optional[str] = None
+    facts = Facts()
 
     def __init__(self, base: int, data: bytes, types: Optional[Dict[str, Type]] = None) -> None:
         self.base, self.data, self.types = base, data, types or {}

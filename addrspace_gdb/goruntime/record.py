@@ -41,7 +41,7 @@ class Runtime:
     @property
     def _does_without(self) -> bool:
         """Whether the target answers for a Go program that has no symbols (goruntime/stripped/target.py)."""
-        return bool(getattr(self.target, "is_go", False))
+        return self.target.facts.is_go
 
     def layout(self, name: str) -> Type:
         """The layout of a runtime type. ProblemError if there is no debug information for it."""

@@ -20,7 +20,16 @@ from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
+from addrspace_gdb.target.protocol import (
+    Facts,
+    FrameVariable,
+    Named,
+    ProcFiles,
+    StopSignal,
+    Symbol,
+    Thread,
+    Value,
+)
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
@@ -137,7 +146,7 @@ class GdbTarget:
         self.core_file: Optional[str] = known.core_file if known is not None else None
         if self.kind == "core" and self.core_file is None:
             self.core_file = _core_file(self._inferior)
-        self.core_name = (known.shown if known is not None else None) or self.core_file
+        self._core_name = (known.shown if known is not None else None) or self.core_file
         name = self._inferior.architecture().name()
         self.byte_order = "big" if "big" in output_of("show endian") else "little"
         self.variables: Optional[Variables] = None
@@ -252,7 +261,11 @@ class GdbTarget:
         return _Registers(pc, sp, tls, link)
 
     @property
-    def replaying(self) -> bool:
+    def facts(self) -> Facts:
+        """What gdb says of it. With all symbols, there is nothing to be found in memory."""
+        return Facts(core_name=self._core_name, replaying=self._replaying())
+
+    def _replaying(self) -> bool:
         """Whether memory and registers are those of an earlier moment that gdb recorded (`record full`)."""
         if gdb.current_recording() is None:
             return False

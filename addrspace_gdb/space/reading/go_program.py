@@ -44,7 +44,7 @@ def require_go(
         return
     name = target.executable or (core.executable if core is not None else None) or "the program"
     shown = printable(name)
-    if getattr(target, "is_go", False):
+    if target.facts.is_go:
         cut = (
             f"; the core is truncated: {core.missing:,} bytes of it are missing"
             if core and core.missing
@@ -109,14 +109,14 @@ def circumstance_notes(target: Target) -> List[str]:
     """Notes for a Go newer than any whose source was read, for a replayed recording, and for files that could
     not be read in place of memory."""
     replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
-    notes = [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+    notes = [*([replayed] if target.facts.replaying else []), *_version_notes(target)]
     backed = target.file_backed() if isinstance(target, MapsFiles) else None
     return notes + (backed.notes if backed is not None else [])
 
 
 def _version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
-    if getattr(target, "guessed", False):
+    if target.facts.guessed:
         return [
             f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
             "what could be verified fits"
@@ -175,7 +175,7 @@ def target_info(target: Target, core: Optional[Core], version: Optional[str], pa
         target.kind,
         pid,
         executable,
-        getattr(target, "core_name", target.core_file),
+        target.facts.core_name,
         target.arch,
         target.pointer_size,
         page_size,
