@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Optional, Tuple, cast
 from elftools.elf.elffile import ELFFile
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
 
@@ -150,6 +151,7 @@ class ProcessTarget:
     pointer_size = 8
     byte_order = "little"
     facts = Facts()
+    hints = SHELL
 
     def __init__(self, pid: int, executable: Path, layouts: Optional[ElfLayouts] = None) -> None:
         self.pid: Optional[int] = pid
@@ -211,6 +213,7 @@ class FakeTarget:
     pointer_size = 8
     byte_order = "little"
     facts = Facts()
+    hints = SHELL
 
     def __init__(self, ranges: Dict[int, bytearray], inner: Optional[ProcessTarget] = None) -> None:
         self.ranges, self.inner = ranges, inner

@@ -11,6 +11,7 @@ import pytest
 from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import Facts
 
@@ -22,7 +23,7 @@ class Memory:
     """A target that is nothing but bytes."""
 
     pointer_size = 8
-    facts = Facts()
+    facts, hints = Facts(), SHELL
 
     def __init__(self, byte_order: str, size: int, hole: Tuple[int, int]) -> None:
         self.byte_order = byte_order

@@ -9,6 +9,7 @@ import pytest
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.record import Record, Runtime, bulk
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
 
@@ -33,7 +34,7 @@ class Memory:
     pid: Optional[int] = None
     executable: Optional[str] = None
     core_file: Optional[str] = None
-    facts = Facts()
+    facts, hints = Facts(), SHELL
 
     def __init__(self, base: int, data: bytes, types: Optional[Dict[str, Type]] = None) -> None:
         self.base, self.data, self.types = base, data, types or {}

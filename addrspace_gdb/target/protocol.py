@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
+from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
 
 
@@ -64,6 +65,7 @@ class Target(Protocol):
     arch: str  # Go's name: amd64, 386, arm64 ...
     pointer_size: int
     byte_order: str  # "little" or "big"
+    hints: Hints  # how whoever uses it is told what to do
 
     @property
     def facts(self) -> Facts:

@@ -12,6 +12,7 @@ import gdb
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb import names as gdb_names
 from addrspace_gdb.debugger.gdb import stops
+from addrspace_gdb.debugger.gdb.hints import GDB
 from addrspace_gdb.debugger.gdb.registers import REGISTERS, Names, go_arch, pointer_size
 from addrspace_gdb.debugger.gdb.remote_files import RemoteProc
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
@@ -19,6 +20,8 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.shell.hints import SHELL
+from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import (
     Facts,
@@ -124,6 +127,7 @@ class Known(NamedTuple):
     executable: Optional[str]  # path of the program, None: as gdb says
     core_file: Optional[str]  # path of the core file, None: it is none
     shown: Optional[str]  # how that core is called
+    hints: Hints = SHELL
 
 
 class GdbTarget:
@@ -148,6 +152,7 @@ class GdbTarget:
             self.core_file = _core_file(self._inferior)
         self._core_name = (known.shown if known is not None else None) or self.core_file
         name = self._inferior.architecture().name()
+        self.hints = known.hints if known is not None else GDB
         self.byte_order = "big" if "big" in output_of("show endian") else "little"
         self.variables: Optional[Variables] = None
         self.arch = go_arch(name, self.byte_order, _width)

@@ -88,6 +88,7 @@ class StrippedTarget:
         self._base, self._has_symbols, self._findings = base, has_symbols, findings
         self.kind, self.pid, self.executable = base.kind, base.pid, base.executable
         self.core_file, self.arch = base.core_file, base.arch
+        self.hints = base.hints
         self.pointer_size, self.byte_order = base.pointer_size, base.byte_order
         self.layouts: Optional[Layouts] = None
         self._guessed = False
