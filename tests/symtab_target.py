@@ -15,8 +15,9 @@ from typing import Any, Dict, List, Optional, Tuple, cast
 from elftools.elf.elffile import ELFFile
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import ProcFiles, Symbol, Thread
+from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
 
 _STRUCTURES = ("DW_TAG_structure_type", "DW_TAG_base_type", "DW_TAG_typedef")
 _ENCODINGS = {0x02: "bool", 0x04: "float", 0x05: "int", 0x07: "uint", 0x08: "uint"}
@@ -149,6 +150,8 @@ class ProcessTarget:
     arch = "amd64"
     pointer_size = 8
     byte_order = "little"
+    facts = Facts()
+    hints = SHELL
 
     def __init__(self, pid: int, executable: Path, layouts: Optional[ElfLayouts] = None) -> None:
         self.pid: Optional[int] = pid
@@ -209,6 +212,8 @@ class FakeTarget:
     arch = "amd64"
     pointer_size = 8
     byte_order = "little"
+    facts = Facts()
+    hints = SHELL
 
     def __init__(self, ranges: Dict[int, bytearray], inner: Optional[ProcessTarget] = None) -> None:
         self.ranges, self.inner = ranges, inner

@@ -24,7 +24,9 @@ from addrspace_gdb.common.problems import Problems  # noqa: E402
 from addrspace_gdb.goruntime.record import Runtime  # noqa: E402
 from addrspace_gdb.goruntime.stripped.checks import Shapes  # noqa: E402
 from addrspace_gdb.goruntime.stripped.variables import REFUTED, Roots  # noqa: E402
+from addrspace_gdb.shell.hints import SHELL  # noqa: E402
 from addrspace_gdb.target.layout import Type  # noqa: E402
+from addrspace_gdb.target.protocol import Facts  # noqa: E402
 
 NT_PRSTATUS = 1
 NONE = "there are no goroutines but the runtime's own, if any: --system shows those"
@@ -188,6 +190,7 @@ def test_a_search_in_a_core_remembers_what_it_did_not_find(
 def test_a_candidate_that_is_a_divisor_of_zero_is_refuted() -> None:
     class Target:
         pointer_size, byte_order, arch = 8, "little", "amd64"
+        facts, hints = Facts(), SHELL
 
         def read(self, address: int, size: int) -> bytes:
             return b"\x01" * size

@@ -164,7 +164,11 @@ def test_another_build_is_told_and_another_program_refused(
     wrong = build_program("shapes", newest_go).path
     done = shell("dump", away.core, "--gdb", gdb_exe.path, "--exe", wrong)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(rf"addrspace-gdb: {wrong} is not the program that made this core .*\n", done.stderr)
+    told = f"addrspace-gdb: {wrong} is not the program that made this core "
+    assert done.stderr.startswith(told) and done.stderr.endswith("; give the right one with `--exe FILE`\n")
+    inside = run_gdb(gdb_exe, ["addrspace"], open_core(away.core, wrong), load=True)
+    assert "is not the program that made this core" in inside.stderr
+    assert inside.stderr.rstrip().endswith("give the right one with `file FILE`")
 
 
 # What the process's coredump_filter leaves in: 0x1 anonymous private memory, 0x10 the first pages of files.

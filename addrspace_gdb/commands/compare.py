@@ -22,7 +22,7 @@ from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.kit.render import render
 
 _EPILOG = """\
-1 and 2 are inferiors of this session (`info inferiors`), or files that `addrspace-gdb dump
+1 and 2 are inferiors, by the debugger's numbers for them, or files that `addrspace-gdb dump
 --format json` made (*.json). An ADDRESS is a number or an expression, evaluated in the first.
   addrspace compare 1 2                    both diagrams, side by side
   addrspace compare 1 2 0xc000000000 $pc   what these addresses are in each, one a row

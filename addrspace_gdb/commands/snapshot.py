@@ -19,9 +19,9 @@ _EPILOG = """\
   addrspace snapshot               list the snapshots of this session
   addrspace snapshot before        keep this moment as `before`; an older one of that name goes
   addrspace snapshot --delete before   forget it; without a name, all of them
-A snapshot is kept until gdb ends, also when the process has ended. It has what every byte is, how
-much of each region is resident, the spans by class, and each goroutine's stack: about 28 bytes a
-goroutine and 28 a region. `addrspace diff before` shows what has changed since."""
+A snapshot is kept until the debugger ends, also when the process has ended. It has what every byte
+is, how much of each region is resident, the spans by class, and each goroutine's stack: about 28
+bytes a goroutine and 28 a region. `addrspace diff before` shows what has changed since."""
 
 
 def parser() -> Parser:

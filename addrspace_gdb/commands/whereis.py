@@ -30,7 +30,7 @@ EXPR is anything that the debugger evaluates, in its current language or in C:
   or goroutine:GOID: its g, and where its stack pointer is.
 A string, slice, interface or func value is what it points to; &x is the variable itself. Write
 double quotes around an EXPR with blanks in it. One that would write memory or a register, call a function
-of the program or run another program is refused; $x=EXPR sets a variable of gdb's own.
+of the program or run another program is refused; $x=EXPR sets a variable of the debugger's own.
   addrspace whereis $rax $rbx
   addrspace whereis --format json *(void**)$rsp@512"""
 

@@ -96,8 +96,7 @@ def version_of(target: Target) -> Optional[str]:
     """The program's Go version, such as "go1.26.6"; None if it cannot be read."""
     symbol = target.symbol("runtime.buildVersion")
     if symbol is None:
-        known: Optional[str] = getattr(target, "build_version", None)
-        return known
+        return target.facts.build_version
     return read_string(target, symbol.address)
 
 

@@ -41,7 +41,7 @@ class Runtime:
     @property
     def _does_without(self) -> bool:
         """Whether the target answers for a Go program that has no symbols (goruntime/stripped/target.py)."""
-        return bool(getattr(self.target, "is_go", False))
+        return self.target.facts.is_go
 
     def layout(self, name: str) -> Type:
         """The layout of a runtime type. ProblemError if there is no debug information for it."""
@@ -53,7 +53,7 @@ class Runtime:
                 raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
                 f"no debug information for {name}, and no table of its layout: not a Go program, or a Go "
-                "version that is not known; give gdb the unstripped file (`symbol-file FILE`)"
+                f"version that is not known; {self.target.hints.unstripped}"
             )
         return found
 
@@ -65,7 +65,7 @@ class Runtime:
                 raise ProblemError(f"{name} {ABSENT}")
             raise ProblemError(
                 f"no symbol {name}, and it is not found without: not a Go program, or one that is damaged; "
-                "give gdb the unstripped file (`symbol-file FILE`)"
+                f"{self.target.hints.unstripped}"
             )
         return found.address
 

@@ -34,7 +34,8 @@ def list_mappings(target: Target, core: Optional[Core], problems: Optional[Probl
     if core is not None:
         return Listed(core.mappings, None, False)
     proc = target.proc_files()
-    reason = "the remote stub does not give access to /proc; use gdbserver, or dump a core there"
+    server = target.hints.server
+    reason = f"the remote stub does not give access to /proc; use {server}, or dump a core there"
     try:
         if proc is not None:
             found = parse_maps(proc.read("maps"), problems)

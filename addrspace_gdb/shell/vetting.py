@@ -20,6 +20,7 @@ from addrspace_gdb.process.corenotes import AT_EXECFN, AT_PHDR, AT_PHNUM
 from addrspace_gdb.process.elf import PT_DYNAMIC, PT_PHDR, Header, Segment, read_header, read_segments
 from addrspace_gdb.process.pointers import Read, Words
 from addrspace_gdb.process.regular import open_regular
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.space.reading.same_build import other_build
 
 _DT_DEBUG = 21
@@ -39,7 +40,7 @@ def recorded_program(path: str) -> Optional[str]:
     if core.executable is None or not _is_file(core.executable):
         return None
     try:
-        other = other_build(core.executable, core, memory_of(path))
+        other = other_build(core.executable, core, memory_of(path), SHELL)
     except ProblemError:
         return None
     return core.executable if other is None else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
+from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
 
 
@@ -44,6 +45,16 @@ class ProcFiles(Protocol):
         """Bytes of /proc/PID/`name` from `offset` (to the end without `size`). Raises OSError."""
 
 
+class Facts(NamedTuple):
+    """What is known of a target besides its memory, by now: some of it is found only when it is needed."""
+
+    core_name: Optional[str] = None  # how the core is called where it is shown; None: it is none
+    replaying: bool = False  # memory and registers are those of an earlier moment that the debugger recorded
+    is_go: bool = False  # a Go program, by what is in its memory: the debugger does not have all its symbols
+    build_version: Optional[str] = None  # of Go, where it is known and runtime.buildVersion is not had
+    guessed: bool = False  # its Go is newer than the layouts that are used for want of debug information
+
+
 class Target(Protocol):
     """One inferior that is stopped: a live process, a core file, or a remote process."""
 
@@ -54,6 +65,11 @@ class Target(Protocol):
     arch: str  # Go's name: amd64, 386, arm64 ...
     pointer_size: int
     byte_order: str  # "little" or "big"
+    hints: Hints  # how whoever uses it is told what to do
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of it by now."""
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes at `address`; UnreadableError if any of them cannot be read."""

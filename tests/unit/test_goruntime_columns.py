@@ -11,7 +11,9 @@ import pytest
 from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import Facts
 
 _KINDS = {"B": 1, "H": 2, "I": 4, "Q": 8, "q": 8, "i": 4}
 _FIELDS = {"byte": (3, "B"), "short": (6, "H"), "word": (8, "I"), "signed": (12, "i"), "time": (16, "q")}
@@ -21,6 +23,7 @@ class Memory:
     """A target that is nothing but bytes."""
 
     pointer_size = 8
+    facts, hints = Facts(), SHELL
 
     def __init__(self, byte_order: str, size: int, hole: Tuple[int, int]) -> None:
         self.byte_order = byte_order

@@ -9,8 +9,9 @@ import pytest
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.record import Record, Runtime, bulk
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import ProcFiles, Symbol, Thread
+from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
 
 U64 = Type("uint64", 8, "uint")
 U32 = Type("uint32", 4, "uint")
@@ -33,6 +34,7 @@ class Memory:
     pid: Optional[int] = None
     executable: Optional[str] = None
     core_file: Optional[str] = None
+    facts, hints = Facts(), SHELL
 
     def __init__(self, base: int, data: bytes, types: Optional[Dict[str, Type]] = None) -> None:
         self.base, self.data, self.types = base, data, types or {}

@@ -12,6 +12,7 @@ import gdb
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb import names as gdb_names
 from addrspace_gdb.debugger.gdb import stops
+from addrspace_gdb.debugger.gdb.hints import GDB
 from addrspace_gdb.debugger.gdb.registers import REGISTERS, Names, go_arch, pointer_size
 from addrspace_gdb.debugger.gdb.remote_files import RemoteProc
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
@@ -19,8 +20,19 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.shell.hints import SHELL
+from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import FrameVariable, Named, ProcFiles, StopSignal, Symbol, Thread, Value
+from addrspace_gdb.target.protocol import (
+    Facts,
+    FrameVariable,
+    Named,
+    ProcFiles,
+    StopSignal,
+    Symbol,
+    Thread,
+    Value,
+)
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
@@ -115,6 +127,7 @@ class Known(NamedTuple):
     executable: Optional[str]  # path of the program, None: as gdb says
     core_file: Optional[str]  # path of the core file, None: it is none
     shown: Optional[str]  # how that core is called
+    hints: Hints = SHELL
 
 
 class GdbTarget:
@@ -137,8 +150,9 @@ class GdbTarget:
         self.core_file: Optional[str] = known.core_file if known is not None else None
         if self.kind == "core" and self.core_file is None:
             self.core_file = _core_file(self._inferior)
-        self.core_name = (known.shown if known is not None else None) or self.core_file
+        self._core_name = (known.shown if known is not None else None) or self.core_file
         name = self._inferior.architecture().name()
+        self.hints = known.hints if known is not None else GDB
         self.byte_order = "big" if "big" in output_of("show endian") else "little"
         self.variables: Optional[Variables] = None
         self.arch = go_arch(name, self.byte_order, _width)
@@ -252,7 +266,11 @@ class GdbTarget:
         return _Registers(pc, sp, tls, link)
 
     @property
-    def replaying(self) -> bool:
+    def facts(self) -> Facts:
+        """What gdb says of it. With all symbols, there is nothing to be found in memory."""
+        return Facts(core_name=self._core_name, replaying=self._replaying())
+
+    def _replaying(self) -> bool:
         """Whether memory and registers are those of an earlier moment that gdb recorded (`record full`)."""
         if gdb.current_recording() is None:
             return False

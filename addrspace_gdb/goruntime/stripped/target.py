@@ -24,6 +24,7 @@ from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import (
     Auxiliary,
     Expressions,
+    Facts,
     FileMemory,
     FrameVariable,
     MapsFiles,
@@ -87,12 +88,12 @@ class StrippedTarget:
         self._base, self._has_symbols, self._findings = base, has_symbols, findings
         self.kind, self.pid, self.executable = base.kind, base.pid, base.executable
         self.core_file, self.arch = base.core_file, base.arch
-        self.core_name = getattr(base, "core_name", base.core_file)
+        self.hints = base.hints
         self.pointer_size, self.byte_order = base.pointer_size, base.byte_order
         self.layouts: Optional[Layouts] = None
-        self.guessed = False  # the Go is newer than the newest table
-        self.build_version: Optional[str] = None  # from the build information
-        self.is_go = has_symbols  # whether a Go runtime was found at all
+        self._guessed = False
+        self._build_version: Optional[str] = None
+        self._is_go = has_symbols
         self._opened = False
         self._image: Optional[Image] = None
         self._version = ""  # by which the layouts were chosen
@@ -108,9 +109,11 @@ class StrippedTarget:
         return self._base.threads()
 
     @property
-    def replaying(self) -> bool:
-        """Whether the debugger shows an earlier moment that it recorded."""
-        return bool(getattr(self._base, "replaying", False))
+    def facts(self) -> Facts:
+        """The debugger's, with what was found in memory."""
+        return self._base.facts._replace(
+            is_go=self._is_go, build_version=self._build_version, guessed=self._guessed
+        )
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID of the target where it can be had."""
@@ -178,7 +181,7 @@ class StrippedTarget:
             address = known.address if known is not None else None
         elif name == _MODULE:
             address = self._image.module if self._image is not None else None
-        elif name == _VERSION and self.build_version is not None:
+        elif name == _VERSION and self._build_version is not None:
             return None  # the build information has said it
         elif name == _BUBBLES:
             self._address("mheap_")
@@ -208,10 +211,10 @@ class StrippedTarget:
         if self._image is None:
             self._findings.settled.nothing = bool(files)
             return
-        self.is_go = True
+        self._is_go = True
         info = self._image.info
         if info is not None:
-            self.build_version = info.version
+            self._build_version = info.version
             self._use(info.version)
         else:
             self._use_code_for_version()
@@ -232,22 +235,22 @@ class StrippedTarget:
 
     def _use(self, version: Optional[str]) -> None:
         self._version = version or ""
-        self.layouts, self.guessed = layouts_of(self._version, self.arch)
+        self.layouts, self._guessed = layouts_of(self._version, self.arch)
         self._roots, self._symbols = None, {}
 
     def _use_code_for_version(self) -> None:
         """No build information (some build tools leave it out): what runtime.buildVersion says, to which one
         release's module data or another's leads."""
         if self._findings.settled.version is not None:
-            self.build_version = self._findings.settled.version
-            self._use(self.build_version)
+            self._build_version = self._findings.settled.version
+            self._use(self._build_version)
             return
         for minor in reversed(known_minors()):
             self._use(f"go1.{minor}")
             address = self._address(_VERSION[len(PREFIX) :])
             version = read_string(self._base, address) if address is not None else None
             if version is not None:
-                self.build_version = version
+                self._build_version = version
                 if self._findings.settled.files:
                     self._findings.settled.version = version
                 self._use(version)

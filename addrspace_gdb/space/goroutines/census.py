@@ -95,9 +95,7 @@ class Census:
     def _row(self, goid: int) -> _Row:
         index = self._index.get(goid)
         if index is None:
-            raise ProblemError(
-                f"there is no goroutine {goid} (`info goroutines`, `goroutine-stacks` list them)"
-            )
+            raise ProblemError(f"there is no goroutine {goid} (`goroutine-stacks` lists them)")
         row = _Row(*(self._columns.column(name)[index] for name in _Row._fields))
         if not is_live(row.status):
             raise ProblemError(f"goroutine {goid} is dead: it has ended, and has no frames")
@@ -214,7 +212,9 @@ class Census:
         m = self._threads_of_go().get(row.m)
         thread = self._by_tid().get(m.procid) if m is not None else None
         if thread is None and row.status & ~GSCAN == RUNNING:
-            what = f"thread {m.procid}, which gdb does not have" if m is not None else "no known thread"
+            what = (
+                f"thread {m.procid}, which the debugger does not have" if m is not None else "no known thread"
+            )
             raise ProblemError(f"{label}: it runs on {what}")
         return thread
 

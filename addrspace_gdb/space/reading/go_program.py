@@ -44,7 +44,7 @@ def require_go(
         return
     name = target.executable or (core.executable if core is not None else None) or "the program"
     shown = printable(name)
-    if getattr(target, "is_go", False):
+    if target.facts.is_go:
         cut = (
             f"; the core is truncated: {core.missing:,} bytes of it are missing"
             if core and core.missing
@@ -54,14 +54,13 @@ def require_go(
     image = _image(target, core, mappings, proc)
     if image is None or target.executable is None:
         raise ProblemError(
-            f"no symbol {missing[0]}: gdb has no symbols of {shown}; load them with `file FILE`"
+            f"no symbol {missing[0]}: the debugger has no symbols of {shown}; {target.hints.load_symbols}"
             + ("" if mappings or core is not None else " (and its mappings cannot be read)")
         )
     if _has_go_code(image):
         raise ProblemError(
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
-            "that lacks it, or no access to the mappings); give gdb the unstripped file with "
-            "`symbol-file FILE`"
+            f"that lacks it, or no access to the mappings); {target.hints.unstripped}"
         )
     raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
 
@@ -87,7 +86,7 @@ def _why_not(target: Target, missing: Sequence[str]) -> str:
     from addrspace_gdb.goruntime.layouts import layouts_of
 
     version = version_of(target)
-    give = "give gdb the unstripped file with `symbol-file FILE`"
+    give = target.hints.unstripped
     if version is None:
         return f"its Go version is not known; {give}"
     minor = parse_version(version).minor
@@ -109,14 +108,14 @@ def circumstance_notes(target: Target) -> List[str]:
     """Notes for a Go newer than any whose source was read, for a replayed recording, and for files that could
     not be read in place of memory."""
     replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
-    notes = [*([replayed] if getattr(target, "replaying", False) else []), *_version_notes(target)]
+    notes = [*([replayed] if target.facts.replaying else []), *_version_notes(target)]
     backed = target.file_backed() if isinstance(target, MapsFiles) else None
     return notes + (backed.notes if backed is not None else [])
 
 
 def _version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
-    if getattr(target, "guessed", False):
+    if target.facts.guessed:
         return [
             f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
             "what could be verified fits"
@@ -134,12 +133,12 @@ def _another(target: Target, core: Optional[Core], proc: Optional[ProcFiles]) ->
     if core is not None:
         from addrspace_gdb.space.reading.same_build import other_build
 
-        return other_build(path, core, target.read)
+        return other_build(path, core, target.read, target.hints)
     if proc is None or not proc.local or _same_file(path, proc.path("exe")):
         return None
     from addrspace_gdb.space.reading.same_build import other_running
 
-    return other_running(path, proc.path("exe"))
+    return other_running(path, proc.path("exe"), target.hints)
 
 
 def _same_file(path: str, other: str) -> bool:
@@ -175,7 +174,7 @@ def target_info(target: Target, core: Optional[Core], version: Optional[str], pa
         target.kind,
         pid,
         executable,
-        getattr(target, "core_name", target.core_file),
+        target.facts.core_name,
         target.arch,
         target.pointer_size,
         page_size,

@@ -18,6 +18,7 @@ from addrspace_gdb.process.elf import (
 from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular, read_at
+from addrspace_gdb.target.hints import Hints
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
 _MOST_COMPARED = 1 << 20  # bytes of read-only data
@@ -25,7 +26,7 @@ _MOST_CODE, _PIECE = 1 << 30, 1 << 20  # bytes that are compared, and at once
 _MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
-def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Optional[str]:
+def other_build(path: str, core: Core, read: Callable[[int, int], bytes], hints: Hints) -> Optional[str]:
     """Why the file at `path` is not the program that made the core, None if it is or cannot be told.
 
     By the build ids in the first page of the program, which the kernel puts into a core (strip(1) leaves
@@ -49,14 +50,14 @@ def other_build(path: str, core: Core, read: Callable[[int, int], bytes]) -> Opt
         in_core = read_headers(page, path)
     except (ProblemError, UnreadableError):
         if not _same_readonly(path, own, read):
-            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
+            raise ProblemError(f"{another}; {hints.right_program()}") from None
         bias = load_bias(image, own, core.executable, core.page_size) if own else 0
         entry = core.auxv.get(AT_ENTRY)
         if bias is None or (own and entry is not None and entry != image.entry + bias):
-            raise ProblemError(f"{another}; give the right one with `file FILE`") from None
+            raise ProblemError(f"{another}; {hints.right_program()}") from None
         return None
     if not same_segments(image, in_core):
-        raise ProblemError(f"{another}; give the right one with `file FILE`")
+        raise ProblemError(f"{another}; {hints.right_program()}")
     return None if build_ids(head) == build_ids(page) else f"{another}: {_MAY_BE_WRONG}"
 
 
@@ -76,7 +77,7 @@ def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int],
         return True
 
 
-def other_running(path: str, exe: str) -> Optional[str]:
+def other_running(path: str, exe: str, hints: Hints) -> Optional[str]:
     """As `other_build`, for /proc/PID/exe, another file than `path`: by the two files, for memory that is
     read gets resident."""
     try:
@@ -87,7 +88,7 @@ def other_running(path: str, exe: str) -> Optional[str]:
         return None
     another = f"{printable(path)} is not the program that runs in this process (another build of it?)"
     if not same_segments(image, running):
-        raise ProblemError(f"{another}; give the right one with `file {exe}`")
+        raise ProblemError(f"{another}; {hints.right_program(exe)}")
     return f"{another}: {_MAY_BE_WRONG}"
 
 

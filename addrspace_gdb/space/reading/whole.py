@@ -125,7 +125,7 @@ def _core(target: Target) -> Optional[Core]:
         return None
     if target.core_file is None:
         raise ProblemError(
-            "gdb does not say which core file it has open; load it again with `core-file FILE`"
+            f"the debugger does not say which core file it has open; {target.hints.open_again}"
         )
     return open_core(target)
 
