@@ -26,18 +26,8 @@ from addrspace_gdb.process.corenotes import (
     MappedFile,
     read_notes,
 )
-from addrspace_gdb.process.elf import (
-    PF_R,
-    PF_W,
-    PF_X,
-    PT_LOAD,
-    PT_NOTE,
-    PT_PHDR,
-    Header,
-    Segment,
-    read_header,
-    read_segments,
-)
+from addrspace_gdb.process.elf import Header, Segment, read_header, read_segments
+from addrspace_gdb.process.elf_structs import PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, PT_PHDR, structs_of
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular, read_at
 from addrspace_gdb.process.segment_mappings import program_files
@@ -159,7 +149,8 @@ def promised_size(stream: IO[bytes], path: str) -> Optional[int]:
     header = read_header(stream, path)
     if header.type != "CORE":
         raise ProblemError(f"{printable(path)} is not a core file (ELF type {printable(header.type)})")
-    size = 56 if header.pointer_size == 8 else 32
+    structs = structs_of(header.pointer_size, header.byte_order)
+    size = structs.program.size
     known = os.fstat(stream.fileno()).st_size
     if header.phnum == _PN_XNUM and known < header.phoff + 2 * size:
         return None
@@ -170,7 +161,7 @@ def promised_size(stream: IO[bytes], path: str) -> Optional[int]:
             return None
         raise
     ends = [segment.offset + segment.filesz for segment in segments]
-    return max([*ends, header.shoff + header.shnum * (64 if header.pointer_size == 8 else 40)])
+    return max([*ends, header.shoff + header.shnum * structs.section.size])
 
 
 def memory_of(path: str) -> Callable[[int, int], bytes]:
@@ -209,7 +200,7 @@ def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) ->
         # The count is in the section header, which the kernel writes last and a truncated file lacks.
         # Notes follow the program headers directly (elf_core_dump in fs/binfmt_elf.c).
         first = read_segments(stream, header._replace(phnum=1), path)
-        size = 56 if header.pointer_size == 8 else 32
+        size = structs_of(header.pointer_size, header.byte_order).program.size
         if first and first[0].type == PT_NOTE and first[0].offset > header.phoff:
             header = header._replace(phnum=(first[0].offset - header.phoff) // size)
     segments = read_segments(stream, header, path)
@@ -340,7 +331,7 @@ def _image_end(
 ) -> Optional[int]:
     """Where the executable's .bss ends, from its program headers in the dumped memory at AT_PHDR."""
     address, count = auxv.get(AT_PHDR, 0), auxv.get(AT_PHNUM, 0)
-    size = count * (56 if header.pointer_size == 8 else 32)
+    size = count * structs_of(header.pointer_size, header.byte_order).program.size
     for segment in segments:
         if segment.type == PT_LOAD and segment.vaddr <= address < segment.vaddr + segment.filesz:
             if count > 1024 or address + size > segment.vaddr + segment.filesz:

@@ -12,6 +12,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.elf_notes import iter_notes
+from addrspace_gdb.process.elf_structs import pairs, structs_of
 
 NT_PRSTATUS, NT_PRPSINFO, NT_AUXV = 1, 3, 6
 NT_SIGINFO, NT_FILE = 0x53494749, 0x46494C45
@@ -162,8 +163,8 @@ def _process(text: memoryview, pointer_size: int, prefix: str) -> Tuple[int, str
 
 
 def _auxv(text: memoryview, pointer_size: int, prefix: str) -> Dict[int, int]:
-    pair = struct.Struct(prefix + ("2Q" if pointer_size == 8 else "2I"))
-    return dict(pair.iter_unpack(text[: min(len(text), 4096) // pair.size * pair.size]))
+    structs = structs_of(pointer_size, "little" if prefix == "<" else "big")
+    return pairs(structs, bytes(text[:4096]))
 
 
 def _signal(text: memoryview, pointer_size: int, prefix: str) -> CoreSignal:

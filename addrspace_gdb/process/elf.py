@@ -1,24 +1,36 @@
 """ELF headers: what the executable and the shared libraries put where, read without reading the files.
 
 Only the file header, the two header tables, the section names and a few notes are read. Layouts are those
-of the ELF specification (gABI) and include/uapi/linux/elf.h; pyelftools decodes the file header.
+in elf_structs.py; pyelftools knows the names of machines and of types of files.
 """
 
 from __future__ import annotations
 
 import io
-import struct
-from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.escape import decoded, printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.elf_notes import iter_notes
+from addrspace_gdb.process.elf_structs import (
+    IDENT,
+    MAGIC,
+    PT_DYNAMIC,
+    PT_INTERP,
+    PT_LOAD,
+    PT_NOTE,
+    SHF_ALLOC,
+    SHF_TLS,
+    SHT_NOBITS,
+    FileHeader,
+    SectionHeader,
+    structs_by_ident,
+    structs_of,
+    whole,
+)
 from addrspace_gdb.process.regular import open_regular, read_at
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 1, 2, 3, 4, 6
-PF_X, PF_W, PF_R = 1, 2, 4
 _PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
-_SHF_ALLOC, _SHF_TLS, _SHT_NOBITS = 2, 0x400, 8
 _NT_GNU_BUILD_ID = 3
 _NT_GO_BUILD_ID = 4  # owner "Go": cmd/link/internal/ld/elf.go
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
@@ -87,35 +99,49 @@ class Header(NamedTuple):
 
 def read_header(stream: IO[bytes], path: str) -> Header:
     """The header of the ELF file in `stream`. Raises ProblemError where it is not one."""
-    from elftools.elf.structs import ELFStructs  # imported late: it costs 25 ms
+    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE  # imported late: it costs 25 ms
 
-    ident = read_at(stream, 0, 16)
+    ident = read_at(stream, 0, IDENT)
     if not ident:
         raise ProblemError(f"{printable(path)} is empty")
-    if ident[:4] != b"\x7fELF":
+    if ident[:4] != MAGIC:
         raise ProblemError(f"{printable(path)} is not an ELF file")
-    if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+    structs = structs_by_ident(ident)
+    if structs is None:
         raise ProblemError(f"{printable(path)} has a damaged ELF header")
-    structs = ELFStructs(little_endian=ident[5] == 1, elfclass=32 * ident[4])
-    structs.create_basic_structs()
-    try:
-        raw = structs.Elf_Ehdr.parse(read_at(stream, 0, 64))
-    except Exception as error:  # construct raises many kinds; whatever it is, the file is no good
-        raise ProblemError(f"{printable(path)} has a truncated ELF header") from error
-    pointer = 4 * ident[4]
-    order = "little" if ident[5] == 1 else "big"
-    wrong_segments = raw.e_phnum and raw.e_phentsize != _PHDR[pointer][1]
-    if wrong_segments or (raw.e_shnum and raw.e_shentsize != _SHDR[pointer]):
+    data = read_at(stream, IDENT, structs.file.size)
+    if len(data) < structs.file.size:
+        raise ProblemError(f"{printable(path)} has a truncated ELF header")
+    raw = FileHeader._make(structs.file.unpack(data))
+    wrong_segments = raw.phnum and raw.phentsize != structs.program.size
+    if wrong_segments or (raw.shnum and raw.shentsize != structs.section.size):
         raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
-    kind = str(raw.e_type)
+    kind = _name_of(ENUM_E_TYPE, raw.type)
     header = Header(
         kind[3:] if kind.startswith("ET_") else kind,
-        str(raw.e_machine),
-        pointer,
-        order,
-        *(int(raw[name]) for name in ("e_entry", "e_phoff", "e_phnum", "e_shoff", "e_shnum", "e_shstrndx")),
+        _name_of(ENUM_E_MACHINE, raw.machine),
+        structs.pointer,
+        "little" if structs.order == "<" else "big",
+        *(raw.entry, raw.phoff, raw.phnum, raw.shoff, raw.shnum, raw.shstrndx),
     )
     return _with_large_counts(stream, header)
+
+
+def _name_of(names: Mapping[str, object], number: int) -> str:
+    """The name that pyelftools has for a number, the last where it has two; else the number."""
+    return {value: name for name, value in names.items()}.get(number, str(number))
+
+
+def elf_type(path: str) -> Optional[int]:
+    """`e_type` of the ELF file at `path` (elf(5)), None if it is not ELF; ProblemError if unreadable."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(IDENT + 4)
+    except OSError as error:
+        raise ProblemError(f"cannot read {printable(path)}: {error.strerror}") from None
+    if len(head) < IDENT + 4 or head[:4] != MAGIC:
+        return None
+    return int.from_bytes(head[IDENT : IDENT + 2], "big" if head[5] == 2 else "little")
 
 
 def _with_large_counts(stream: IO[bytes], header: Header) -> Header:
@@ -123,42 +149,28 @@ def _with_large_counts(stream: IO[bytes], header: Header) -> Header:
     fits = header.phnum != _PN_XNUM and header.shnum != 0 and header.shstrndx != 0xFFFF
     if fits or not header.shoff:
         return header
-    for zero in _sections(stream, header.pointer_size, header.byte_order, header.shoff, 1):
+    for zero in _sections(stream, header, 1):
         header = header._replace(
-            phnum=zero[7] if header.phnum == _PN_XNUM else header.phnum,
-            shnum=header.shnum or zero[5],
-            shstrndx=zero[6] if header.shstrndx == 0xFFFF else header.shstrndx,
+            phnum=zero.info if header.phnum == _PN_XNUM else header.phnum,
+            shnum=header.shnum or zero.size,
+            shstrndx=zero.link if header.shstrndx == 0xFFFF else header.shstrndx,
         )
     return header
-
-
-# Elf32_Phdr and Elf64_Phdr order their fields differently: format, size, and where each field is.
-_PHDR: Dict[int, Tuple[str, int, Tuple[int, ...]]] = {
-    4: ("8I", 32, (0, 6, 1, 2, 4, 5)),
-    8: ("2I6Q", 56, (0, 1, 2, 3, 5, 6)),
-}
-_SHDR = {4: 40, 8: 64}
 
 
 def read_segments(stream: IO[bytes], header: Header, path: str) -> List[Segment]:
     """Every program header that the file still holds. Raises ProblemError for an impossible count."""
     if header.phnum > _MAX_SEGMENTS:
         raise ProblemError(f"{printable(path)} claims {header.phnum} program headers: damaged")
-    layout, size, order = _PHDR[header.pointer_size]
-    data = read_at(stream, header.phoff, header.phnum * size)
-    entry = struct.Struct(("<" if header.byte_order == "little" else ">") + layout)
-    whole = data[: len(data) // size * size]
-    return [Segment(*(fields[i] for i in order)) for fields in entry.iter_unpack(whole)]
+    structs = structs_of(header.pointer_size, header.byte_order)
+    data = read_at(stream, header.phoff, header.phnum * structs.program.size)
+    return [Segment(*fields) for fields in structs.segments(data)]
 
 
-def _sections(
-    stream: IO[bytes], pointer: int, order: str, offset: int, count: int
-) -> Iterator[Tuple[int, int, int, int, int, int, int, int]]:
-    """(name, type, flags, address, offset, size, link, info) of each section header in the file."""
-    entry = struct.Struct(("<" if order == "little" else ">") + ("2I4Q2I2Q" if pointer == 8 else "10I"))
-    data = read_at(stream, offset, count * entry.size)
-    for fields in entry.iter_unpack(data[: len(data) // entry.size * entry.size]):
-        yield fields[:8]
+def _sections(stream: IO[bytes], header: Header, count: int) -> Iterator[SectionHeader]:
+    """The first `count` section headers, as far as the file has them."""
+    structs = structs_of(header.pointer_size, header.byte_order)
+    return structs.sections(read_at(stream, header.shoff, count * structs.section.size))
 
 
 def read_image(path: str, shown: Optional[str] = None) -> Image:
@@ -203,7 +215,8 @@ def read_headers(data: bytes, name: str) -> Image:
     """
     stream = io.BytesIO(data)
     header = read_header(stream, name)
-    if header.phoff + header.phnum * _PHDR[header.pointer_size][1] > len(data):
+    size = structs_of(header.pointer_size, header.byte_order).program.size
+    if header.phoff + header.phnum * size > len(data):
         raise ProblemError(f"{printable(name)}: its program headers are not in its first page")
     return _image(stream, header._replace(shoff=0, shnum=0), name)
 
@@ -235,19 +248,19 @@ def _named_sections(stream: IO[bytes], header: Header) -> Tuple[List[str], List[
     """The names of all sections, and those that occupy memory."""
     if not header.shoff:
         return [], []
-    raw = list(_sections(stream, header.pointer_size, header.byte_order, header.shoff, header.shnum))
+    raw = list(_sections(stream, header, header.shnum))
     table = b""
     if header.shstrndx < len(raw):
         place = raw[header.shstrndx]
-        table = read_at(stream, place[4], min(place[5], _MAX_NAMES))
+        table = read_at(stream, place.offset, min(place.size, _MAX_NAMES))
     names: List[str] = []
     allocated: List[Section] = []
-    for at, kind, flags, address, offset, size, _link, _info in raw:
+    for at, kind, flags, address, offset, size, *_ in raw:
         end = table.find(b"\0", at)
         name = decoded(table[at : end if 0 <= end <= at + 4096 else at + 4096])
         names.append(name)
-        if flags & _SHF_ALLOC and not (flags & _SHF_TLS and kind == _SHT_NOBITS):
-            allocated.append(Section(name, address, size, flags, offset, kind != _SHT_NOBITS))
+        if flags & SHF_ALLOC and not (flags & SHF_TLS and kind == SHT_NOBITS):
+            allocated.append(Section(name, address, size, flags, offset, kind != SHT_NOBITS))
     return names, allocated
 
 
@@ -271,13 +284,11 @@ def _build_id(stream: IO[bytes], headers: Sequence[Segment], byte_order: str) ->
 
 def _is_pie(stream: IO[bytes], header: Header, headers: Sequence[Segment]) -> bool:
     """Whether the dynamic section says DF_1_PIE, as the linker marks executables of type DYN."""
-    pair = struct.Struct(
-        ("<" if header.byte_order == "little" else ">") + ("2Q" if header.pointer_size == 8 else "2I")
-    )
+    pair = structs_of(header.pointer_size, header.byte_order).pair
     for segment in headers:
         if segment.type == PT_DYNAMIC:
             data = read_at(stream, segment.offset, min(segment.filesz, _MAX_SMALL))
-            for tag, value in pair.iter_unpack(data[: len(data) // pair.size * pair.size]):
+            for tag, value in whole(pair, data):
                 if tag == _DT_FLAGS_1:
                     return bool(value & _DF_1_PIE)
     return False

@@ -7,26 +7,26 @@ more than 50 ms; looking the name up in the file takes one. For executables at f
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from array import array
 from functools import lru_cache
-from typing import IO, Iterator, NamedTuple, Optional, Tuple
+from typing import IO, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.elf_structs import (
+    ET_EXEC,
+    IDENT,
+    PT_LOAD,
+    SHT_SYMTAB,
+    FileHeader,
+    Structs,
+    structs_by_ident,
+)
 from addrspace_gdb.process.regular import open_regular
 
 PAGE = 4096  # bytes of the file's beginning that tell builds apart: headers, and Go's build id
-_EXEC = 2  # ET_EXEC
-_LOAD = 1  # PT_LOAD
-_SYMTAB = 2  # SHT_SYMTAB
 _LARGEST = 1 << 30  # bytes of a table
 _MOST = 1 << 16  # headers
-# By class: ELF header behind e_ident; section header; program header: type, offset, vaddr; symbol.
-_FORMS = {
-    1: ("HHIIIIIHHHHHH", "10I", "3I20x", "IIIBBH"),
-    2: ("HHIQQQIHHHHHH", "IIQQQQIIQQ", "I4xQQ32x", "IBBHQQ"),
-}
 
 
 class Place(NamedTuple):
@@ -39,30 +39,28 @@ class Place(NamedTuple):
 class ElfSymbols:
     """The symbols of one file."""
 
-    def __init__(
-        self, beginning: bytes, start: int, symbols: bytes, names: bytes, order: str, form: str
-    ) -> None:
+    def __init__(self, beginning: bytes, start: int, symbols: bytes, names: bytes, structs: Structs) -> None:
         self.beginning = beginning  # the file's first bytes, which lie at `start`
         self.start = start
         self._symbols, self._names = symbols, names
-        self._entry = struct.Struct(order + form)
-        column = array("I", symbols[: len(symbols) // self._entry.size * self._entry.size])
-        if (order == "<") != (sys.byteorder == "little"):
+        self._structs = structs
+        size = structs.symbol.size
+        column = array("I", symbols[: len(symbols) // size * size])
+        if (structs.order == "<") != (sys.byteorder == "little"):
             column.byteswap()
-        self._column = column[:: self._entry.size // 4]  # st_name comes first in both classes
+        self._column = column[:: size // 4]  # st_name comes first in both classes
 
     def find(self, name: str) -> Optional[Place]:
         """The variable or function of that name; None if the table lacks it or has it in another's tail."""
         at = self._names.find(b"\0" + name.encode("utf-8", "surrogateescape") + b"\0") + 1
         if at == 0:
             return None
+        entry = self._structs.symbol
         try:
-            fields = self._entry.unpack_from(self._symbols, self._column.index(at) * self._entry.size)
+            fields = entry.unpack_from(self._symbols, self._column.index(at) * entry.size)
         except ValueError:
             return None
-        section, address, size = (
-            (fields[3], fields[4], fields[5]) if self._entry.size == 24 else (fields[5], fields[1], fields[2])
-        )
+        section, address, size = self._structs.symbol_row(fields)[3:]
         return Place(address, size) if section else None
 
 
@@ -71,7 +69,7 @@ def elf_symbols(path: str) -> Optional[ElfSymbols]:
     try:
         state = os.stat(path)
         return _of_file(path, (state.st_ino, state.st_mtime_ns, state.st_size))
-    except (OSError, ValueError, struct.error, ProblemError):
+    except (OSError, ValueError, ProblemError):
         return None
 
 
@@ -80,36 +78,28 @@ def _of_file(path: str, state: Tuple[int, int, int]) -> Optional[ElfSymbols]:
     """`state` tells one file of that name from the next."""
     with open_regular(path) as file:
         beginning = file.read(PAGE)
-        if beginning[:4] != b"\x7fELF" or beginning[4] not in _FORMS or beginning[5] not in (1, 2):
+        structs = structs_by_ident(beginning[:IDENT])
+        if structs is None or len(beginning) < IDENT + structs.file.size:
             return None
-        header_form, section_form, program_form, symbol_form = _FORMS[beginning[4]]
-        order = "<" if beginning[5] == 1 else ">"
-        header = struct.unpack_from(order + header_form, beginning, 16)
-        kind, (programs, sections), (program_count, section_count) = header[0], header[4:6], header[9:12:2]
-        if kind != _EXEC:
+        header = FileHeader._make(structs.file.unpack_from(beginning, IDENT))
+        if header.type != ET_EXEC:
             return None
-        loads = _headers(file, programs, program_count, order + program_form)
-        start = next((vaddr for type_, offset, vaddr in loads if type_ == _LOAD and offset == 0), None)
-        places = list(_headers(file, sections, section_count, order + section_form))
-        table = next((place for place in places if place[1] == _SYMTAB), None)
-        if start is None or table is None or table[6] >= len(places):
+        loads = structs.segments(_headers(file, header.phoff, header.phnum, structs.program.size))
+        start = next((vaddr for kind, _, offset, vaddr, *_ in loads if kind == PT_LOAD and not offset), None)
+        sections = list(structs.sections(_headers(file, header.shoff, header.shnum, structs.section.size)))
+        table = next((section for section in sections if section.type == SHT_SYMTAB), None)
+        if start is None or table is None or table.link >= len(sections):
             return None
-        names = places[table[6]]
-        return ElfSymbols(
-            beginning, start, _part(file, table[4:6]), _part(file, names[4:6]), order, symbol_form
-        )
+        names = sections[table.link]
+        symbols = _part(file, table.offset, table.size)
+        return ElfSymbols(beginning, start, symbols, _part(file, names.offset, names.size), structs)
 
 
-def _headers(file: IO[bytes], offset: int, count: int, form: str) -> Iterator[Tuple[int, ...]]:
-    entry = struct.Struct(form)
-    if not 0 < count <= _MOST:
-        return iter(())
-    data = _part(file, (offset, count * entry.size))
-    return entry.iter_unpack(data[: len(data) // entry.size * entry.size])
+def _headers(file: IO[bytes], offset: int, count: int, size: int) -> bytes:
+    return _part(file, offset, count * size) if 0 < count <= _MOST else b""
 
 
-def _part(file: IO[bytes], place: Tuple[int, ...]) -> bytes:
-    offset, size = place
+def _part(file: IO[bytes], offset: int, size: int) -> bytes:
     if not 0 <= offset < 1 << 62 or not 0 <= size <= _LARGEST:
         raise ProblemError(f"a table of {size} bytes is not plausible")
     file.seek(offset)

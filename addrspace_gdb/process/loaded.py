@@ -6,7 +6,8 @@ import os
 from typing import NamedTuple, Optional, Sequence
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.elf import PF_X, Image, read_image
+from addrspace_gdb.process.elf import Image, read_image
+from addrspace_gdb.process.elf_structs import PF_X
 from addrspace_gdb.process.mappings import Mapping, file_path, is_deleted
 from addrspace_gdb.target.protocol import ProcFiles
 

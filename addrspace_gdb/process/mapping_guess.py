@@ -21,15 +21,8 @@ from addrspace_gdb.process.corenotes import (
     AT_RANDOM,
     AT_SYSINFO_EHDR,
 )
-from addrspace_gdb.process.elf import (
-    PT_LOAD,
-    PT_PHDR,
-    Header,
-    Segment,
-    read_header,
-    read_image,
-    read_segments,
-)
+from addrspace_gdb.process.elf import Header, Segment, read_header, read_image, read_segments
+from addrspace_gdb.process.elf_structs import PT_LOAD, PT_PHDR, structs_of
 from addrspace_gdb.process.mappings import Mapping, add
 from addrspace_gdb.process.segment_mappings import pieces
 from addrspace_gdb.target.protocol import Target
@@ -57,7 +50,8 @@ def _segments(target: Target, auxv: Dict[int, int]) -> Optional[Tuple[int, List[
     name = target.executable or "the program"
     if address and 0 < number <= _MOST_HEADERS:
         try:
-            data = target.read(address, number * (56 if target.pointer_size == 8 else 32))
+            size = structs_of(target.pointer_size, target.byte_order).program.size
+            data = target.read(address, number * size)
         except UnreadableError:
             data = b""
         header = Header("", "", target.pointer_size, target.byte_order, 0, 0, number, 0, 0, 0)

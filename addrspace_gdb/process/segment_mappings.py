@@ -6,7 +6,8 @@ from typing import Dict, Iterator, List, Sequence
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.corenotes import AT_ENTRY, MappedFile
-from addrspace_gdb.process.elf import PF_R, PF_W, PF_X, Segment, read_image
+from addrspace_gdb.process.elf import Segment, read_image
+from addrspace_gdb.process.elf_structs import PF_R, PF_W, PF_X
 from addrspace_gdb.process.mappings import Mapping
 
 

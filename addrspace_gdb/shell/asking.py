@@ -14,8 +14,9 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.common.streams import show_line, tell
+from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.compressed import format_of, unpacked
-from addrspace_gdb.shell.precheck import check_core, check_process, elf_type
+from addrspace_gdb.shell.precheck import check_core, check_process
 from addrspace_gdb.shell.run_gdb import Answer, Debugger, find_gdb, run_gdb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 

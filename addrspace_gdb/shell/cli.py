@@ -28,9 +28,9 @@ from addrspace_gdb.common.streams import (
     tell,
     to_stdout,
 )
+from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.asking import Question, ask, check, is_pid
 from addrspace_gdb.shell.compressed import format_of
-from addrspace_gdb.shell.precheck import elf_type
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.stopping import PATIENCE
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.regular import open_regular
+from addrspace_gdb.process.elf import elf_type
+from addrspace_gdb.process.elf_structs import ET_CORE
 from addrspace_gdb.shell.stopping import status_of, tracer_of
-
-_ET_CORE = 4  # elf(5)
 
 
 def check_process(pid: int) -> str:
@@ -73,21 +72,9 @@ def _no_permission(pid: int, name: str, status: Dict[str, str]) -> str:
 def check_core(path: str) -> None:
     """Raise ProblemError if the file at `path` is not a core file that can be read."""
     kind = elf_type(path)
-    if kind == _ET_CORE:
+    if kind == ET_CORE:
         return
     shown = printable(path)
     if kind is not None:
         raise ProblemError(f"{shown} is a program, not a core file; give a core file, and this with --exe")
     raise ProblemError(f"{shown} is not a core file")
-
-
-def elf_type(path: str) -> Optional[int]:
-    """`e_type` of the ELF file at `path` (elf(5)), None if it is not ELF; ProblemError if unreadable."""
-    try:
-        with open_regular(path) as file:
-            head = file.read(20)
-    except OSError as error:
-        raise ProblemError(f"cannot read {printable(path)}: {error.strerror}") from None
-    if len(head) < 20 or head[:4] != b"\x7fELF":
-        return None
-    return int.from_bytes(head[16:18], "big" if head[5] == 2 else "little")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import io
 import os
 import stat
-import struct
 from typing import Dict, Iterable, Iterator, List, Optional, Set
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import memory_of, read_core
 from addrspace_gdb.process.corenotes import AT_EXECFN, AT_PHDR, AT_PHNUM
-from addrspace_gdb.process.elf import PT_DYNAMIC, PT_PHDR, Header, Segment, read_header, read_segments
+from addrspace_gdb.process.elf import Header, Segment, read_header, read_segments
+from addrspace_gdb.process.elf_structs import PT_DYNAMIC, PT_PHDR, pairs, structs_of
 from addrspace_gdb.process.pointers import Read, Words
 from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.shell.hints import SHELL
@@ -89,9 +89,7 @@ def vet_process(pid: int, program: Optional[str], sysroot: Optional[str], place:
 
 def _auxiliary(data: bytes, header: Header) -> Dict[int, int]:
     """The auxiliary vector (getauxval(3)) by number."""
-    form = ("<" if header.byte_order == "little" else ">") + ("QQ" if header.pointer_size == 8 else "II")
-    size = struct.calcsize(form)
-    return dict(struct.iter_unpack(form, data[: len(data) // size * size]))
+    return pairs(structs_of(header.pointer_size, header.byte_order), data)
 
 
 def _process_memory(pid: int) -> Read:
@@ -143,7 +141,8 @@ class _Words(Words):
         if not 0 < count <= _MOST_HEADERS:
             return []
         try:
-            data = self._bytes(address, count * (56 if self.size == 8 else 32))
+            size = structs_of(self._header.pointer_size, self._header.byte_order).program.size
+            data = self._bytes(address, count * size)
             return read_segments(io.BytesIO(data), self._header._replace(phnum=count), "the program")
         except (UnreadableError, ProblemError):
             return []

@@ -99,16 +99,16 @@ class Type:
         return sorted(paths, key=lambda path: self.scalar(path).offset)
 
 
-_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of unsigned numbers by their bytes, for struct
 
 
 def pack_places(places: Sequence[Located], byte_order: str = "little") -> struct.Struct:
     """Build the Struct for `places`, which must ascend and not overlap; signed ints stay signed."""
     text, at = ("<" if byte_order == "little" else ">"), 0
     for place in places:
-        if place.offset < at or place.size not in _CODES:
+        if place.offset < at or place.size not in CODES:
             raise ValueError(f"field at {place.offset} of {place.size} bytes does not fit the struct")
-        code = _CODES[place.size]
+        code = CODES[place.size]
         text += f"{place.offset - at}x" + (code.lower() if place.type.kind == "int" else code)
         at = place.offset + place.size
     return struct.Struct(text)

@@ -15,7 +15,7 @@ from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.kit import table as table_module
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.render import render
-from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.table import Alike, Column, table
 from addrspace_gdb.views.kit.text import cells
 from addrspace_gdb.views.regions import checks_table, regions_summary, regions_table
 
@@ -83,6 +83,17 @@ def test_ragged_tables_are_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
     one = render(table(columns, rows))
     monkeypatch.setattr(table_module, "TABULATE_ROWS", -1)
     assert render(table(columns, rows)) == one
+
+
+def test_rows_that_are_alike_are_laid_out_as_others() -> None:
+    columns = [
+        Column(c, side, tokens.TEXT) for c, side in (("N", "right"), ("one", "left"), ("two", "right"))
+    ]
+    rests = {"a": ("x", "y"), "b": ("longer", ""), "c": ("", "z" * 9)}
+    kinds = random.Random(5).choices("abc", k=300)
+    numbers = [7 * number for number in range(300)]
+    rows = [(str(number), *rests[kind]) for number, kind in zip(numbers, kinds)]
+    assert render(table(columns, Alike(numbers, kinds, rests))) == render(table(columns, rows))
 
 
 def test_unknown_is_not_nothing() -> None:

@@ -13,6 +13,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.readonly import ONLY_READS, RUNS, NoPrograms, read_only, refusal, would_do
 from addrspace_gdb.debugger.gdb.text import output_of
+from addrspace_gdb.target.layout import CODES
 from addrspace_gdb.target.protocol import Value
 
 _ALL = (1 << 64) - 1
@@ -211,8 +212,8 @@ class _Expander:
             raise ProblemError(f"{printable(self._expression)!r} is not in memory")
         start, size = int(first.address) & self._mask, int(first.type.sizeof)
         inner = first.type.strip_typedefs()
-        if inner.code in _NUMBERS and size in _CODES:
-            numbers = struct.unpack(f"{self._order}{count}{_CODES[size]}", self._read(start, count * size))
+        if inner.code in _NUMBERS and size in CODES:
+            numbers = struct.unpack(f"{self._order}{count}{CODES[size]}", self._read(start, count * size))
             pattern = self._number(0, inner)
             return [
                 pattern._replace(
@@ -225,6 +226,3 @@ class _Expander:
             Value(f"{self._expression}[{at}]", start + at * size & self._mask, name, size)
             for at in range(count)
         ]
-
-
-_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
