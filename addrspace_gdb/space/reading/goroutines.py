@@ -69,6 +69,7 @@ class GoroutineReading:
         self.clock = read_clock(runtime, goroutines)
         self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
         self.free: Optional[FreeStacks] = None
+        self.known_stacks: Optional[Stacks] = None  # of the whole reading that this one is of
         self.fing_running = _fing_running(runtime)
         self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
         self.notes: List[str] = []
@@ -91,7 +92,10 @@ class GoroutineReading:
         return at if at < len(addresses) and addresses[at] == address else None
 
     def stacks(self) -> Stacks:
-        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need."""
+        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
+        unless they are read already."""
+        if self.known_stacks is not None:
+            return self.known_stacks
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
@@ -119,8 +123,8 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     require_go(opening)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
-    if not len(goroutines) and (problems or problems.left_out):
-        raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
+    if not len(goroutines):
+        _check_none(problems)
     scheduler = read_scheduler(runtime, mappings)
     progress.step("resident pages")
     with_stacks = _holding(mappings, goroutines, scheduler)
@@ -144,18 +148,33 @@ def _other_runtimes(opening: Opening) -> List[str]:
     return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), opening.page_size))
 
 
-def of_reading(target: Target, whole: Reading) -> GoroutineReading:
-    """The same from a reading of the whole process, without reading goroutines, residency and pools again.
+def of_reading(target: Target, whole: Reading, none_too: bool = False) -> GoroutineReading:
+    """The same from a reading of the whole process: what that has is not read again, free stacks neither.
 
-    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
+    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`, but with `none_too` not
+    for goroutines none of which could be read.
     """
+    from addrspace_gdb.goruntime.stack import free_stacks
+
     runtime, go = Runtime(target, Problems()), whole.go
+    if whole.goroutines is None and not none_too:
+        _check_none(whole.problems)
     try:
-        return GoroutineReading(
+        reading = GoroutineReading(
             runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency
         )
     except (UnreadableError, KeyError) as error:
-        raise ProblemError(f"goroutines: {error}") from None
+        raise unreadable(error) from None
+    reading.known_stacks, reading.free = go.stacks, free_stacks(go.stacks)
+    reading.notes += whole.notes
+    return reading
+
+
+def _check_none(problems: Problems) -> None:
+    """ProblemError if that there are no goroutines may be damage."""
+    why = next(iter([*problems, *problems.left_out]), None)
+    if why is not None:
+        raise ProblemError(f"the goroutines cannot be read: {why}")
 
 
 def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:
