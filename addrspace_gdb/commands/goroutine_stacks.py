@@ -8,7 +8,18 @@ from __future__ import annotations
 import argparse
 import re
 from functools import partial
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Pattern,
+    Tuple,
+)
 
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -17,12 +28,17 @@ from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_val
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks, kept_of
 from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.goroutines.by_frame import ByFrame
 
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
@@ -106,21 +122,72 @@ def _duration(text: str) -> int:
     return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
 
 
+class Answer(NamedTuple):
+    """What was read, and which goroutines are wanted; None: what is asked for is about all of them.
+
+    `done` is set where the process was needed, or its stacks are too large to be kept.
+    """
+
+    reading: GoroutineReading
+    arguments: argparse.Namespace
+    listing: Optional[Listing]
+    done: Any = None
+
+
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     _refuse(arguments)
     with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
-        whole = arguments.threads or arguments.by_frame
-        return Answer(reading, arguments, None if whole else _listing(reading, arguments))
+        if arguments.threads:
+            from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
+
+            return Answer(reading, arguments, None, thread_stacks(reading))
+        if arguments.by_frame:
+            return Answer(reading, arguments, None, _by_frame(reading))
+        answer = Answer(reading, arguments, _listing(reading, arguments))
+        return answer if kept_of(reading) is None else _gathered(answer)
 
 
-class Answer(NamedTuple):
-    """What was read, and which goroutines are wanted; None: what is asked for is about all of them."""
+def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
+    """Adds up the frames: at once, or later."""
+    from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size, living
 
-    reading: GoroutineReading
-    arguments: argparse.Namespace
-    listing: Optional[Listing]
+    if kept_of(reading) is None:
+        return partial(by_frame, reading)
+    reading.known_stacks = reading.stacks()
+    guard_size(reading)
+    if gather_stacks(reading, living(reading)):
+        return partial(by_frame, reading)
+    found = by_frame(reading)
+    return lambda: found
+
+
+def _gathered(answer: Answer) -> Answer:
+    """All that is needed of the process has been read, or the answer is made."""
+    reading, arguments, listing = answer.reading, answer.arguments, answer.listing
+    assert listing is not None
+    by_stack = arguments.group == "stack"
+    listed = listing.positions
+    if arguments.format == "json":
+        listed = listed if arguments.limit is None else listed[: arguments.limit]
+    elif arguments.group is None:
+        listed = listed[: rows_shown(arguments.limit, arguments.output is not None, 25)]
+    if not by_stack:
+        gather_list(listing, listed)
+        if arguments.frames is None:
+            return answer
+    if gather_stacks(reading, listed):
+        return answer
+    if by_stack:
+        from addrspace_gdb.space.goroutines.groups import group
+
+        return answer._replace(done=group(listing, "stack"))
+    if arguments.format == "json":
+        return answer._replace(done=list(as_json(answer, Look(0))))
+    for at in listed:
+        walk(reading, at)
+    return answer
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -147,20 +214,18 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The summary and the list, or what is asked for in its place."""
-    reading, arguments, listing = answer
+    arguments, listing = answer.arguments, answer.listing
     if listing is not None:
-        yield from _text(listing, arguments, look)
+        yield from _text(answer, listing, look)
     elif arguments.threads:
-        from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
         from addrspace_gdb.views.goroutine_groups import thread_table
 
-        yield from thread_table(thread_stacks(reading), look.width, look.unicode)
+        yield from thread_table(answer.done, look.width, look.unicode)
     else:
-        from addrspace_gdb.space.goroutines.by_frame import by_frame
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
         limit = rows_shown(arguments.limit, look.file, 25)
-        yield from by_frame_table(by_frame(reading), limit, look.width, look.unicode)
+        yield from by_frame_table(answer.done(), limit, look.width, look.unicode)
 
 
 def as_json(answer: Answer, _look: Look) -> Iterable[str]:
@@ -168,6 +233,8 @@ def as_json(answer: Answer, _look: Look) -> Iterable[str]:
     from addrspace_gdb.views.documents.goroutines import goroutines_json
 
     arguments, listing = answer.arguments, answer.listing
+    if answer.done is not None:
+        return list(answer.done)
     assert listing is not None  # what has no JSON form was refused
     if arguments.limit is not None:
         del listing.positions[arguments.limit :]
@@ -198,21 +265,23 @@ def _refuse(arguments: argparse.Namespace) -> None:
         )
 
 
-def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+def _text(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
+    arguments = answer.arguments
     if arguments.group is not None:
-        yield from _groups(listing, arguments, look)
+        yield from _groups(answer, listing, look)
     elif arguments.frames is not None or arguments.goids:
         yield from _cards(listing, arguments, look)
     else:
         yield from _list(listing, arguments, look)
 
 
-def _groups(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
     from addrspace_gdb.space.goroutines.groups import frames_of_group, group
     from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
 
+    arguments = answer.arguments
     if arguments.group == "stack":
-        groups = group(listing, "stack")
+        groups = answer.done if answer.done is not None else group(listing, "stack")
         shown = groups[: rows_shown(arguments.limit, look.file, 5)]
         hidden = arguments.frames is not None
         limit = arguments.frames if hidden else ALL if look.file else 12

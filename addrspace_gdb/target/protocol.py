@@ -5,7 +5,8 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
+from array import array
+from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, runtime_checkable
 
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -170,6 +171,28 @@ class MapsFiles(Protocol):
 
     def file_backed(self) -> Optional[FileMemory]:
         """Its file mappings; None where its memory is read as it comes. Who reads around `read` asks it."""
+
+
+class Kept(Protocol):
+    """What was read of a process that is to be let go (`process.kept_memory`)."""
+
+    let_go: bool  # it runs again: nothing more is read of it
+
+    def add(self, starts: array[int], offsets: array[int], data: bytearray) -> None:
+        """Keep pieces of memory that lie one behind the other in `data`: the ascending addresses, and where
+        each begins, with the length of `data` as the last."""
+
+    def place(self, address: int, size: int) -> Optional[Tuple[memoryview, int]]:
+        """The buffer of pieces and where in it those bytes are; None if they were not added."""
+
+
+@runtime_checkable
+class LetsGo(Protocol):
+    """A target whose process may run on before all is worked out of what was read. Optional."""
+
+    @property
+    def kept(self) -> Optional[Kept]:
+        """What is kept of it; None: it stays as long as it is asked."""
 
 
 class StopSignal(NamedTuple):

@@ -20,6 +20,7 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -133,7 +134,8 @@ class Known(NamedTuple):
 class GdbTarget:
     """The inferior selected in gdb. One object serves until the inferior moves."""
 
-    def __init__(self, known: Optional[Known] = None) -> None:
+    def __init__(self, known: Optional[Known] = None, keep: bool = False) -> None:
+        """`keep`: a process is let go before all is worked out of what was read."""
         self._inferior = gdb.selected_inferior()
         if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
             raise ProblemError(
@@ -164,6 +166,7 @@ class GdbTarget:
         self._auxv: Optional[Dict[int, int]] = None
         self._held_memory: Optional[HeldMemory] = None
         self._backed: Optional[FileBacked] = None
+        self.kept = KeptMemory(self._read_now) if keep and self.kind == "live" else None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -185,6 +188,32 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
+        if self.kept is None:
+            return self._read_now(address, size)
+        backed = self._backed
+        if self.kept.let_go and backed is not None and backed.covers(address, size):
+            return backed.read(address, size, self.kept.read)
+        return self.kept.read(address, size)
+
+    def let_go(self) -> None:
+        """The process is about to run on: from now on there is what was read of it, and its files."""
+        if self.kept is not None:
+            if self._backed is not None:
+                self._backed.settle(self._keep_quietly)
+            self.kept.release()
+
+    def _keep_quietly(self, address: int, size: int) -> bytes:
+        """What cannot be read will be missed when it is asked for."""
+        try:
+            return self.kept.read(address, size) if self.kept is not None else b""
+        except UnreadableError:
+            return b""
+
+    def _check_held(self, what: str) -> None:
+        if self.kept is not None and self.kept.let_go:
+            raise LetGoError(f"{what} is asked for after the process was let go")
+
+    def _read_now(self, address: int, size: int) -> bytes:
         if self.core_file is not None and self._held is not None:
             in_file = self._held.check(address, size)
             if in_file is not None:
@@ -252,6 +281,7 @@ class GdbTarget:
 
     def registers_of(self, thread: gdb.InferiorThread) -> _Registers:
         """What the innermost frame of a thread has; the selection is put back."""
+        self._check_held("a thread")
         pc = sp = tls = link = None
         names, width = self._names, self.pointer_size
         with kept_selection():
@@ -277,7 +307,8 @@ class GdbTarget:
         return "Replay mode" in output_of("info record")
 
     def proc_files(self) -> Optional[ProcFiles]:
-        """/proc/PID, here or behind the remote stub."""
+        """/proc/PID, here or behind the remote stub. LetGoError once the process was let go."""
+        self._check_held("/proc")
         if self.kind == "live" and self.pid:
             return LocalProc(self.pid)
         connection = self._inferior.connection
@@ -287,6 +318,7 @@ class GdbTarget:
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression."""
+        self._check_held("an expression")
         try:
             value = evaluate(expression)
             code = value.type.strip_typedefs().code
@@ -300,6 +332,7 @@ class GdbTarget:
 
     def values(self, expression: str) -> List[Value]:
         """Every address that an expression comes to."""
+        self._check_held("an expression")
         return values_of(expression, self.read, self.pointer_size, self.byte_order)
 
     def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
@@ -312,20 +345,24 @@ class GdbTarget:
 
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""
+        self._check_held("a signal")
         return stops.signal(self.pointer_size)
 
     def auxv(self) -> Dict[int, int]:
         """The auxiliary vector, read once."""
         if self._auxv is None:
+            self._check_held("the auxiliary vector")
             self._auxv = stops.auxv()
         return self._auxv
 
     def instruction(self, pc: int) -> Optional[str]:
         """The instruction at `pc`."""
+        self._check_held("an instruction")
         return stops.instruction(self._inferior.architecture(), pc)
 
     def register(self, name: str) -> Optional[int]:
         """A register of the selected thread's innermost frame."""
+        self._check_held("a register")
         try:
             return _register(gdb.newest_frame(), name, self.pointer_size)
         except gdb.error:
