@@ -64,7 +64,7 @@ def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
         cached.extend(page_cache(p.page_cache))
     pages.cached.extend(sorted(cached))
     if (go_minor(runtime.target) or 0) >= 26:
-        pages = pages._replace(padding=base_padding(pages, spans.runs[0][0] if spans.runs else None))
+        pages = pages._replace(padding=base_padding(pages, min(spans.columns["start"], default=None)))
     return GoView(
         version_of(runtime.target),
         arenas,
