@@ -92,11 +92,10 @@ def what_runs(thread: Thread, goroutines: Goroutines, scheduler: Scheduler) -> S
     goid: Optional[int] = None
     stack, start_pc = "other", 0
     if m.curg:
-        for address, lo, hi, goroutine, start in goroutines.rows("address", "lo", "hi", "goid", "startpc"):
-            if address == m.curg:
-                goid, start_pc = goroutine, start
-                stack = "goroutine" if lo < thread.sp <= hi else stack
-                break
+        at = goroutines.position(m.curg)
+        if at is not None:
+            lo, hi, goid, start_pc = (goroutines.column(name)[at] for name in ("lo", "hi", "goid", "startpc"))
+            stack = "goroutine" if lo < thread.sp <= hi else stack
     if m.g0_stack[0] < thread.sp <= m.g0_stack[1]:
         stack = "g0"
     elif m.gsignal_stack[0] < thread.sp <= m.gsignal_stack[1]:

@@ -35,14 +35,13 @@ def by_stack(reading: GoroutineReading, positions: Optional[Sequence[int]] = Non
     los = reading.goroutines.columns["lo"]
     if positions is not None and len(positions) * _FEW < len(los):
         return sorted(positions, key=los.__getitem__)
-    if reading.order is None:
-        reading.order = array("Q", sorted(range(len(los)), key=los.__getitem__))
+    order = reading.goroutines.by_stack
     if positions is None or len(positions) == len(los):
-        return reading.order
+        return order
     wanted = bytearray(len(los))
     for at in positions:
         wanted[at] = 1
-    return list(compress(reading.order, pick(wanted, reading.order)))
+    return list(compress(order, pick(wanted, order)))
 
 
 def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:

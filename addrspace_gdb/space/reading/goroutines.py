@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -76,7 +75,6 @@ class GoroutineReading:
         self.live: Dict[int, Live] = {}  # by position in the columns
         _find_threads(self)
         # What stackcolumns computes once:
-        self.order: Optional[Sequence[int]] = None
         self.residents: Optional[Sequence[Optional[int]]] = None
         self.disjoint: Optional[bool] = None
         self.odd: Optional[Set[int]] = None
@@ -87,9 +85,7 @@ class GoroutineReading:
 
     def position(self, address: int) -> Optional[int]:
         """Where the g at `address` stands in the columns."""
-        addresses = self.goroutines.column("address")
-        at = bisect_left(addresses, address)
-        return at if at < len(addresses) and addresses[at] == address else None
+        return self.goroutines.position(address)
 
     def stacks(self) -> Stacks:
         """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
@@ -104,7 +100,7 @@ class GoroutineReading:
         with no_cycle_collection():
             grown = sum(end - start for start, end in read_pages(self.runtime, heap).in_use)
             spans = read_spans(self.runtime, heap, grown)
-            return read_stacks(self.runtime, spans.manual, self.goroutines, self.scheduler)
+            return read_stacks(self.runtime, spans, self.goroutines, self.scheduler)
 
 
 def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> GoroutineReading:

@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
@@ -100,7 +100,7 @@ def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
     }
     (used, used_ends), (unused, unused_ends), (odd, odd_ends) = ranges.values()
     for start, end, kind, _ in go.stacks.pieces:
-        if kind != stack.GOROUTINE:
+        if kind != stackpieces.GOROUTINE:
             continue
         sp = pointers.get(start, 0)
         if start < sp <= end:
