@@ -26,7 +26,9 @@ _STEP = 64
 
 def _scene(rng: random.Random, sound: bool) -> Tuple[List[Place], List[Piece], Dict[int, str]]:
     """Places, owners by start, and free slots."""
-    places, owners, at = [], [], 1 << 20
+    places: List[Place] = []
+    owners: List[Piece] = []
+    at = 1 << 20
     free: Dict[int, str] = {}
     for number in range(60):
         element = rng.choice((256, 512, 1024))
