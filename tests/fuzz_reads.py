@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
+import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 from addrspace_gdb.commands import addrspace
@@ -26,6 +27,9 @@ from addrspace_gdb.space.rss.tree import Node
 from addrspace_gdb.views.diagram import diagram
 from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.kit.render import render
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from harness.peak import peak_memory  # noqa: E402
 
 LOOK = Look(100)
 RSS_EACH = 4  # of so many seeds one looks at `addrspace rss` as well
@@ -147,7 +151,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, too_long)
     first, count = (int(n) for n in os.environ["FUZZ_SEEDS"].split(","))
     results: List[Dict[str, Any]] = [one(seed) for seed in range(first, first + count)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     with open(os.environ["FUZZ_REPORT"], "w", encoding="utf-8") as file:
         json.dump({"results": results, "peak": peak}, file)
 

@@ -94,7 +94,7 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     if port is None or not port.link:
         left_out = (*left_out, "lr")
     fields = {name: path for name, path in _FIELDS.items() if name not in left_out}
-    columns = read_columns(runtime, sorted(addresses), layout, fields, "goroutines")
+    columns = read_columns(runtime, array("Q", sorted(addresses)), layout, fields, "goroutines")
     for name in left_out:
         columns[name] = array("Q", bytes(8 * len(columns["address"])))
     return Goroutines(columns)

@@ -12,6 +12,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mspan import ManualSpan
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, is_live
 from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.stackpool import FreeStacks
 
 # What a piece of a manual span is.
 GOROUTINE = "goroutine"
@@ -70,6 +71,15 @@ def read_stacks(
         [(s.start, s.start + s.size) for s in manual if s.address not in work and not s.element],
         claimed.outside,
     )
+
+
+def free_stacks(stacks: Stacks) -> FreeStacks:
+    """What `stackpool.read_free_stacks` counts, from stack memory that was read piece by piece."""
+    sizes = {FREE_POOL: 0, FREE_CACHE: 0, FREE_LARGE: 0}
+    for start, end, kind, _ in stacks.pieces:
+        if kind in sizes:
+            sizes[kind] += end - start
+    return FreeStacks(sizes[FREE_POOL], sizes[FREE_CACHE], sizes[FREE_LARGE])
 
 
 def _sound(runtime: Runtime, spans: List[ManualSpan]) -> List[ManualSpan]:

@@ -259,8 +259,6 @@ class StrippedTarget:
 
     def _mappings(self) -> List[Mapping]:
         core = open_core(self)
-        if core is None and self.kind == "core":
-            return []
         try:
             return list_mappings(self, core).mappings
         except ProblemError:

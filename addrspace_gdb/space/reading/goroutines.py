@@ -10,7 +10,6 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
-from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.proc import (
     GSCAN,
@@ -27,19 +26,17 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.synctest import read_bubbles
 from addrspace_gdb.goruntime.traceback import Unwinder
-from addrspace_gdb.goruntime.versions import not_supported
+from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
-from addrspace_gdb.process.auxv import page_size_of
-from addrspace_gdb.process.mapping_list import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
-from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import Target, Thread
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
-    from addrspace_gdb.process.corefile import Core
     from addrspace_gdb.space.reading.whole import Reading
 
 
@@ -72,6 +69,7 @@ class GoroutineReading:
         self.clock = read_clock(runtime, goroutines)
         self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
         self.free: Optional[FreeStacks] = None
+        self.known_stacks: Optional[Stacks] = None  # of the whole reading that this one is of
         self.fing_running = _fing_running(runtime)
         self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
         self.notes: List[str] = []
@@ -94,7 +92,10 @@ class GoroutineReading:
         return at if at < len(addresses) and addresses[at] == address else None
 
     def stacks(self) -> Stacks:
-        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need."""
+        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
+        unless they are read already."""
+        if self.known_stacks is not None:
+            return self.known_stacks
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
@@ -112,68 +113,68 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
     with no_cycle_collection():
         try:
             return _read(target, problems, progress or Progress())
-        except UnreadableError as error:
-            raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
-        except KeyError as error:
-            raise ProblemError(not_supported(error.args[0])) from None
+        except (UnreadableError, KeyError) as error:
+            raise unreadable(error) from None
 
 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
-    core = open_core(target)
-    mappings, proc = _mappings(target, core, problems)
-    require_go(target, core, mappings, proc, problems)
+    opening = Opening(target, problems)
+    mappings = opening.mappings  # none of which is needed: without a list, residency is not known
+    require_go(opening)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
-    if not len(goroutines) and (problems or problems.left_out):
-        raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
+    if not len(goroutines):
+        _check_none(problems)
     scheduler = read_scheduler(runtime, mappings)
     progress.step("resident pages")
-    page_size = page_size_of(target, core)
     with_stacks = _holding(mappings, goroutines, scheduler)
-    residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
-    info = target_info(target, core, version_of(target), page_size)
-    reading = GoroutineReading(runtime, info, goroutines, scheduler, target.threads(), residency)
+    residency = read_residency(opening.proc, with_stacks, opening.page_size, problems, target.byte_order)
+    reading = GoroutineReading(runtime, opening.info, goroutines, scheduler, target.threads(), residency)
     reading.free = _free(runtime, scheduler)
-    _take_notes(reading, core, target)
-    reading.notes.extend(_other_runtimes(target, core, mappings, page_size))
+    if residency.reason:
+        reading.notes.append(residency.reason)
+    reading.notes += [*opening.notes, *_other_runtimes(opening)]
     return reading
 
 
-def _other_runtimes(
-    target: Target, core: Optional[Core], mappings: Sequence[Mapping], page_size: int
-) -> List[str]:
+def _other_runtimes(opening: Opening) -> List[str]:
     """A note if there is more than one Go runtime; a process of one file is not looked at."""
+    target, core, mappings = opening.target, opening.core, opening.mappings
     if len({m.file for m in mappings if m.file is not None and "x" in m.permissions}) < 2:
         return []
     from addrspace_gdb.goruntime.moduledata import modules
     from addrspace_gdb.space.regions.image_claims import find_images, other_runtimes
 
-    return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), page_size))
+    return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), opening.page_size))
 
 
-def of_reading(target: Target, whole: Reading) -> GoroutineReading:
-    """The same from a reading of the whole process, without reading goroutines, residency and pools again.
+def of_reading(target: Target, whole: Reading, none_too: bool = False) -> GoroutineReading:
+    """The same from a reading of the whole process: what that has is not read again, free stacks neither.
 
-    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
+    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`, but with `none_too` not
+    for goroutines none of which could be read.
     """
+    from addrspace_gdb.goruntime.stack import free_stacks
+
     runtime, go = Runtime(target, Problems()), whole.go
+    if whole.goroutines is None and not none_too:
+        _check_none(whole.problems)
     try:
-        return GoroutineReading(
+        reading = GoroutineReading(
             runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency
         )
     except (UnreadableError, KeyError) as error:
-        raise ProblemError(f"goroutines: {error}") from None
+        raise unreadable(error) from None
+    reading.known_stacks, reading.free = go.stacks, free_stacks(go.stacks)
+    reading.notes += whole.notes
+    return reading
 
 
-def _mappings(
-    target: Target, core: Optional[Core], problems: Problems
-) -> Tuple[List[Mapping], Optional[ProcFiles]]:
-    """None of them is needed to list goroutines: without /proc, residency is not known, and that is all."""
-    try:
-        mappings, proc, _ = list_mappings(target, core, problems)
-        return mappings, proc
-    except ProblemError:
-        return [], None
+def _check_none(problems: Problems) -> None:
+    """ProblemError if that there are no goroutines may be damage."""
+    why = next(iter([*problems, *problems.left_out]), None)
+    if why is not None:
+        raise ProblemError(f"the goroutines cannot be read: {why}")
 
 
 def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:
@@ -231,11 +232,3 @@ def runs(reading: GoroutineReading, at: int) -> bool:
         return False
     status = reading.goroutines.column("status")[at] & ~GSCAN
     return is_live(status) and (live.on == "goroutine" or status in (RUNNING, SYSCALL))
-
-
-def _take_notes(reading: GoroutineReading, core: Optional[Core], target: Target) -> None:
-    if core is not None and core.truncated:
-        reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
-    if reading.residency.reason:
-        reading.notes.append(reading.residency.reason)
-    reading.notes.extend(circumstance_notes(target))

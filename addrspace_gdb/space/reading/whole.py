@@ -9,25 +9,23 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, Problems
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, read_go
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
 from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.stack_use import StackUse, stack_use, what_runs
-from addrspace_gdb.process.auxv import page_size_of
-from addrspace_gdb.process.corefile import Core
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mapping_list import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
-from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.region import Region
@@ -70,17 +68,15 @@ def read(target: Target, check: bool = False, progress: Optional[Progress] = Non
 
 def _read(target: Target, check: bool, progress: Progress) -> Reading:
     problems = Problems()
-    core = _core(target)
-    if core is not None and core.truncated:
-        problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
-    page_size = page_size_of(target, core)
-    mappings, proc, inferred = list_mappings(target, core, problems)
+    opening = Opening(target, problems)
+    core, page_size = opening.core, opening.page_size
+    mappings, proc, inferred = opening.listed
     # First of all: reading the target's memory makes more of its files resident, and require_go may.
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
-    require_go(target, core, mappings, proc, problems)
+    require_go(opening)
     go = read_go(target, problems, progress, mappings)
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
@@ -89,13 +85,13 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     threads = target.threads()
     modules = symtab.modules(target, problems)
     loaded = find_images(mappings, target, core, modules, page_size)
-    main = _main_thread(threads, target, core)
+    main = next((t for t in threads if t.tid == opening.pid), None)
     main_tid = main.tid if main is not None else None
     word, order = target.pointer_size, target.byte_order
     stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
-        info=target_info(target, core, go.version, page_size),
+        info=opening.info,
         mappings=mappings,
         residency=residency,
         go=go,
@@ -114,20 +110,10 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         kernel=kernel,
         problems=problems,
     )
-    _take_notes(reading, core, target)
+    _take_notes(reading, opening)
     if inferred:
         reading.notes.append(INFERRED)
     return reading
-
-
-def _core(target: Target) -> Optional[Core]:
-    if target.kind != "core":
-        return None
-    if target.core_file is None:
-        raise ProblemError(
-            f"the debugger does not say which core file it has open; {target.hints.open_again}"
-        )
-    return open_core(target)
 
 
 def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
@@ -186,11 +172,6 @@ def _linker(
     return linker_ranges(address, linker, mappings, words, main_tls, page_size)
 
 
-def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
-    pid = core.pid if core is not None and core.pid else target.pid
-    return next((t for t in threads if t.tid == pid), None)
-
-
 def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
     if not len(go.goroutines) and (problems or problems.left_out):
         return None
@@ -221,16 +202,16 @@ def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optio
     return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
 
 
-def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
+def _take_notes(reading: Reading, opening: Opening) -> None:
     """Say what cannot be known, and why."""
     notes = reading.notes
-    if core is not None:
-        notes.extend(core.notes)
+    if opening.core is not None:
+        notes.extend(opening.core.notes)
     notes.extend(reading.problems.left_out)
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
-    notes.extend(circumstance_notes(target))
+    notes.extend(opening.notes)
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))

@@ -131,7 +131,7 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
 def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]:
     """The user's function in which most goroutines are, and what most of those do."""
     try:
-        listing = choose(of_reading(target, reading), Filter())
+        listing = choose(of_reading(target, reading, none_too=True), Filter())
     except ProblemError:
         return None
     find_users(listing, listing.positions)

@@ -41,7 +41,7 @@ class Locator:
         self.partition = Partition(*regions_of(reading), reading.mappings, reading.info.pointer_size)
         self.problems = Problems()
         self.runtime = Runtime(target, self.problems)
-        self.goroutines: GoroutineReading = of_reading(target, reading)
+        self.goroutines: GoroutineReading = of_reading(target, reading, none_too=True)
         self.tables = self.goroutines.tables
         self.types = Types(self.runtime, modules(target, self.problems))
         self.heap = HeapPlaces(reading, target, self.runtime, self.types, self.tables)
