@@ -6,24 +6,21 @@ What only one of the forms needs is imported there: starting is a good part of t
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from functools import partial
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
 
+from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
@@ -109,29 +106,21 @@ def _duration(text: str) -> int:
     return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    progress = Progress(_show if os.isatty(1) and os.isatty(2) else None)
-    try:
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    _refuse(arguments)
+    with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
-        with no_cycle_collection():
-            deliver(session, _ended(_answer(session, reading, arguments), progress), arguments.output)
-    finally:
-        progress.finish()
-    return next(iter(reading.problems), None)
+        whole = arguments.threads or arguments.by_frame
+        return Answer(reading, arguments, None if whole else _listing(reading, arguments))
 
 
-def _ended(pieces: Iterable[str], progress: Progress) -> Iterator[str]:
-    """`pieces`; the line that shows progress is gone when the first of them is there."""
-    for piece in pieces:
-        progress.finish()
-        yield piece
+class Answer(NamedTuple):
+    """What was read, and which goroutines are wanted; None: what is asked for is about all of them."""
 
-
-def _show(text: str) -> None:
-    os.write(2, f"\r\x1b[K{text}".encode())
+    reading: GoroutineReading
+    arguments: argparse.Namespace
+    listing: Optional[Listing]
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -156,42 +145,38 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
     return listing
 
 
-def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Namespace) -> Iterable[str]:
-    _refuse(arguments)
-    settings = session.settings
-    file = arguments.output is not None
-    look = Look(None if file else settings.width, settings.width, settings.unicode, reading.clock.exact)
-    if arguments.threads:
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The summary and the list, or what is asked for in its place."""
+    reading, arguments, listing = answer
+    if listing is not None:
+        yield from _text(listing, arguments, look)
+    elif arguments.threads:
         from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
         from addrspace_gdb.views.goroutine_groups import thread_table
 
-        pairs = thread_table(thread_stacks(reading), look.width, look.unicode)
-    elif arguments.by_frame:
+        yield from thread_table(thread_stacks(reading), look.width, look.unicode)
+    else:
         from addrspace_gdb.space.goroutines.by_frame import by_frame
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
-        pairs = by_frame_table(by_frame(reading), _first(arguments, file, 25), look.width, look.unicode)
-    else:
-        listing = _listing(reading, arguments)
-        if arguments.format == "json":
-            if arguments.limit is not None:
-                del listing.positions[arguments.limit :]
-            from addrspace_gdb.views.documents.goroutines import goroutines_json
-
-            return goroutines_json(listing, arguments.frames)
-        pairs = _text(listing, arguments, look)
-    if settings.color and not file:
-        return [render(pairs, True, settings.style)]
-    return (text for _, text in pairs)
+        limit = rows_shown(arguments.limit, look.file, 25)
+        yield from by_frame_table(by_frame(reading), limit, look.width, look.unicode)
 
 
-class Look(NamedTuple):
-    """How text looks: `width` None cuts nothing."""
+def as_json(answer: Answer, _look: Look) -> Iterable[str]:
+    """goroutine-stacks/1, bit by bit."""
+    from addrspace_gdb.views.documents.goroutines import goroutines_json
 
-    width: Optional[int]
-    screen: int
-    unicode: bool
-    exact: bool
+    arguments, listing = answer.arguments, answer.listing
+    assert listing is not None  # what has no JSON form was refused
+    if arguments.limit is not None:
+        del listing.positions[arguments.limit :]
+    return goroutines_json(listing, arguments.frames)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.reading.problems)
 
 
 def _refuse(arguments: argparse.Namespace) -> None:
@@ -213,10 +198,6 @@ def _refuse(arguments: argparse.Namespace) -> None:
         )
 
 
-def _first(arguments: argparse.Namespace, file: bool, usual: int) -> int:
-    return rows_shown(arguments.limit, file, usual)
-
-
 def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
     if arguments.group is not None:
         yield from _groups(listing, arguments, look)
@@ -230,29 +211,32 @@ def _groups(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iter
     from addrspace_gdb.space.goroutines.groups import frames_of_group, group
     from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
 
-    file = arguments.output is not None
     if arguments.group == "stack":
         groups = group(listing, "stack")
-        shown = groups[: _first(arguments, file, 5)]
+        shown = groups[: rows_shown(arguments.limit, look.file, 5)]
         hidden = arguments.frames is not None
-        limit = arguments.frames if hidden else ALL if file else 12
+        limit = arguments.frames if hidden else ALL if look.file else 12
         frames = partial(frames_of_group, listing, hidden=hidden)
-        yield from stack_groups(shown, frames, limit, len(listing), look.exact, look.width, look.unicode)
+        yield from stack_groups(
+            shown, frames, limit, len(listing), listing.reading.clock.exact, look.width, look.unicode
+        )
         yield from _more(len(groups) - len(shown), "different stack", look)
     else:
         groups = group(listing, arguments.group)
-        shown = groups[: _first(arguments, file, 25)]
-        yield from group_table(shown, arguments.group, len(listing), look.exact, look.width, look.unicode)
+        shown = groups[: rows_shown(arguments.limit, look.file, 25)]
+        yield from group_table(
+            shown, arguments.group, len(listing), listing.reading.clock.exact, look.width, look.unicode
+        )
         yield from _more(len(groups) - len(shown), "group", look)
 
 
 def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
     reading = listing.reading
-    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     total = summarise(reading)
     yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
     yield NEWLINE
-    yield from goroutine_table(listing, shown, look.exact, look.width, look.unicode)
+    yield from goroutine_table(listing, shown, listing.reading.clock.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
     said += [(QUIET, f"note: {text}") for text in [*reading.notes, *reading.problems.left_out]]
@@ -264,14 +248,19 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
 
 
 def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
-    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     for number, (at, row) in enumerate(zip(shown, details(listing, shown))):
         if number:
             yield NEWLINE
         frames = frames_of(listing.reading, at) if arguments.frames is not None else []
         limit = arguments.frames or 0
         yield from card(
-            row, frames[:limit], max(0, len(frames) - limit), look.exact, look.width, look.unicode
+            row,
+            frames[:limit],
+            max(0, len(frames) - limit),
+            listing.reading.clock.exact,
+            look.width,
+            look.unicode,
         )
     yield from _more(len(listing) - len(shown), "goroutine", look)
 
@@ -290,4 +279,4 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
-COMMAND = Command("goroutine-stacks", parser().help_text(), run, words)
+COMMAND = Command("goroutine-stacks", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Generic, List, Optional, TypeVar
 
 import gdb
 
-from addrspace_gdb.commands.addrspace import check_text, text, verdict
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common import request
@@ -24,16 +23,11 @@ from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.gdb.attach import attach
 from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.report import Report
-from addrspace_gdb.debugger.gdb.target import GdbTarget, Known
+from addrspace_gdb.debugger.gdb.target import Known
 from addrspace_gdb.debugger.gdb.text import output_of
-from addrspace_gdb.goruntime.stripped.target import with_runtime
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell import keeper
 from addrspace_gdb.shell.precheck import check_process
-from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
-from addrspace_gdb.space.reading.goroutines import read_for_goroutines
-from addrspace_gdb.space.reading.whole import Reading, read
 
 _PRELOADED = ("g", "m", "p", "mspan", "mheap", "heapArena", "mcache", "schedt", "moduledata")
 
@@ -73,24 +67,15 @@ def main() -> None:
 def _answer(asked: Request) -> List[str]:
     settings = Settings(asked.width, not asked.ascii, asked.color, "quiet")
     known = Known(asked.exe, asked.core, asked.shown)
-    if asked.report is not None:
-        report = Report(asked.report, asked.format, settings, known)
-        visit = _visit(asked, report.run)
-        _write(asked.result, report.text)
-        if asked.stats:
-            _stats(asked.notes, visit, 0.0)
-        return [visit.answer] if visit.answer else []
-    form, check = asked.format, asked.check
-    found = _visit(asked, lambda: _read_target(asked, known))
-    reading, stacks = found.answer
-    began = time.monotonic()
-    space = build(reading, each_goroutine=form == "json", check=check)
-    shown = check_text(space, settings) if check and form == "text" else text(space, form, settings, stacks)
-    _write(asked.result, shown)
+    line = asked.report
+    if line is None:
+        line = "addrspace" + " --check" * asked.check + " --stacks" * asked.stacks
+    report = Report(line, asked.format, settings, known)
+    visit = _visit(asked, report.run)
+    _write(asked.result, report.text)
     if asked.stats:
-        _stats(asked.notes, found, time.monotonic() - began)
-    damaged = verdict(space)
-    return [damaged] if damaged else []
+        _stats(asked.notes, visit, 0.0)
+    return [visit.answer] if visit.answer else []
 
 
 def _write(path: str, text: str) -> None:
@@ -164,12 +149,6 @@ def _mark(phase: bytes) -> None:
         os.write(int(os.environ[keeper.MARKS_VARIABLE]), phase)
     except (KeyError, ValueError, OSError):
         pass  # nobody keeps this gdb
-
-
-def _read_target(asked: Request, known: Known) -> Tuple[Reading, Optional[List[Group]]]:
-    target = with_runtime(GdbTarget(known))
-    reading = read(target, asked.check)
-    return reading, groups_of(read_for_goroutines(target)) if asked.stacks else None
 
 
 def _open_core(asked: Request) -> None:

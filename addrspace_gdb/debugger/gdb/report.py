@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import List, Optional
+from typing import Iterable, List, Optional
 
-from addrspace_gdb.commands.session import Command, Settings
+from addrspace_gdb import commands
+from addrspace_gdb.commands.command import Task
+from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.gdb.session import GdbSession
 from addrspace_gdb.debugger.gdb.target import Known
@@ -24,9 +25,9 @@ class _BatchSession(GdbSession):
         """As the shell said."""
         return self._given
 
-    def write(self, text: str) -> None:
+    def write(self, pieces: Iterable[str]) -> None:
         """Keep it."""
-        self.written.append(text)
+        self.written += pieces
 
 
 class Report:
@@ -35,18 +36,18 @@ class Report:
 
     def __init__(self, line: str, form: str, settings: Settings, known: Known) -> None:
         name, _, rest = line.strip().partition(" ")
-        options = rest if form == "text" else f"{rest} --format {form}"
-        module = import_module(f"addrspace_gdb.commands.{name.replace('-', '_')}")
-        if name != "whereis":  # whose expressions need not look like a shell's words
-            module.parser().parse_line(options)
-        self._command: Command = module.COMMAND
-        self._line = options
+        command = commands.report(name)
+        arguments = command.arguments(rest)
+        if form != "text":
+            arguments.format = form
         self._session = _BatchSession(settings, known)
+        self._task = Task(command, self._session, arguments)
 
     def run(self) -> Optional[str]:
         """Ask the selected inferior; what is damaged."""
         with no_cycle_collection():
-            return self._command.run(self._session, self._line)
+            self._task.ask()
+            return self._task.show()
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 import gdb
 
@@ -147,11 +147,8 @@ class GdbSession:
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
         target = self._targets[number] = self._new_target(number, base)
-        progress = Progress(_show_progress if _on_terminal() else None)
-        try:
+        with self.progress() as progress:
             self._readings[number] = (check, read(target, check, progress))
-        finally:
-            progress.finish()
         return self._readings[number][1]
 
     def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:
@@ -160,9 +157,18 @@ class GdbSession:
             return False
         return any(t.selected and t.number == thread.num for t in kept.threads())
 
-    def write(self, text: str) -> None:
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """One line on standard error, if that and the output are a terminal."""
+        progress = Progress(_show_progress if _on_terminal() else None)
+        try:
+            yield progress
+        finally:
+            progress.finish()
+
+    def write(self, pieces: Iterable[str]) -> None:
         """Through gdb, so that its pager and `pipe` work."""
-        gdb.write(text)
+        gdb.write("".join(pieces))
 
 
 def _on_terminal() -> bool:
