@@ -12,7 +12,7 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
 from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
-from addrspace_gdb.space.reading.goroutines import read_for_goroutines
+from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.views.classic import classic
@@ -75,7 +75,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     if arguments.stacks and arguments.format != "json":
         raise ProblemError("addrspace: --stacks goes with --format json")
     reading = session.reading(check=arguments.check)
-    stacks = groups_of(read_for_goroutines(session.target())) if arguments.stacks else None
+    stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
     return Answer(reading, arguments.format == "json", arguments.check, stacks)
 
 

@@ -155,7 +155,7 @@ def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
 
     if kept_of(reading) is None:
         return partial(by_frame, reading)
-    reading.known_stacks = reading.stacks()
+    reading.stacks()
     guard_size(reading)
     if gather_stacks(reading, living(reading)):
         return partial(by_frame, reading)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
 
 import gdb
 
@@ -32,6 +33,7 @@ from addrspace_gdb.target.protocol import (
     StopSignal,
     Symbol,
     Thread,
+    ThreadRegisters,
     Value,
 )
 
@@ -66,60 +68,6 @@ class Variables(Protocol):
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A variable by its linker name; None: ask gdb."""
-
-
-class _Registers(NamedTuple):
-    pc: Optional[int]
-    sp: Optional[int]
-    tls: Optional[int]
-    link: Optional[int]
-
-
-class _LazyThread(Thread):
-    """A thread whose registers are read when they are asked for.
-
-    For a frame gdb reads all debug information of its function's package, more than 50 ms for Go's runtime;
-    a thread that has no goroutine is not looked at.
-    """
-
-    _thread: gdb.InferiorThread
-    _read: Callable[[gdb.InferiorThread], _Registers]
-    _known: Optional[_Registers]
-
-    def __new__(
-        cls, thread: gdb.InferiorThread, selected: bool, read: Callable[[gdb.InferiorThread], _Registers]
-    ) -> _LazyThread:
-        """`read` gives the registers; `thread` must be valid as long as they may be asked for."""
-        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        name = text_of(lambda: thread.name or "") or None
-        made = super().__new__(cls, thread.num, int(tid), name, None, None, None, selected)
-        made._thread, made._read, made._known = thread, read, None
-        return made
-
-    def _registers(self) -> _Registers:
-        if self._known is None:
-            self._known = self._read(self._thread)
-        return self._known
-
-    @property
-    def pc(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().pc
-
-    @property
-    def sp(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().sp
-
-    @property
-    def tls(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().tls
-
-    @property
-    def link(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().link
 
 
 class Known(NamedTuple):
@@ -276,10 +224,19 @@ class GdbTarget:
             chosen = selected_thread()
             number = chosen.num if chosen is not None else None
             ordered = sorted(self._inferior.threads(), key=lambda thread: thread.num)
-            self._threads = [_LazyThread(one, one.num == number, self.registers_of) for one in ordered]
+            self._threads = [self._thread(one, one.num == number) for one in ordered]
         return self._threads
 
-    def registers_of(self, thread: gdb.InferiorThread) -> _Registers:
+    def _thread(self, thread: gdb.InferiorThread, selected: bool) -> Thread:
+        """`thread` must be valid as long as its registers may be asked for.
+
+        For a frame in Go's runtime gdb needs more than 50 ms; a thread without a goroutine is not looked at.
+        """
+        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+        name = text_of(lambda: thread.name or "") or None
+        return Thread(thread.num, int(tid), name, selected, partial(self._registers_of, thread))
+
+    def _registers_of(self, thread: gdb.InferiorThread) -> ThreadRegisters:
         """What the innermost frame of a thread has; the selection is put back."""
         self._check_held("a thread")
         pc = sp = tls = link = None
@@ -293,7 +250,7 @@ class GdbTarget:
                 link = _register(frame, names.link, width) if names.link else None
             except gdb.error:
                 pass  # a thread without registers (a cut core) stays listed, its registers unknown
-        return _Registers(pc, sp, tls, link)
+        return ThreadRegisters(pc, sp, tls, link)
 
     @property
     def facts(self) -> Facts:

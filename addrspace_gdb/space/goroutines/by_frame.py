@@ -11,7 +11,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.proc import is_live
-from addrspace_gdb.goruntime.stack import GOROUTINE, Stacks
+from addrspace_gdb.goruntime.stack import Stacks
+from addrspace_gdb.goruntime.stackpieces import GOROUTINE
 from addrspace_gdb.goruntime.traceback import Walk
 from addrspace_gdb.space.goroutines.equal_stacks import Same, same_stacks
 from addrspace_gdb.space.goroutines.listing import field_of
