@@ -72,6 +72,7 @@ class GoroutineReading:
         self.fing_running = _fing_running(runtime)
         self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
         self.said: List[str] = []
+        self._stacks: Optional[Stacks] = None
         self.live: Dict[int, Live] = {}  # by position in the columns
         _find_threads(self)
         # What stackcolumns computes once:
