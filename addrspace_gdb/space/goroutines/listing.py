@@ -17,6 +17,7 @@ from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.goroutines.user_frames import user_frames
 from addrspace_gdb.space.goroutines.walk import Start, start_of, walk
+from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _FEW = 1000  # goroutines that are quicker looked for one by one
@@ -163,14 +164,13 @@ def _died(reading: GoroutineReading, goid: int) -> str:
     return " any more: it is dead (--dead shows what is left)" if gone else ""
 
 
+@once
 def system_of(reading: GoroutineReading) -> List[int]:
     """Positions of the runtime's own goroutines."""
-    if reading.system is None:
-        starts = reading.goroutines.column("startpc")
-        own = {pc for pc in set(starts) if _system(reading, pc)}
-        found = compress(range(len(starts)), map(own.__contains__, starts))
-        reading.system = [at for at in found if is_system(reading, at)]
-    return reading.system
+    starts = reading.goroutines.column("startpc")
+    own = {pc for pc in set(starts) if _system(reading, pc)}
+    found = compress(range(len(starts)), map(own.__contains__, starts))
+    return [at for at in found if is_system(reading, at)]
 
 
 def _system(reading: GoroutineReading, start_pc: int) -> bool:
@@ -257,6 +257,7 @@ def sort(listing: Listing, by: str) -> None:
     columns = reading.goroutines.columns
     los, his = columns["lo"], columns["hi"]
     since, statuses = columns["waitsince"], columns["status"]
+    used: Sequence[int] = useds(reading) if by == "used" else ()
 
     def waited(at: int) -> int:
         found = reading.clock.waited(since[at], statuses[at])
@@ -264,7 +265,7 @@ def sort(listing: Listing, by: str) -> None:
 
     keys: Dict[str, Key] = {
         "size": lambda at: his[at] - los[at],
-        "used": lambda at: useds(reading)[at],
+        "used": lambda at: used[at],
         "wait": waited,
     }
     if by in keys:

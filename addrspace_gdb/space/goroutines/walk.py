@@ -8,7 +8,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
-from addrspace_gdb.space.reading.goroutines import GoroutineReading, Live, runs
+from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
 
 class Start(NamedTuple):
@@ -22,7 +22,7 @@ class Start(NamedTuple):
     link: Optional[int] = None  # the link register, where there is one and it counts
 
 
-def start_of(reading: GoroutineReading, at: int) -> Start:
+def start_of(reading: Walkable, at: int) -> Start:
     """Where the goroutine at position `at` stands: its thread's registers if they are on its stack, else
     what it saved when it entered a system call, C or the system stack, or when it parked. Of a goroutine in
     a system call Go's own traceback uses what it saved even so, and leaves out what it called since."""
@@ -53,7 +53,7 @@ def start_of(reading: GoroutineReading, at: int) -> Start:
     return found
 
 
-def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
+def walk(reading: Walkable, at: int, limit: int = 1_000_000) -> Walk:
     """The physical frames of one goroutine. Never raises; `Walk.problem` says what is wrong."""
     start = start_of(reading, at)
     if start.problem:
@@ -69,7 +69,7 @@ def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
     return walk_on(reading, start, stack, limit)
 
 
-def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
+def walk_on(reading: Walkable, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
     """As `walk`, with the bytes of the stack at hand."""
     return reading.unwinder.walk(
         stack,
@@ -82,11 +82,11 @@ def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 
     )
 
 
-def _bytes(reading: GoroutineReading, start: int, end: int) -> Stack:
+def _bytes(reading: Walkable, start: int, end: int) -> Stack:
     return Stack(start, reading.runtime.target.read(start, end - start))
 
 
-def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit: int) -> Walk:
+def _across(reading: Walkable, live: Live, at: int, start: Start, limit: int) -> Walk:
     """From a thread on its M's g0 stack, or interrupted there by a signal, through to the goroutine's."""
     hi = reading.goroutines.column("hi")[at]
     saved = Saved(_bytes(reading, start.sp, hi), start.pc, start.sp, start.link or 0)
@@ -103,7 +103,7 @@ def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit:
     return walk(stack, here.pc, here.sp, bp=here.bp or None, lr=here.lr, trap=True, saved=saved, limit=limit)
 
 
-def _before_signal(reading: GoroutineReading, live: Live) -> Optional[Registers]:
+def _before_signal(reading: Walkable, live: Live) -> Optional[Registers]:
     """The registers that a signal interrupted whose handler the thread is in; None if that is not known."""
     thread, top = live.thread, live.m.gsignal_stack[1]
     if thread is None or thread.sp is None or thread.pc is None:
