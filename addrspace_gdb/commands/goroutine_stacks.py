@@ -17,7 +17,8 @@ from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_val
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
-from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
+from addrspace_gdb.space.goroutines.chosen import Chosen
+from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
@@ -124,17 +125,17 @@ class Answer(NamedTuple):
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
-    which = Filter(
-        goids=tuple(arguments.goids),
-        status=arguments.status,
-        function=arguments.function,
+    which = Chosen(
+        ranges=tuple(arguments.goids),
+        state=arguments.status,
+        functions=(arguments.function,) if arguments.function is not None else (),
         waiting_longer=arguments.waiting_longer,
         min_size=arguments.min_size,
         system=arguments.system,
         dead=arguments.dead,
     )
     listing = choose(reading, which)
-    if not listing.positions and which != Filter():
+    if not listing.positions and which != Chosen(system=False):
         more = ""
         if listing.unknown_wait:
             more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"

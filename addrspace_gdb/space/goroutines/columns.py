@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from itertools import compress, islice
 from operator import ge, itemgetter, le, lt, sub
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Dict, List, Optional, Sequence, Set, Tuple, TypeVar
 
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
@@ -49,16 +49,6 @@ def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:
     """The positions where `mask` has 1, in the order of their stacks' addresses."""
     order = by_stack(reading)
     return list(compress(order, pick(mask, order)))
-
-
-def places(column: array[int], value: int) -> Iterator[int]:
-    """The positions of a value that is rare in the column."""
-    data, wanted = column.tobytes(), value.to_bytes(column.itemsize, sys.byteorder)
-    at = data.find(wanted)
-    while at >= 0:
-        if at % column.itemsize == 0:
-            yield at // column.itemsize
-        at = data.find(wanted, at + 1)
 
 
 def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:

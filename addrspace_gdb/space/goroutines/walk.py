@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import FrozenSet, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live
+from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, status_word
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
+from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
+from addrspace_gdb.space.goroutines.chosen import GoroutineState
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
 from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
@@ -20,12 +22,16 @@ class Start(NamedTuple):
     in_syscall: bool = False
     problem: Optional[str] = None
     link: Optional[int] = None  # the link register, where there is one and it counts
+    bp: int = 0  # the frame pointer that it saved; 0: not known
 
 
 def start_of(reading: Walkable, at: int) -> Start:
     """Where the goroutine at position `at` stands: its thread's registers if they are on its stack, else
     what it saved when it entered a system call, C or the system stack, or when it parked. Of a goroutine in
-    a system call Go's own traceback uses what it saved even so, and leaves out what it called since."""
+    a system call Go's own traceback uses what it saved even so, and leaves out what it called since.
+
+    The rules are those of traceback1 and tracebackothers in src/runtime/traceback.go.
+    """
     columns = reading.goroutines.columns
     pc, sp = columns["pc"][at], columns["sp"][at]
     lo, hi = columns["lo"][at], columns["hi"][at]
@@ -39,11 +45,12 @@ def start_of(reading: Walkable, at: int) -> Start:
     if before is not None and lo < before.sp <= hi:
         return Start(before.pc, before.sp, trap=True, link=before.lr)
     if columns["syscallsp"][at]:
-        found = Start(columns["syscallpc"][at], columns["syscallsp"][at], in_syscall=True)
+        pc, sp = columns["syscallpc"][at], columns["syscallsp"][at]
+        found = Start(pc, sp, in_syscall=True, bp=_syscall_bp(reading, pc, sp))
     elif status & ~GSCAN == RUNNING and (live is None or live.thread is None or not live.on):
         found = Start(pc, sp, problem="its thread's registers are not known")
     else:
-        found = Start(pc, sp, link=columns["lr"][at] or None)
+        found = Start(pc, sp, link=columns["lr"][at] or None, bp=columns["bp"][at])
     if found.problem:
         return found
     if not 0 < lo < hi or hi - lo > LARGEST:
@@ -51,6 +58,30 @@ def start_of(reading: Walkable, at: int) -> Start:
     if not lo < found.sp <= hi:
         return found._replace(problem=f"sp {found.sp:#x} is outside its stack")
     return found
+
+
+def _syscall_bp(reading: Walkable, pc: int, sp: int) -> int:
+    """The frame pointer of who entered a system call: what the prologue made it, the slot below the return
+    address. Go 1.23 added g.syscallbp."""
+    tables = reading.tables
+    if tables.arch == "arm64":
+        return sp - tables.pointer_size  # where frames begin, less a word
+    delta = tables.sp_delta(pc) if tables.arch == "amd64" else None
+    return sp + delta - tables.pointer_size if delta else 0
+
+
+def state_of(reading: Walkable, at: int) -> GoroutineState:
+    """What the goroutine at that position does."""
+    status, number = reading.goroutines.column("status")[at], reading.goroutines.column("waitreason")[at]
+    bubble = reading.bubbles.get(at)
+    text = state_text(reading.reasons, status, number, bubble is not None and bubble.durable)
+    return GoroutineState(status_word(status), wait_reason(reading.reasons, status, number), text)
+
+
+def functions_of(reading: Walkable, at: int) -> FrozenSet[str]:
+    """The linker's names of all functions on its stack, inlined ones too; empty if it cannot be walked."""
+    frames = reading.unwinder.frames(walk(reading, at))
+    return frozenset(frame.function for frame in frames if frame.function)
 
 
 def walk(reading: Walkable, at: int, limit: int = 1_000_000) -> Walk:
