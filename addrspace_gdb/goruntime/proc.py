@@ -9,10 +9,11 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from functools import cached_property
+from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.columns import Columns, places, read_columns
+from addrspace_gdb.goruntime.columns import Columns, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
@@ -79,14 +80,19 @@ class Goroutines:
         return at if at < len(addresses) and addresses[at] == address else None
 
     def of_goid(self, goid: int) -> Optional[int]:
-        """Where the goroutine with that number stands. A dead g keeps its number until it is used again: a
-        living one goes before it."""
-        dead = None
-        for at in places(self.columns["goid"], goid) if goid else ():
-            if is_live(self.columns["status"][at]):
-                return at
-            dead = at if dead is None else dead
-        return dead
+        """Where the goroutine with that number stands; of a dead one if no living one has it."""
+        return self._by_goid.get(goid) if goid else None
+
+    @cached_property
+    def _by_goid(self) -> Dict[int, int]:
+        """A dead g keeps its number until it is used again: a living one goes before it."""
+        goids, statuses = self.columns["goid"], self.columns["status"]
+        rows = range(len(goids))
+        living = {status for status in set(statuses) if is_live(status)}
+        found = dict(zip(goids, rows))
+        wanted = bytes(map(living.__contains__, statuses))
+        found.update(zip(compress(goids, wanted), compress(rows, wanted)))
+        return found
 
     @cached_property
     def by_stack(self) -> array[int]:
