@@ -72,6 +72,7 @@ class GoroutineReading:
         self.fing_running = _fing_running(runtime)
         self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
         self.said: List[str] = []
+        self._stacks: Optional[Stacks] = None
         self.live: Dict[int, Live] = {}  # by position in the columns
         _find_threads(self)
         # What stackcolumns computes once:
@@ -104,8 +105,11 @@ class GoroutineReading:
     def stacks(self) -> Stacks:
         """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
         unless they are read already."""
-        if self.whole is not None:
-            return self.whole.go.stacks
+        if self._stacks is None:
+            self._stacks = self.whole.go.stacks if self.whole is not None else self._read_stacks()
+        return self._stacks
+
+    def _read_stacks(self) -> Stacks:
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
