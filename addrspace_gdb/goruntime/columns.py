@@ -57,6 +57,20 @@ def read_columns(
     return found
 
 
+def places(column: array[int], value: int) -> Iterator[int]:
+    """The positions of a value that is rare in the column, ascending."""
+    try:
+        wanted = value.to_bytes(column.itemsize, sys.byteorder)
+    except OverflowError:
+        return
+    data = column.tobytes()
+    at = data.find(wanted)
+    while at >= 0:
+        if at % column.itemsize == 0:
+            yield at // column.itemsize
+        at = data.find(wanted, at + 1)
+
+
 def chosen(columns: Columns, mask: bytes) -> Columns:
     """The rows where `mask`, a byte a row, has 1 (and 0 elsewhere)."""
     if mask.find(0) < 0:
