@@ -12,12 +12,15 @@ from array import array
 from collections import Counter
 from itertools import chain, compress
 from operator import sub
-from typing import Dict, Iterator, List, Literal, Mapping, Sequence
+from typing import Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.goruntime.record import Runtime, bulk
+from addrspace_gdb.process.vm_readv import TOGETHER, read_runs
 from addrspace_gdb.target.layout import Located, Type
+from addrspace_gdb.target.protocol import MapsFiles, Target
 
 _FLUSH = 1 << 18  # bytes that are held before they become columns
+_FEW = 64  # structs for which it does not pay to ask the kernel another way
 _SAMPLE = 4096  # structs whose distances tell that of all
 _SCATTERED = 16  # rows a run below which it is quicker to pick them one by one
 _ONES = re.compile(b"\x01+")
@@ -42,16 +45,10 @@ def read_columns(
     # Made as long as they will be: arrays that grow are copied again and again.
     found: Columns = {name: array(_code(place), [0]) * len(addresses) for name, place in places.items()}
     runs: List[Sequence[int]] = []
-    stride = _stride(addresses, layout.size)
-    held: List[bytes] = []
     done = 0
-    for block, base, run in bulk(runtime, addresses, layout.size, what):
+    for structs, run in _copies(runtime, addresses, layout.size, what):
         runs.append(run)
-        held.append(_side_by_side(block, base, run, layout.size, stride))
-        if sum(map(len, held)) >= _FLUSH:
-            done = _fill(found, done, _Structs(b"".join(held), stride, runtime.order), places)
-            held = []
-    done = _fill(found, done, _Structs(b"".join(held), stride, runtime.order), places)
+        done = _fill(found, done, structs, places)
     if done < len(addresses):
         addresses = [*chain.from_iterable(runs)]
         for column in found.values():
@@ -101,6 +98,61 @@ def _stride(addresses: Sequence[int], size: int) -> int:
     return usual if size <= usual < 2 * size + _ALIGN and usual % _ALIGN == 0 else -(-size // _ALIGN) * _ALIGN
 
 
+def _copies(
+    runtime: Runtime, addresses: Sequence[int], size: int, what: str
+) -> Iterator[Tuple[_Structs, Sequence[int]]]:
+    """The structs side by side, some at a time, with the addresses of those that could be read."""
+    stride = _stride(addresses, size)
+    breaks = list(compress(range(1, len(addresses)), map(stride.__ne__, map(sub, addresses[1:], addresses))))
+    done = 0
+    for first, after, data in _direct(runtime.target, addresses, (size, stride), breaks):
+        if data is None:
+            break
+        runtime.progress.step(what, first, len(addresses))
+        yield _Structs(data, stride, runtime.order), addresses[first:after]
+        done = after
+    held: List[bytes] = []
+    runs: List[Sequence[int]] = []
+    for block, base, run in bulk(runtime, addresses[done:], size, what):
+        held.append(_side_by_side(block, base, run, size, stride))
+        runs.append(run)
+        if sum(map(len, held)) >= _FLUSH:
+            yield _Structs(b"".join(held), stride, runtime.order), [*chain.from_iterable(runs)]
+            held, runs = [], []
+    yield _Structs(b"".join(held), stride, runtime.order), [*chain.from_iterable(runs)]
+
+
+def _direct(
+    target: Target, addresses: Sequence[int], lie: Tuple[int, int], breaks: List[int]
+) -> Iterator[Tuple[int, int, Optional[memoryview]]]:
+    """Structs of (bytes, bytes from one to the next) of a process of this machine: the positions of the first
+    and one past the last, and their bytes, None from where on they cannot be read so. Nothing where that is
+    no way to read.
+
+    `breaks` are the positions of those that do not lie that far behind the one before.
+    """
+    size, stride = lie
+    proc = target.proc_files() if len(addresses) > _FEW else None
+    if proc is None or not proc.local or target.pid is None:
+        return
+    backed = target.file_backed() if isinstance(target, MapsFiles) else None
+    if stride > TOGETHER or (backed is not None and backed.covers_any(addresses, size)):
+        return
+    firsts = array("Q", _not_longer([0, *breaks, len(addresses)], TOGETHER // stride))
+    starts = array("Q", map(addresses.__getitem__, firsts[:-1]))
+    places = array("Q", map(stride.__mul__, firsts))
+    sizes = array("Q", map((size - stride).__add__, map(sub, places[1:], places)))
+    for first, after, data in read_runs(target.pid, starts, sizes, places):
+        yield firsts[first], firsts[after], data
+
+
+def _not_longer(firsts: List[int], most: int) -> Iterator[int]:
+    """With more of them where two are more than `most` apart."""
+    for first, after in zip(firsts, firsts[1:]):
+        yield from range(first, after, most)
+    yield firsts[-1]
+
+
 def _side_by_side(block: memoryview, base: int, run: Sequence[int], size: int, stride: int) -> bytes:
     """The bytes of the structs of `run`, each `stride` long."""
     breaks = compress(range(1, len(run)), map(stride.__ne__, map(sub, run[1:], run)))
@@ -126,12 +178,20 @@ def _fill(found: Columns, done: int, structs: _Structs, places: Dict[str, Locate
 class _Structs:
     """Structs that lie a stride apart, and their fields as arrays."""
 
-    def __init__(self, data: bytes, stride: int, order: str) -> None:
-        self._data, self._stride, self._order = data, stride, order
-        self._wholes: Dict[str, array[int]] = {}  # all of it as numbers: arrays are cut faster than views
+    def __init__(self, data: Union[bytes, memoryview], stride: int, order: str) -> None:
+        self._whole = array("Q")  # arrays are cut faster than views
+        self._whole.frombytes(data)
+        self._stride, self._order = stride, order
+        self._words: Dict[int, array[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._data) // self._stride
+        return 8 * len(self._whole) // self._stride
+
+    def _word(self, number: int) -> array[int]:
+        """That one of the 8 bytes that each struct consists of."""
+        if number not in self._words:
+            self._words[number] = self._whole[number :: self._stride // 8]
+        return self._words[number]
 
     def numbers(self, code: str, offset: int, size: int) -> array[int]:
         """The number of `size` bytes at the offset of each."""
@@ -142,11 +202,7 @@ class _Structs:
                 low, high = high, low
             whole = array(code.upper(), (h << 4 * size | w for h, w in zip(high, low)))
             return array(code, whole.tobytes())
-        if size == 1:
-            return array(code, self._data[offset :: self._stride])
-        if code not in self._wholes:
-            self._wholes[code] = array(code, self._data)
-        part = self._wholes[code][offset // size :: self._stride // size]
+        part = array(code, self._word(offset // 8).tobytes())[offset % 8 // size :: 8 // size]
         if self._order != sys.byteorder:
             part.byteswap()
         return part

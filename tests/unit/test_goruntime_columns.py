@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import random
 import struct
+import sys
 from array import array
-from typing import Dict, Tuple
+from typing import Any, Dict, Tuple
 
 import pytest
 
@@ -32,7 +35,7 @@ class Memory:
         self.data = random.Random(7).randbytes(size)
         self.hole = hole
 
-    def proc_files(self) -> None:
+    def proc_files(self) -> Any:
         """None."""
 
     def read(self, address: int, size: int) -> bytes:
@@ -75,6 +78,58 @@ def test_columns_equal_structs_one_by_one(byte_order: str, size: int, extra: int
     for name, (offset, code) in [*_FIELDS.items(), ("wide", (extra, "Q"))]:
         unpack = struct.Struct(order + code).unpack_from
         assert found[name].tolist() == [unpack(memory.data, a + offset)[0] for a in kept], name
+
+
+class _Here:
+    """/proc of this process, as far as it is asked."""
+
+    local = True
+
+    def path(self, name: str) -> str:
+        """A file of it."""
+        return f"/proc/self/{name}"
+
+
+class OwnMemory(Memory):
+    """The same bytes as a part of this process; what is asked for one by one is counted."""
+
+    pid = os.getpid()
+
+    def __init__(self, size: int) -> None:
+        super().__init__(sys.byteorder, size, (0, 0))
+        self.held = ctypes.create_string_buffer(self.data, size)
+        self.start = ctypes.addressof(self.held)
+        self.asked = 0
+
+    def proc_files(self) -> Any:
+        """Those of this process."""
+        return _Here()
+
+    def read(self, address: int, size: int) -> bytes:
+        """As of `Memory`."""
+        self.asked += 1
+        return super().read(address - self.start, size)
+
+
+@pytest.mark.parametrize("beyond", [0, 2])
+def test_columns_of_a_process_are_read_at_once(beyond: int) -> None:
+    chance = random.Random(beyond)
+    memory = OwnMemory(3_000_000)
+    memory.start += -memory.start % 8
+    offsets, at = [], 0
+    while at < 2_900_000:
+        offsets.append(at)
+        at += chance.choice([40] * 90 + [64, 4800])
+    addresses = [memory.start + offset for offset in offsets] + [1 << 62, (1 << 62) + 64][:beyond]
+    problems = Problems()
+    runtime = Runtime(memory, problems)  # type: ignore[arg-type]
+    skipped = memory.start - ctypes.addressof(memory.held)
+    found = read_columns(runtime, addresses, _layout(36, 28), {"wide": "short", "time": "time"}, "things")
+    assert found["address"].tolist() == addresses[: len(offsets)]
+    for name, offset, code in (("wide", 6, "H"), ("time", 16, "q")):
+        unpack = struct.Struct(code).unpack_from
+        assert found[name].tolist() == [unpack(memory.data, skipped + o + offset)[0] for o in offsets]
+    assert bool(problems) == bool(beyond) and (memory.asked > 0) == bool(beyond)
 
 
 def test_no_structs_no_rows() -> None:

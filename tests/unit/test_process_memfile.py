@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
+import random
 from array import array
 from pathlib import Path
 from typing import Iterator, Tuple
@@ -12,7 +14,7 @@ import pytest
 
 from addrspace_gdb.process.mappings import parse_maps
 from addrspace_gdb.process.proc_mem import read_ranges
-from addrspace_gdb.process.vm_readv import AT_ONCE, read_each
+from addrspace_gdb.process.vm_readv import AT_ONCE, TOGETHER, read_each, read_runs
 
 PAGES = 64
 PATH = "/proc/self/mem"
@@ -66,3 +68,33 @@ def test_one_that_cannot_be_read_spoils_its_block_only(block: Tuple[int, bytes])
     addresses[AT_ONCE + 5] = 16
     assert [piece is None for piece in read_each(os.getpid(), addresses, 64)] == [False, True]
     assert list(read_each(1 << 22, array("Q", [start]), 64)) == [None]
+
+
+def test_runs_lie_where_they_are_wanted() -> None:
+    chance = random.Random(5)
+    size = 3 * TOGETHER
+    memory = ctypes.create_string_buffer(chance.randbytes(size), size)
+    start = ctypes.addressof(memory)
+    offsets, sizes, places = array("Q"), array("Q"), array("Q", [0])
+    for _ in range(3 * AT_ONCE):
+        sizes.append(chance.choice([1, 40, 300, 3000]))
+        offsets.append(chance.randrange(size - sizes[-1]))
+        places.append(places[-1] + sizes[-1] + chance.choice([0, 0, 8]))
+    seen = 0
+    addresses = array("Q", map(start.__add__, offsets))
+    for first, after, data in read_runs(os.getpid(), addresses, sizes, places):
+        assert first == seen < after <= first + AT_ONCE and data is not None
+        assert len(data) == places[after] - places[first] <= TOGETHER
+        for at in range(first, after):
+            here = places[at] - places[first]
+            assert data[here : here + sizes[at]] == memory.raw[offsets[at] : offsets[at] + sizes[at]]
+        seen = after
+    assert seen == len(sizes)
+
+
+def test_runs_that_cannot_be_read_are_none() -> None:
+    memory = ctypes.create_string_buffer(64)
+    addresses = array("Q", [ctypes.addressof(memory), 4096])
+    found = list(read_runs(os.getpid(), addresses, array("Q", [64, 64]), array("Q", [0, 64, 128])))
+    assert found == [(0, 2, None)]
+    assert not list(read_runs(os.getpid(), array("Q"), array("Q"), array("Q", [0])))
