@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core, core_segments

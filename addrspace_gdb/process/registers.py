@@ -1,4 +1,4 @@
-"""The general registers of a machine as Linux hands them over: elf_gregset_t, in cores (pr_reg) and by ptrace.
+"""General registers of a machine as Linux hands them over: elf_gregset_t, in cores (pr_reg) and by ptrace.
 
 Names are those that gdb has for them. Orders: arch/*/include/asm/ptrace.h and arch/*/include/asm/elf.h of
 the kernel; for mips arch/mips/include/uapi/asm/reg.h.
@@ -62,9 +62,7 @@ _SETS: Dict[str, RegisterSet] = {
     "ppc64": RegisterSet(8, _PPC64, "pc", "r1", "lr", "r13"),
     "ppc64le": RegisterSet(8, _PPC64, "pc", "r1", "lr", "r13"),
     "s390x": RegisterSet(8, ("pswm", "pc", *_numbered("r", 0, 15)), "pc", "r15", "r14"),
-    "loong64": RegisterSet(
-        8, (*_numbered("r", 0, 31), "orig_a0", "pc", "badv"), "pc", "r3", "r1", "r2"
-    ),
+    "loong64": RegisterSet(8, (*_numbered("r", 0, 31), "orig_a0", "pc", "badv"), "pc", "r3", "r1", "r2"),
     "mips64": RegisterSet(8, _MIPS64, "pc", "sp", "ra"),
     "mips64le": RegisterSet(8, _MIPS64, "pc", "sp", "ra"),
     "mips": RegisterSet(4, ("",) * 6 + _MIPS, "pc", "sp", "ra"),

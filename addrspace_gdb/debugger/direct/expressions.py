@@ -97,8 +97,8 @@ class Evaluator:
         return int.from_bytes(data, "little" if self._memory.byte_order == "little" else "big")
 
 
-def _tokens(text: str, whole: str) -> List["re.Match[str]"]:
-    found: List["re.Match[str]"] = []
+def _tokens(text: str, whole: str) -> List[re.Match[str]]:
+    found: List[re.Match[str]] = []
     at = 0
     while text[at:].strip():
         match = _TOKEN.match(text, at)
@@ -111,7 +111,7 @@ def _tokens(text: str, whole: str) -> List["re.Match[str]"]:
 
 def _beyond(whole: str) -> ProblemError:
     return ProblemError(
-        f"{printable(whole)!r} needs a debugger (--debugger gdb): without one an expression is made of numbers, "
+        f"{printable(whole)!r} needs a debugger (--debugger gdb): without one, an expression has numbers, "
         "registers ($rsp), symbols, goroutine:N, *, &, + and @N"
     )
 
@@ -119,7 +119,7 @@ def _beyond(whole: str) -> ProblemError:
 class _Parser:
     """One expression, taken apart from left to right."""
 
-    def __init__(self, memory: Memory, mask: int, tokens: Sequence["re.Match[str]"], whole: str) -> None:
+    def __init__(self, memory: Memory, mask: int, tokens: Sequence[re.Match[str]], whole: str) -> None:
         self._memory, self._mask, self._tokens, self._whole = memory, mask, tokens, whole
         self._at = self._depth = 0
 

@@ -18,6 +18,7 @@ from addrspace_gdb.process.loaded import open_path
 from addrspace_gdb.process.local_proc import LocalProc
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.registers import architecture
+from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.protocol import ProcFiles, StopSignal
 
@@ -26,7 +27,7 @@ _FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
 
 
 class LiveTarget(DirectTarget):
-    """The process `pid`, which stands still from `hold` to `release`; before, what does not change is read."""
+    """Process `pid`, which stands still from `hold` to `release`; what does not change is read before."""
 
     kind = "live"
 
@@ -37,8 +38,8 @@ class LiveTarget(DirectTarget):
         self._proc = LocalProc(pid)
         exe = self._proc.path("exe")
         try:
-            self._mem = os.open(self._proc.path("mem"), os.O_RDONLY | os.O_CLOEXEC)
-            with open(exe, "rb") as file:
+            self._mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+            with open_regular(exe) as file:
                 header = read_header(file, exe)
             running = os.readlink(exe)
         except OSError as error:

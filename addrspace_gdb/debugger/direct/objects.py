@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.elf import Image, read_image
@@ -96,7 +96,7 @@ def load_objects(
     mappings: Sequence[Mapping], opened: Sequence[Opened], page_size: int, sysroot: str = ""
 ) -> Objects:
     """The objects that `opened` are, in that order; a file that is none, or is not loaded, is left out."""
-    by_name = {}
+    by_name: Dict[str, List[Mapping]] = {}
     for mapping in mappings:
         if mapping.file is not None:
             by_name.setdefault(mapping.file, []).append(mapping)
@@ -113,7 +113,7 @@ def load_objects(
 
 
 def debug_files(path: str, name: str, build_id: Optional[str], sysroot: str = "") -> Iterator[str]:
-    """Files that may have the symbols of the file at `path`, which was called `name`: by its build id, then by
+    """Files that may have the symbols of the file at `path`, which is called `name`: by its build id, and by
     its .gnu_debuglink, whose checksum is right, beside it, in .debug, and in the folder of debug files."""
     folder = sysroot + _DEBUG_FILES
     if build_id and len(build_id) > 2:
@@ -143,12 +143,12 @@ def debug_link(path: str) -> Optional[Tuple[str, int]]:
             data = section.data()
             name, _, _ = data.partition(b"\0")
             at = len(name) + 1 + -(len(name) + 1) % 4
-            order = "little" if elf.little_endian else "big"
+            little = bool(elf.little_endian)
     except Exception:  # elftools raises many kinds for a damaged file
         return None
     if not name or b"/" in name or len(data) < at + 4:
         return None
-    return os.fsdecode(name), int.from_bytes(data[at : at + 4], order)
+    return os.fsdecode(name), int.from_bytes(data[at : at + 4], "little" if little else "big")
 
 
 @lru_cache(maxsize=16)
