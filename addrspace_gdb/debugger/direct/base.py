@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.debugger.direct.expressions import Evaluator
+from addrspace_gdb.debugger.direct.expressions import Evaluator, Memory
 from addrspace_gdb.debugger.direct.objects import Objects
 from addrspace_gdb.process.registers import RegisterSet, register_set
 from addrspace_gdb.target.hints import Hints
@@ -20,6 +20,7 @@ from addrspace_gdb.target.protocol import (
     Named,
     ProcFiles,
     Symbol,
+    Target,
     Thread,
     Value,
 )
@@ -30,6 +31,15 @@ class Stopped:
 
     def __init__(self, tid: int, name: Optional[str], registers: Dict[str, int], tls: Optional[int]) -> None:
         self.tid, self.name, self.registers, self.tls = tid, name, registers, tls
+
+
+class _Typed:
+    """What expressions are about: symbols of the runtime with their types."""
+
+    def __init__(self, target: DirectTarget, known: Optional[Target]) -> None:
+        self.pointer_size, self.byte_order = target.pointer_size, target.byte_order
+        self.read, self.register = target.read, target.register
+        self.symbol = target.symbol if known is None else known.symbol
 
 
 class DirectTarget:
@@ -48,6 +58,7 @@ class DirectTarget:
         self._threads: Optional[List[Thread]] = None
         self._stopped: Optional[List[Stopped]] = None
         self._objects: Optional[Objects] = None
+        self.known: Optional[Target] = None  # this target with the runtime's layouts, once there is one
 
     # What each kind does in its own way
 
@@ -126,11 +137,14 @@ class DirectTarget:
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression."""
-        return Evaluator(self).value(expression)
+        return Evaluator(self._typed()).value(expression)
 
     def values(self, expression: str) -> List[Value]:
         """Every address that an expression comes to."""
-        return Evaluator(self).values(expression)
+        return Evaluator(self._typed()).values(expression)
+
+    def _typed(self) -> Memory:
+        return _Typed(self, self.known)
 
     def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
         """The symbol that holds each address."""

@@ -1,7 +1,7 @@
 """Expressions without a debugger: numbers, registers, symbols, `*`, `&`, `+`, `-`, parentheses, and `@N`.
 
-Without debug information nothing has a type: a symbol of the size of a pointer, or of a smaller number, is
-what it holds, any other symbol is where it lies, and what `*` reads is a pointer.
+Without debug information nothing has a type but the runtime's own variables: a symbol of the size of a
+pointer, or of a smaller number, is what it holds, any other is where it lies, and what `*` reads is a pointer.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class _Operand(NamedTuple):
     number: int
     held_at: Optional[int] = None
     size: int = 0  # bytes of what is there, where that is not a pointer
+    type: Optional[str] = None  # its name, where that is known
 
 
 class Evaluator:
@@ -64,7 +65,7 @@ class Evaluator:
         if at and first.strip() and count.strip():
             return self._elements(expression, first, self._operand(count, expression).number)
         found = self._operand(expression, expression)
-        return [Value(expression, found.number, None, found.size or None, held_at=found.held_at)]
+        return [Value(expression, found.number, found.type, found.size or None, held_at=found.held_at)]
 
     def _operand(self, text: str, whole: str) -> _Operand:
         try:
@@ -191,8 +192,10 @@ class _Parser:
 
     def _held(self, symbol: Symbol) -> _Operand:
         if symbol.size in CODES and symbol.size <= self._memory.pointer_size:
-            return self._loaded(symbol.address, symbol.size)
-        return _Operand(symbol.address, None, symbol.size)
+            found = self._loaded(symbol.address, symbol.size)
+            pointed = symbol.type.fields.get("*") if symbol.type is not None else None
+            return found if pointed is None else found._replace(type=pointed[1].name, size=pointed[1].size)
+        return _Operand(symbol.address, None, symbol.size, symbol.type.name if symbol.type else None)
 
     def _loaded(self, address: int, size: int) -> _Operand:
         data = self._memory.read(address, size)
