@@ -1,7 +1,7 @@
 """Expressions without a debugger: numbers, registers, symbols, `*`, `&`, `+`, `-`, parentheses, and `@N`.
 
 Without debug information nothing has a type but the runtime's own variables: a symbol of the size of a
-pointer, or of a smaller number, is what it holds, any other is where it lies, and what `*` reads is a pointer.
+pointer, or of a number, is what it holds, any other is where it lies, and what `*` reads is a pointer.
 """
 
 from __future__ import annotations
