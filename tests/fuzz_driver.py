@@ -11,13 +11,17 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
 import struct
+import sys
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import gdb
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from harness.peak import peak_memory  # noqa: E402
 
 COMMANDS = (
     "addrspace",
@@ -414,7 +418,7 @@ def run_one(command: str, limit: int) -> Dict[str, Any]:
         outcome, text = "hang", ""
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rss = peak_memory() // 1024
     seconds = round(time.monotonic() - began, 2)
     return {"outcome": outcome, "text": text[:2000], "seconds": seconds, "rss": rss}
 

@@ -110,7 +110,7 @@ def test_no_permission(sleeper: Process) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is not a core file"),
+        (b"", "is empty"),
         (b"\x7fELF", "is not a core file"),
         (b"some text\n" * 9, "is not a core file"),
         (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0\x3e\0", "is a program, not a core file; .* --exe"),
@@ -127,9 +127,9 @@ def test_a_core_that_cannot_be_read(tmp_path: Path) -> None:
     assert_refused(
         cli("dump", str(tmp_path / "none")), f"cannot read {tmp_path}/none: No such file or directory"
     )
-    assert_refused(cli("dump", str(tmp_path)), f"{tmp_path} is not a file")
+    assert_refused(cli("dump", str(tmp_path)), f"{tmp_path} is not a regular file")
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(cli("dump", str(tmp_path / "pipe")), f"{tmp_path}/pipe is not a file")
+    assert_refused(cli("dump", str(tmp_path / "pipe")), f"{tmp_path}/pipe is not a regular file")
 
 
 def test_an_executable_that_is_none(sleeper: Process) -> None:

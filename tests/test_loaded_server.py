@@ -35,6 +35,13 @@ class Server:
         self.popen.stdin.flush()
         return [int(word) for word in self.popen.stdout.readline().split()[1:]]
 
+    def wait_for_threads(self) -> None:
+        """Until all of them have been started."""
+        deadline = time.monotonic() + 60
+        while len(os.listdir(f"/proc/{self.popen.pid}/task")) < 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def states(self) -> List[str]:
         """State and TracerPid of every thread that is not as one that nobody looks at."""
         odd = []
@@ -52,8 +59,7 @@ class Server:
 def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb) -> None:
     server = Server(build_program("loaded", newest_go).path)
     try:
-        while len(os.listdir(f"/proc/{server.popen.pid}/task")) < 200:
-            time.sleep(0.05)
+        server.wait_for_threads()
         wrong: List[str] = []
         last = server.counts()
         for number in range(DUMPS):
@@ -75,8 +81,9 @@ def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gd
 def test_a_server_that_is_left_stopped_would_be_seen(newest_go: Toolchain, build_program: Builder) -> None:
     server = Server(build_program("loaded", newest_go).path)
     try:
+        server.wait_for_threads()
         os.kill(server.popen.pid, 19)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(server.states()) < 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)

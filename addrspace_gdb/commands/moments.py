@@ -13,7 +13,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.space.moments.dump_file import read_dump
 from addrspace_gdb.space.moments.snapshot import Snapshot, take
-from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 
 NOW, LAST = "now", "last"
 _RESERVED = (NOW, LAST, "on", "off", "all")
@@ -49,7 +49,7 @@ def take_now(session: Session, name: str = NOW) -> Snapshot:
     goroutines: Optional[GoroutineReading] = None
     why = ""
     try:
-        goroutines = read_for_goroutines(session.target())
+        goroutines = of_reading(session.target(), reading)
     except (ProblemError, UnreadableError) as error:
         why = f"the goroutines' frames cannot be read: {error}"
     made = take(name, reading, goroutines, time.time(), session.inferior)

@@ -7,7 +7,7 @@ damaged or unknown on the way, so that the rest is still shown and the exit stat
 from __future__ import annotations
 
 from collections import Counter
-from typing import Dict, Iterable, Iterator, List
+from typing import Callable, Dict, Iterable, Iterator, List, Union
 
 
 class ProblemError(Exception):
@@ -62,7 +62,8 @@ class Problems:
     LIMIT = 20
 
     def __init__(self) -> None:
-        self._lines: List[str] = []
+        self._lines: List[Union[str, Callable[[], Iterable[str]]]] = []
+        self._waiting = 0  # of the lines
         self.left_out: List[str] = []
         self.dropped = 0
 
@@ -74,18 +75,41 @@ class Problems:
             return
         if line in self._lines:
             return
-        if len(self._lines) >= self.LIMIT:
-            self.dropped += 1
-            return
         self._lines.append(line)
+        self._cut()
+
+    def later(self, find: Callable[[], Iterable[str]]) -> None:
+        """Keep the place for lines that `find` works out when somebody reads the list: what is read while a
+        process stands still is looked at once it runs again."""
+        self._waiting += 1
+        self._lines.append(find)
+
+    def _cut(self) -> None:
+        while len(self._lines) - self._waiting > self.LIMIT and isinstance(self._lines[-1], str):
+            self._lines.pop()
+            self.dropped += 1
+
+    def _settled(self) -> List[str]:
+        """All lines, with those that were waiting worked out."""
+        at = 0
+        while self._waiting:
+            line = self._lines[at]
+            if not isinstance(line, str):
+                found = line()
+                self._waiting -= 1
+                self._lines[at : at + 1] = [one for one in dict.fromkeys(found) if one not in self._lines]
+                self._cut()
+            else:
+                at += 1
+        return [line for line in self._lines if isinstance(line, str)]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._lines
+        yield from self._settled()
         if self.dropped:
             yield f"{self.dropped} more problems of this kind are not shown"
 
     def __len__(self) -> int:
-        return len(self._lines) + self.dropped
+        return len(self._settled()) + self.dropped
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self._settled())

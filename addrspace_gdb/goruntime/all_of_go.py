@@ -17,7 +17,7 @@ from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines,
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stack import Stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
-from addrspace_gdb.goruntime.versions import not_supported
+from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.target.protocol import Target
 
@@ -47,10 +47,8 @@ def read_go(
     runtime = Runtime(target, problems, progress)
     try:
         return _read(runtime, mappings)
-    except UnreadableError as error:
-        raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
-    except KeyError as error:
-        raise ProblemError(not_supported(error.args[0])) from None
+    except (UnreadableError, KeyError) as error:
+        raise unreadable(error) from None
 
 
 def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
@@ -66,7 +64,7 @@ def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
         cached.extend(page_cache(p.page_cache))
     pages.cached.extend(sorted(cached))
     if (go_minor(runtime.target) or 0) >= 26:
-        pages = pages._replace(padding=base_padding(pages, spans.runs[0][0] if spans.runs else None))
+        pages = pages._replace(padding=base_padding(pages, min(spans.columns["start"], default=None)))
     return GoView(
         version_of(runtime.target),
         arenas,
@@ -74,7 +72,7 @@ def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
         pages,
         goroutines,
         scheduler,
-        read_stacks(runtime, spans.manual, goroutines, scheduler),
+        read_stacks(runtime, spans, goroutines, scheduler),
         read_owned(runtime, heap, arenas, scheduler),
         _memstats(runtime, heap, scheduler),
         gc_phase(runtime),

@@ -7,7 +7,7 @@ are read whole; bits that lie in none (a damaged list or pointer) are read by th
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -74,6 +74,19 @@ class GcBits:
             return self._alone(address, count)
         at = address - self._low
         return int.from_bytes(self._block[at : at + size], "little") & ((1 << count) - 1)
+
+    def many(self, addresses: Iterable[int], counts: Iterable[int]) -> Iterator[int]:
+        """The bits of many spans, as `bits` gives them one by one; -1 for those that cannot be read."""
+        low, high, block = self._low, self._high, self._block
+        for address, count in zip(addresses, counts):
+            size = (count + 7) >> 3
+            if low <= address and address + size <= high:
+                at = address - low
+                yield int.from_bytes(block[at : at + size], "little") & ((1 << count) - 1)
+                continue
+            bits = self.bits(address, count)
+            low, high, block = self._low, self._high, self._block
+            yield -1 if bits is None else bits
 
     def _find(self, address: int, size: int) -> bool:
         """Make the block with [address, address + size) the current one."""

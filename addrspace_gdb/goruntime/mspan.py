@@ -1,31 +1,61 @@
 """Spans: runs of heap pages in one state (src/runtime/mheap.go: mspan, mheap_.allspans).
 
 mspan objects are never given back to the OS and allspans keeps every one ever made, so dead ones are
-met and left out. A process may have a million: they are read in bulk and kept as plain integers.
+met and left out. A process may have a million: they are read in bulk and kept as columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+import re
+from array import array
+from collections import Counter
+from functools import cached_property
+from itertools import compress
+from operator import add
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.record import Record, Runtime, Slice, bulk
+from addrspace_gdb.goruntime.columns import Columns, chosen, read_columns
+from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 
 PAGE = 1 << PAGE_SHIFT
 
 # mSpanState, src/runtime/mheap.go, all versions.
 DEAD, IN_USE, MANUAL = 0, 1, 2
+_STATES = bytes((DEAD, IN_USE, MANUAL))
 
-_MOST_SPANS = 1 << 25  # 256 GiB of the smallest spans
+_MOST_PAGES = 1 << 40  # of one span: more are garbage
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
+
+_MAP = 1 << 13  # pages that one map of pages is of: those of an arena
+_MOST_MAPS = 1 << 13  # 512 GiB
+_ALIKE = re.compile(b"|".join(b"%c+" % (kind + 1) for kind in range(5)))
 
 # What a merged run of spans holds.
 SMALL, LARGE, USER_ARENA, MANUAL_RUN, FREED_ARENA = 0, 1, 2, 3, 4
+Run = Tuple[int, int, int]  # start, end, SMALL or LARGE or ...
 
 # setUserArenaChunkToFault (src/runtime/arena.go) turns a freed chunk of a user arena noscan, which no
 # other chunk is. Nothing is behind it, and MemStats has it no more; its addresses wait for the next cycle.
 FAULT_CLASS = 1
+
+FIELDS = {
+    "start": "startAddr",
+    "pages": "npages",
+    "freeindex": "freeindex",
+    "slots": "nelems",
+    "alloc_bits": "allocBits",
+    "mark_bits": "gcmarkBits",
+    "sweepgen": "sweepgen",
+    "allocated": "allocCount",
+    "spanclass": "spanclass",
+    "state": "state",
+    "user": "isUserArenaChunk",
+    "element": "elemsize",
+    "limit": "limit",
+    "free_list": "manualFreeList",
+}
+_LATER = ("user",)  # user arenas came with Go 1.20: before, no span is a chunk of one
 
 
 class ManualSpan(NamedTuple):
@@ -39,6 +69,9 @@ class ManualSpan(NamedTuple):
     free_list: int  # manualFreeList: first free stack, 0 for none
     allocated: int  # allocCount: stacks in use
     address: int  # of the mspan itself
+
+
+_OF_MANUAL = ("start", "pages", "element", "free_list", "allocated", "address")  # as in ManualSpan
 
 
 class SpanClass(NamedTuple):
@@ -55,137 +88,223 @@ class SpanClass(NamedTuple):
     objects: int
 
 
-@dataclass
 class Spans:
-    """All live spans: merged runs in address order, manual ones singly, and the totals in use."""
+    """All live spans as columns, in the order of their mspans' addresses, and what follows from them.
 
-    runs: List[Tuple[int, int, int]] = field(default_factory=list)  # (start, end, SMALL|LARGE|...)
-    manual: List[ManualSpan] = field(default_factory=list)
-    user_arenas: List[int] = field(default_factory=list)
-    in_use: int = 0  # spans in state mSpanInUse, without freed user arenas
-    in_use_bytes: int = 0
-    objects: int = 0  # allocated objects in them (allocCount; not yet swept ones included)
-    object_bytes: int = 0
-    total: int = 0  # mspan objects, dead ones too
-    addresses: Sequence[int] = ()  # of all mspan objects, ascending
-    classes: Dict[int, SpanClass] = field(default_factory=dict)  # by spanClass: size class << 1 | noscan
+    The columns are those of `FIELDS`, and "address"; states, span classes and flags are a byte each.
+    """
+
+    def __init__(self, columns: Columns, addresses: Sequence[int]) -> None:
+        self.columns = columns
+        self.addresses = addresses  # of all mspan objects, dead ones too, ascending
+
+    def __len__(self) -> int:
+        return len(self.columns["address"])
+
+    @property
+    def total(self) -> int:
+        """mspan objects, dead ones too."""
+        return len(self.addresses)
+
+    @cached_property
+    def kinds(self) -> bytes:
+        """What each span holds: SMALL, LARGE ..."""
+        columns = self.columns
+        kinds = bytearray(columns["spanclass"].tobytes().translate(_BY_CLASS))
+        for at in compress(range(len(kinds)), columns["user"]):
+            kinds[at] = FREED_ARENA if columns["spanclass"][at] == FAULT_CLASS else USER_ARENA
+        for at in self._manual:
+            kinds[at] = MANUAL_RUN
+        return bytes(kinds)
+
+    @property
+    def _manual(self) -> Iterable[int]:
+        """Positions of the manual spans."""
+        states = self.columns["state"].tobytes()
+        return compress(range(len(states)), states.translate(_IS_MANUAL))
+
+    @cached_property
+    def manual(self) -> List[ManualSpan]:
+        """Manual spans, by address."""
+        return self._manual_spans(self._manual)
+
+    def with_free_list(self) -> List[ManualSpan]:
+        """Those of them that have free slots, by address."""
+        lists = self.columns["free_list"]
+        return self._manual_spans(at for at in self._manual if lists[at])
+
+    def _manual_spans(self, positions: Iterable[int]) -> List[ManualSpan]:
+        rows = list(positions)
+        columns = [map(self.columns[name].__getitem__, rows) for name in _OF_MANUAL]
+        starts, pages, *rest = columns
+        return sorted(map(ManualSpan, starts, map(PAGE.__mul__, pages), *rest))
+
+    @property
+    def user_arenas(self) -> List[int]:
+        """Where chunks of user arenas start, freed ones too."""
+        starts, states = self.columns["start"], self.columns["state"]
+        users = compress(range(len(starts)), self.columns["user"])
+        return [starts[at] for at in users if states[at] == IN_USE]
+
+    @property
+    def runs(self) -> List[Run]:
+        """Neighbours of one kind as one, in the order of addresses; spans that overlap are cut."""
+        return self._merged[0]
+
+    def damage(self) -> List[str]:
+        """A line if spans overlap."""
+        count = self._merged[1]
+        return [f"spans: {count} overlap others; counted once"] if count else []
+
+    @cached_property
+    def _merged(self) -> Tuple[List[Run], int]:
+        starts, pages = self.columns["start"], self.columns["pages"]
+        parts = _covered(starts, pages, self.kinds)
+        if parts is None:
+            ends = map(add, starts, map(PAGE.__mul__, pages))
+            parts = list(zip(starts, ends, self.kinds))
+        return _merge(parts)
+
+    @cached_property
+    def classes(self) -> Dict[int, SpanClass]:
+        """Spans in use by spanClass (size class << 1 | noscan), in its order, without freed user arenas."""
+        found: Dict[int, List[int]] = {}
+        sizes = self._object_sizes
+        for (class_, pages, allocated), count in self._counted("spanclass", "pages", "allocated").items():
+            row = found.setdefault(class_, [0, 0, 0])
+            for index, amount in enumerate((count, count * pages * PAGE, count * allocated)):
+                row[index] += amount
+        return {
+            class_: SpanClass(sizes.get(class_, 0), bool(class_ & 1), *found[class_])
+            for class_ in sorted(found)
+        }
+
+    @cached_property
+    def _object_sizes(self) -> Dict[int, int]:
+        """By spanClass, of small objects."""
+        columns, small = self.columns, self.kinds.translate(_IS_SMALL)
+        return dict(zip(compress(columns["spanclass"], small), compress(columns["element"], small)))
+
+    def _counted(self, *names: str) -> Counter[Tuple[int, ...]]:
+        """How many spans of objects have the same numbers in those columns."""
+        mask = self.kinds.translate(_IS_IN_USE)
+        return Counter(zip(*(compress(self.columns[name], mask) for name in names)))
+
+    @property
+    def in_use(self) -> int:
+        """Spans in state mSpanInUse, without freed user arenas."""
+        return sum(one.spans for one in self.classes.values())
+
+    @property
+    def in_use_bytes(self) -> int:
+        """Bytes of them."""
+        return sum(one.bytes for one in self.classes.values())
+
+    @property
+    def objects(self) -> int:
+        """Allocated objects in them (allocCount; not yet swept ones included)."""
+        return sum(one.objects for one in self.classes.values())
+
+    @cached_property
+    def object_bytes(self) -> int:
+        """Bytes of those objects."""
+        of_small = sum(one.size * one.objects for one in self.classes.values())
+        mask = self.kinds.translate(_IS_LARGE)  # they differ in size
+        columns = self.columns
+        large = zip(compress(columns["allocated"], mask), compress(columns["element"], mask))
+        return of_small + sum(allocated * element for allocated, element in large)
 
 
-# In the order of the struct for Go 1.20-1.27; `Type.order` sorts them for any other.
-_FIELDS = (
-    "startAddr",
-    "npages",
-    "manualFreeList",
-    "allocCount",
-    "spanclass",
-    "state",
-    "isUserArenaChunk",
-    "elemsize",
-)
+def _ones(values: Iterable[int]) -> bytes:
+    """A table for bytes.translate that makes those values 1 and all others 0."""
+    wanted = set(values)
+    return bytes(value in wanted for value in range(256))
 
 
-def read_spans(runtime: Runtime, heap: Record, grown: Optional[int] = None) -> Spans:
+_BY_CLASS = bytes(SMALL if class_ > 1 else LARGE for class_ in range(256))
+_IS_LIVE, _IS_MANUAL = _ones((IN_USE, MANUAL)), _ones((MANUAL,))  # of states
+_IS_SMALL, _IS_LARGE = _ones((SMALL,)), _ones((LARGE, USER_ARENA))  # of kinds
+_IS_IN_USE = _ones((SMALL, LARGE, USER_ARENA))
+
+
+def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     """Read every span that mheap_.allspans lists. `grown` is how many bytes the heap has grown to: there
     cannot be more spans than pages."""
     layout = runtime.layout("runtime.mspan")
-    # User arenas came with Go 1.20: before, no span is a chunk of one.
-    missing = [name for name in _FIELDS[6:7] if not layout.has(name)]
-    ordered = layout.order(*(name for name in _FIELDS if name not in missing))
-    unpack = layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
-    places = (*ordered, *missing)
-    pick = [places.index(name) for name in _FIELDS]
-    nothing = (0,) * len(missing)
-    straight = pick == sorted(pick)
     header: Slice = heap.slice("allspans")
-    most = _MOST_SPANS if grown is None else grown // PAGE + _SPARE
-    addresses = sorted(runtime.slice_words(header, "mheap_.allspans", most))
-    spans = Spans(total=len(addresses), addresses=addresses)
-    packed: List[int] = []
-    odd = 0
-    tally = _Tally()
-    for block, base, run in bulk(runtime, addresses, layout.size, "spans"):
-        rows = [unpack(block, address - base) for address in run]
-        if not straight:
-            rows = [tuple((*row, *nothing)[i] for i in pick) for row in rows]
-        odd += _sort_out(rows, run, spans, packed, tally)
+    listed = runtime.slice_words(header, "mheap_.allspans", grown // PAGE + _SPARE)
+    addresses = array("Q", sorted(listed))
+    missing = [name for name in _LATER if not layout.has(FIELDS[name])]
+    fields = {name: path for name, path in FIELDS.items() if name not in missing}
+    columns = read_columns(runtime, addresses, layout, fields, "spans")
+    for name in missing:
+        columns[name] = array("B", bytes(len(columns["address"])))
+    states = columns["state"].tobytes()
+    odd = len(states.translate(None, _STATES))
+    live = chosen(columns, states.translate(_IS_LIVE))
+    unsound = _unsound(live)
+    if unsound:
+        odd += len(unsound)
+        mask = bytearray(b"\1") * len(live["address"])
+        for at in unsound:
+            mask[at] = 0
+        live = chosen(live, bytes(mask))
     if odd:
         runtime.problems.add(f"spans: {odd} of {len(addresses)} hold impossible values; left out")
-    _merge(packed, spans, runtime)
-    tally.into(spans)
+    spans = Spans(live, addresses)
+    runtime.problems.later(spans.damage)
     return spans
 
 
-class _Tally:
-    """Spans in use, their pages and allocated objects, by span class, which is a byte."""
-
-    def __init__(self) -> None:
-        self.spans, self.pages, self.objects, self.element = ([0] * 256 for _ in range(4))
-        self.large_bytes = 0  # of the objects of classes 0 and 1, which differ in size
-
-    def into(self, spans: Spans) -> None:
-        """Fill in the classes of `spans`, and its totals."""
-        for class_, count in enumerate(self.spans):
-            if count:
-                size, objects = self.element[class_] if class_ > 1 else 0, self.objects[class_]
-                found = SpanClass(size, bool(class_ & 1), count, self.pages[class_] * PAGE, objects)
-                spans.classes[class_] = found
-                spans.object_bytes += size * objects
-        spans.object_bytes += self.large_bytes
-        spans.in_use = sum(self.spans)
-        spans.in_use_bytes = sum(self.pages) * PAGE
-        spans.objects = sum(self.objects)
+def _unsound(columns: Columns) -> List[int]:
+    """Positions of the spans that cannot be where they say."""
+    starts, pages = columns["start"], columns["pages"]
+    if not starts or (all(starts) and not any(map((PAGE - 1).__and__, starts)) and _possible(pages)):
+        return []
+    rows = enumerate(zip(starts, pages))
+    return [at for at, (start, n) in rows if start & (PAGE - 1) or not 0 < n < _MOST_PAGES or start == 0]
 
 
-def _sort_out(
-    rows: List[Tuple[int, ...]], addresses: Sequence[int], spans: Spans, packed: List[int], tally: _Tally
-) -> int:
-    """Add the live spans of one block to `spans`, `packed` and `tally`; the number of impossible ones."""
-    odd = 0
-    counts, pages_of, objects, element_of = tally.spans, tally.pages, tally.objects, tally.element
-    add = packed.append
-    for address, (start, pages, free, allocated, class_, state, user, element) in zip(addresses, rows):
-        if state == IN_USE:
-            if start & (PAGE - 1) or not 0 < pages < 1 << 40 or start == 0:
-                odd += 1
-                continue
-            if user and class_ == FAULT_CLASS:
-                add((start >> PAGE_SHIFT) << 44 | pages << 4 | FREED_ARENA)
-                spans.user_arenas.append(start)
-                continue
-            counts[class_] += 1
-            pages_of[class_] += pages
-            objects[class_] += allocated
-            if class_ > 1 and not user:
-                element_of[class_] = element
-                kind = SMALL
-            else:
-                tally.large_bytes += allocated * element
-                kind = USER_ARENA if user else LARGE
-            add((start >> PAGE_SHIFT) << 44 | pages << 4 | kind)
-            if user:
-                spans.user_arenas.append(start)
-        elif state == MANUAL:
-            if start & (PAGE - 1) or not 0 < pages < 1 << 40 or start == 0:
-                odd += 1
-                continue
-            spans.manual.append(ManualSpan(start, pages * PAGE, element, free, allocated, address))
-            add((start >> PAGE_SHIFT) << 44 | pages << 4 | MANUAL_RUN)
-        elif state != DEAD:
-            odd += 1
-    return odd
+def _possible(pages: Sequence[int]) -> bool:
+    return 0 < min(pages) <= max(pages) < _MOST_PAGES
 
 
-def _merge(packed: List[int], spans: Spans, runtime: Runtime) -> None:
-    """Fill `spans.runs` with neighbours of one kind joined; overlapping spans are told and cut."""
-    packed.sort()
-    spans.manual.sort()
-    runs = spans.runs
+def _covered(starts: Sequence[int], pages: Sequence[int], kinds: bytes) -> Optional[List[Run]]:
+    """What spans of one kind cover together, cut where maps end, found by a byte a page: sorting takes four
+    times as long. None if spans overlap, or are so far apart that it is garbage."""
+    total = sum(pages)
+    maps: Dict[int, bytearray] = {}
+
+    def fill(page: int, many: int, kind: int) -> None:
+        while many and len(maps) < _MOST_MAPS:
+            number, at = divmod(page, _MAP)
+            now = min(many, _MAP - at)
+            maps.setdefault(number, bytearray(_MAP))[at : at + now] = bytes((kind + 1,)) * now
+            page, many = page + now, many - now
+
+    for start, many, kind in zip(starts, pages, kinds):
+        page = start >> PAGE_SHIFT
+        here = maps.get(page // _MAP)
+        if many == 1 and here is not None:
+            here[page % _MAP] = kind + 1
+        else:
+            fill(page, many, kind)
+    if sum(len(one) - one.count(0) for one in maps.values()) != total:
+        return None
+    return [
+        ((number * _MAP + found.start()) * PAGE, (number * _MAP + found.end()) * PAGE, found.group()[0] - 1)
+        for number, one in maps.items()
+        for found in _ALIKE.finditer(one)
+    ]
+
+
+def _merge(parts: List[Run]) -> Tuple[List[Run], int]:
+    """Sorts `parts` and joins neighbours of one kind; how many overlap those before, and are cut."""
+    runs: List[Run] = []
     start = end = kind = -1
     overlaps = 0
-    for item in packed:
-        at = item >> 44 << PAGE_SHIFT
-        to = at + ((item >> 4 & 0xFFFFFFFFFF) << PAGE_SHIFT)
-        if at == end and item & 15 == kind:
+    for at, to, what in sorted(parts):
+        if at == end and what == kind:
             end = to
             continue
         if at < end:
@@ -195,8 +314,7 @@ def _merge(packed: List[int], spans: Spans, runtime: Runtime) -> None:
                 continue
         if kind >= 0:
             runs.append((start, end, kind))
-        start, end, kind = at, to, item & 15
+        start, end, kind = at, to, what
     if kind >= 0:
         runs.append((start, end, kind))
-    if overlaps:
-        runtime.problems.add(f"spans: {overlaps} overlap others; counted once")
+    return runs, overlaps

@@ -6,11 +6,13 @@ A million goroutines are kept as columns of integers, not as a million objects.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
+from functools import cached_property
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.columns import Columns, places, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
@@ -70,6 +72,28 @@ class Goroutines:
     def __len__(self) -> int:
         return len(self.columns["address"])
 
+    def position(self, address: int) -> Optional[int]:
+        """Where the g at `address` stands in the columns."""
+        addresses = self.columns["address"]
+        at = bisect_left(addresses, address)
+        return at if at < len(addresses) and addresses[at] == address else None
+
+    def of_goid(self, goid: int) -> Optional[int]:
+        """Where the goroutine with that number stands. A dead g keeps its number until it is used again: a
+        living one goes before it."""
+        dead = None
+        for at in places(self.columns["goid"], goid) if goid else ():
+            if is_live(self.columns["status"][at]):
+                return at
+            dead = at if dead is None else dead
+        return dead
+
+    @cached_property
+    def by_stack(self) -> array[int]:
+        """Positions in the order of the stacks' addresses."""
+        los = self.columns["lo"]
+        return array("I", sorted(range(len(los)), key=los.__getitem__))
+
     def column(self, name: str) -> array[int]:
         """One column: address, lo, hi, m, sp, pc, bp, status, goid, startpc ... as in the g struct."""
         return self.columns[name]
@@ -94,7 +118,7 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     if port is None or not port.link:
         left_out = (*left_out, "lr")
     fields = {name: path for name, path in _FIELDS.items() if name not in left_out}
-    columns = read_columns(runtime, sorted(addresses), layout, fields, "goroutines")
+    columns = read_columns(runtime, array("Q", sorted(addresses)), layout, fields, "goroutines")
     for name in left_out:
         columns[name] = array("Q", bytes(8 * len(columns["address"])))
     return Goroutines(columns)

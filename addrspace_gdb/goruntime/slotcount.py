@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import compress
+from operator import add, and_, gt, rshift
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.mspan import Spans
+from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.mspan import IN_USE, Spans
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slots import (
     CACHED,
     CACHED_UNSWEPT,
     SWEEPING,
+    SWEPT,
     UNSWEPT,
     Masks,
     SlotReader,
@@ -115,8 +120,7 @@ def read_slots(runtime: Runtime, spans: Spans, resident: Optional[PageRuns] = No
     """
     reader = SlotReader(runtime, spans)
     counter = _Counter(reader, resident.settled() if resident is not None else None)
-    for _, row in reader.rows():
-        counter.add(row)
+    counter.count(spans.columns)
     found = counter.finish()
     if found.impossible:
         runtime.problems.add(
@@ -182,50 +186,94 @@ class _Sums:
         )
 
 
+# Spans that the columns say this of are alike but for their bits.
+_SHAPE = ("state", "sweepgen", "spanclass", "element", "slots", "pages")
+_NOTHING, _PLAIN, _OTHER = 0, 1, 2
+_IS_PLAIN, _IS_OTHER = (bytes(n == what for n in range(256)) for what in (_PLAIN, _OTHER))
+
+
 class _Counter:
-    """Adds up spans. Only those that are not wholly in memory are looked at slot by slot."""
+    """Adds up spans. Only those that are not plain, or not wholly in memory, are looked at one by one.
+
+    A plain span is swept and of small objects.
+    """
 
     def __init__(self, reader: SlotReader, resident: Optional[Settled]) -> None:
         self.example = ""
         self._reader = reader
         self._resident = resident
-        self._low, self._high = (0, 0) if resident is not None else (0, 1 << 64)  # the run met last
         self._sums: Dict[Tuple[int, int, int], _Sums] = {}
-        self._alike: Dict[Tuple[int, ...], int] = {}  # how many ordinary spans have the same numbers
         self._found = Slots()
-        self._generation, self._expected, self._bits = reader.generation, reader.expected, reader.bits
 
-    def add(self, row: Tuple[int, ...]) -> None:
-        """Count one span: at once if it is an ordinary one, swept and of small objects."""
-        start, pages, freeindex, slots, bits_at, _, sweepgen, count, class_, _, user, element, _ = row
-        size = pages << PAGE_SHIFT
-        state = sweepgen - self._generation
-        if (
-            (state == 0 or state == CACHED)  # noqa: SIM109 (a tuple takes longer)
-            and element == self._expected[class_]
-            and freeindex <= slots >= count
-            and 0 < slots <= MAX_OBJS_PER_SPAN
-            and slots * element <= size
-        ):
-            bits = self._bits(bits_at, slots)
-            if bits is not None:
-                live = popcount(bits)
-                taken = slots if freeindex == slots else freeindex + popcount(bits >> freeindex)
-                alike = (class_, user, element, size, slots, live, taken)
-                self._alike[alike] = self._alike.get(alike, 0) + 1
-                if state == CACHED:
-                    self._found.cached += 1
-                if taken != count:
-                    self._transit(taken - count, element)
-                if not (self._low <= start and start + size <= self._high):
-                    self._look(self._class((class_, user, element)), SpanRow(*row), None)
-                return
-        self._other(SpanRow(*row))
+    def count(self, spans: Columns) -> None:
+        """Count every span."""
+        shape = [spans[name] for name in _SHAPE]
+        sorts = {one: self._sort(*one) for one in set(zip(*shape))}
+        mask = bytearray(map(sorts.__getitem__, zip(*shape)))
+        self._leave_out(spans, mask)
+        plain = mask.translate(_IS_PLAIN)
+        bits = self._reader.gc_bits.many(*(compress(spans[name], plain) for name in ("alloc_bits", "slots")))
+        known = list(bits)
+        if -1 in known:
+            rows = list(compress(range(len(mask)), plain))
+            for at in compress(rows, map((-1).__eq__, known)):
+                mask[at] = _OTHER
+            plain, known = mask.translate(_IS_PLAIN), [one for one in known if one >= 0]
+        self._count_plain(spans, plain, known)
+        others = compress(range(len(mask)), mask.translate(_IS_OTHER))
+        absent = set(self._absent(spans))
+        for at in others:
+            self._other(self._reader.row(at), at in absent)
+        for at in compress(absent, map(plain.__getitem__, absent)):
+            row = self._reader.row(at)
+            self._look(self._class((row.spanclass, row.user, row.element)), row, None)
+
+    def _sort(self, state: int, sweepgen: int, class_: int, element: int, slots: int, pages: int) -> int:
+        """Whether spans of that shape are plain."""
+        if state != IN_USE:
+            return _NOTHING
+        settled = sweepgen - self._reader.generation in (SWEPT, CACHED)
+        fits = 0 < slots <= MAX_OBJS_PER_SPAN and slots * element <= pages << PAGE_SHIFT
+        return _PLAIN if settled and fits and element == self._reader.expected[class_] else _OTHER
+
+    @staticmethod
+    def _leave_out(spans: Columns, mask: bytearray) -> None:
+        """Take those from the plain ones that have more objects than slots."""
+        slots = spans["slots"]
+        for name in ("freeindex", "allocated"):
+            over = map(gt, spans[name], slots)
+            for at in compress(range(len(mask)), map(and_, over, mask.translate(_IS_PLAIN))):
+                mask[at] = _OTHER
+
+    def _count_plain(self, spans: Columns, plain: Sequence[int], bits: List[int]) -> None:
+        """Count the spans where `plain` has 1; `bits` are their allocBits."""
+        names = ("sweepgen", "spanclass", "user", "element", "pages", "slots", "allocated", "freeindex")
+        *parts, freeindexes = (compress(spans[name], plain) for name in names)
+        above = map(popcount, map(rshift, bits, compress(spans["freeindex"], plain)))
+        alike = Counter(zip(*parts, map(popcount, bits), map(add, freeindexes, above)))
+        for (sweepgen, class_, user, element, pages, slots, allocated, live, taken), count in alike.items():
+            sums = self._class((class_, user, element))
+            sums.add(count, pages << PAGE_SHIFT, slots, element, (live, taken - live, 0))
+            self._found.cached += count * (sweepgen != self._reader.generation)
+            self._transit(count * (taken - allocated), element)
+
+    def _absent(self, spans: Columns) -> Iterator[int]:
+        """Positions of the spans that are not wholly in memory, as far as that is known."""
+        if self._resident is None:
+            return
+        low = high = 0  # the run met last
+        for at, (start, pages) in enumerate(zip(spans["start"], spans["pages"])):
+            end = start + (pages << PAGE_SHIFT)
+            if low <= start and end <= high:
+                continue
+            low, high = self._resident.run_at(start)
+            if not (low <= start and end <= high):
+                yield at
 
     def _class(self, key: Tuple[int, int, int]) -> _Sums:
         return self._sums.get(key) or self._sums.setdefault(key, _Sums())
 
-    def _other(self, row: SpanRow) -> None:
+    def _other(self, row: SpanRow, absent: bool) -> None:
         """Large objects, user arenas, spans not yet swept, damaged ones."""
         if row.quarantined:
             spans, size = self._found.quarantined
@@ -249,7 +297,7 @@ class _Counter:
             self._found.unswept += self._reader.state(row) in (UNSWEPT, SWEEPING, CACHED_UNSWEPT)
         if row.spanclass < 2:
             self._found.large.append(_large(row, masks))
-        if not (self._low <= row.start and row.end <= self._high):
+        if absent:
             self._look(sums, row, masks, known=masks is not None)
 
     def _transit(self, objects: int, element: int) -> None:
@@ -257,14 +305,11 @@ class _Counter:
         self._found.transit = (count + objects, size + objects * element)
 
     def _look(self, sums: _Sums, row: SpanRow, masks: Optional[Masks], known: bool = True) -> None:
-        """Note what is absent of a span that is not in the resident run that was met last."""
+        """Note what is absent of a span that is not wholly in memory."""
         assert self._resident is not None
         pieces = self._resident.pieces(row.start, row.end)
         if pieces is None or sums.absent is None:
             sums.absent = None
-            return
-        if pieces == [(row.start, row.end)]:
-            self._low, self._high = self._resident.run_at(row.start)
             return
         if known and masks is None:
             masks = self._reader.masks(row)
@@ -277,9 +322,6 @@ class _Counter:
 
     def finish(self) -> Slots:
         """The classes in order."""
-        for (class_, user, element, size, slots, live, taken), spans in self._alike.items():
-            sums = self._class((class_, user, element))
-            sums.add(spans, size, slots, element, (live, taken - live, 0))
         resident = self._resident is not None
         self._found.classes = [self._sums[key].finish(key, resident) for key in sorted(self._sums)]
         return self._found

@@ -9,13 +9,14 @@ MemStats counts it until it is swept.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from bisect import bisect_left
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
-from addrspace_gdb.goruntime.mspan import FAULT_CLASS, IN_USE, PAGE, Spans
-from addrspace_gdb.goruntime.record import Runtime, bulk
+from addrspace_gdb.goruntime.mspan import FAULT_CLASS, FIELDS, PAGE, Spans
+from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT, class_sizes
 
 # sweepgen of a span less that of the heap (src/runtime/mheap.go, all versions), modulo 2^32.
@@ -29,33 +30,14 @@ SWEEP_STATES = {
 }
 _SETTLED = (SWEPT, CACHED)
 
-_IN_PAGE = PAGE - 1
-_MOST_PAGES = 1 << 40  # as read_spans has it
 _MOST_SLOTS = 1 << 16  # nelems is 16 bits wide
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
 
 popcount: Callable[[int], int] = getattr(int, "bit_count", lambda n: bin(n).count("1"))  # Python 3.10 has it
 
-# As SpanRow has them; the names for Go 1.21-1.27.
-FIELDS = (
-    "startAddr",
-    "npages",
-    "freeindex",
-    "nelems",
-    "allocBits",
-    "gcmarkBits",
-    "sweepgen",
-    "allocCount",
-    "spanclass",
-    "state",
-    "isUserArenaChunk",
-    "elemsize",
-    "limit",
-)
-
 
 class SpanRow(NamedTuple):
-    """The fields of one mspan that say what its slots hold."""
+    """The fields of one mspan that say what its slots hold, under the names of the columns of spans."""
 
     start: int
     pages: int
@@ -101,41 +83,33 @@ class Masks(NamedTuple):
 
 
 class SlotReader:
-    """Spans in use and their bits. `generation` is mheap_.sweepgen."""
+    """Spans and their bits. `generation` is mheap_.sweepgen."""
 
     def __init__(self, runtime: Runtime, spans: Spans) -> None:
         self.runtime = runtime
-        self._addresses = spans.addresses
-        self._layout = runtime.layout("runtime.mspan")
-        missing = [name for name in FIELDS if not self._layout.has(name)]  # Go 1.19 has no user arenas
-        ordered = self._layout.order(*(name for name in FIELDS if name not in missing))
-        self._unpack = self._layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
-        self._pick = [(*ordered, *missing).index(name) for name in FIELDS]
-        self._nothing = (0,) * len(missing)
+        self._spans = spans.columns
+        layout = runtime.layout("runtime.mspan")
         self.generation = runtime.variable("runtime.mheap_").number("sweepgen")
-        self.bits = GcBits(runtime, spans.in_use).bits
+        self.gc_bits = GcBits(runtime, len(spans))
+        self.bits = self.gc_bits.bits
         self.inline = _inline_marks(runtime)
         self.heap_bits = 8 * runtime.word * runtime.word  # gc.MinSizeForMallocHeader (Go 1.22)
-        self.headers = self._layout.has("largeType")  # Go 1.22
+        self.headers = layout.has("largeType")  # Go 1.22
         self.expected = _expected_sizes(runtime)  # elemsize by span class, 0 where it varies or is not known
 
-    def rows(self, states: Sequence[int] = (IN_USE,)) -> Iterator[Tuple[int, Tuple[int, ...]]]:
-        """The mspan's address and its fields, as SpanRow names them, of each span in one of the `states`."""
-        state, unpack, pick = FIELDS.index("state"), self._unpack, self._pick
-        nothing, straight = self._nothing, pick == sorted(pick) and not self._nothing
-        for block, base, run in bulk(self.runtime, self._addresses, self._layout.size, "spans"):
-            for address in run:
-                row = unpack(block, address - base)
-                if not straight:
-                    row = tuple([(*row, *nothing)[i] for i in pick])
-                start, pages = row[0], row[1]
-                if row[state] in states and start and not start & _IN_PAGE and 0 < pages < _MOST_PAGES:
-                    yield address, row
+    def row(self, at: int) -> SpanRow:
+        """The span at a position in the columns."""
+        return SpanRow(*[self._spans[name][at] for name in SpanRow._fields])
 
     def read(self, address: int) -> SpanRow:
-        """The mspan at `address`. Raises UnreadableError."""
-        raw = (*self._unpack(self.runtime.target.read(address, self._layout.size)), *self._nothing)
-        return SpanRow(*[raw[i] for i in self._pick])
+        """The mspan at `address`, from the columns if it is of a span. Raises UnreadableError."""
+        addresses = self._spans["address"]
+        at = bisect_left(addresses, address)
+        if at < len(addresses) and addresses[at] == address:
+            return self.row(at)
+        record = self.runtime.record("runtime.mspan", address)
+        paths = (FIELDS[name] for name in SpanRow._fields)
+        return SpanRow(*[record.number(path) if record.has(path) else 0 for path in paths])
 
     def impossible(self, row: SpanRow) -> Optional[str]:
         """What about the span cannot be, in words; None if it can."""

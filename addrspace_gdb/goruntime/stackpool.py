@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.mspan import FIELDS
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 
+_FIELDS = {name: FIELDS[name] for name in ("pages", "allocated", "element")}
 _MAX_CACHE = 1 << 24  # bytes in one P's list; _StackCacheSize is 32 KiB
 
 
@@ -33,33 +36,21 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     for item in (
         runtime.variable("runtime.stackpool").elements("") if runtime.has("runtime.stackpool") else ()
     ):
-        for span in _spans(runtime, item.number("item.span.first"), "stackpool"):
-            pool += max(0, (span.pages << PAGE_SHIFT) - span.allocated * span.element)
+        spans = _spans(runtime, item.number("item.span.first"), "stackpool")
+        for pages, allocated, element in zip(spans["pages"], spans["allocated"], spans["element"]):
+            pool += max(0, (pages << PAGE_SHIFT) - allocated * element)
     stacks = runtime.variable("runtime.stackLarge") if runtime.has("runtime.stackLarge") else None
     for listed in stacks.elements("free") if stacks is not None else ():
-        for span in _spans(runtime, listed.number("first"), "stackLarge.free"):
-            large += span.pages << PAGE_SHIFT
+        spans = _spans(runtime, listed.number("first"), "stackLarge.free")
+        large += sum(spans["pages"]) << PAGE_SHIFT
     return FreeStacks(pool, caches, large)
 
 
-class _Span(NamedTuple):
-    pages: int
-    allocated: int  # stacks
-    element: int  # bytes of a stack
-
-
-def _spans(runtime: Runtime, first: int, what: str) -> Iterator[_Span]:
+def _spans(runtime: Runtime, first: int, what: str) -> Columns:
+    """The spans of a list, as far as it can be followed."""
     layout = runtime.layout("runtime.mspan")
-    names = ("npages", "allocCount", "elemsize")
-    ordered = layout.order(*names)
-    unpack = layout.decoder(*ordered, byte_order=runtime.target.byte_order).unpack_from
-    npages, allocated, element = (ordered.index(name) for name in names)
-    for address in runtime.chain(first, layout.scalar("next").offset, what):
-        try:
-            row = unpack(runtime.target.read(address, layout.size))
-        except UnreadableError:
-            return
-        yield _Span(row[npages], row[allocated], row[element])
+    listed = sorted(runtime.chain(first, layout.scalar("next").offset, what))
+    return read_columns(runtime, listed, layout, _FIELDS, what)
 
 
 def stack_in_use(runtime: Runtime) -> Optional[int]:

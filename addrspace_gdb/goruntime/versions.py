@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
+
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 
 
 class Release(NamedTuple):
@@ -43,7 +45,9 @@ OLDEST, NEWEST = RELEASES[0].minor, RELEASES[-1].minor  # N of Go 1.N
 LATEST = tuple({release.minor: release.last for release in RELEASES}.values())  # one of each minor version
 
 
-def not_supported(name: str) -> str:
-    """What to say of a runtime that lacks the variable or the field `name`."""
+def unreadable(error: Union[UnreadableError, KeyError]) -> ProblemError:
+    """What to say where memory of the runtime cannot be read, or it lacks a variable or a field."""
+    if isinstance(error, UnreadableError):
+        return ProblemError(f"the Go runtime's own variables: {error}{error.hint}")
     supported = f"1.{OLDEST} to 1.{NEWEST} are"
-    return f"the runtime has no {name}: this Go version is not supported ({supported})"
+    return ProblemError(f"the runtime has no {error.args[0]}: this Go version is not supported ({supported})")

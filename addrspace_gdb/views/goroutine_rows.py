@@ -81,8 +81,8 @@ def _kinds(listing: Listing, shown: Sequence[int]) -> List[Any]:
     parts = (columns["status"], columns["waitreason"], columns["waitsince"], *amounts, users.numbers)
     packed = array("Q", bytes(_KIND.size * len(reading.goroutines)))
     for i, part in enumerate(parts):
-        # As bytes: used bytes that are not known are -1.
-        packed[i :: len(parts)] = array("Q", part.tobytes())
+        # As bytes where they fit: used bytes that are not known are -1.
+        packed[i :: len(parts)] = array("Q", part.tobytes() if part.itemsize == 8 else part)
     return list(pick(list(struct.iter_unpack(f"{_KIND.size}s", packed)), shown))
 
 

@@ -22,6 +22,7 @@ from addrspace_gdb.target.protocol import (
     Symbol,
     Target,
     Thread,
+    ThreadRegisters,
     Value,
 )
 
@@ -123,13 +124,15 @@ class DirectTarget:
         return self._threads
 
     def _thread(self, number: int, one: Stopped) -> Thread:
+        return Thread(number, one.tid, one.name, number == 1, lambda: self._registers(one))
+
+    def _registers(self, one: Stopped) -> ThreadRegisters:
         names, known = self.set, one.registers
         if names is None:
-            return Thread(number, one.tid, one.name, None, None, None, number == 1)
+            return ThreadRegisters()
         tls = one.tls if names.tls is None else known.get(names.tls)
         link = known.get(names.link) if names.link else None
-        pc, sp = known.get(names.pc), known.get(names.sp)
-        return Thread(number, one.tid, one.name, pc, sp, tls, number == 1, link)
+        return ThreadRegisters(known.get(names.pc), known.get(names.sp), tls, link)
 
     def proc_files(self) -> Optional[ProcFiles]:
         """None where there is no process."""

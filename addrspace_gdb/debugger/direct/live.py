@@ -14,6 +14,7 @@ from addrspace_gdb.debugger.direct.seize import Held, Seized
 from addrspace_gdb.process.elf import read_header
 from addrspace_gdb.process.elf_structs import pairs, structs_of
 from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
 from addrspace_gdb.process.loaded import open_path
 from addrspace_gdb.process.local_proc import LocalProc
 from addrspace_gdb.process.mappings import Mapping, parse_maps
@@ -50,6 +51,7 @@ class LiveTarget(DirectTarget):
         self.arch = architecture(header.machine, header.pointer_size, header.byte_order) or header.machine
         self._backed: Optional[FileBacked] = None
         self._seized: Optional[Seized] = None
+        self.kept = KeptMemory(self._read_now)
         self._page_size = os.sysconf("SC_PAGE_SIZE")
 
     def __del__(self) -> None:
@@ -62,11 +64,15 @@ class LiveTarget(DirectTarget):
         seized.hold()
         self._seized, self._stopped, self._threads = seized, None, None
         self._backed = None  # which pages are the process's own may have changed
+        self.kept = KeptMemory(self._read_now)
         self._stopped = self._read_threads()
 
     def release(self) -> None:
-        """Let it go on. Memory is no longer what it was: nothing should be read."""
+        """Let it go on: from now on there is what was read of it, and its files."""
         if self._seized is not None:
+            if self._backed is not None:
+                self._backed.settle(self._keep_quietly)
+            self.kept.release()
             self._seized.release()
             self._seized = None
 
@@ -76,7 +82,22 @@ class LiveTarget(DirectTarget):
             self._backed = FileBacked(self._proc, self._page_size)
         return self._backed
 
+    def _keep_quietly(self, address: int, size: int) -> bytes:
+        """What cannot be read will be missed when it is asked for."""
+        try:
+            return self.kept.read(address, size)
+        except UnreadableError:
+            return b""
+
     def _read(self, address: int, size: int) -> bytes:
+        if self._seized is None and not self.kept.let_go:
+            return self._read_now(address, size)  # what does not change is read beforehand
+        backed = self._backed
+        if self.kept.let_go and backed is not None and backed.covers(address, size):
+            return backed.read(address, size, self.kept.read)
+        return self.kept.read(address, size)
+
+    def _read_now(self, address: int, size: int) -> bytes:
         backed = self.file_backed()
         if backed is None or not backed.covers(address, size):
             return self._memory(address, size)
@@ -130,7 +151,9 @@ class LiveTarget(DirectTarget):
         return Stopped(held.tid, name or None, registers, tls)
 
     def proc_files(self) -> Optional[ProcFiles]:
-        """/proc/PID."""
+        """/proc/PID. LetGoError once the process was let go."""
+        if self.kept.let_go:
+            raise LetGoError("/proc is asked for after the process was let go")
         return self._proc
 
     def signal(self) -> Optional[StopSignal]:

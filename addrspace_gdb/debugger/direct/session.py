@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Callable, ContextManager, Dict, Iterable, Iterator, List, Optional
+from typing import Callable, ContextManager, Dict, Iterable, Iterator, Optional
 
+from addrspace_gdb.commands.once import write_whole
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
@@ -16,17 +17,17 @@ from addrspace_gdb.target.protocol import Target
 
 
 class DirectSession:
-    """A session for one command; what it writes is kept."""
+    """A session for one command, which writes one answer to the file `result`."""
 
     moment = 0
     inferior = 1
 
-    def __init__(self, base: DirectTarget, settings: Settings) -> None:
+    def __init__(self, base: DirectTarget, settings: Settings, result: str) -> None:
         self._target: Target = with_runtime(base)
         base.known = self._target
         self._settings = settings
         self._readings: Dict[bool, Reading] = {}
-        self.written: List[Iterable[str]] = []
+        self._result = result
 
     @property
     def snapshots(self) -> Moments:
@@ -66,8 +67,8 @@ class DirectSession:
         return _silent()
 
     def write(self, pieces: Iterable[str]) -> None:
-        """Keep it, unmade as yet."""
-        self.written.append(pieces)
+        """Into the file."""
+        write_whole(self._result, pieces)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from addrspace_gdb.target.protocol import (
     Facts,
     FileMemory,
     FrameVariable,
+    Kept,
+    LetsGo,
     MapsFiles,
     Named,
     Names,
@@ -122,6 +124,11 @@ class StrippedTarget:
     def file_backed(self) -> Optional[FileMemory]:
         """What it has mapped of files, where that can be read from them."""
         return self._base.file_backed() if isinstance(self._base, MapsFiles) else None
+
+    @property
+    def kept(self) -> Optional[Kept]:
+        """What is kept of a process that is to be let go."""
+        return self._base.kept if isinstance(self._base, LetsGo) else None
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression in the debugger's own syntax."""
@@ -259,8 +266,6 @@ class StrippedTarget:
 
     def _mappings(self) -> List[Mapping]:
         core = open_core(self)
-        if core is None and self.kind == "core":
-            return []
         try:
             return list_mappings(self, core).mappings
         except ProblemError:

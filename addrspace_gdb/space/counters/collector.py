@@ -7,16 +7,14 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError, is_older
 from addrspace_gdb.goruntime import mgc
-from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.mstats import Sources, gc_phase
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_ps
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.waitreason import read_clock
-from addrspace_gdb.process.auxv import page_size_of
-from addrspace_gdb.process.mapping_list import open_core
 from addrspace_gdb.space.counters.statistics import Statistic, rows_of
-from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
 
@@ -55,15 +53,13 @@ class GCState:
 def read_gc(target: Target) -> GCState:
     """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
     problems = Problems()
-    core = open_core(target)
-    require_go(target, core, core.mappings if core is not None else [], target.proc_files(), problems)
-    if core is not None and core.truncated:
-        problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
+    opening = Opening(target, problems)
+    require_go(opening)
     runtime = Runtime(target, problems)
     ps = _known(lambda: read_ps(runtime), problems, "runtime.allp") or []
     sources = Sources(runtime, Scheduler([], ps))
     state = GCState(
-        info=target_info(target, core, version_of(runtime.target), page_size_of(target, core)),
+        info=opening.info,
         phase=_known(lambda: gc_phase(runtime), problems, "the collector's phase"),
         scavenger=_known(lambda: mgc.scavenger_state(sources), problems, "the scavenger's goroutine"),
         workers=_known(lambda: mgc.worker_modes(sources), problems, "mark workers") or {},
@@ -71,7 +67,7 @@ def read_gc(target: Target) -> GCState:
         age_exact=False,
         has_green_tea=(go_minor(target) or 0) >= 25,
         rows={row.name: row for row in rows_of(mgc.VALUES, sources, {})},
-        notes=circumstance_notes(target),
+        notes=opening.notes,
         problems=problems,
     )
     _set_age(state, sources)

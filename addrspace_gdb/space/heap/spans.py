@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from itertools import compress
+from operator import add, mul, sub
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL
+from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL, PAGE
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import Parts
 from addrspace_gdb.goruntime.slots import (
     CACHED,
     CACHED_UNSWEPT,
-    FIELDS,
     SWEEP_STATES,
     SWEEPING,
     UNSWEPT,
@@ -97,6 +98,9 @@ class Filter(NamedTuple):
     high: int = 1 << 64
 
 
+_TOLD_BY = ("spanclass", "state", "user", "element", "sweepgen")  # the arguments of _keeps
+
+
 class Chosen(NamedTuple):
     """The spans that a filter leaves: their mspans' addresses in order, and what they add up to."""
 
@@ -106,26 +110,24 @@ class Chosen(NamedTuple):
     used: int  # slots, by allocCount
 
 
-_PAGES = FIELDS.index("npages")
+Keys = Callable[[Columns], Sequence[int]]
 
 
-def _used(row: Tuple[int, ...]) -> int:
-    _, _, _, _, _, _, _, allocated, _, _, _, element, _ = row
-    return -allocated * element
+def _used(spans: Columns) -> List[int]:
+    return list(map(mul, spans["allocated"], spans["element"]))
 
 
-def _free(row: Tuple[int, ...]) -> int:
-    _, _, _, slots, _, _, _, allocated, _, _, _, element, _ = row
-    return -(slots - allocated) * element
+def _free(spans: Columns) -> List[int]:
+    return list(map(mul, map(sub, spans["slots"], spans["allocated"]), spans["element"]))
 
 
-# Of the fields of a SpanRow, which are not made into one here: there may be half a million.
-SORTS: Dict[str, Callable[[Tuple[int, ...]], int]] = {
-    "address": itemgetter(FIELDS.index("startAddr")),
-    "size": lambda row: -row[_PAGES],
+# What to sort by; the largest first, but for addresses.
+SORTS: Dict[str, Keys] = {
+    "address": lambda spans: spans["start"],
+    "size": lambda spans: spans["pages"],
     "used": _used,
     "free": _free,
-}  # the largest first
+}
 
 
 class SpanReader:
@@ -137,51 +139,58 @@ class SpanReader:
         self._slots = SlotReader(self._runtime, reading.go.spans)
 
     def choose(self, which: Filter, sort: str) -> Chosen:
-        """The spans that `which` leaves, sorted."""
-        key, keep = SORTS[sort], self._keeper(which)
-        found: List[Tuple[int, int]] = []
-        size = slots = used = 0
+        """The spans that `which` leaves, sorted; those that are equal in it by their mspans' addresses."""
+        spans = self._reading.go.spans.columns
         with no_cycle_collection():
-            for address, row in self._slots.rows((IN_USE, MANUAL)):
-                if keep(row):
-                    _, pages, _, count, _, _, _, allocated, _, state, _, _, _ = row
-                    found.append((key(row), address))
-                    size += pages << PAGE_SHIFT
-                    if state == IN_USE:
-                        slots += count
-                        used += allocated
-            found.sort()
-        return Chosen([address for _, address in found], size, slots, used)
+            rows = self._rows(which)
+            in_use = list(compress(rows, map(IN_USE.__eq__, map(spans["state"].__getitem__, rows))))
 
-    def _keeper(self, which: Filter) -> Callable[[Tuple[int, ...]], bool]:
-        """A test of a SpanRow's fields."""
-        kinds = {KINDS[state] for state in which.states if state in KINDS}
-        unswept, cached = "unswept" in which.states, "cached" in which.states
+            def total(name: str, some: Sequence[int]) -> int:
+                return sum(map(spans[name].__getitem__, some))
 
-        def keep(row: Tuple[int, ...]) -> bool:
-            start, pages, _, _, _, _, sweepgen, _, class_, state, _, _, _ = row
-            size = pages << PAGE_SHIFT
-            if not which.low < start + size or start >= which.high or size < which.min_size:
-                return False
-            in_use = state == IN_USE
-            if which.size_class is not None and not (in_use and class_ >> 1 == which.size_class):
-                return False
-            if which.noscan is not None and not (in_use and bool(class_ & 1) == which.noscan):
-                return False
-            if not which.states or kind_of(row) in kinds:
-                return True
-            sweep = (sweepgen - self._slots.generation) & 0xFFFFFFFF
-            if unswept and in_use and sweep in (UNSWEPT, SWEEPING, CACHED_UNSWEPT):
-                return True
-            return cached and in_use and sweep in (CACHED, CACHED_UNSWEPT)
+            size, slots, used = total("pages", rows), total("slots", in_use), total("allocated", in_use)
+            keys = SORTS[sort](spans)
+            rows = sorted(rows, key=keys.__getitem__, reverse=sort != "address")
+            addresses = list(map(spans["address"].__getitem__, rows))
+        return Chosen(addresses, size << PAGE_SHIFT, slots, used)
 
-        return keep
+    def _rows(self, which: Filter) -> Sequence[int]:
+        """Positions of the spans that `which` leaves. Whole columns say it, and few values are in most."""
+        spans = self._reading.go.spans.columns
+        rows: Sequence[int] = range(len(spans["address"]))
+        if which.low or which.high < 1 << 64:
+            ends = map(add, spans["start"], map(PAGE.__mul__, spans["pages"]))
+            bounds = zip(spans["start"], ends)
+            rows = [at for at, (start, end) in enumerate(bounds) if which.low < end and start < which.high]
+        if which.min_size:
+            pages = -(-which.min_size >> PAGE_SHIFT)
+            rows = list(compress(rows, map(pages.__le__, map(spans["pages"].__getitem__, rows))))
+        if which.size_class is not None or which.noscan is not None or which.states:
+            columns = [spans[name] for name in _TOLD_BY]
+            kept = {one: self._keeps(which, *one) for one in set(zip(*columns))}
+            masks = list(map(kept.__getitem__, zip(*columns)))
+            rows = list(compress(rows, map(masks.__getitem__, rows)))
+        return rows
+
+    def _keeps(self, which: Filter, class_: int, state: int, user: int, element: int, sweepgen: int) -> bool:
+        """Whether a span with those fields is of the class and in the state that `which` asks for."""
+        in_use = state == IN_USE
+        if which.size_class is not None and not (in_use and class_ >> 1 == which.size_class):
+            return False
+        if which.noscan is not None and not (in_use and bool(class_ & 1) == which.noscan):
+            return False
+        if not which.states or kind_of(class_, state, user, element) in map(KINDS.get, which.states):
+            return True
+        sweep = (sweepgen - self._slots.generation) & 0xFFFFFFFF
+        if "unswept" in which.states and in_use and sweep in (UNSWEPT, SWEEPING, CACHED_UNSWEPT):
+            return True
+        return "cached" in which.states and in_use and sweep in (CACHED, CACHED_UNSWEPT)
 
     def span(self, address: int) -> Span:
         """The span of the mspan at `address`. Raises UnreadableError."""
         row = self._slots.read(address)
         resident = self._reading.residency.resident(row.start, row.end)
-        kind = kind_of(row)
+        kind = kind_of(row.spanclass, row.state, row.user, row.element)
         if kind not in (SMALL, LARGE, USER_ARENA):
             return Span(address, row, kind, "", None, None, resident, None)
         wrong = self._slots.impossible(row)
@@ -226,9 +235,8 @@ class SpanReader:
         return Slot(index, asked - offset, offset, state, bool(marked >> index & 1), header)
 
 
-def kind_of(row: Tuple[int, ...]) -> str:
+def kind_of(class_: int, state: int, user: int, element: int) -> str:
     """What a span with these fields (a SpanRow's) is for."""
-    _, _, _, _, _, _, _, _, class_, state, user, element, _ = row
     if state == MANUAL:
         return STACK if element else OTHER
     if user:

@@ -3,66 +3,54 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, List, Optional, Sequence
+from typing import TYPE_CHECKING, Optional, Sequence
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
-from addrspace_gdb.goruntime.versions import NEWEST, OLDEST
-from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import MapsFiles, ProcFiles, Target
+from addrspace_gdb.goruntime.versions import NEWEST, OLDEST, unreadable
+from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.target.protocol import Target
 
-if TYPE_CHECKING:  # what is for cores, or for saying what is wrong, is imported there
-    from addrspace_gdb.process.corefile import Core
+if TYPE_CHECKING:  # what is for saying what is wrong is imported there
     from addrspace_gdb.process.elf import Image
 
 
-def require_go(
-    target: Target,
-    core: Optional[Core],
-    mappings: Sequence[Mapping],
-    proc: Optional[ProcFiles],
-    problems: Problems,
-) -> None:
+def require_go(opening: Opening) -> None:
     """Stop with one line unless the runtime can be read. Raises ProblemError."""
+    target, core = opening.target, opening.core
     if core is not None and not any(m.dumped > 0 and m.permissions[1] == "w" for m in core.mappings):
-        cut = (
-            f"it is truncated: {core.missing:,} bytes of it are missing"
-            if core.missing
-            else "see coredump_filter"
-        )
-        raise ProblemError(f"the core holds nothing that the process could write to ({cut})")
-    another = _another(target, core, proc)
+        why = f"it is {opening.cut}" if opening.cut else "see coredump_filter"
+        raise ProblemError(f"the core holds nothing that the process could write to ({why})")
+    another = _another(opening)
     if another is not None:
-        problems.add(another)
+        opening.problems.add(another)
     _hold_runtime(target)
     missing = [name for name in ("runtime.mheap_", "runtime.allgs") if target.symbol(name) is None]
-    if not missing:
-        _same_layouts(target)
-        return
-    name = target.executable or (core.executable if core is not None else None) or "the program"
-    shown = printable(name)
+    if missing:
+        raise ProblemError(_without_symbols(opening, missing))
+    _same_layouts(target)
+
+
+def _without_symbols(opening: Opening, missing: Sequence[str]) -> str:
+    """Why the variables `missing` of the runtime are not known, and what to do."""
+    target, core = opening.target, opening.core
+    shown = printable(opening.executable or "the program")
     if target.facts.is_go:
-        cut = (
-            f"; the core is truncated: {core.missing:,} bytes of it are missing"
-            if core and core.missing
-            else ""
-        )
-        raise ProblemError(f"{shown} is a Go program without symbols, and {_why_not(target, missing)}{cut}")
-    image = _image(target, core, mappings, proc)
+        cut = f"; the core is {opening.cut}" if opening.cut else ""
+        return f"{shown} is a Go program without symbols, and {_why_not(target, missing)}{cut}"
+    image = _image(opening)
     if image is None or target.executable is None:
-        raise ProblemError(
-            f"no symbol {missing[0]}: the debugger has no symbols of {shown}; {target.hints.load_symbols}"
-            + ("" if mappings or core is not None else " (and its mappings cannot be read)")
-        )
+        unlisted = "" if opening.mappings or core is not None else " (and its mappings cannot be read)"
+        give = f"the debugger has no symbols of {shown}; {target.hints.load_symbols}"
+        return f"no symbol {missing[0]}: {give}{unlisted}"
     if _has_go_code(image):
-        raise ProblemError(
+        return (
             f"{shown} is a Go program without symbols, and its module data was not found in memory (a core "
             f"that lacks it, or no access to the mappings); {target.hints.unstripped}"
         )
-    raise ProblemError(f"{shown} is not a Go program: it has no {missing[0]} and no Go section")
+    return f"{shown} is not a Go program: it has no {missing[0]} and no Go section"
 
 
 def _has_go_code(image: Image) -> bool:
@@ -78,7 +66,7 @@ def _hold_runtime(target: Target) -> None:
         if heap is not None and target.kind == "core":
             target.read(heap.address, max(8, heap.size))
     except UnreadableError as error:
-        raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
+        raise unreadable(error) from None
 
 
 def _why_not(target: Target, missing: Sequence[str]) -> str:
@@ -104,29 +92,9 @@ def _same_layouts(target: Target) -> None:
         raise ProblemError(f"go1.{minor} is not supported: the layouts are known from go1.{OLDEST} on")
 
 
-def circumstance_notes(target: Target) -> List[str]:
-    """Notes for a Go newer than any whose source was read, for a replayed recording, and for files that could
-    not be read in place of memory."""
-    replayed = "a recording is replayed: memory is that of then, mappings and resident bytes are those of now"
-    notes = [*([replayed] if target.facts.replaying else []), *_version_notes(target)]
-    backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    return notes + (backed.notes if backed is not None else [])
-
-
-def _version_notes(target: Target) -> List[str]:
-    minor = go_minor(target)
-    if target.facts.guessed:
-        return [
-            f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
-            "what could be verified fits"
-        ]
-    if minor is not None and minor > NEWEST:
-        return [f"go1.{minor} is newer than go1.{NEWEST}, the last one this was made for; check with --check"]
-    return []
-
-
-def _another(target: Target, core: Optional[Core], proc: Optional[ProcFiles]) -> Optional[str]:
+def _another(opening: Opening) -> Optional[str]:
     """Why the debugger's program is not the process's or core's. Raises ProblemError if nothing fits."""
+    target, core = opening.target, opening.core
     path = target.executable
     if path is None:
         return None
@@ -134,6 +102,7 @@ def _another(target: Target, core: Optional[Core], proc: Optional[ProcFiles]) ->
         from addrspace_gdb.space.reading.same_build import other_build
 
         return other_build(path, core, target.read, target.hints)
+    proc = target.proc_files()
     if proc is None or not proc.local or _same_file(path, proc.path("exe")):
         return None
     from addrspace_gdb.space.reading.same_build import other_running
@@ -148,35 +117,20 @@ def _same_file(path: str, other: str) -> bool:
         return False
 
 
-def _image(
-    target: Target, core: Optional[Core], mappings: Sequence[Mapping], proc: Optional[ProcFiles]
-) -> Optional[Image]:
+def _image(opening: Opening) -> Optional[Image]:
     """The program's file, as the debugger, the process or the core names it."""
     from addrspace_gdb.process.elf import read_image
     from addrspace_gdb.process.loaded import open_path
 
-    names = [target.executable, core.executable if core is not None else None]
+    core = opening.core
+    names = [opening.target.executable, core.executable if core is not None else None]
     paths = [name for name in names if name]
-    paths += [open_path(proc, m) for m in mappings if m.file is not None and m.file in names][:1]
+    mapped = next((m for m in opening.mappings if m.file is not None and m.file in names), None)
+    if mapped is not None:
+        paths.append(open_path(opening.proc, mapped))
     for path in paths:
         try:
             return read_image(path)
         except ProblemError:
             continue
     return None
-
-
-def target_info(target: Target, core: Optional[Core], version: Optional[str], page_size: int) -> TargetInfo:
-    """What was looked at; a core knows its pid and program better than the debugger."""
-    pid = core.pid if core is not None and core.pid else target.pid
-    executable = target.executable or (core.executable if core is not None else None)
-    return TargetInfo(
-        target.kind,
-        pid,
-        executable,
-        target.facts.core_name,
-        target.arch,
-        target.pointer_size,
-        page_size,
-        version,
-    )

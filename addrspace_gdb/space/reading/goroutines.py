@@ -2,99 +2,66 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
-from addrspace_gdb.goruntime import symtab
-from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
-from addrspace_gdb.goruntime.proc import (
-    GSCAN,
-    RUNNING,
-    SYSCALL,
-    Goroutines,
-    M,
-    Scheduler,
-    is_live,
-    read_goroutines,
-    read_scheduler,
-)
+from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
-from addrspace_gdb.goruntime.synctest import read_bubbles
-from addrspace_gdb.goruntime.traceback import Unwinder
-from addrspace_gdb.goruntime.versions import not_supported
-from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
-from addrspace_gdb.process.auxv import page_size_of
-from addrspace_gdb.process.mapping_list import list_mappings, open_core
+from addrspace_gdb.goruntime.versions import unreadable
+from addrspace_gdb.goruntime.waitreason import Clock, read_clock
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
-from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.walkable import Walkable, read_walkable
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
-    from addrspace_gdb.process.corefile import Core
     from addrspace_gdb.space.reading.whole import Reading
 
 
-class Live(NamedTuple):
-    """A thread that has a goroutine as its curg: its M, the debugger's thread, and where its sp points."""
+@dataclass(frozen=True, eq=False)
+class GoroutineReading(Walkable):
+    """What else it takes to list goroutines and to add up their stacks."""
 
-    m: M
-    thread: Optional[Thread]  # None: the debugger does not know it (a core that lacks it)
-    on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
+    info: TargetInfo
+    residency: Residency
+    clock: Clock
+    in_use: Optional[int]  # MemStats.StackInuse
+    pools: Optional[FreeStacks]
+    fing_running: bool  # the finalizer goroutine is in a finalizer
+    whole: Optional[Reading]  # that this one is of
+    said: List[str] = field(default_factory=list)
+    kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
+    @property
+    def notes(self) -> List[str]:
+        """What cannot be known, and why."""
+        return self.said if self.whole is None else self.whole.notes
 
-class GoroutineReading:
-    """Every goroutine as columns, and what it takes to name and unwind them."""
+    @cached_property
+    def free(self) -> Optional[FreeStacks]:
+        """Stack memory that no goroutine has; None if that could not be read."""
+        if self.whole is None:
+            return self.pools
+        from addrspace_gdb.goruntime.stack import free_stacks
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        info: TargetInfo,
-        goroutines: Goroutines,
-        scheduler: Scheduler,
-        threads: List[Thread],
-        residency: Residency,
-    ) -> None:
-        """Reads the small tables. KeyError, ProblemError or UnreadableError where the runtime lacks them."""
-        self.info, self.runtime, self.goroutines, self.scheduler = info, runtime, goroutines, scheduler
-        self.threads, self.residency, self.problems = threads, residency, runtime.problems
-        self.tables = symtab.load(runtime.target, runtime.problems)
-        self.unwinder = Unwinder(self.tables)
-        self.reasons = read_wait_reasons(runtime)
-        self.clock = read_clock(runtime, goroutines)
-        self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
-        self.free: Optional[FreeStacks] = None
-        self.fing_running = _fing_running(runtime)
-        self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
-        self.notes: List[str] = []
-        self.live: Dict[int, Live] = {}  # by position in the columns
-        _find_threads(self)
-        # What stackcolumns computes once:
-        self.order: Optional[Sequence[int]] = None
-        self.residents: Optional[Sequence[Optional[int]]] = None
-        self.disjoint: Optional[bool] = None
-        self.odd: Optional[Set[int]] = None
-        self.useds: Optional[array[int]] = None
-        self.sizes: Optional[array[int]] = None
-        self.states: Optional[Dict[Tuple[int, int], int]] = None
-        self.system: Optional[List[int]] = None
+        return free_stacks(self.whole.go.stacks)
 
-    def position(self, address: int) -> Optional[int]:
-        """Where the g at `address` stands in the columns."""
-        addresses = self.goroutines.column("address")
-        at = bisect_left(addresses, address)
-        return at if at < len(addresses) and addresses[at] == address else None
-
+    @cached_property
     def stacks(self) -> Stacks:
-        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need."""
+        """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
+        unless they are read already."""
+        if self.whole is not None:
+            return self.whole.go.stacks
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
@@ -103,7 +70,7 @@ class GoroutineReading:
         with no_cycle_collection():
             grown = sum(end - start for start, end in read_pages(self.runtime, heap).in_use)
             spans = read_spans(self.runtime, heap, grown)
-            return read_stacks(self.runtime, spans.manual, self.goroutines, self.scheduler)
+            return read_stacks(self.runtime, spans, self.goroutines, self.scheduler)
 
 
 def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> GoroutineReading:
@@ -112,68 +79,89 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
     with no_cycle_collection():
         try:
             return _read(target, problems, progress or Progress())
-        except UnreadableError as error:
-            raise ProblemError(f"the Go runtime's own variables: {error}{error.hint}") from None
-        except KeyError as error:
-            raise ProblemError(not_supported(error.args[0])) from None
+        except (UnreadableError, KeyError) as error:
+            raise unreadable(error) from None
 
 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
-    core = open_core(target)
-    mappings, proc = _mappings(target, core, problems)
-    require_go(target, core, mappings, proc, problems)
+    opening = Opening(target, problems)
+    mappings = opening.mappings  # none of which is needed: without a list, residency is not known
+    require_go(opening)
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
-    if not len(goroutines) and (problems or problems.left_out):
-        raise ProblemError(f"the goroutines cannot be read: {next(iter([*problems, *problems.left_out]))}")
+    if not len(goroutines):
+        _check_none(problems)
     scheduler = read_scheduler(runtime, mappings)
     progress.step("resident pages")
-    page_size = page_size_of(target, core)
     with_stacks = _holding(mappings, goroutines, scheduler)
-    residency = read_residency(proc, with_stacks, page_size, problems, target.byte_order)
-    info = target_info(target, core, version_of(target), page_size)
-    reading = GoroutineReading(runtime, info, goroutines, scheduler, target.threads(), residency)
-    reading.free = _free(runtime, scheduler)
-    _take_notes(reading, core, target)
-    reading.notes.extend(_other_runtimes(target, core, mappings, page_size))
+    residency = read_residency(opening.proc, with_stacks, opening.page_size, problems, target.byte_order)
+    found = read_walkable(runtime, goroutines, scheduler, target.threads())
+    reading = _with_rest(found, opening.info, residency)
+    if residency.reason:
+        reading.said.append(residency.reason)
+    reading.said.extend([*opening.notes, *_other_runtimes(opening)])
     return reading
 
 
-def _other_runtimes(
-    target: Target, core: Optional[Core], mappings: Sequence[Mapping], page_size: int
-) -> List[str]:
+def _with_rest(
+    found: Walkable, info: TargetInfo, residency: Residency, whole: Optional[Reading] = None
+) -> GoroutineReading:
+    """Read what `found` lacks, the registers of the threads that have goroutines too."""
+    runtime = found.runtime
+    for live in found.live.values():
+        live.look()
+    return GoroutineReading(
+        runtime,
+        found.goroutines,
+        found.scheduler,
+        found.threads,
+        found.tables,
+        found.unwinder,
+        found.reasons,
+        found.bubbles,
+        found.live,
+        info,
+        residency,
+        read_clock(runtime, found.goroutines),
+        stack_in_use(runtime),
+        _free(runtime, found.scheduler) if whole is None else None,
+        _fing_running(runtime),
+        whole,
+    )
+
+
+def _other_runtimes(opening: Opening) -> List[str]:
     """A note if there is more than one Go runtime; a process of one file is not looked at."""
+    target, core, mappings = opening.target, opening.core, opening.mappings
     if len({m.file for m in mappings if m.file is not None and "x" in m.permissions}) < 2:
         return []
     from addrspace_gdb.goruntime.moduledata import modules
     from addrspace_gdb.space.regions.image_claims import find_images, other_runtimes
 
-    return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), page_size))
+    return other_runtimes(find_images(mappings, target, core, modules(target, Problems()), opening.page_size))
 
 
-def of_reading(target: Target, whole: Reading) -> GoroutineReading:
-    """The same from a reading of the whole process, without reading goroutines, residency and pools again.
+def of_reading(target: Target, whole: Reading, none_too: bool = False) -> GoroutineReading:
+    """The same from a reading of the whole process: what that has is not read again, free stacks neither.
 
-    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`.
+    Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`, but with `none_too` not
+    for goroutines none of which could be read.
     """
     runtime, go = Runtime(target, Problems()), whole.go
+    if not whole.goroutines_known and not none_too:
+        _check_none(whole.problems)
     try:
-        return GoroutineReading(
-            runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency
-        )
+        found = read_walkable(runtime, go.goroutines, go.scheduler, whole.threads)
+        return _with_rest(found, whole.info, whole.residency, whole)
     except (UnreadableError, KeyError) as error:
-        raise ProblemError(f"goroutines: {error}") from None
+        raise unreadable(error) from None
 
 
-def _mappings(
-    target: Target, core: Optional[Core], problems: Problems
-) -> Tuple[List[Mapping], Optional[ProcFiles]]:
-    """None of them is needed to list goroutines: without /proc, residency is not known, and that is all."""
-    try:
-        mappings, proc, _ = list_mappings(target, core, problems)
-        return mappings, proc
-    except ProblemError:
-        return [], None
+def _check_none(problems: Problems) -> None:
+    """ProblemError if that there are no goroutines may be damage."""
+    why = next(iter([*problems, *problems.left_out]), None)
+    if why is not None:
+        raise ProblemError(f"the goroutines cannot be read: {why}")
 
 
 def _holding(mappings: Sequence[Mapping], goroutines: Goroutines, scheduler: Scheduler) -> List[Mapping]:
@@ -201,41 +189,3 @@ def _fing_running(runtime: Runtime) -> bool:
         return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
     except (UnreadableError, ProblemError):
         return False
-
-
-def _find_threads(reading: GoroutineReading) -> None:
-    """Which goroutine each M has, and on which of its stacks the M's thread is."""
-    threads = {thread.tid: thread for thread in reading.threads}
-    los, his = reading.goroutines.column("lo"), reading.goroutines.column("hi")
-    for m in reading.scheduler.ms:
-        at = reading.position(m.curg) if m.curg else None
-        if at is None:
-            continue
-        thread = threads.get(m.procid)
-        on = where(m, thread.sp if thread is not None else None, (los[at], his[at]))
-        reading.live[at] = Live(m, thread, on)
-
-
-def where(m: M, sp: Optional[int], own: Tuple[int, int]) -> str:
-    """Which stack `sp` lies on: `own` is the goroutine's."""
-    if sp is None:
-        return ""
-    places = (("goroutine", own), ("signal", m.gsignal_stack), ("g0", m.g0_stack))
-    return next((name for name, (lo, hi) in places if lo < sp <= hi), "other")
-
-
-def runs(reading: GoroutineReading, at: int) -> bool:
-    """Whether its registers, not g.sched, say where the goroutine at that position is."""
-    live = reading.live.get(at)
-    if live is None:
-        return False
-    status = reading.goroutines.column("status")[at] & ~GSCAN
-    return is_live(status) and (live.on == "goroutine" or status in (RUNNING, SYSCALL))
-
-
-def _take_notes(reading: GoroutineReading, core: Optional[Core], target: Target) -> None:
-    if core is not None and core.truncated:
-        reading.problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
-    if reading.residency.reason:
-        reading.notes.append(reading.residency.reason)
-    reading.notes.extend(circumstance_notes(target))

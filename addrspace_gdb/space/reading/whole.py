@@ -6,36 +6,34 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from functools import cached_property
+from itertools import compress
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, Problems
+from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, read_go
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
-from addrspace_gdb.goruntime.slotcount import Slots
-from addrspace_gdb.goruntime.stack_use import StackUse, stack_use, what_runs
-from addrspace_gdb.process.auxv import page_size_of
-from addrspace_gdb.process.corefile import Core
+from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mapping_list import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
-from addrspace_gdb.space.reading.go_program import circumstance_notes, require_go, target_info
+from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
-from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Reading:
     """What was read. Composing the partition from it touches the process no more."""
 
@@ -50,16 +48,44 @@ class Reading:
     libc: List[Tuple[int, int, str]]
     linker: List[Tuple[int, int]]
     geometry: Geometry
-    goroutines: Optional[GoroutineCounts]  # None: they could not be read
-    stack_use: StackUse
+    running: Dict[int, int]  # sp of the threads that run goroutines, by g (stack_use.running_sp)
+    goroutines_known: bool  # whether that there are none is sure
+    system: Set[int]  # pcs at which goroutines of the runtime started
     functions: int  # in the Go modules' tables
     selected: Optional[str]
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
     kernel: Optional[KernelCounts]  # only for checks
-    notes: List[str] = field(default_factory=list)
+    inferred: bool  # whether mappings are
+    said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
-    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
+    kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+
+    # A million goroutines are not counted while the process stands still.
+
+    @cached_property
+    def goroutines(self) -> Optional[GoroutineCounts]:
+        """How many there are; None if they could not be read."""
+        if not self.goroutines_known:
+            return None
+        found = self.go.goroutines
+        by_status = count_by_status(found)
+        own = Counter(
+            compress(found.column("status"), map(self.system.__contains__, found.column("startpc")))
+        )
+        system = sum(count for status, count in own.items() if is_live(status))
+        return GoroutineCounts(sum(by_status.values()), by_status, system)
+
+    @cached_property
+    def stack_use(self) -> StackUse:
+        """What live goroutines use of their stacks."""
+        return stack_use(self.go.goroutines, self.running)
+
+    @cached_property
+    def notes(self) -> List[str]:
+        """What cannot be known, and why."""
+        unknown = self.stack_use.unknown
+        outside = f"{unknown} goroutines have a stack pointer outside their stack; not counted as used"
+        return [*self.said, *([outside] if unknown else []), *([INFERRED] if self.inferred else [])]
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
@@ -70,17 +96,15 @@ def read(target: Target, check: bool = False, progress: Optional[Progress] = Non
 
 def _read(target: Target, check: bool, progress: Progress) -> Reading:
     problems = Problems()
-    core = _core(target)
-    if core is not None and core.truncated:
-        problems.add(f"the core is truncated: {core.missing:,} bytes of it are missing")
-    page_size = page_size_of(target, core)
-    mappings, proc, inferred = list_mappings(target, core, problems)
+    opening = Opening(target, problems)
+    core, page_size = opening.core, opening.page_size
+    mappings, proc, inferred = opening.listed
     # First of all: reading the target's memory makes more of its files resident, and require_go may.
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
-    require_go(target, core, mappings, proc, problems)
+    require_go(opening)
     go = read_go(target, problems, progress, mappings)
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
@@ -89,13 +113,13 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     threads = target.threads()
     modules = symtab.modules(target, problems)
     loaded = find_images(mappings, target, core, modules, page_size)
-    main = _main_thread(threads, target, core)
+    main = next((t for t in threads if t.tid == opening.pid), None)
     main_tid = main.tid if main is not None else None
     word, order = target.pointer_size, target.byte_order
     stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
-        info=target_info(target, core, go.version, page_size),
+        info=opening.info,
         mappings=mappings,
         residency=residency,
         go=go,
@@ -106,28 +130,18 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        goroutines=_count(go, tables, problems),
-        stack_use=stack_use(go.goroutines, go.scheduler, threads),
+        running=running_sp(go.scheduler, threads),
+        goroutines_known=bool(len(go.goroutines)) or not (problems or problems.left_out),
+        system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
         kernel=kernel,
+        inferred=inferred,
         problems=problems,
     )
-    _take_notes(reading, core, target)
-    if inferred:
-        reading.notes.append(INFERRED)
+    _take_notes(reading, opening)
     return reading
-
-
-def _core(target: Target) -> Optional[Core]:
-    if target.kind != "core":
-        return None
-    if target.core_file is None:
-        raise ProblemError(
-            f"the debugger does not say which core file it has open; {target.hints.open_again}"
-        )
-    return open_core(target)
 
 
 def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
@@ -186,24 +200,6 @@ def _linker(
     return linker_ranges(address, linker, mappings, words, main_tls, page_size)
 
 
-def _main_thread(threads: List[Thread], target: Target, core: Optional[Core]) -> Optional[Thread]:
-    pid = core.pid if core is not None and core.pid else target.pid
-    return next((t for t in threads if t.tid == pid), None)
-
-
-def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
-    if not len(go.goroutines) and (problems or problems.left_out):
-        return None
-    by_status = count_by_status(go.goroutines)
-    kinds = Counter(go.goroutines.rows("status", "startpc"))
-    system = sum(
-        count
-        for (status, start), count in kinds.items()
-        if is_live(status) and tables.is_system_goroutine(start)
-    )
-    return GoroutineCounts(sum(by_status.values()), by_status, system)
-
-
 def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
     """Where the selected thread is, in words."""
     thread = next((t for t in threads if t.selected), None)
@@ -221,19 +217,16 @@ def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optio
     return text + (f" for goroutine {run.goid}" if run.goid is not None else "")
 
 
-def _take_notes(reading: Reading, core: Optional[Core], target: Target) -> None:
-    """Say what cannot be known, and why."""
-    notes = reading.notes
-    if core is not None:
-        notes.extend(core.notes)
+def _take_notes(reading: Reading, opening: Opening) -> None:
+    """Say what cannot be known, and why, but for what stacks say."""
+    notes = reading.said
+    if opening.core is not None:
+        notes.extend(opening.core.notes)
     notes.extend(reading.problems.left_out)
     if reading.residency.reason:
         notes.append(reading.residency.reason)
     notes.extend(reading.residency.notes)
-    notes.extend(circumstance_notes(target))
+    notes.extend(opening.notes)
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))
-    if reading.stack_use.unknown:
-        count = reading.stack_use.unknown
-        notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")

@@ -105,7 +105,7 @@ class HeapPlaces:
         row = self.slots.read(mspan)
         if row.state not in (IN_USE, MANUAL):
             return None
-        kind = kind_of(row)
+        kind = kind_of(row.spanclass, row.state, row.user, row.element)
         if kind not in (SMALL, LARGE, USER_ARENA):
             return _Span(row, kind, None, 0, None, None)
         problem = self.slots.impossible(row)
