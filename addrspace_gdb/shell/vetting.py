@@ -14,7 +14,8 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import memory_of, read_core
+from addrspace_gdb.process.core_memory import memory_of
+from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.corenotes import AT_EXECFN, AT_PHDR, AT_PHNUM
 from addrspace_gdb.process.elf import Header, Segment, read_header, read_segments
 from addrspace_gdb.process.elf_structs import PT_DYNAMIC, PT_PHDR, pairs, structs_of
@@ -40,7 +41,7 @@ def recorded_program(path: str) -> Optional[str]:
     if core.executable is None or not _is_file(core.executable):
         return None
     try:
-        other = other_build(core.executable, core, memory_of(path), SHELL)
+        other = other_build(core.executable, core, memory_of(core), SHELL)
     except ProblemError:
         return None
     return core.executable if other is None else None
@@ -55,7 +56,7 @@ def vet_core(path: str, program: Optional[str], sysroot: Optional[str], place: s
     core = read_core(path)
     names = [mapping.file for mapping in core.mappings if mapping.file is not None]
     try:
-        target = _Words(memory_of(path), core.pointer_size, core.byte_order, core.auxv)
+        target = _Words(memory_of(core), core.pointer_size, core.byte_order, core.auxv)
     except ProblemError:
         target = None
     if target is not None:
