@@ -10,7 +10,7 @@ from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.direct.base import DirectTarget
-from addrspace_gdb.debugger.direct.core import CoreTarget
+from addrspace_gdb.debugger.direct.core_file import CoreTarget
 from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.debugger.direct.session import DirectSession
 from addrspace_gdb.target.hints import Hints
