@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler, is_live
-from addrspace_gdb.target.protocol import Thread
+from addrspace_gdb.target.protocol import OSThread
 
 
 class StackUse(NamedTuple):
@@ -18,7 +18,7 @@ class StackUse(NamedTuple):
     largest: int  # bytes
 
 
-def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread]) -> StackUse:
+def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: Sequence[OSThread]) -> StackUse:
     """Add up the stacks of live goroutines, with the registers of threads that run one."""
     running = running_sp(scheduler, threads)
     count = allocated = used = unknown = largest = 0
@@ -44,7 +44,9 @@ def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread
     return StackUse(count, allocated, used, unknown, largest)
 
 
-def stack_pointers(goroutines: Goroutines, scheduler: Scheduler, threads: List[Thread]) -> Dict[int, int]:
+def stack_pointers(
+    goroutines: Goroutines, scheduler: Scheduler, threads: Sequence[OSThread]
+) -> Dict[int, int]:
     """Low end of the stack of each live goroutine to its sp; those whose sp is not on it are left out."""
     running = running_sp(scheduler, threads)
     dead = {status for status in set(goroutines.column("status")) if not is_live(status)}
@@ -69,7 +71,7 @@ def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:
     return register if register is not None and lo < register <= hi else saved
 
 
-def running_sp(scheduler: Scheduler, threads: List[Thread]) -> Dict[int, int]:
+def running_sp(scheduler: Scheduler, threads: Sequence[OSThread]) -> Dict[int, int]:
     """g address to the sp register of the thread that has it as its curg."""
     sps = {t.tid: t.sp for t in threads if t.sp is not None}
     return {m.curg: sps[m.procid] for m in scheduler.ms if m.curg and m.procid in sps}
@@ -84,7 +86,7 @@ class Selected(NamedTuple):
     start_pc: int
 
 
-def what_runs(thread: Thread, goroutines: Goroutines, scheduler: Scheduler) -> Selected:
+def what_runs(thread: OSThread, goroutines: Goroutines, scheduler: Scheduler) -> Selected:
     """Which goroutine `thread` runs, and whether it is on that goroutine's own stack."""
     m = next((m for m in scheduler.ms if m.procid == thread.tid), None)
     if m is None or thread.sp is None:

@@ -5,6 +5,7 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
 
 from addrspace_gdb.target.hints import Hints
@@ -20,17 +21,54 @@ class Symbol(NamedTuple):
     type: Optional[Type] = None  # its layout, None without debug information
 
 
-class Thread(NamedTuple):
+class OSThread(Protocol):
     """An OS thread as the debugger sees it. A register that cannot be read is None."""
 
-    number: int  # the debugger's own number, as `info threads` prints it
-    tid: int  # the kernel's thread id
+    @property
+    def number(self) -> int:
+        """The debugger's own number, as `info threads` prints it."""
+
+    @property
+    def tid(self) -> int:
+        """The kernel's thread id."""
+
+    @property
+    def name(self) -> Optional[str]:
+        """What the kernel calls it; None: not known."""
+
+    @property
+    def selected(self) -> bool:
+        """Is it the one that the user looks at?"""
+
+    @property
+    def pc(self) -> Optional[int]:
+        """Of the innermost frame, as are all registers here."""
+
+    @property
+    def sp(self) -> Optional[int]:
+        """The stack pointer."""
+
+    @property
+    def tls(self) -> Optional[int]:
+        """The thread pointer, fs_base on amd64: it lies in the pthread's own stack block."""
+
+    @property
+    def link(self) -> Optional[int]:
+        """The link register, where the architecture has one."""
+
+
+@dataclass(frozen=True)
+class Thread:
+    """An OSThread whose registers are known from the start."""
+
+    number: int
+    tid: int
     name: Optional[str]
     pc: Optional[int]
     sp: Optional[int]
-    tls: Optional[int]  # fs_base on amd64: the thread pointer, which lies in the pthread's own stack block
+    tls: Optional[int]
     selected: bool
-    link: Optional[int] = None  # the link register, where the architecture has one
+    link: Optional[int] = None
 
 
 class ProcFiles(Protocol):
@@ -80,7 +118,7 @@ class Target(Protocol):
     def type(self, name: str) -> Optional[Type]:
         """A type by its DWARF name (`runtime.mspan`), None if there is no debug information for it."""
 
-    def threads(self) -> List[Thread]:
+    def threads(self) -> Sequence[OSThread]:
         """Every thread, with pc and sp of its innermost frame."""
 
     def proc_files(self) -> Optional[ProcFiles]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
 
 import gdb
@@ -27,10 +28,10 @@ from addrspace_gdb.target.protocol import (
     Facts,
     FrameVariable,
     Named,
+    OSThread,
     ProcFiles,
     StopSignal,
     Symbol,
-    Thread,
     Value,
 )
 
@@ -74,51 +75,46 @@ class _Registers(NamedTuple):
     link: Optional[int]
 
 
-class _LazyThread(Thread):
-    """A thread whose registers are read when they are asked for.
+class GdbThread:
+    """An OSThread whose registers are read when the first of them is asked for, and once.
 
     For a frame gdb reads all debug information of its function's package, more than 50 ms for Go's runtime;
     a thread that has no goroutine is not looked at.
     """
 
-    _thread: gdb.InferiorThread
-    _read: Callable[[gdb.InferiorThread], _Registers]
-    _known: Optional[_Registers]
-
-    def __new__(
-        cls, thread: gdb.InferiorThread, selected: bool, read: Callable[[gdb.InferiorThread], _Registers]
-    ) -> _LazyThread:
+    def __init__(
+        self, thread: gdb.InferiorThread, selected: bool, read: Callable[[gdb.InferiorThread], _Registers]
+    ) -> None:
         """`read` gives the registers; `thread` must be valid as long as they may be asked for."""
-        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        name = text_of(lambda: thread.name or "") or None
-        made = super().__new__(cls, thread.num, int(tid), name, None, None, None, selected)
-        made._thread, made._read, made._known = thread, read, None
-        return made
+        self.number = thread.num
+        self.tid = int(thread.ptid[1] or thread.ptid[2] or thread.ptid[0])
+        self.name = text_of(lambda: thread.name or "") or None
+        self.selected = selected
+        self._thread, self._read = thread, read
 
+    @cached_property
     def _registers(self) -> _Registers:
-        if self._known is None:
-            self._known = self._read(self._thread)
-        return self._known
+        return self._read(self._thread)
 
     @property
     def pc(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().pc
+        """As OSThread has it."""
+        return self._registers.pc
 
     @property
     def sp(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().sp
+        """As OSThread has it."""
+        return self._registers.sp
 
     @property
     def tls(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().tls
+        """As OSThread has it."""
+        return self._registers.tls
 
     @property
     def link(self) -> Optional[int]:
-        """As Thread has it."""
-        return self._registers().link
+        """As OSThread has it."""
+        return self._registers.link
 
 
 class Known(NamedTuple):
@@ -160,7 +156,7 @@ class GdbTarget:
         self._names = REGISTERS.get(self.arch, _UNKNOWN_ARCH)
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
-        self._threads: Optional[List[Thread]] = None
+        self._threads: Optional[Sequence[OSThread]] = None
         self._auxv: Optional[Dict[int, int]] = None
         self._held_memory: Optional[HeldMemory] = None
         self._backed: Optional[FileBacked] = None
@@ -241,13 +237,13 @@ class GdbTarget:
                 self._types[name] = None
         return self._types[name]
 
-    def threads(self) -> List[Thread]:
+    def threads(self) -> Sequence[OSThread]:
         """Every thread with the registers of its innermost frame, which are read when they are asked for."""
         if self._threads is None:
             chosen = selected_thread()
             number = chosen.num if chosen is not None else None
             ordered = sorted(self._inferior.threads(), key=lambda thread: thread.num)
-            self._threads = [_LazyThread(one, one.num == number, self.registers_of) for one in ordered]
+            self._threads = [GdbThread(one, one.num == number, self.registers_of) for one in ordered]
         return self._threads
 
     def registers_of(self, thread: gdb.InferiorThread) -> _Registers:

@@ -30,12 +30,12 @@ from addrspace_gdb.target.protocol import (
     MapsFiles,
     Named,
     Names,
+    OSThread,
     ProcFiles,
     Stops,
     StopSignal,
     Symbol,
     Target,
-    Thread,
     Value,
 )
 
@@ -104,7 +104,7 @@ class StrippedTarget:
         """Exactly `size` bytes at `address`."""
         return self._base.read(address, size)
 
-    def threads(self) -> List[Thread]:
+    def threads(self) -> Sequence[OSThread]:
         """Every thread."""
         return self._base.threads()
 

@@ -33,7 +33,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import Target, Thread
+from addrspace_gdb.target.protocol import OSThread, Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
@@ -44,7 +44,7 @@ class Live(NamedTuple):
     """A thread that has a goroutine as its curg: its M, the debugger's thread, and where its sp points."""
 
     m: M
-    thread: Optional[Thread]  # None: the debugger does not know it (a core that lacks it)
+    thread: Optional[OSThread]  # None: the debugger does not know it (a core that lacks it)
     on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
 
 
@@ -57,7 +57,7 @@ class GoroutineReading:
         info: TargetInfo,
         goroutines: Goroutines,
         scheduler: Scheduler,
-        threads: List[Thread],
+        threads: Sequence[OSThread],
         residency: Residency,
     ) -> None:
         """Reads the small tables. KeyError, ProblemError or UnreadableError where the runtime lacks them."""

@@ -6,7 +6,7 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
@@ -30,7 +30,7 @@ from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
-from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import OSThread, ProcFiles, Target
 
 
 @dataclass
@@ -42,8 +42,8 @@ class Reading:
     residency: Residency
     go: GoView
     loaded: Loaded
-    threads: List[Thread]
-    main_thread: Optional[Thread]
+    threads: Sequence[OSThread]
+    main_thread: Optional[OSThread]
     thread_stacks: List[ThreadStack]
     libc: List[Tuple[int, int, str]]
     linker: List[Tuple[int, int]]
@@ -158,7 +158,7 @@ def _libc(
 
 
 def _linker(
-    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[Thread], page_size: int
+    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[OSThread], page_size: int
 ) -> List[Tuple[int, int]]:
     """Memory of the dynamic linker. gdb may know nothing of it where the program needs no library."""
     symbol = target.symbol("_r_debug")
@@ -185,7 +185,7 @@ def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[Go
     return GoroutineCounts(sum(by_status.values()), by_status, system)
 
 
-def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
+def _selected(threads: Sequence[OSThread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
     """Where the selected thread is, in words."""
     thread = next((t for t in threads if t.selected), None)
     if thread is None:
