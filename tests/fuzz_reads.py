@@ -16,22 +16,22 @@ import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
-from addrspace_gdb.commands.addrspace import text, verdict
-from addrspace_gdb.commands.rss import ask, document, text_of
-from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.commands import addrspace
+from addrspace_gdb.commands.command import Look
+from addrspace_gdb.commands.rss import answer_of, as_json, draw
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb.target import GdbTarget
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.diagram.rows import build
 from addrspace_gdb.space.reading.whole import Reading, read
 from addrspace_gdb.space.rss.tree import Node
+from addrspace_gdb.views.diagram import diagram
 from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.kit.render import render
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness.peak import peak_memory  # noqa: E402
 
-SETTINGS = Settings(100, True, False, "quiet")
+LOOK = Look(100)
 RSS_EACH = 4  # of so many seeds one looks at `addrspace rss` as well
 TOO_LONG = 20  # seconds for one run of some 0.1 s: a hang
 
@@ -93,14 +93,14 @@ def rss(target: GdbTarget, reading: Reading, seed: int) -> Tuple[List[str], int]
     """Every line of `addrspace rss`, and how many of its sums are wrong."""
     if seed & 2 * RSS_EACH:
         reading.residency = scattered(reading, seed)
-    answer = ask(target, reading, by_class=bool(seed & RSS_EACH))
-    dumps(document(answer))
+    answer = answer_of(target, reading, by_class=bool(seed & RSS_EACH))
+    dumps(as_json(answer))
     root, mapped = answer.tree.root, sum(m.size for m in reading.mappings)
     wrong = unsummed(root) + (root.size != mapped)
     runs = reading.residency.resident_runs
     if reading.residency.known:
         wrong += root.resident != sum(runs.count(m.start, m.end) or 0 for m in reading.mappings)
-    return render(text_of(answer, None, 100, True)).splitlines(), wrong
+    return render(draw(answer, LOOK)).splitlines(), wrong
 
 
 def too_long(number: int, frame: Any) -> None:
@@ -112,14 +112,18 @@ def one(seed: int) -> Dict[str, Any]:
     target = GdbTarget()
     setattr(target, "read", damaging(target, seed))  # noqa: B010  (a method is replaced on purpose)
     started = time.monotonic()
-    outcome, lines, uncovered, wrong = "clean", [], 0, 0
+    lines: List[str] = []
+    outcome, uncovered, wrong = "clean", 0, 0
     signal.alarm(TOO_LONG)
     try:
         reading = read(target, check=True)
-        space = build(reading, each_goroutine=bool(seed & 1), check=True)
-        for form in ("text", "classic", "json"):
-            lines += text(space, form, SETTINGS).splitlines() if form != "json" else []
-        lines += [verdict(space) or ""]
+        answer = addrspace.Answer(reading, each_goroutine=bool(seed & 1), check=True)
+        space = answer.space
+        lines += render(diagram(space.picture, LOOK.screen)).splitlines()
+        for form in ("text", "classic"):
+            lines += "".join(addrspace.COMMAND.forms[form](answer, LOOK)).splitlines()
+        dumps(addrspace.as_json(answer))
+        lines += [addrspace.verdict(answer) or ""]
         if seed % RSS_EACH == 0:
             shown, wrong = rss(target, reading, seed)
             lines += shown

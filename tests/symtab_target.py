@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, cast
 
@@ -17,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
-from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread
+from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Thread, ThreadRegisters
 
 _STRUCTURES = ("DW_TAG_structure_type", "DW_TAG_base_type", "DW_TAG_typedef")
 _ENCODINGS = {0x02: "bool", 0x04: "float", 0x05: "int", 0x07: "uint", 0x08: "uint"}
@@ -192,7 +193,7 @@ class ProcessTarget:
             thread = Stepper(tid)
             pc, sp, _ = thread.registers()
             thread.close()
-            found.append(Thread(len(found) + 1, tid, None, pc, sp, None, not found))
+            found.append(Thread(len(found) + 1, tid, None, not found, partial(ThreadRegisters, pc, sp)))
         return found
 
     def proc_files(self) -> Optional[ProcFiles]:

@@ -22,7 +22,7 @@ from harness.scenes import gcore, kernel_core, launch_to_breakpoint, start
 from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, Toolchain, Unavailable, go_environment, toolchain
 
-from addrspace_gdb.commands.session import check_writable
+from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import ProblemError
 
 RUN = f"run {cache_dir()}/unread-oracle </dev/null >/dev/null"
@@ -431,7 +431,7 @@ def test_an_output_that_belongs_to_somebody_else(tmp_path: Path, what: str) -> N
         os.setgid(65534)
         os.setuid(65534)
         try:
-            check_writable(str(place))
+            OutputFile(str(place))
         except ProblemError as problem:
             os.write(writer, str(problem).encode())
         os._exit(0)

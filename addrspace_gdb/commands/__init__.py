@@ -1,4 +1,4 @@
-"""The commands: each parses its arguments, asks, and hands the answer to a view.
+"""The commands, one module each: arguments, what is asked, the forms of the answer, and the verdict on it.
 
 Sourcing the package must not cost what the commands need: a command's module is imported when it is first
 run. What the debugger wants to know before, its name and help, is in help.json, which `scripts/gen-help`
@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 from importlib import import_module
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple
 
-from addrspace_gdb.commands.session import Command, Session
+if TYPE_CHECKING:
+    from addrspace_gdb.commands.command import Command
 
 # The one place where commands are registered: their modules. A prefix comes before what is under it.
-MODULES = (
+_OF_A_PROCESS = (
     "addrspace",
     "regions",
     "rss",
@@ -26,15 +27,21 @@ MODULES = (
     "spans",
     "whereis",
     "fault",
-    "snapshot",
-    "diff",
-    "compare",
     "goroutine_stacks",
 )
-# What `addrspace-gdb dump --report` takes: the commands that need a process only, by their last word.
-_NO_REPORT = ("addrspace", "snapshot", "diff", "compare")
-REPORTS = tuple(module.replace("_", "-") for module in MODULES if module not in _NO_REPORT)
+_OF_SEVERAL_MOMENTS = ("snapshot", "diff", "compare")
+MODULES = (*_OF_A_PROCESS, *_OF_SEVERAL_MOMENTS)
+# What `addrspace-gdb dump --report` takes: the last word of those that ask one process once.
+REPORTS = tuple(module.replace("_", "-") for module in _OF_A_PROCESS)
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
+
+
+class Listed(NamedTuple):
+    """A command that is not loaded yet: its name in the debugger, its help text, and its module."""
+
+    name: str
+    help: str
+    module: str
 
 
 def loaded(module: str) -> Command:
@@ -43,25 +50,20 @@ def loaded(module: str) -> Command:
     return found
 
 
-def commands() -> List[Command]:
+def report(name: str) -> Command:
+    """The command that a report is named after, one of REPORTS."""
+    return loaded(name.replace("-", "_"))
+
+
+def commands() -> List[Listed]:
     """Every command, none of them loaded. OSError or ValueError if help.json is damaged."""
     with open(HELP, encoding="ascii") as file:
         known: Dict[str, Dict[str, Any]] = json.load(file)
-    return [_lazy(module, known[module]) for module in MODULES]
-
-
-def _lazy(module: str, known: Dict[str, Any]) -> Command:
-    def run(session: Session, line: str) -> Optional[str]:
-        return loaded(module).run(session, line)
-
-    def words() -> List[str]:
-        return loaded(module).words()
-
-    return Command(str(known["name"]), str(known["help"]), run, words)
+    return [Listed(str(known[module]["name"]), str(known[module]["help"]), module) for module in MODULES]
 
 
 def help_json() -> str:
     """What help.json should be."""
-    found: Dict[str, Tuple[str, str]] = {module: loaded(module)[:2] for module in MODULES}
-    named = {module: {"name": name, "help": text} for module, (name, text) in found.items()}
+    found = {module: loaded(module) for module in MODULES}
+    named = {module: {"name": command.name, "help": command.help} for module, command in found.items()}
     return json.dumps(named, indent=1) + "\n"

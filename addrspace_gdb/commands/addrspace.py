@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+import argparse
+from functools import cached_property
+from typing import Any, Dict, Iterable, List, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
 from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
-from addrspace_gdb.space.reading.goroutines import read_for_goroutines
+from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.views.classic import classic
 from addrspace_gdb.views.diagram import diagram
-from addrspace_gdb.views.documents.form import addrspace_json, dumps
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.documents.form import addrspace_json
+from addrspace_gdb.views.kit.tokens import Tokens
 from addrspace_gdb.views.regions import checks_table
-
-FORMS = ["text", "classic", "json"]
 
 _WORDS = ("--classic", "--format", "--output", "--check", "--stacks") + (
     *("regions", "memstats", "gc"),
@@ -33,7 +35,7 @@ def parser() -> Parser:
         epilog="Sub-commands: `help addrspace regions`. Parameters: `show addrspace`.",
     )
     made.add_argument("--classic", action="store_true", help="the tutorial's eight rows with live totals")
-    add_output(made, FORMS)
+    add_output(made, ["text", "classic", "json"])
     made.add_argument(
         "--check", action="store_true", help="check every sum against the kernel's and the runtime's counters"
     )
@@ -45,47 +47,70 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Draw the selected inferior. Returns a line that says what is damaged, if anything is."""
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed."""
     arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    form = "classic" if arguments.classic else arguments.format
-    if arguments.stacks and form != "json":
+    if arguments.classic:
+        arguments.format = "classic"
+    return arguments
+
+
+class Answer:
+    """What was read; the address space is composed of it when it is first looked at."""
+
+    def __init__(
+        self, reading: Reading, each_goroutine: bool, check: bool, stacks: Optional[List[Group]] = None
+    ) -> None:
+        self.check, self.stacks = check, stacks
+        self._reading, self._each_goroutine = reading, each_goroutine
+
+    @cached_property
+    def space(self) -> AddressSpace:
+        """The partition and its picture."""
+        return build(self._reading, self._each_goroutine, self.check)
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    if arguments.stacks and arguments.format != "json":
         raise ProblemError("addrspace: --stacks goes with --format json")
     reading = session.reading(check=arguments.check)
-    stacks = groups_of(read_for_goroutines(session.target())) if arguments.stacks else None
-    space = build(reading, each_goroutine=form == "json", check=arguments.check)
-    settings = session.settings
-    if arguments.output is not None:
-        settings = settings._replace(color=False)
-    if arguments.check and form == "text":
-        deliver(session, check_text(space, settings), arguments.output)
-    else:
-        deliver(session, text(space, form, settings, stacks), arguments.output)
-    return verdict(space)
+    stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
+    return Answer(reading, arguments.format == "json", arguments.check, stacks)
 
 
-def text(space: AddressSpace, form: str, settings: Settings, stacks: Optional[List[Group]] = None) -> str:
-    """The address space in one of `FORMS`; `stacks` go into JSON only."""
-    if form == "json":
-        return dumps(addrspace_json(space, stacks))
-    if form == "classic":
-        tokens = classic(space.picture, space.areas, settings.width, settings.unicode)
-    else:
-        tokens = diagram(space.picture, settings.width, settings.unicode)
-    return render(tokens, settings.color, settings.style)
+def draw(answer: Answer, look: Look) -> Tokens:
+    """The diagram, or the table of checks."""
+    if answer.check:
+        return checks_table(answer.space.checks, look.unicode)
+    return diagram(answer.space.picture, look.screen, look.unicode)
 
 
-def check_text(space: AddressSpace, settings: Settings) -> str:
-    """The table of checks."""
-    return render(checks_table(space.checks, settings.unicode), settings.color, settings.style)
+def draw_classic(answer: Answer, look: Look) -> Tokens:
+    """The tutorial's picture."""
+    return classic(answer.space.picture, answer.space.areas, look.screen, look.unicode)
 
 
-def verdict(space: AddressSpace) -> Optional[str]:
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """addrspace/1."""
+    return addrspace_json(answer.space, answer.stacks)
+
+
+def verdict(answer: Answer) -> Optional[str]:
     """What a script must know: damage that was found, checks that failed. None if all is well."""
-    wrong: List[str] = list(space.picture.problems)
-    wrong += [f"{c.name}: {c.ours:,} is not {c.source}'s {c.theirs:,}" for c in space.checks if c.ok is False]
-    return first_of(wrong)
+    return verdict_on(answer.space)
+
+
+def verdict_on(space: AddressSpace) -> Optional[str]:
+    """The same of an address space."""
+    return first_of(_wrong(space))
+
+
+def _wrong(space: AddressSpace) -> Iterable[str]:
+    yield from space.picture.problems
+    for c in space.checks:
+        if c.ok is False:
+            yield f"{c.name}: {c.ours:,} is not {c.source}'s {c.theirs:,}"
 
 
 def words() -> List[str]:
@@ -93,4 +118,12 @@ def words() -> List[str]:
     return list(_WORDS)
 
 
-COMMAND = Command("addrspace", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace",
+    parser,
+    ask,
+    {"text": drawn(draw), "classic": drawn(draw_classic), "json": document(as_json)},
+    verdict,
+    words,
+    parse=parse,
+)

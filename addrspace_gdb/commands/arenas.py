@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.commands.values import limit_value, range_value, rows_shown, size_value
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import ALL, limit_value, range_value, rows_shown, size_value
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse, arena_uses, page_runs
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.heap import arenas_json
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
 from addrspace_gdb.views.spans import arena_table, arenas_total
 
@@ -50,47 +49,59 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    reading = session.reading()
-    found = _choose(session, reading, arguments)
-    found.sort(key=SORTS[arguments.sort])
-    settings, file = session.settings, arguments.output is not None
-    usual = 25 if arguments.format == "text" else 1 << 62
-    shown = found[: rows_shown(arguments.limit, file, usual)]
-    if arguments.format == "json":
-        deliver(session, dumps(arenas_json(reading.info, shown, list(reading.problems))), arguments.output)
-        return next(iter(reading.problems), None)
+class Answer(NamedTuple):
+    """What was read, and which arenas are wanted: those that lie in part in [low, high)."""
 
-    def pairs() -> Iterator[Pair]:
-        yield from arena_table(shown, settings.unicode, reading.info.pointer_size)
-        yield HEADING, arenas_total(found, len(shown))
-        yield NEWLINE
-
-    deliver(session, render(pairs(), settings.color and not file, settings.style), arguments.output)
-    return next(iter(reading.problems), None)
+    reading: Reading
+    arguments: argparse.Namespace
+    low: int
+    high: int
 
 
-def _choose(session: Session, reading: Reading, arguments: argparse.Namespace) -> List[ArenaUse]:
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
     low, high = 0, 1 << 64
     if arguments.range is not None:
         low, high = (session.target().evaluate(text) for text in arguments.range)
         if high <= low:
             raise ProblemError(f"addrspace arenas: the range {low:#x},{high:#x} is inverted")
+    return Answer(session.reading(), arguments, low, high)
+
+
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The table and its totals."""
+    found = _chosen(answer)
+    shown = found[: rows_shown(answer.arguments.limit, look.file, 25)]
+    yield from arena_table(shown, look.unicode, answer.reading.info.pointer_size)
+    yield HEADING, arenas_total(found, len(shown))
+    yield NEWLINE
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """arenas/1."""
+    shown = _chosen(answer)[: rows_shown(answer.arguments.limit, True, ALL)]
+    return arenas_json(answer.reading.info, shown, list(answer.reading.problems))
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.reading.problems)
+
+
+def _chosen(answer: Answer) -> List[ArenaUse]:
+    reading, arguments = answer.reading, answer.arguments
     everything = arena_uses(reading.go.arenas.arenas, page_runs(reading.go), reading.residency)
     found = [
         arena
         for arena in everything
-        if low < arena.arena.end
-        and arena.arena.start < high
+        if answer.low < arena.arena.end
+        and arena.arena.start < answer.high
         and (arena.arena.user or not arguments.user)
         and (arguments.use is None or arena.uses[arguments.use] >= max(1, arguments.min_size))
     ]
     if not found and everything:
         raise ProblemError("no arena is like that")
-    return found
+    return sorted(found, key=SORTS[arguments.sort])
 
 
 def words() -> List[str]:
@@ -98,4 +109,6 @@ def words() -> List[str]:
     return [*_OPTIONS, *pages.USES]
 
 
-COMMAND = Command("addrspace arenas", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace arenas", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+)

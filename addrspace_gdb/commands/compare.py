@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from typing import List, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.moments import is_file
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.pagemap import PageWords
@@ -18,8 +20,7 @@ from addrspace_gdb.space.moments.shared_pages import Side
 from addrspace_gdb.space.moments.snapshot import Regions, Snapshot
 from addrspace_gdb.views.compare import compare_text
 from addrspace_gdb.views.documents.compare import compare_json
-from addrspace_gdb.views.documents.form import dumps
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import Tokens
 
 _EPILOG = """\
 1 and 2 are inferiors, by the debugger's numbers for them, or files that `addrspace-gdb dump
@@ -45,40 +46,37 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Compare two inferiors or dumps."""
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed."""
     arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    words: List[str] = arguments.words
-    if len(words) < 2:
+    if len(arguments.words) < 2:
         raise ProblemError(
             "addrspace compare: give two inferiors or two dumps, as in `addrspace compare 1 2`"
         )
-    for word in words[:2]:
+    for word in arguments.words[:2]:
         if not is_file(word) and not word.isdecimal():
             raise ProblemError(
                 f"addrspace compare: {printable(word)!r} is neither an inferior's number nor *.json"
             )
+    return arguments
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Comparison:
+    """Read both inferiors or dumps. Which pages they share is asked of the kernel for both together."""
+    words: List[str] = arguments.words
     addresses = _addresses(session, words[0], words[2:])
     left, right = (_side(session, word, bool(addresses)) for word in words[:2])
-    one = compare(left, right, addresses)
-    text = compare_output(one, arguments.format, session.settings, arguments.output is not None)
-    deliver(session, text, arguments.output)
-    return verdict(one)
+    return compare(left, right, addresses)
 
 
-def compare_output(one: Comparison, form: str, settings: Settings, file: bool) -> str:
-    """A comparison as "text" or "json"; for a `file` without colours and uncut."""
-    if form == "json":
-        return dumps(compare_json(one))
-    tokens = compare_text(one, None if file else settings.width, settings.unicode)
-    return render(tokens, settings.color and not file, settings.style)
+def draw(one: Comparison, look: Look) -> Tokens:
+    """Both diagrams, or the addresses, side by side."""
+    return compare_text(one, look.width, look.unicode)
 
 
 def verdict(one: Comparison) -> Optional[str]:
     """What a script must know: damage on either side."""
-    problems = [*one.left.snapshot.problems, *one.right.snapshot.problems]
-    return problems[0] if problems else None
+    return first_of([*one.left.snapshot.problems, *one.right.snapshot.problems])
 
 
 def number(word: str) -> int:
@@ -146,4 +144,12 @@ def words() -> List[str]:
     return ["--format", "--output"]
 
 
-COMMAND = Command("addrspace compare", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace compare",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(compare_json)},
+    verdict,
+    words,
+    parse=parse,
+)

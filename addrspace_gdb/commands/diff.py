@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import List, Optional
+from functools import cached_property
+from typing import Any, Dict, List, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of, look_of
 from addrspace_gdb.commands.moments import LAST, NOW, find, kept_names, last_stop, take_now
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
-from addrspace_gdb.commands.values import ALL, limit_value
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.moments.diff import Difference, difference
 from addrspace_gdb.space.moments.snapshot import Snapshot
 from addrspace_gdb.views.diff import diff_text
 from addrspace_gdb.views.documents.diff import diff_json
-from addrspace_gdb.views.documents.form import dumps
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import Tokens
 
 USUAL = 20
 _AT_STOPS = 8
@@ -59,29 +60,43 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Show a difference, or see to it that one is shown at each stop."""
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed."""
     arguments = parser().parse_line(line)
-    moments: List[str] = arguments.moments
     if arguments.every not in (None, "on", "off"):  # --every A
-        moments.append(arguments.every)
-    if len(moments) > 2:
+        arguments.moments.append(arguments.every)
+    if len(arguments.moments) > 2:
         raise ProblemError("addrspace diff: give two moments at most (see `help addrspace diff`)")
-    check_writable(arguments.output)
+    return arguments
+
+
+class Answer:
+    """Two moments, and how many rows of a table to show (None: as many as usual)."""
+
+    def __init__(self, before: Snapshot, after: Snapshot, limit: Optional[int] = None) -> None:
+        self.before, self.after, self.limit = before, after, limit
+
+    @cached_property
+    def difference(self) -> Difference:
+        """What has changed between them."""
+        return difference(self.before, self.after)
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Optional[Answer]:
+    """Take the moments that are asked for, or see to it that the difference is shown at each stop."""
+    moments: List[str] = arguments.moments
     if arguments.every is not None:
         _every(session, arguments, moments)
         return None
-    if not moments:
-        last = last_stop(session)
-        after = take_now(session)
-        if last is None:
-            _first(session, arguments)
-            return None
-        before = replace(last, name=LAST)
-    else:
+    if moments:
         before = find(session, moments[0])
-        after = find(session, moments[1] if len(moments) > 1 else NOW)
-    return show(session, difference(before, after), arguments)
+        return Answer(before, find(session, moments[1] if len(moments) > 1 else NOW), arguments.limit)
+    last = last_stop(session)
+    after = take_now(session)
+    if last is None:
+        _first(session, arguments)
+        return None
+    return Answer(replace(last, name=LAST), after, arguments.limit)
 
 
 def _first(session: Session, arguments: argparse.Namespace) -> None:
@@ -89,32 +104,24 @@ def _first(session: Session, arguments: argparse.Namespace) -> None:
     if arguments.format == "json" or arguments.output is not None:
         raise ProblemError(f"{text}: there is nothing yet to compare it with")
     session.write(
-        f"{text}: it is the baseline now. `addrspace diff` at a later stop shows what has changed.\n"
+        [f"{text}: it is the baseline now. `addrspace diff` at a later stop shows what has changed.\n"]
     )
 
 
-def show(session: Session, diff: Difference, arguments: argparse.Namespace) -> Optional[str]:
-    """Hand a difference to the terminal or a file."""
-    rows = arguments.limit
-    if rows is None:
-        rows = ALL if arguments.output is not None else USUAL
-    text = diff_output(diff, arguments.format, session.settings, arguments.output is not None, rows)
-    deliver(session, text, arguments.output)
-    return verdict(diff)
+def draw(answer: Answer, look: Look) -> Tokens:
+    """Area by area, then what moved."""
+    rows = rows_shown(answer.limit, look.file, USUAL)
+    return diff_text(answer.difference, rows, look.width, look.unicode)
 
 
-def diff_output(diff: Difference, form: str, settings: Settings, file: bool, rows: int) -> str:
-    """A difference as "text" or "json"; for a `file` without colours and uncut."""
-    if form == "json":
-        return dumps(diff_json(diff))
-    tokens = diff_text(diff, rows, None if file else settings.width, settings.unicode)
-    return render(tokens, settings.color and not file, settings.style)
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """diff/1."""
+    return diff_json(answer.difference)
 
 
-def verdict(diff: Difference) -> Optional[str]:
+def verdict(answer: Answer) -> Optional[str]:
     """What a script must know: damage in either moment."""
-    problems = [*diff.before.problems, *diff.after.problems]
-    return problems[0] if problems else None
+    return first_of([*answer.before.problems, *answer.after.problems])
 
 
 def _every(session: Session, arguments: argparse.Namespace, moments: List[str]) -> None:
@@ -122,7 +129,7 @@ def _every(session: Session, arguments: argparse.Namespace, moments: List[str]) 
         if moments:
             raise ProblemError("addrspace diff: --every off takes no moments")
         was_on = session.each_stop(None)
-        session.write("no difference is shown at stops any more\n" if was_on else "it was off already\n")
+        session.write(["no difference is shown at stops any more\n" if was_on else "it was off already\n"])
         return
     if arguments.output is not None or arguments.format != "text":
         raise ProblemError("addrspace diff: --every shows text on the terminal; it goes with no other form")
@@ -133,7 +140,7 @@ def _every(session: Session, arguments: argparse.Namespace, moments: List[str]) 
     baseline = find(session, moments[0]) if moments and not rolling else take_now(session, "baseline")
     session.each_stop(_Watch(session, None if rolling else baseline, rows))
     name = "the stop before" if rolling else baseline.name
-    session.write(f"at each stop: what has changed since {name}; `addrspace diff --every off` ends it\n")
+    session.write([f"at each stop: what has changed since {name}; `addrspace diff --every off` ends it\n"])
 
 
 class _Watch:
@@ -150,8 +157,8 @@ class _Watch:
             before = replace(last, name=LAST)
         if before is None:
             return
-        text = diff_output(difference(before, now), "text", self._session.settings, False, self._rows)
-        self._session.write(text)
+        look = look_of(self._session.settings, file=False)
+        self._session.write(COMMAND.forms["text"](Answer(before, now, self._rows), look))
 
 
 def words() -> List[str]:
@@ -159,4 +166,13 @@ def words() -> List[str]:
     return ["--every", "--limit", "--format", "--output", LAST, NOW]
 
 
-COMMAND = Command("addrspace diff", parser().help_text(), run, words, kept_names)
+COMMAND = Command(
+    "addrspace diff",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    kept_names,
+    parse,
+)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+import argparse
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.space.where.fault import report
+from addrspace_gdb.space.regions.model import TargetInfo
+from addrspace_gdb.space.where.fault import Report, report
 from addrspace_gdb.space.where.locator import Locator
 from addrspace_gdb.views.documents.fault import fault_json
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.fault import fault_card
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import Pair
 
 _EPILOG = """\
 It looks at the selected thread's signal, at threads that are in a signal handler, and at what the
@@ -31,24 +33,37 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. ProblemError if nothing went wrong at this stop."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
+class Answer(NamedTuple):
+    """What went wrong, in which process."""
+
+    info: TargetInfo
+    report: Report
+    problems: List[str]
+
+
+def ask(session: Session, _arguments: argparse.Namespace) -> Answer:
+    """Look at the selected inferior. ProblemError if nothing went wrong at this stop."""
     reading = session.reading()
     locator = Locator(reading, session.target())
     found = report(locator)
     if found is None:
         raise ProblemError("no fault, panic or fatal error is on record at this stop")
-    problems = list(dict.fromkeys([*reading.problems, *locator.problems]))
-    if arguments.format == "json":
-        deliver(session, dumps(fault_json(reading.info, found, problems)), arguments.output)
-    else:
-        settings, file = session.settings, arguments.output is not None
-        width = None if file else settings.width
-        pairs = fault_card(found, width, settings.unicode, reading.info.pointer_size)
-        deliver(session, render(pairs, settings.color and not file, settings.style), arguments.output)
-    return next(iter(problems), None)
+    return Answer(reading.info, found, list(dict.fromkeys([*reading.problems, *locator.problems])))
+
+
+def draw(answer: Answer, look: Look) -> Iterable[Pair]:
+    """The card."""
+    return fault_card(answer.report, look.width, look.unicode, answer.info.pointer_size)
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """fault/1."""
+    return fault_json(answer.info, answer.report, answer.problems)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.problems)
 
 
 def words() -> List[str]:
@@ -56,4 +71,6 @@ def words() -> List[str]:
     return ["--format", "--output"]
 
 
-COMMAND = Command("addrspace fault", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace fault", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import List, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver, first_of
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import is_absent
 from addrspace_gdb.space.counters.collector import GCState, read_gc
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.gc import gc_json
 from addrspace_gdb.views.gc import gc_text
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import Tokens
 
 _EPILOG = """\
 Trigger and goal are computed as the runtime computes them (src/runtime/mgcpacer.go). What counts
@@ -29,19 +30,14 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Show the collector of the selected inferior."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    state = read_gc(session.target())
-    if arguments.format == "json":
-        text = dumps(gc_json(state))
-    else:
-        settings = session.settings
-        color = settings.color and arguments.output is None
-        text = render(gc_text(state, settings.width, settings.unicode), color, settings.style)
-    deliver(session, text, arguments.output)
-    return verdict(state)
+def ask(session: Session, _arguments: argparse.Namespace) -> GCState:
+    """Read the collector of the selected inferior."""
+    return read_gc(session.target())
+
+
+def draw(state: GCState, look: Look) -> Tokens:
+    """Section by section."""
+    return gc_text(state, look.screen, look.unicode)
 
 
 def verdict(state: GCState) -> Optional[str]:
@@ -56,4 +52,6 @@ def words() -> List[str]:
     return ["--format", "--output"]
 
 
-COMMAND = Command("addrspace gc", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace gc", parser, ask, {"text": drawn(draw), "json": document(gc_json)}, verdict, words
+)

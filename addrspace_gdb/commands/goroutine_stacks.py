@@ -6,26 +6,39 @@ What only one of the forms needs is imported there: starting is a good part of t
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from functools import partial
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Pattern, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Pattern,
+    Tuple,
+)
 
+from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks, kept_of
 from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.goroutines.by_frame import ByFrame
 
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
@@ -109,29 +122,72 @@ def _duration(text: str) -> int:
     return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
-    progress = Progress(_show if os.isatty(1) and os.isatty(2) else None)
-    try:
+class Answer(NamedTuple):
+    """What was read, and which goroutines are wanted; None: what is asked for is about all of them.
+
+    `done` is set where the process was needed, or its stacks are too large to be kept.
+    """
+
+    reading: GoroutineReading
+    arguments: argparse.Namespace
+    listing: Optional[Listing]
+    done: Any = None
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    _refuse(arguments)
+    with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
-        with no_cycle_collection():
-            deliver(session, _ended(_answer(session, reading, arguments), progress), arguments.output)
-    finally:
-        progress.finish()
-    return next(iter(reading.problems), None)
+        if arguments.threads:
+            from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
+
+            return Answer(reading, arguments, None, thread_stacks(reading))
+        if arguments.by_frame:
+            return Answer(reading, arguments, None, _by_frame(reading))
+        answer = Answer(reading, arguments, _listing(reading, arguments))
+        return answer if kept_of(reading) is None else _gathered(answer)
 
 
-def _ended(pieces: Iterable[str], progress: Progress) -> Iterator[str]:
-    """`pieces`; the line that shows progress is gone when the first of them is there."""
-    for piece in pieces:
-        progress.finish()
-        yield piece
+def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
+    """Adds up the frames: at once, or later."""
+    from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size, living
+
+    if kept_of(reading) is None:
+        return partial(by_frame, reading)
+    reading.stacks()
+    guard_size(reading)
+    if gather_stacks(reading, living(reading)):
+        return partial(by_frame, reading)
+    found = by_frame(reading)
+    return lambda: found
 
 
-def _show(text: str) -> None:
-    os.write(2, f"\r\x1b[K{text}".encode())
+def _gathered(answer: Answer) -> Answer:
+    """All that is needed of the process has been read, or the answer is made."""
+    reading, arguments, listing = answer.reading, answer.arguments, answer.listing
+    assert listing is not None
+    by_stack = arguments.group == "stack"
+    listed = listing.positions
+    if arguments.format == "json":
+        listed = listed if arguments.limit is None else listed[: arguments.limit]
+    elif arguments.group is None:
+        listed = listed[: rows_shown(arguments.limit, arguments.output is not None, 25)]
+    if not by_stack:
+        gather_list(listing, listed)
+        if arguments.frames is None:
+            return answer
+    if gather_stacks(reading, listed):
+        return answer
+    if by_stack:
+        from addrspace_gdb.space.goroutines.groups import group
+
+        return answer._replace(done=group(listing, "stack"))
+    if arguments.format == "json":
+        return answer._replace(done=list(as_json(answer, Look(0))))
+    for at in listed:
+        walk(reading, at)
+    return answer
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -156,42 +212,38 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
     return listing
 
 
-def _answer(session: Session, reading: GoroutineReading, arguments: argparse.Namespace) -> Iterable[str]:
-    _refuse(arguments)
-    settings = session.settings
-    file = arguments.output is not None
-    look = Look(None if file else settings.width, settings.width, settings.unicode, reading.clock.exact)
-    if arguments.threads:
-        from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The summary and the list, or what is asked for in its place."""
+    arguments, listing = answer.arguments, answer.listing
+    if listing is not None:
+        yield from _text(answer, listing, look)
+    elif arguments.threads:
         from addrspace_gdb.views.goroutine_groups import thread_table
 
-        pairs = thread_table(thread_stacks(reading), look.width, look.unicode)
-    elif arguments.by_frame:
-        from addrspace_gdb.space.goroutines.by_frame import by_frame
+        yield from thread_table(answer.done, look.width, look.unicode)
+    else:
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
-        pairs = by_frame_table(by_frame(reading), _first(arguments, file, 25), look.width, look.unicode)
-    else:
-        listing = _listing(reading, arguments)
-        if arguments.format == "json":
-            if arguments.limit is not None:
-                del listing.positions[arguments.limit :]
-            from addrspace_gdb.views.documents.goroutines import goroutines_json
-
-            return goroutines_json(listing, arguments.frames)
-        pairs = _text(listing, arguments, look)
-    if settings.color and not file:
-        return [render(pairs, True, settings.style)]
-    return (text for _, text in pairs)
+        limit = rows_shown(arguments.limit, look.file, 25)
+        yield from by_frame_table(answer.done(), limit, look.width, look.unicode)
 
 
-class Look(NamedTuple):
-    """How text looks: `width` None cuts nothing."""
+def as_json(answer: Answer, _look: Look) -> Iterable[str]:
+    """goroutine-stacks/1, bit by bit."""
+    from addrspace_gdb.views.documents.goroutines import goroutines_json
 
-    width: Optional[int]
-    screen: int
-    unicode: bool
-    exact: bool
+    arguments, listing = answer.arguments, answer.listing
+    if answer.done is not None:
+        return list(answer.done)
+    assert listing is not None  # what has no JSON form was refused
+    if arguments.limit is not None:
+        del listing.positions[arguments.limit :]
+    return goroutines_json(listing, arguments.frames)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.reading.problems)
 
 
 def _refuse(arguments: argparse.Namespace) -> None:
@@ -213,46 +265,47 @@ def _refuse(arguments: argparse.Namespace) -> None:
         )
 
 
-def _first(arguments: argparse.Namespace, file: bool, usual: int) -> int:
-    return rows_shown(arguments.limit, file, usual)
-
-
-def _text(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+def _text(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
+    arguments = answer.arguments
     if arguments.group is not None:
-        yield from _groups(listing, arguments, look)
+        yield from _groups(answer, listing, look)
     elif arguments.frames is not None or arguments.goids:
         yield from _cards(listing, arguments, look)
     else:
         yield from _list(listing, arguments, look)
 
 
-def _groups(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
+def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
     from addrspace_gdb.space.goroutines.groups import frames_of_group, group
     from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
 
-    file = arguments.output is not None
+    arguments = answer.arguments
     if arguments.group == "stack":
-        groups = group(listing, "stack")
-        shown = groups[: _first(arguments, file, 5)]
+        groups = answer.done if answer.done is not None else group(listing, "stack")
+        shown = groups[: rows_shown(arguments.limit, look.file, 5)]
         hidden = arguments.frames is not None
-        limit = arguments.frames if hidden else ALL if file else 12
+        limit = arguments.frames if hidden else ALL if look.file else 12
         frames = partial(frames_of_group, listing, hidden=hidden)
-        yield from stack_groups(shown, frames, limit, len(listing), look.exact, look.width, look.unicode)
+        yield from stack_groups(
+            shown, frames, limit, len(listing), listing.reading.clock.exact, look.width, look.unicode
+        )
         yield from _more(len(groups) - len(shown), "different stack", look)
     else:
         groups = group(listing, arguments.group)
-        shown = groups[: _first(arguments, file, 25)]
-        yield from group_table(shown, arguments.group, len(listing), look.exact, look.width, look.unicode)
+        shown = groups[: rows_shown(arguments.limit, look.file, 25)]
+        yield from group_table(
+            shown, arguments.group, len(listing), listing.reading.clock.exact, look.width, look.unicode
+        )
         yield from _more(len(groups) - len(shown), "group", look)
 
 
 def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
     reading = listing.reading
-    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     total = summarise(reading)
     yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
     yield NEWLINE
-    yield from goroutine_table(listing, shown, look.exact, look.width, look.unicode)
+    yield from goroutine_table(listing, shown, listing.reading.clock.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
     said += [(QUIET, f"note: {text}") for text in [*reading.notes, *reading.problems.left_out]]
@@ -264,14 +317,19 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
 
 
 def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
-    shown = listing.positions[: _first(arguments, arguments.output is not None, 25)]
+    shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     for number, (at, row) in enumerate(zip(shown, details(listing, shown))):
         if number:
             yield NEWLINE
         frames = frames_of(listing.reading, at) if arguments.frames is not None else []
         limit = arguments.frames or 0
         yield from card(
-            row, frames[:limit], max(0, len(frames) - limit), look.exact, look.width, look.unicode
+            row,
+            frames[:limit],
+            max(0, len(frames) - limit),
+            listing.reading.clock.exact,
+            look.width,
+            look.unicode,
         )
     yield from _more(len(listing) - len(shown), "goroutine", look)
 
@@ -290,4 +348,4 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
-COMMAND = Command("goroutine-stacks", parser().help_text(), run, words)
+COMMAND = Command("goroutine-stacks", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words)

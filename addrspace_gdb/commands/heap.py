@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.slotcount import ClassSlots
 from addrspace_gdb.space.heap.page_map import page_map
 from addrspace_gdb.space.heap.summary import Heap, heap_of
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.heap import heap_json
 from addrspace_gdb.views.heap import bytes_table, class_table, free_table, heading, large_table, states_line
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
@@ -52,43 +51,52 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
+class Answer(NamedTuple):
+    """The heap, and what of it is asked for."""
+
+    heap: Heap
+    arguments: argparse.Namespace
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the heap of the selected inferior."""
     heap = heap_of(session.reading(), session.target())
     heap.slots.large.sort(key=lambda one: (-one.size, one.start))
-    settings = session.settings
-    if arguments.format == "json":
-        deliver(session, dumps(heap_json(heap)), arguments.output)
-    else:
-        color = settings.color and arguments.output is None
-        deliver(session, render(_text(heap, arguments, settings), color, settings.style), arguments.output)
-    return next(iter(heap.problems), None)
+    return Answer(heap, arguments)
 
 
-def _text(heap: Heap, arguments: argparse.Namespace, settings: Settings) -> Iterator[Pair]:
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """heap/1."""
+    return heap_json(answer.heap)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.heap.problems)
+
+
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The sections that are asked for, or all of them, short."""
+    heap, arguments = answer
     only = arguments.sizes or arguments.large or arguments.free or arguments.map
-    file = arguments.output is not None
     if not only:
-        yield from heading(heap, settings.width, settings.unicode)
+        yield from heading(heap, look.screen, look.unicode)
         yield NEWLINE
         yield from bytes_table(heap)
-        yield from states_line(heap, settings.width, settings.unicode)
+        yield from states_line(heap, look.screen, look.unicode)
     if arguments.sizes or not only:
         yield from _gap(only)
-        yield from _sizes(heap, _limit(arguments, file or bool(only), _CLASSES), settings)
+        yield from _sizes(heap, rows_shown(arguments.limit, look.file or bool(only), _CLASSES), look)
     if (arguments.large or not only) and heap.slots.large:
         yield from _gap(only)
-        yield from _large(heap, _limit(arguments, file, 25 if only else _LARGE), settings)
+        yield from _large(heap, rows_shown(arguments.limit, look.file, 25 if only else _LARGE), look)
     if arguments.free or not only:
         yield from _gap(only)
-        yield from free_table(heap.free, settings.unicode, heap.info.pointer_size)
+        yield from free_table(heap.free, look.unicode, heap.info.pointer_size)
     if arguments.map or not only:
         yield from _gap(only)
-        yield from _map(heap, _TALL if arguments.map else _MAP_ROWS, settings)
-    yield from _said(heap, settings.width if not file else 1 << 16, settings.unicode)
+        yield from _map(heap, _TALL if arguments.map else _MAP_ROWS, look)
+    yield from _said(heap, look.width or 1 << 16, look.unicode)
 
 
 def _gap(only: bool) -> Iterator[Pair]:
@@ -96,38 +104,32 @@ def _gap(only: bool) -> Iterator[Pair]:
         yield NEWLINE
 
 
-def _limit(arguments: argparse.Namespace, everything: bool, usual: int) -> int:
-    return rows_shown(arguments.limit, everything, usual)
-
-
-def _sizes(heap: Heap, limit: int, settings: Settings) -> Iterator[Pair]:
+def _sizes(heap: Heap, limit: int, look: Look) -> Iterator[Pair]:
     classes: List[ClassSlots] = heap.slots.classes
     if limit < len(classes):
         largest = sorted(classes, key=lambda one: -one.size)[:limit]
         classes = [one for one in classes if one in largest]
     yield from class_table(classes)
-    yield from _more(
-        len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", settings
-    )
+    yield from _more(len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", look)
 
 
-def _large(heap: Heap, limit: int, settings: Settings) -> Iterator[Pair]:
+def _large(heap: Heap, limit: int, look: Look) -> Iterator[Pair]:
     shown = heap.slots.large[:limit]
     yield from large_table(shown, heap.info.pointer_size)
     rest = len(heap.slots.large) - len(shown)
-    yield from _more(rest, "large object", "large objects", "--large --limit all", settings)
+    yield from _more(rest, "large object", "large objects", "--large --limit all", look)
 
 
-def _map(heap: Heap, rows: int, settings: Settings) -> Iterator[Pair]:
+def _map(heap: Heap, rows: int, look: Look) -> Iterator[Pair]:
     size = heap.info.pointer_size
-    found = page_map(heap.pages, map_columns(settings.width, size), rows)
-    yield from page_map_lines(found, settings.width, settings.unicode, size)
+    found = page_map(heap.pages, map_columns(look.screen, size), rows)
+    yield from page_map_lines(found, look.screen, look.unicode, size)
 
 
-def _more(count: int, one: str, many: str, option: str, settings: Settings) -> Iterator[Pair]:
+def _more(count: int, one: str, many: str, option: str, look: Look) -> Iterator[Pair]:
     if count > 0:
         text = f"{plural(count, f'more {one}', f'more {many}')}: {option} shows every one"
-        yield from Line(settings.width, settings.unicode).put(QUIET, text)
+        yield from Line(look.screen, look.unicode).put(QUIET, text)
 
 
 def _said(heap: Heap, width: int, unicode: bool) -> Iterator[Pair]:
@@ -144,4 +146,6 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
-COMMAND = Command("addrspace heap", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace heap", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+)

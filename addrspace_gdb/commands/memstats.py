@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from fnmatch import fnmatchcase
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, Settings, check_writable, deliver, first_of
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, is_absent
 from addrspace_gdb.goruntime.metrics import NAMES
 from addrspace_gdb.goruntime.mstats import FIELDS
 from addrspace_gdb.space.counters.statistics import Statistic, Statistics, read_statistics
 from addrspace_gdb.views import memstats as view
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.memstats import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 WIDEST = 1 << 16
@@ -29,9 +29,10 @@ unless the process was stopped while the runtime changed its books, or something
 ReadMemStats counts the objects that Ps hold in their caches; metrics.Read does not."""
 
 
-class Chosen(NamedTuple):
-    """What is asked for."""
+class Answer(NamedTuple):
+    """The statistics, and what of them is asked for."""
 
+    stats: Statistics
     memstats: List[Statistic]
     metrics: List[Statistic]
     arrays: Set[str]
@@ -50,31 +51,20 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Show the statistics of the selected inferior."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the statistics of the selected inferior."""
     reading = session.reading()
-    stats = read_statistics(session.target(), reading)
-    chosen = choose(stats, arguments.fields)
-    if arguments.format == "json":
-        text = dumps(memstats_json(stats, chosen.memstats, chosen.metrics, chosen.arrays))
-    else:
-        settings = session.settings
-        color = settings.color and arguments.output is None
-        width = settings.width if arguments.output is None else None
-        text = render(_text(stats, chosen, width, settings), color, settings.style)
-    deliver(session, text, arguments.output)
-    return verdict(stats)
+    return choose(read_statistics(session.target(), reading), arguments.fields)
 
 
-def choose(stats: Statistics, fields: Sequence[str]) -> Chosen:
+def choose(stats: Statistics, fields: Sequence[str]) -> Answer:
     """The rows that are asked for; all if none are named. ProblemError for a name that nothing has."""
     if not fields:
-        return Chosen(stats.memstats, stats.metrics, set(ARRAYS), True)
+        return Answer(stats, stats.memstats, stats.metrics, set(ARRAYS), True)
     names = [row.name for row in [*stats.memstats, *stats.metrics]]
     wanted = {name for field in fields for name in _matching(field, [*names, *ARRAYS])}
-    return Chosen(
+    return Answer(
+        stats,
         [row for row in stats.memstats if row.name in wanted],
         [row for row in stats.metrics if row.name in wanted],
         wanted & set(ARRAYS),
@@ -95,8 +85,10 @@ def _fits(name: str, asked: str) -> bool:
     return fnmatchcase(name, asked) if "*" in asked else asked in name
 
 
-def _text(stats: Statistics, chosen: Chosen, width: Optional[int], settings: Settings) -> Iterator[Pair]:
-    unicode, room = settings.unicode, width or WIDEST
+def draw(chosen: Answer, look: Look) -> Iterator[Pair]:
+    """The tables, and whether counters and walks agree."""
+    stats, width, unicode = chosen.stats, look.width, look.unicode
+    room = width or WIDEST
     yield from view.title(stats, room, unicode)
     for rows in (chosen.memstats, chosen.metrics):
         if rows:
@@ -121,8 +113,14 @@ def _arrays(stats: Statistics, wanted: Set[str]) -> Iterator[Pair]:
         yield from view.pauses_table(stats.pauses)
 
 
-def verdict(stats: Statistics) -> Optional[str]:
+def as_json(chosen: Answer) -> Dict[str, Any]:
+    """memstats/1."""
+    return memstats_json(chosen.stats, chosen.memstats, chosen.metrics, chosen.arrays)
+
+
+def verdict(chosen: Answer) -> Optional[str]:
     """What a script must know: damage, and walks that differ from counters. None if all is well."""
+    stats = chosen.stats
     why = f" ({stats.unsettled[0]})" if stats.unsettled else ""
     wrong = [
         f"{row.name}: {row.walked:,} walked is not {row.counted:,} counted{why}" for row in stats.differing
@@ -141,4 +139,6 @@ def words() -> List[str]:
     return ["--format", "--output", *(field.name for field in FIELDS), *ARRAYS, *NAMES]
 
 
-COMMAND = Command("addrspace memstats", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace memstats", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from typing import Callable, List, Optional, Tuple
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from addrspace_gdb.commands.addrspace import verdict
+from addrspace_gdb.commands.addrspace import verdict_on
+from addrspace_gdb.commands.command import Command, Look, document, drawn
 from addrspace_gdb.commands.options import Parser, add_output, split
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.space.regions.region import AREAS, UNMAPPED_AREAS, Region
-from addrspace_gdb.views.documents.form import addrspace_json, dumps
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.documents.form import addrspace_json
+from addrspace_gdb.views.kit.tokens import TEXT, Pair
 from addrspace_gdb.views.regions import regions_summary, regions_table
 
 Filter = Callable[[Region], bool]
@@ -48,46 +54,76 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """List regions of the selected inferior."""
-    # Permissions such as "---" look like options.
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed: permissions such as "---" look like options."""
     permissions, words = partition_words(split(line))
     arguments = parser().parse_args(words)
     arguments.filters += permissions
-    check_writable(arguments.output)
-    areas = [word for word in arguments.filters if word in AREAS]
+    return arguments
+
+
+class Answer:
+    """What was read, and which regions are wanted."""
+
+    def __init__(self, reading: Reading, arguments: argparse.Namespace, keep: List[Filter]) -> None:
+        self.arguments = arguments
+        self._reading, self._keep = reading, keep
+
+    @cached_property
+    def space(self) -> AddressSpace:
+        """The partition."""
+        return build(self._reading)
+
+    @cached_property
+    def found(self) -> List[Region]:
+        """The regions that pass every filter. ProblemError if none does."""
+        filters, keep, space = self.arguments.filters, self._keep, self.space
+        areas = [word for word in filters if word in AREAS]
+        everything = sorted(space.regions + space.unmapped) if _wants_unmapped(areas, keep) else space.regions
+        found = [
+            region
+            for region in everything
+            if (not areas or region.area in areas) and all(one(region) for one in keep)
+        ]
+        if not found and filters:
+            raise ProblemError(f"no region matches {printable(' '.join(filters))!r}")
+        return found
+
+    @property
+    def shown(self) -> List[Region]:
+        """The first of them, as many as are wanted."""
+        return self.found if self.arguments.limit is None else self.found[: self.arguments.limit]
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
     keep = [_filter(word, session) for word in arguments.filters if word not in AREAS]
-    space = build(session.reading())
-    everything = sorted(space.regions + space.unmapped) if _wants_unmapped(areas, keep) else space.regions
-    found = [
-        region
-        for region in everything
-        if (not areas or region.area in areas) and all(one(region) for one in keep)
-    ]
-    if not found and arguments.filters:
-        raise ProblemError(f"no region matches {printable(' '.join(arguments.filters))!r}")
-    left_out = 0
-    if arguments.limit is not None:
-        left_out = max(0, len(found) - arguments.limit)
-        found = found[: arguments.limit]
-    settings = session.settings
-    if arguments.format == "json":
-        mapped = [region for region in found if region.area not in UNMAPPED_AREAS]
-        space.unmapped = [region for region in found if region.area in UNMAPPED_AREAS]
-        space.regions = mapped
-        deliver(session, dumps(addrspace_json(space)), arguments.output)
-        return verdict(space)
-    color = settings.color and arguments.output is None
-    width = settings.width if arguments.output is None else None
-    if arguments.summary:
-        tokens = regions_summary(found, settings.unicode)
+    return Answer(session.reading(), arguments, keep)
+
+
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The table, or its summary."""
+    shown = answer.shown
+    if answer.arguments.summary:
+        yield from regions_summary(shown, look.unicode)
     else:
-        tokens = regions_table(found, width, settings.unicode, space.target.pointer_size)
-    text = render(tokens, color, settings.style)
+        yield from regions_table(shown, look.width, look.unicode, answer.space.target.pointer_size)
+    left_out = len(answer.found) - len(shown)
     if left_out:
-        text += f"{left_out:,} more regions are not shown (--limit {arguments.limit})\n"
-    deliver(session, text, arguments.output)
-    return verdict(space)
+        yield TEXT, f"{left_out:,} more regions are not shown (--limit {answer.arguments.limit})\n"
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """addrspace/1, with those regions only."""
+    space, shown = answer.space, answer.shown
+    mapped = [region for region in shown if region.area not in UNMAPPED_AREAS]
+    unmapped = [region for region in shown if region.area in UNMAPPED_AREAS]
+    return addrspace_json(replace(space, regions=mapped, unmapped=unmapped))
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return verdict_on(answer.space)
 
 
 def partition_words(words: List[str]) -> Tuple[List[str], List[str]]:
@@ -129,4 +165,12 @@ def words() -> List[str]:
     return ["--format", "--output", "--summary", "--limit", "resident", *AREAS]
 
 
-COMMAND = Command("addrspace regions", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace regions",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    parse=parse,
+)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
@@ -21,10 +22,8 @@ from addrspace_gdb.space.rss.build import RssTree, rss_tree
 from addrspace_gdb.space.rss.findings import Finding, circumstances, findings
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.rss import rss_json
 from addrspace_gdb.views.findings import sentence
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, TEXT, Pair
 from addrspace_gdb.views.stackparts import program
@@ -47,6 +46,7 @@ class Answer(NamedTuple):
     findings: List[Finding]
     sentences: List[str]
     unsettled: List[str]
+    depth: Optional[int] = None
 
 
 def parser() -> Parser:
@@ -68,25 +68,18 @@ def _depth(text: str) -> int:
     return int(text)
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior, and account for every resident byte."""
     reading = session.reading(check=True)
-    answer = ask(session.target(), reading, arguments.by_class)
-    settings = session.settings
-    file = arguments.output is not None
-    if arguments.format == "json":
-        text = dumps(document(answer))
-    else:
-        width = 1 << 16 if file else settings.width
-        pairs = text_of(answer, arguments.depth, width, settings.unicode)
-        text = render(pairs, settings.color and not file, settings.style)
-    deliver(session, text, arguments.output)
-    return next(iter(reading.problems), None)
+    return answer_of(session.target(), reading, arguments.by_class)._replace(depth=arguments.depth)
 
 
-def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.reading.problems)
+
+
+def answer_of(target: Target, reading: Reading, by_class: bool = False) -> Answer:
     """Everything that is shown, from a reading made with `check`."""
     with no_cycle_collection():
         tree = rss_tree(target, reading, by_class)
@@ -103,8 +96,8 @@ def ask(target: Target, reading: Reading, by_class: bool = False) -> Answer:
         return Answer(reading, tree, books, found, [sentence(one, about) for one in found], middle)
 
 
-def document(answer: Answer) -> dict[str, object]:
-    """The answer as rss/1."""
+def as_json(answer: Answer) -> Dict[str, object]:
+    """rss/1."""
     reading, tree = answer.reading, answer.tree
     return rss_json(
         reading.info,
@@ -118,13 +111,14 @@ def document(answer: Answer) -> dict[str, object]:
     )
 
 
-def text_of(answer: Answer, depth: Optional[int], width: int, unicode: bool) -> Iterator[Pair]:
-    """The answer on a screen of `width` columns."""
-    reading, tree = answer.reading, answer.tree
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The tree, how counters compare with it, and what stands out."""
+    reading, tree, unicode = answer.reading, answer.tree, look.unicode
+    width = look.width or 1 << 16
     for line in _head(reading, tree, width, unicode):
         yield from line
     yield NEWLINE
-    yield from view.tree_lines(tree.root, depth, width, unicode)
+    yield from view.tree_lines(tree.root, answer.depth, width, unicode)
     yield NEWLINE
     if answer.balances:
         yield from view.balance_lines(answer.balances, answer.unsettled, width, unicode)
@@ -164,4 +158,6 @@ def words() -> List[str]:
     return ["--depth", "--by-class", "--format", "--output"]
 
 
-COMMAND = Command("addrspace rss", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace rss", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+)

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import (
-    TYPE_CHECKING,
-    Callable,
-    ContextManager,
-    Iterable,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-    Union,
-)
+from typing import TYPE_CHECKING, Callable, ContextManager, Iterable, NamedTuple, Optional, Protocol
 
-from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
@@ -63,40 +53,8 @@ class Session(Protocol):
     def reading(self, check: bool = False) -> Reading:
         """A reading of it, from the cache while the inferior has not moved."""
 
-    def write(self, text: str) -> None:
-        """Show text."""
+    def progress(self) -> ContextManager[Progress]:
+        """For a long work: one line that says how far it is, on a terminal, gone after the block."""
 
-
-class Command(NamedTuple):
-    """A command: its name in the debugger, its help text, and what runs it with what was typed after it."""
-
-    name: str
-    help: str
-    run: Callable[[Session, str], Optional[str]]  # returns a line that says what is damaged, None if nothing
-    words: Callable[[], list[str]]  # what completion offers
-    names: Optional[Callable[[Session], list[str]]] = None  # what it offers of this session
-
-
-def first_of(wrong: Sequence[str]) -> Optional[str]:
-    """What a command returns of everything that is wrong: one line, None if nothing is."""
-    if len(wrong) < 2:
-        return next(iter(wrong), None)
-    return f"{wrong[0]} (and {len(wrong) - 1} more, see above)"
-
-
-def deliver(session: Session, text: Union[str, Iterable[str]], output: Optional[str]) -> None:
-    """Show `text`, or write it whole to the file `output` (`files.OutputFile`). ProblemError.
-
-    Text in pieces is made while the file is written; what is shown is made first.
-    """
-    if output is None:
-        session.write("".join(text))
-        return
-    pieces = (text,) if isinstance(text, str) else text
-    OutputFile(output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
-
-
-def check_writable(output: Optional[str]) -> None:
-    """Say that a file cannot be written before the work is done. ProblemError."""
-    if output is not None:
-        OutputFile(output)
+    def write(self, pieces: Iterable[str]) -> None:
+        """Show text, in pieces, all of it or nothing."""

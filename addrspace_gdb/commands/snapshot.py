@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+import argparse
+from typing import Any, Dict, List, NamedTuple, Optional
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.moments import check_name, kept_names, take_now
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
-from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.space.moments.snapshot import Snapshot
 from addrspace_gdb.views.documents.snapshots import snapshots_json
-from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.tokens import Tokens
 from addrspace_gdb.views.snapshots import snapshots_table, taken_line
 
 _EPILOG = """\
@@ -37,40 +39,49 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Take, list or delete snapshots."""
-    arguments = parser().parse_line(line)
-    check_writable(arguments.output)
+class Answer(NamedTuple):
+    """The snapshots to show: all that are kept, or the one just taken."""
+
+    snapshots: List[Snapshot]
+    taken: bool
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Optional[Answer]:
+    """Take a snapshot, or list or delete those that are kept."""
     if arguments.delete:
         _delete(session, arguments.names)
         return None
     if len(arguments.names) > 1:
         raise ProblemError("addrspace snapshot: give one name")
-    settings = session.settings
-    color = settings.color and arguments.output is None
     if not arguments.names:
-        if arguments.format == "json":
-            text = dumps(snapshots_json(list(session.snapshots)))
-        else:
-            tokens = snapshots_table(list(session.snapshots), settings.width, settings.unicode)
-            text = render(tokens, color, settings.style)
-        deliver(session, text, arguments.output)
-        return None
+        return Answer(list(session.snapshots), False)
     name = arguments.names[0]
     check_name(name)
     made = take_now(session, name)
     session.snapshots.keep(made)
-    if arguments.format == "json":
-        text = dumps(snapshots_json([made]))
-    else:
-        text = render(taken_line(made, settings.width, settings.unicode), color, settings.style)
-    deliver(session, text, arguments.output)
-    return made.problems[0] if made.problems else None
+    return Answer([made], True)
+
+
+def draw(answer: Answer, look: Look) -> Tokens:
+    """The table, or a line about the one taken."""
+    if answer.taken:
+        return taken_line(answer.snapshots[0], look.screen, look.unicode)
+    return snapshots_table(answer.snapshots, look.screen, look.unicode)
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """snapshots/1."""
+    return snapshots_json(answer.snapshots)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged in the one taken."""
+    return first_of(answer.snapshots[0].problems if answer.taken else [])
 
 
 def _delete(session: Session, names: List[str]) -> None:
     if not names:
-        session.write(f"{plural(session.snapshots.clear(), 'snapshot')} deleted\n")
+        session.write([f"{plural(session.snapshots.clear(), 'snapshot')} deleted\n"])
         return
     missing = [name for name in names if session.snapshots.get(name) is None]
     if missing:
@@ -84,4 +95,12 @@ def words() -> List[str]:
     return ["--delete", "--format", "--output"]
 
 
-COMMAND = Command("addrspace snapshot", parser().help_text(), run, words, kept_names)
+COMMAND = Command(
+    "addrspace snapshot",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    kept_names,
+)

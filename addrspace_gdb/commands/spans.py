@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Iterator, List, Optional
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Union
 
+from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
-from addrspace_gdb.commands.values import limit_value, range_value, rows_shown, size_value, split_expression
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import (
+    ALL,
+    limit_value,
+    range_value,
+    rows_shown,
+    size_value,
+    split_expression,
+)
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.space.heap.spans import SORTS, STATES, Filter, SpanReader
+from addrspace_gdb.space.heap.spans import SORTS, STATES, Chosen, Filter, Span, SpanCard, SpanReader
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.views.documents.form import dumps
+from addrspace_gdb.views.documents.form import pieces
 from addrspace_gdb.views.documents.spans import card_json, spans_json
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
 from addrspace_gdb.views.spans import span_card, span_table, spans_total
 
@@ -67,23 +74,50 @@ def _size_class(text: str) -> int:
     return int(text)
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed: EXPR is what stands before the options, as it is."""
     expression, options = split_expression(line)
     arguments = parser().parse_line(options)
-    expression = expression or " ".join(arguments.expression)
-    check_writable(arguments.output)
-    which = _filter(session, arguments)
-    if expression and which != Filter():
+    arguments.expression = expression or " ".join(arguments.expression)
+    given = (arguments.size_class, arguments.noscan, arguments.range)
+    if arguments.expression and (
+        arguments.state or arguments.min_size or any(one is not None for one in given)
+    ):
         raise ProblemError("addrspace spans: EXPR shows one span; filters do not go with it")
+    return arguments
+
+
+class OneSpan(NamedTuple):
+    """The span at an address, with its slots."""
+
+    reading: Reading
+    card: SpanCard
+
+
+class SomeSpans(NamedTuple):
+    """The spans that are wanted."""
+
+    reading: Reading
+    chosen: Chosen
+    shown: List[Span]
+
+
+Answer = Union[OneSpan, SomeSpans]
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    which = _filter(session, arguments)
     reading = session.reading()
     spans = SpanReader(reading, session.target())
-    if expression:
-        asked = session.target().evaluate(expression)
-        _deliver_card(session, spans, reading, asked, arguments)
-    else:
-        _deliver_list(session, spans, reading, which, arguments)
-    return next(iter(reading.problems), None)
+    if arguments.expression:
+        return OneSpan(reading, spans.card(session.target().evaluate(arguments.expression)))
+    chosen = spans.choose(which, arguments.sort)
+    if not chosen.addresses and which != Filter():
+        raise ProblemError("no span is like that")
+    usual = 25 if arguments.format == "text" else ALL
+    addresses = chosen.addresses[: rows_shown(arguments.limit, arguments.output is not None, usual)]
+    return SomeSpans(reading, chosen, list(map(spans.span, addresses)))
 
 
 def _filter(session: Session, arguments: argparse.Namespace) -> Filter:
@@ -96,45 +130,28 @@ def _filter(session: Session, arguments: argparse.Namespace) -> Filter:
     return Filter(arguments.size_class, states, arguments.noscan, arguments.min_size, low, high)
 
 
-def _deliver_card(
-    session: Session, spans: SpanReader, reading: Reading, asked: int, arguments: argparse.Namespace
-) -> None:
-    card, settings = spans.card(asked), session.settings
-    if arguments.format == "json":
-        deliver(session, dumps(card_json(reading.info, card, list(reading.problems))), arguments.output)
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The card of one span, or the table of several and its totals."""
+    size = answer.reading.info.pointer_size
+    if isinstance(answer, OneSpan):
+        yield from span_card(answer.card, look.screen, look.unicode, size)
         return
-    pairs = span_card(card, settings.width, settings.unicode, reading.info.pointer_size)
-    deliver(session, render(pairs, _color(session, arguments), settings.style), arguments.output)
+    yield from span_table(answer.shown, look.width, look.unicode, size)
+    yield HEADING, spans_total(answer.chosen, len(answer.shown))
+    yield NEWLINE
 
 
-def _deliver_list(
-    session: Session, spans: SpanReader, reading: Reading, which: Filter, arguments: argparse.Namespace
-) -> None:
-    chosen, settings, file = (
-        spans.choose(which, arguments.sort),
-        session.settings,
-        arguments.output is not None,
-    )
-    if not chosen.addresses and which != Filter():
-        raise ProblemError("no span is like that")
-    usual = 25 if arguments.format == "text" else 1 << 62
-    addresses = chosen.addresses[: rows_shown(arguments.limit, file, usual)]
-    shown = map(spans.span, addresses)
-    if arguments.format == "json":
-        deliver(session, spans_json(reading.info, shown, list(reading.problems)), arguments.output)
-        return
-
-    def pairs() -> Iterator[Pair]:
-        width = None if file else settings.width
-        yield from span_table(shown, width, settings.unicode, reading.info.pointer_size)
-        yield HEADING, spans_total(chosen, len(addresses))
-        yield NEWLINE
-
-    deliver(session, render(pairs(), _color(session, arguments), settings.style), arguments.output)
+def as_json(answer: Answer, _look: Look) -> Iterable[str]:
+    """spans/1."""
+    info, problems = answer.reading.info, list(answer.reading.problems)
+    if isinstance(answer, OneSpan):
+        return pieces(card_json(info, answer.card, problems))
+    return [spans_json(info, answer.shown, problems)]
 
 
-def _color(session: Session, arguments: argparse.Namespace) -> bool:
-    return session.settings.color and arguments.output is None
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.reading.problems)
 
 
 def words() -> List[str]:
@@ -142,4 +159,6 @@ def words() -> List[str]:
     return [*_OPTIONS, *STATES]
 
 
-COMMAND = Command("addrspace spans", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace spans", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words, parse=parse
+)

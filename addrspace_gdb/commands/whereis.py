@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
-from addrspace_gdb.commands.session import Command, Session, check_writable, deliver
+from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.space.where.locator import Locator, goroutine_values
 from addrspace_gdb.target.protocol import Expressions, Target, Value
-from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.documents.whereis import whereis_json
-from addrspace_gdb.views.kit.render import render
 from addrspace_gdb.views.kit.tokens import NEWLINE, Pair
 from addrspace_gdb.views.whereis import where_card, where_table
 
@@ -48,29 +49,45 @@ def parser() -> Parser:
     return made
 
 
-def run(session: Session, line: str) -> Optional[str]:
-    """Answer for the selected inferior. Returns a line that says what is damaged, if anything is."""
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed: expressions need not look like a shell's words."""
     expressions, options = take_apart(line)
     arguments = parser().parse_line(options)
-    expressions += arguments.expressions
-    if not expressions:
+    arguments.expressions = expressions + arguments.expressions
+    if not arguments.expressions:
         raise ProblemError("addrspace whereis: say which address (see `help addrspace whereis`)")
-    check_writable(arguments.output)
+    return arguments
+
+
+class Answer(NamedTuple):
+    """What is where, in which process."""
+
+    info: TargetInfo
+    places: List[Where]
+    problems: List[str]
+    table: bool
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Look at the selected inferior."""
     reading, target = session.reading(), session.target()
     locator = Locator(reading, target)
     values: List[Value] = []
-    for expression in expressions:
+    for expression in arguments.expressions:
         values += evaluate(locator, target, expression)
     places = locator.locate(values)
     problems = [*reading.problems, *(p for p in locator.problems if p not in list(reading.problems))]
-    if arguments.format == "json":
-        deliver(session, dumps(whereis_json(reading.info, places, problems)), arguments.output)
-    else:
-        settings, file = session.settings, arguments.output is not None
-        width = None if file else settings.width
-        pairs = _pairs(places, width, settings.unicode, reading.info.pointer_size, arguments.table)
-        deliver(session, render(pairs, settings.color and not file, settings.style), arguments.output)
-    return next(iter(problems), None)
+    return Answer(reading.info, places, problems, arguments.table or len(places) > _CARDS)
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """whereis/1."""
+    return whereis_json(answer.info, answer.places, answer.problems)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.problems)
 
 
 def evaluate(locator: Locator, target: Target, expression: str) -> List[Value]:
@@ -88,16 +105,16 @@ def evaluate(locator: Locator, target: Target, expression: str) -> List[Value]:
     return [Value(expression, target.evaluate(expression))]
 
 
-def _pairs(
-    places: List[Where], width: Optional[int], unicode: bool, pointer_size: int, table: bool
-) -> Iterator[Pair]:
-    if table or len(places) > _CARDS:
-        yield from where_table(places, width, unicode, pointer_size)
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """A card for each of a few addresses, a table of more."""
+    size = answer.info.pointer_size
+    if answer.table:
+        yield from where_table(answer.places, look.width, look.unicode, size)
         return
-    for number, where in enumerate(places):
+    for number, where in enumerate(answer.places):
         if number:
             yield NEWLINE
-        yield from where_card(where, width, unicode, pointer_size)
+        yield from where_card(where, look.width, look.unicode, size)
 
 
 def take_apart(line: str) -> Tuple[List[str], str]:
@@ -164,4 +181,12 @@ def words() -> List[str]:
     return ["--format", "--output", "--table", "goroutine:"]
 
 
-COMMAND = Command("addrspace whereis", parser().help_text(), run, words)
+COMMAND = Command(
+    "addrspace whereis",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    parse=parse,
+)

@@ -7,7 +7,7 @@ damaged or unknown on the way, so that the rest is still shown and the exit stat
 from __future__ import annotations
 
 from collections import Counter
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Callable, Dict, Iterable, Iterator, List, Union
 
 
 class ProblemError(Exception):
@@ -62,7 +62,7 @@ class Problems:
     LIMIT = 20
 
     def __init__(self) -> None:
-        self._lines: List[Union[str, Callable[[], Optional[str]]]] = []
+        self._lines: List[Union[str, Callable[[], Iterable[str]]]] = []
         self._waiting = 0  # of the lines
         self.left_out: List[str] = []
         self.dropped = 0
@@ -78,9 +78,9 @@ class Problems:
         self._lines.append(line)
         self._cut()
 
-    def later(self, find: Callable[[], Optional[str]]) -> None:
-        """Keep the place for a line, or none, that `find` works out when somebody reads the list: what is
-        read while a process stands still is looked at once it runs again."""
+    def later(self, find: Callable[[], Iterable[str]]) -> None:
+        """Keep the place for lines that `find` works out when somebody reads the list: what is read while a
+        process stands still is looked at once it runs again."""
         self._waiting += 1
         self._lines.append(find)
 
@@ -97,7 +97,7 @@ class Problems:
             if not isinstance(line, str):
                 found = line()
                 self._waiting -= 1
-                self._lines[at : at + 1] = [] if found is None or found in self._lines else [found]
+                self._lines[at : at + 1] = [one for one in dict.fromkeys(found) if one not in self._lines]
                 self._cut()
             else:
                 at += 1

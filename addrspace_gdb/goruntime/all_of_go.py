@@ -72,7 +72,7 @@ def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:
         pages,
         goroutines,
         scheduler,
-        read_stacks(runtime, spans.manual, goroutines, scheduler),
+        read_stacks(runtime, spans, goroutines, scheduler),
         read_owned(runtime, heap, arenas, scheduler),
         _memstats(runtime, heap, scheduler),
         gc_phase(runtime),

@@ -71,6 +71,9 @@ class ManualSpan(NamedTuple):
     address: int  # of the mspan itself
 
 
+_OF_MANUAL = ("start", "pages", "element", "free_list", "allocated", "address")  # as in ManualSpan
+
+
 class SpanClass(NamedTuple):
     """The spans in use of one span class (src/runtime/mheap.go: spanClass).
 
@@ -123,15 +126,18 @@ class Spans:
     @cached_property
     def manual(self) -> List[ManualSpan]:
         """Manual spans, by address."""
-        columns = self.columns
-        names = ("start", "pages", "element", "free_list", "allocated", "address")
-        parts = [columns[name] for name in names]
-        found = []
-        for at in self._manual:
-            start, pages, element, free, allocated, address = [part[at] for part in parts]
-            found.append(ManualSpan(start, pages * PAGE, element, free, allocated, address))
-        found.sort()
-        return found
+        return self._manual_spans(self._manual)
+
+    def with_free_list(self) -> List[ManualSpan]:
+        """Those of them that have free slots, by address."""
+        lists = self.columns["free_list"]
+        return self._manual_spans(at for at in self._manual if lists[at])
+
+    def _manual_spans(self, positions: Iterable[int]) -> List[ManualSpan]:
+        rows = list(positions)
+        columns = [map(self.columns[name].__getitem__, rows) for name in _OF_MANUAL]
+        starts, pages, *rest = columns
+        return sorted(map(ManualSpan, starts, map(PAGE.__mul__, pages), *rest))
 
     @property
     def user_arenas(self) -> List[int]:
@@ -145,10 +151,10 @@ class Spans:
         """Neighbours of one kind as one, in the order of addresses; spans that overlap are cut."""
         return self._merged[0]
 
-    def overlap(self) -> Optional[str]:
+    def damage(self) -> List[str]:
         """A line if spans overlap."""
         count = self._merged[1]
-        return f"spans: {count} overlap others; counted once" if count else None
+        return [f"spans: {count} overlap others; counted once"] if count else []
 
     @cached_property
     def _merged(self) -> Tuple[List[Run], int]:
@@ -246,7 +252,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     if odd:
         runtime.problems.add(f"spans: {odd} of {len(addresses)} hold impossible values; left out")
     spans = Spans(live, addresses)
-    runtime.problems.later(spans.overlap)
+    runtime.problems.later(spans.damage)
     return spans
 
 

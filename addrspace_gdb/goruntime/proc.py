@@ -6,7 +6,9 @@ A million goroutines are kept as columns of integers, not as a million objects.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
+from functools import cached_property
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
@@ -69,6 +71,18 @@ class Goroutines:
 
     def __len__(self) -> int:
         return len(self.columns["address"])
+
+    def position(self, address: int) -> Optional[int]:
+        """Where the g at `address` stands in the columns."""
+        addresses = self.columns["address"]
+        at = bisect_left(addresses, address)
+        return at if at < len(addresses) and addresses[at] == address else None
+
+    @cached_property
+    def by_stack(self) -> array[int]:
+        """Positions in the order of the stacks' addresses."""
+        los = self.columns["lo"]
+        return array("I", sorted(range(len(los)), key=los.__getitem__))
 
     def column(self, name: str) -> array[int]:
         """One column: address, lo, hi, m, sp, pc, bp, status, goid, startpc ... as in the g struct."""

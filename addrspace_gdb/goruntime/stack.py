@@ -2,206 +2,209 @@
 
 Stacks under 32 KiB are carved from 32 KiB spans (`stackpool`, and per-P caches); larger ones have a
 span each, and free ones wait in `stackLarge`. Work buffers are manual spans too, told apart by lists.
+
+While the process stands still those lists are followed, and nothing else; what they and the columns of spans
+and goroutines come to is worked out when it is asked for.
 """
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
+from array import array
+from functools import cached_property
+from itertools import compress
+from operator import lt
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.mspan import ManualSpan
+from addrspace_gdb.goruntime.mspan import ManualSpan, Spans
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, is_live
 from addrspace_gdb.goruntime.record import Record, Runtime
+from addrspace_gdb.goruntime.stackpieces import (
+    CRASH_STACK,
+    DEAD_GOROUTINE,
+    FREE_CACHE,
+    FREE_LARGE,
+    FREE_POOL,
+    GOROUTINE,
+    KINDS,
+    SIGNAL_STACK,
+    SYSTEM_STACK,
+    Piece,
+    Pieces,
+    Place,
+    cut,
+    with_others,
+)
 from addrspace_gdb.goruntime.stackpool import FreeStacks
-
-# What a piece of a manual span is.
-GOROUTINE = "goroutine"
-DEAD_GOROUTINE = "dead goroutine"
-SYSTEM_STACK = "g0 stack"
-SIGNAL_STACK = "signal stack"
-CRASH_STACK = "crash stack"
-FREE_POOL = "free stack (pool)"
-FREE_CACHE = "free stack (P cache)"
-FREE_LARGE = "free stack (large)"
-UNCLAIMED = "stack in transit"
-
 
 POOL_SPAN = 32 << 10  # _StackCacheSize, src/runtime/malloc.go, all versions
 SMALLEST_STACK = 1 << 11  # fixedStack on Linux: stackMin, src/runtime/stack.go
 
 
-class Piece(NamedTuple):
-    """[start, end) of stack memory, what it is and whose: a goid for goroutines, an M's id for g0."""
+class _Lists(NamedTuple):
+    """The lists that tell manual spans apart, and the free slots in them."""
 
-    start: int
-    end: int
-    kind: str
-    owner: int
+    work: Set[int]  # mspans of work buffers
+    large: Set[int]  # mspans of free large stacks
+    cached: Dict[int, str]  # address of each free slot in the Ps' caches
+    pool: Dict[int, _Free]  # of the pool's spans, by mspan
 
 
-class Stacks(NamedTuple):
+class _Free(NamedTuple):
+    """The free slots of a span of the pool, and what is wrong with the list, if anything is."""
+
+    slots: List[int]
+    problem: Optional[str]
+
+
+class Stacks:
     """Stack memory piece by piece, and the manual spans that are not stacks."""
 
-    pieces: List[Piece]  # ascending, disjoint, cover every stack span
-    in_use: int  # bytes of spans given to stacks: what MemStats calls StackInuse
-    work_buffers: List[Tuple[int, int]]
-    other_manual: List[Tuple[int, int]]  # GC program bitmaps up to Go 1.24 (spanAllocPtrScalarBits)
-    outside: List[Piece]  # stacks of g0s that are not in the heap (m0's, cgo threads')
+    def __init__(self, spans: Spans, lists: _Lists, goroutines: Goroutines, scheduler: Scheduler) -> None:
+        self._spans, self._lists = spans, lists
+        self._goroutines, self._scheduler = goroutines, scheduler
+
+    @property
+    def pieces(self) -> Pieces:
+        """Ascending, disjoint, covering every stack span."""
+        return self._cut[0]
+
+    @property
+    def outside(self) -> List[Piece]:
+        """Stacks of g0s that are not in the heap (m0's, cgo threads')."""
+        return self._cut[1]
+
+    @cached_property
+    def _cut(self) -> Tuple[Pieces, List[Piece]]:
+        return cut([self._place(span) for span in self._sound[0]], _owners(self._goroutines, self._scheduler))
+
+    @cached_property
+    def _free(self) -> Dict[int, str]:
+        """Address of each free slot, and which list it is in."""
+        found = dict(self._lists.cached)
+        for one in self._pool:
+            found.update(dict.fromkeys(one.slots, FREE_POOL))
+        return found
+
+    @property
+    def _pool(self) -> List[_Free]:
+        """The free lists that count: those of sound spans."""
+        lists, none = self._lists, _Free([], None)
+        return [lists.pool.get(span.address, none) for span in self._sound[0] if span.free_list]
+
+    def _place(self, span: ManualSpan) -> Place:
+        large = span.address in self._lists.large
+        free = {span.start: FREE_LARGE} if large else self._free
+        return Place(span.start, span.start + span.size, span.element, free)
+
+    @property
+    def in_use(self) -> int:
+        """Bytes of spans given to stacks: what MemStats calls StackInuse."""
+        return sum(span.size for span in self._sound[0])
+
+    @property
+    def work_buffers(self) -> List[Tuple[int, int]]:
+        """Spans of the collector's work buffers."""
+        return [(s.start, s.start + s.size) for s in self._spans.manual if s.address in self._lists.work]
+
+    @property
+    def other_manual(self) -> List[Tuple[int, int]]:
+        """Other manual spans: GC program bitmaps up to Go 1.24 (spanAllocPtrScalarBits)."""
+        others = (s for s in self._spans.manual if s.address not in self._lists.work and not s.element)
+        return [(s.start, s.start + s.size) for s in others]
+
+    @cached_property
+    def _sound(self) -> Tuple[List[ManualSpan], int]:
+        """Stack spans without overlaps, each of one large stack or of the pool's size; how many are not."""
+        made: List[ManualSpan] = []
+        odd = reach = 0
+        for span in self._spans.manual:
+            if span.address in self._lists.work or not span.element:
+                continue
+            if span.start < reach:
+                odd += 1
+                continue
+            if not _may_have(span.size, span.element):
+                odd += 1
+                span = span._replace(element=span.size, free_list=0)
+            made.append(span)
+            reach = span.start + span.size
+        return made, odd
+
+    def damage(self) -> List[str]:
+        """Lines of what is damaged."""
+        odd = self._sound[1]
+        lines = [f"stack spans: {odd} hold impossible values"] if odd else []
+        return lines + [one.problem for one in self._pool if one.problem is not None]
 
 
-def read_stacks(
-    runtime: Runtime, manual: List[ManualSpan], goroutines: Goroutines, scheduler: Scheduler
-) -> Stacks:
-    """Attribute every byte of the manual spans."""
-    work = _work_buffers(runtime)
-    spans = _sound(runtime, [s for s in manual if s.address not in work and s.element])
-    in_use = sum(s.size for s in spans)
-    owners = _owners(goroutines, scheduler)
-    caches = _cached(runtime, scheduler)
-    large = _free_large(runtime)
-    pieces: List[Piece] = []
-    claimed = _Cursor(owners)
-    for span in spans:
-        free = _free_in(runtime, span, caches, large)
-        pieces.extend(_span_pieces(span, claimed.within(span.start, span.start + span.size), free))
-    return Stacks(
-        pieces,
-        in_use,
-        [(s.start, s.start + s.size) for s in manual if s.address in work],
-        [(s.start, s.start + s.size) for s in manual if s.address not in work and not s.element],
-        claimed.outside,
-    )
+def _may_have(size: int, element: int) -> bool:
+    """Whether a span of `size` bytes may be of stacks of `element` bytes."""
+    return (size == POOL_SPAN and element >= SMALLEST_STACK) or element == size
+
+
+def read_stacks(runtime: Runtime, spans: Spans, goroutines: Goroutines, scheduler: Scheduler) -> Stacks:
+    """Read what it takes to attribute every byte of the manual spans."""
+    work, cached, large = _work_buffers(runtime), _cached(runtime, scheduler), _free_large(runtime)
+    pool = {
+        span.address: _follow(runtime, span)
+        for span in spans.with_free_list()
+        if span.address not in large and _may_have(span.size, span.element)
+    }
+    stacks = Stacks(spans, _Lists(work, large, cached, pool), goroutines, scheduler)
+    runtime.problems.later(stacks.damage)
+    return stacks
 
 
 def free_stacks(stacks: Stacks) -> FreeStacks:
     """What `stackpool.read_free_stacks` counts, from stack memory that was read piece by piece."""
-    sizes = {FREE_POOL: 0, FREE_CACHE: 0, FREE_LARGE: 0}
-    for start, end, kind, _ in stacks.pieces:
-        if kind in sizes:
-            sizes[kind] += end - start
-    return FreeStacks(sizes[FREE_POOL], sizes[FREE_CACHE], sizes[FREE_LARGE])
+    pieces = stacks.pieces
+
+    def total(kind: str) -> int:
+        mask = pieces.mask(kind)
+        return sum(compress(pieces.ends, mask)) - sum(compress(pieces.starts, mask))
+
+    return FreeStacks(total(FREE_POOL), total(FREE_CACHE), total(FREE_LARGE))
 
 
-def _sound(runtime: Runtime, spans: List[ManualSpan]) -> List[ManualSpan]:
-    """Stack spans without overlaps, each of one large stack or of the pool's size; damage is told."""
-    made: List[ManualSpan] = []
-    odd = 0
-    for span in sorted(spans):
-        if made and span.start < made[-1].start + made[-1].size:
-            odd += 1
-            continue
-        pooled = span.size == POOL_SPAN and span.element >= SMALLEST_STACK
-        if not pooled and span.element != span.size:
-            odd += 1
-            span = span._replace(element=span.size, free_list=0)
-        made.append(span)
-    if odd:
-        runtime.problems.add(f"stack spans: {odd} hold impossible values")
-    return made
-
-
-def _owners(goroutines: Goroutines, scheduler: Scheduler) -> List[Piece]:
+def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     """Every stack that a g claims, ascending."""
-    kinds = {
-        status: GOROUTINE if is_live(status) else DEAD_GOROUTINE
-        for status in set(goroutines.column("status"))
-    }
-    owners = [
-        Piece(lo, hi, kinds[status], goid)
-        for lo, hi, goid, status in goroutines.rows("lo", "hi", "goid", "status")
-        if lo < hi
-    ]
+    order = goroutines.by_stack
+    found = Pieces()
+    found.starts, found.ends, found.owners = (
+        array("Q", map(goroutines.column(name).__getitem__, order)) for name in ("lo", "hi", "goid")
+    )
+    statuses = goroutines.column("status")
+    numbers = {one: KINDS.index(GOROUTINE if is_live(one) else DEAD_GOROUTINE) for one in set(statuses)}
+    found.kinds = bytearray(map(numbers.__getitem__, map(statuses.__getitem__, order)))
+    if not all(map(lt, found.starts, found.ends)):
+        found = found.chosen(bytes(map(lt, found.starts, found.ends)))
+    others = []
     for m in scheduler.ms:
         for (lo, hi), kind in ((m.g0_stack, SYSTEM_STACK), (m.gsignal_stack, SIGNAL_STACK)):
             if lo < hi:
-                owners.append(Piece(lo, hi, kind, m.id))
+                others.append(Piece(lo, hi, kind, m.id))
     lo, hi = scheduler.crash_stack
     if lo < hi:
-        owners.append(Piece(lo, hi, CRASH_STACK, 0))
-    owners.sort()
-    return owners
+        others.append(Piece(lo, hi, CRASH_STACK, 0))
+    return with_others(found, others)
 
 
-class _Cursor:
-    """Walks ascending stacks beside ascending spans; those that meet no span end up in `outside`."""
-
-    def __init__(self, owners: List[Piece]) -> None:
-        self._owners = owners
-        self._at = 0
-        self._outside: List[Piece] = []
-
-    def within(self, start: int, end: int) -> List[Piece]:
-        """The owners that begin in [start, end), cut to it."""
-        owners, found = self._owners, []
-        while self._at < len(owners) and owners[self._at].start < end:
-            owner = owners[self._at]
-            if owner.start < start:
-                self._outside.append(owner)
-            else:
-                found.append(owner if owner.end <= end else owner._replace(end=end))
-            self._at += 1
-        return found
-
-    @property
-    def outside(self) -> List[Piece]:
-        """Owners that no span held, including those not reached yet."""
-        return self._outside + self._owners[self._at :]
-
-
-def _span_pieces(span: ManualSpan, owned: List[Piece], free: Dict[int, str]) -> Iterator[Piece]:
-    """Cut one span: owned stacks first, then free slots, then what nobody claims."""
-    taken = 0
-    at, end = span.start, span.start + span.size
-    step = max(span.element, 1)
-    while at < end:
-        if taken < len(owned) and owned[taken].start < at:
-            taken += 1  # overlaps the one before: garbage, counted once
-        elif taken < len(owned) and owned[taken].start == at:
-            yield owned[taken]
-            at = owned[taken].end
-            taken += 1
-        else:
-            until = min(end, at - (at - span.start) % step + step)
-            if taken < len(owned):
-                until = min(until, owned[taken].start)
-            yield Piece(at, until, free.get(at, UNCLAIMED), 0)
-            at = until
-
-
-def _free_in(runtime: Runtime, span: ManualSpan, caches: Dict[int, str], large: Set[int]) -> Dict[int, str]:
-    """Start address of each free slot in the span, and which list it is in."""
-    if span.address in large:
-        return {span.start: FREE_LARGE}
-    free = caches
-    at, steps = span.free_list, 0
-    most = span.size // span.element
-    if at:
-        free = dict(caches) if len(caches) < 64 else _CachedThenPool(caches)
+def _follow(runtime: Runtime, span: ManualSpan) -> _Free:
+    """The free list of a span of the pool."""
+    slots: List[int] = []
+    at = span.free_list
+    most = span.size // max(span.element, 1)
     while at:
-        if not span.start <= at < span.start + span.size or steps >= most:
-            runtime.problems.add(
-                f"stackpool: the free list of the span at {span.start:#x} is damaged; cut short"
-            )
-            break
-        free[at] = FREE_POOL
-        steps += 1
+        if not span.start <= at < span.start + span.size or len(slots) >= most:
+            why = f"stackpool: the free list of the span at {span.start:#x} is damaged; cut short"
+            return _Free(slots, why)
+        slots.append(at)
         try:
             at = runtime.word_at(at)
         except UnreadableError:
-            runtime.problems.add(f"stackpool: free stack {at:#x} cannot be read; the list is cut short")
-            break
-    return free
-
-
-class _CachedThenPool(Dict[int, str]):
-    """A pool's own slots over the shared caches, without copying these for every span."""
-
-    def __init__(self, caches: Dict[int, str]) -> None:
-        super().__init__()
-        self._caches = caches
-
-    def get(self, key: int, default: str = "") -> str:  # type: ignore[override]
-        return super().get(key) or self._caches.get(key, default)
+            return _Free(slots, f"stackpool: free stack {at:#x} cannot be read; the list is cut short")
+    return _Free(slots, None)
 
 
 def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:

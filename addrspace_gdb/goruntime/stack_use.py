@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Sequence
+from array import array
+from itertools import compress
+from operator import and_, le, lt, not_, sub
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler, is_live
-from addrspace_gdb.target.protocol import OSThread
+from addrspace_gdb.target.protocol import Thread
 
 
 class StackUse(NamedTuple):
@@ -18,52 +21,35 @@ class StackUse(NamedTuple):
     largest: int  # bytes
 
 
-def stack_use(goroutines: Goroutines, scheduler: Scheduler, threads: Sequence[OSThread]) -> StackUse:
-    """Add up the stacks of live goroutines, with the registers of threads that run one."""
-    running = running_sp(scheduler, threads)
-    count = allocated = used = unknown = largest = 0
-    dead = {status for status in set(goroutines.column("status")) if not is_live(status)}
-    for address, lo, hi, sp, syscallsp, status in goroutines.rows(
-        "address", "lo", "hi", "sp", "syscallsp", "status"
-    ):
-        if status in dead:
-            continue
-        count += 1
-        size = hi - lo if hi > lo else 0
-        allocated += size
-        largest = max(largest, size)
-        state = status & ~GSCAN
-        if state == SYSCALL and syscallsp:
-            sp = syscallsp
-        elif state == RUNNING:
-            sp = best_sp(running.get(address), sp, lo, hi)
-        if lo < sp <= hi:
-            used += hi - sp
-        else:
-            unknown += 1
-    return StackUse(count, allocated, used, unknown, largest)
+def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
+    """Add up the stacks of live goroutines. `running` is what `running_sp` says."""
+    los, his, sps = live_stacks(goroutines, running)
+    sizes = [max(0, size) for size in map(sub, his, los)]
+    known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
+    used = sum(compress(his, known)) - sum(compress(sps, known))
+    return StackUse(len(los), sum(sizes), used, known.count(0), max(sizes, default=0))
 
 
-def stack_pointers(
-    goroutines: Goroutines, scheduler: Scheduler, threads: Sequence[OSThread]
-) -> Dict[int, int]:
-    """Low end of the stack of each live goroutine to its sp; those whose sp is not on it are left out."""
-    running = running_sp(scheduler, threads)
-    dead = {status for status in set(goroutines.column("status")) if not is_live(status)}
-    found: Dict[int, int] = {}
-    for address, lo, hi, sp, syscallsp, status in goroutines.rows(
-        "address", "lo", "hi", "sp", "syscallsp", "status"
-    ):
-        if status in dead:
-            continue
-        state = status & ~GSCAN
-        if state == SYSCALL and syscallsp:
-            sp = syscallsp
-        elif state == RUNNING:
-            sp = best_sp(running.get(address), sp, lo, hi)
-        if lo < sp <= hi:
-            found[lo] = sp
-    return found
+def live_stacks(
+    goroutines: Goroutines, running: Mapping[int, int]
+) -> Tuple[array[int], array[int], array[int]]:
+    """Low and high end of the stack of each live goroutine, and where its sp is, be that on it or not; in
+    the order of the low ends."""
+    columns, order = goroutines.columns, goroutines.by_stack
+    statuses, los, his, sps = columns["status"], columns["lo"], columns["hi"], columns["sp"][:]
+    for at in compress(range(len(statuses)), columns["syscallsp"]):
+        if statuses[at] & ~GSCAN == SYSCALL:
+            sps[at] = columns["syscallsp"][at]
+    for address, sp in running.items():
+        found = goroutines.position(address)
+        if found is not None and statuses[found] & ~GSCAN == RUNNING:
+            sps[found] = best_sp(sp, sps[found], los[found], his[found])
+    dead = {status for status in set(statuses) if not is_live(status)}
+    if dead:
+        alive = map(not_, map(dead.__contains__, map(statuses.__getitem__, order)))
+        order = array("I", compress(order, alive))
+    low, high, used = (array("Q", map(column.__getitem__, order)) for column in (los, his, sps))
+    return low, high, used
 
 
 def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:
@@ -71,7 +57,7 @@ def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:
     return register if register is not None and lo < register <= hi else saved
 
 
-def running_sp(scheduler: Scheduler, threads: Sequence[OSThread]) -> Dict[int, int]:
+def running_sp(scheduler: Scheduler, threads: List[Thread]) -> Dict[int, int]:
     """g address to the sp register of the thread that has it as its curg."""
     sps = {t.tid: t.sp for t in threads if t.sp is not None}
     return {m.curg: sps[m.procid] for m in scheduler.ms if m.curg and m.procid in sps}
@@ -86,7 +72,7 @@ class Selected(NamedTuple):
     start_pc: int
 
 
-def what_runs(thread: OSThread, goroutines: Goroutines, scheduler: Scheduler) -> Selected:
+def what_runs(thread: Thread, goroutines: Goroutines, scheduler: Scheduler) -> Selected:
     """Which goroutine `thread` runs, and whether it is on that goroutine's own stack."""
     m = next((m for m in scheduler.ms if m.procid == thread.tid), None)
     if m is None or thread.sp is None:
@@ -94,11 +80,10 @@ def what_runs(thread: OSThread, goroutines: Goroutines, scheduler: Scheduler) ->
     goid: Optional[int] = None
     stack, start_pc = "other", 0
     if m.curg:
-        for address, lo, hi, goroutine, start in goroutines.rows("address", "lo", "hi", "goid", "startpc"):
-            if address == m.curg:
-                goid, start_pc = goroutine, start
-                stack = "goroutine" if lo < thread.sp <= hi else stack
-                break
+        at = goroutines.position(m.curg)
+        if at is not None:
+            lo, hi, goid, start_pc = (goroutines.column(name)[at] for name in ("lo", "hi", "goid", "startpc"))
+            stack = "goroutine" if lo < thread.sp <= hi else stack
     if m.g0_stack[0] < thread.sp <= m.g0_stack[1]:
         stack = "g0"
     elif m.gsignal_stack[0] < thread.sp <= m.gsignal_stack[1]:

@@ -5,9 +5,9 @@ They differ for a process in another pid namespace (a container), pid_namespaces
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.target.protocol import OSThread, ProcFiles, Target
+from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 _ID = b"NSpid:"
 
@@ -44,7 +44,7 @@ def _within(sp: Optional[int], stack: Tuple[int, int]) -> bool:
     return sp is not None and stack[0] < sp <= stack[1]
 
 
-def _by_proc(proc: ProcFiles, threads: Callable[[], Sequence[OSThread]]) -> Dict[int, int]:
+def _by_proc(proc: ProcFiles, threads: Callable[[], List[Thread]]) -> Dict[int, int]:
     found: Dict[int, int] = {}
     for thread in threads():
         inner = _inner(proc, f"task/{thread.tid}/status")

@@ -27,6 +27,7 @@ Memory = Callable[
 _FILE = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) (r..[ps]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(/.*)$", re.M
 )
+_PIECE = 1 << 20  # bytes that are read at once
 _MOST_COMPARED = 8  # pages by which a file is known for the mapped one where the inode does not tell
 
 
@@ -36,6 +37,7 @@ class _Span(NamedTuple):
     start: int
     end: int
     private: bool
+    writable: bool
     offset: int
     device: int
     inode: int
@@ -101,6 +103,17 @@ class FileBacked:
         parts = list(_joined(self._parts(address, address + size)))
         return b"".join(self._read(part, memory) for part in parts)
 
+    def settle(self, memory: Memory) -> None:
+        """Of the opened files, ask the kernel now which pages the process has of its own, and read those
+        of its constants, which were relocated: it is to be let go."""
+        for span in self._spans:
+            pages = self._pages_of(span) if self._files.is_open(span) else None
+            if pages is None or span.writable or not span.private:
+                continue
+            for low, high in pages.own.settled().pieces(span.start, span.end) or ():
+                for start in range(low, high, _PIECE):
+                    memory(start, min(_PIECE, high - start))
+
     def _read(self, part: _Part, memory: Memory) -> bytes:
         size = part.end - part.start
         if part.descriptor is None:
@@ -165,8 +178,9 @@ def _spans(proc: ProcFiles) -> List[_Span]:
         low, high, permissions, offset, major, minor, inode, name = match.groups()
         path = name.decode("utf-8", "surrogateescape").replace("\\012", "\n")
         device = os.makedev(int(major, 16), int(minor, 16))
-        private = permissions[3:] == b"p"
-        found.append(_Span(int(low, 16), int(high, 16), private, int(offset, 16), device, int(inode), path))
+        private, writable = permissions[3:] == b"p", permissions[1:2] == b"w"
+        where = (int(offset, 16), device, int(inode), path)
+        found.append(_Span(int(low, 16), int(high, 16), private, writable, *where))
     return found
 
 
@@ -212,6 +226,10 @@ class _Files:
         if span.file not in self._open:
             self._open[span.file] = self._find(span, pages)
         return self._open[span.file]
+
+    def is_open(self, span: _Span) -> bool:
+        """Whether there is a descriptor of the file."""
+        return self._open.get(span.file) is not None
 
     def reason(self, span: _Span) -> str:
         """Why there is no descriptor."""

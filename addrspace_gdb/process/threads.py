@@ -13,7 +13,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import NO_ACCESS, Mapping, is_anonymous
 from addrspace_gdb.process.pointers import Read, Words
-from addrspace_gdb.target.protocol import OSThread
+from addrspace_gdb.target.protocol import Thread
 
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
 
@@ -40,7 +40,7 @@ class _Block(NamedTuple):
 
 
 def thread_stacks(
-    threads: Sequence[OSThread],
+    threads: Sequence[Thread],
     mappings: Sequence[Mapping],
     read: Read,
     pointer_size: int = 8,
@@ -59,7 +59,7 @@ def thread_stacks(
     """
     finder = _Finder(mappings, Words(read, pointer_size, byte_order), page_size)
     found = [_main_stack(threads, m) for m in mappings if m.name == "[stack]"]
-    blocks: Dict[_Block, OSThread] = {}
+    blocks: Dict[_Block, Thread] = {}
     for thread in threads:
         block = finder.live(thread) if thread.tid != main_tid else None
         if block is not None:
@@ -74,7 +74,7 @@ def thread_stacks(
     return _disjoint(found)
 
 
-def _main_stack(threads: Sequence[OSThread], mapping: Mapping) -> ThreadStack:
+def _main_stack(threads: Sequence[Thread], mapping: Mapping) -> ThreadStack:
     inside = (t.tid for t in threads if t.sp is not None and mapping.start <= t.sp < mapping.end)
     return ThreadStack(mapping.start, mapping.end, next(inside, None), STACK, "main thread")
 
@@ -114,7 +114,7 @@ class _Finder:
             return None
         return index if _is_data(self._mappings[index]) else None
 
-    def live(self, thread: OSThread) -> Optional[_Block]:
+    def live(self, thread: Thread) -> Optional[_Block]:
         """The block of `thread`, when its thread pointer is a pthread's."""
         index = self._index(thread.tls)
         if index is None or thread.tls is None:
@@ -182,7 +182,7 @@ class _Finder:
         end = min(mapping.end, tls + self._page - tls % self._page)
         return _Block(mapping.start - guard, end, guard)
 
-    def static_tls(self, thread: OSThread, others: Sequence[ThreadStack]) -> List[ThreadStack]:
+    def static_tls(self, thread: Thread, others: Sequence[ThreadStack]) -> List[ThreadStack]:
         """The memory around libc's descriptor of a thread that has no block, the main thread: its mapping,
         less the blocks of `others` that the kernel merged with it."""
         index = self._index(thread.tls)

@@ -5,8 +5,20 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Dict, List, NamedTuple, Optional, Protocol, Sequence, runtime_checkable
+from array import array
+from functools import cached_property
+from typing import (
+    Callable,
+    Dict,
+    Final,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    runtime_checkable,
+)
 
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -21,54 +33,60 @@ class Symbol(NamedTuple):
     type: Optional[Type] = None  # its layout, None without debug information
 
 
-class OSThread(Protocol):
-    """An OS thread as the debugger sees it. A register that cannot be read is None."""
+class ThreadRegisters(NamedTuple):
+    """Registers of a thread's innermost frame. One that cannot be read is None."""
 
-    @property
-    def number(self) -> int:
-        """The debugger's own number, as `info threads` prints it."""
+    pc: Optional[int] = None
+    sp: Optional[int] = None
+    tls: Optional[int] = None  # fs_base on amd64: the thread pointer, which lies in the pthread's stack block
+    link: Optional[int] = None  # the link register, where the architecture has one
 
-    @property
-    def tid(self) -> int:
-        """The kernel's thread id."""
 
-    @property
-    def name(self) -> Optional[str]:
-        """What the kernel calls it; None: not known."""
+class Thread:
+    """An OS thread as the debugger sees it; itself and no other, so threads are told apart by `tid`.
 
-    @property
-    def selected(self) -> bool:
-        """Is it the one that the user looks at?"""
+    Its registers are read when the first of them is asked for: to find a frame, a debugger may read all debug
+    information of its function's package.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        tid: int,
+        name: Optional[str],
+        selected: bool,
+        read: Callable[[], ThreadRegisters],
+    ) -> None:
+        self.number: Final = number  # the debugger's own, as `info threads` prints it
+        self.tid: Final = tid  # the kernel's thread id
+        self.name: Final = name
+        self.selected: Final = selected
+        self._read: Final = read
+
+    @cached_property
+    def registers(self) -> ThreadRegisters:
+        """Those of the innermost frame, read once."""
+        return self._read()
 
     @property
     def pc(self) -> Optional[int]:
-        """Of the innermost frame, as are all registers here."""
+        """As ThreadRegisters has it."""
+        return self.registers.pc
 
     @property
     def sp(self) -> Optional[int]:
-        """The stack pointer."""
+        """As ThreadRegisters has it."""
+        return self.registers.sp
 
     @property
     def tls(self) -> Optional[int]:
-        """The thread pointer, fs_base on amd64: it lies in the pthread's own stack block."""
+        """As ThreadRegisters has it."""
+        return self.registers.tls
 
     @property
     def link(self) -> Optional[int]:
-        """The link register, where the architecture has one."""
-
-
-@dataclass(frozen=True)
-class Thread:
-    """An OSThread whose registers are known from the start."""
-
-    number: int
-    tid: int
-    name: Optional[str]
-    pc: Optional[int]
-    sp: Optional[int]
-    tls: Optional[int]
-    selected: bool
-    link: Optional[int] = None
+        """As ThreadRegisters has it."""
+        return self.registers.link
 
 
 class ProcFiles(Protocol):
@@ -118,7 +136,7 @@ class Target(Protocol):
     def type(self, name: str) -> Optional[Type]:
         """A type by its DWARF name (`runtime.mspan`), None if there is no debug information for it."""
 
-    def threads(self) -> Sequence[OSThread]:
+    def threads(self) -> List[Thread]:
         """Every thread, with pc and sp of its innermost frame."""
 
     def proc_files(self) -> Optional[ProcFiles]:
@@ -208,6 +226,28 @@ class MapsFiles(Protocol):
 
     def file_backed(self) -> Optional[FileMemory]:
         """Its file mappings; None where its memory is read as it comes. Who reads around `read` asks it."""
+
+
+class Kept(Protocol):
+    """What was read of a process that is to be let go (`process.kept_memory`)."""
+
+    let_go: bool  # it runs again: nothing more is read of it
+
+    def add(self, starts: array[int], offsets: array[int], data: bytearray) -> None:
+        """Keep pieces of memory that lie one behind the other in `data`: the ascending addresses, and where
+        each begins, with the length of `data` as the last."""
+
+    def place(self, address: int, size: int) -> Optional[Tuple[memoryview, int]]:
+        """The buffer of pieces and where in it those bytes are; None if they were not added."""
+
+
+@runtime_checkable
+class LetsGo(Protocol):
+    """A target whose process may run on before all is worked out of what was read. Optional."""
+
+    @property
+    def kept(self) -> Optional[Kept]:
+        """What is kept of it; None: it stays as long as it is asked."""
 
 
 class StopSignal(NamedTuple):

@@ -11,23 +11,23 @@ def test_a_line_worked_out_late_has_the_place_of_the_promise() -> None:
     problems = Problems()
     asked: List[str] = []
 
-    def second() -> str:
+    def second() -> List[str]:
         asked.append("second")
-        return asked[-1]
+        return [*asked, "third", "third"]
 
     problems.add("first")
     problems.later(second)
-    problems.later(lambda: None)
-    problems.later(lambda: "first")
+    problems.later(list)
+    problems.later(lambda: ["first"])
     problems.add("last")
     assert not asked
-    assert list(problems) == ["first", "second", "last"] == list(problems)
-    assert len(asked) == 1 and len(problems) == 3
+    assert list(problems) == ["first", "second", "third", "last"] == list(problems)
+    assert len(asked) == 1 and len(problems) == 4
 
 
 def test_nothing_found_late_is_no_problem() -> None:
     problems = Problems()
-    problems.later(lambda: None)
+    problems.later(list)
     assert not problems and len(problems) == 0 and not list(problems)
 
 
@@ -37,7 +37,7 @@ def test_the_list_is_cut_at_the_same_line_whenever_lines_are_worked_out() -> Non
         for number in range(Problems.LIMIT + 5):
             line = f"line {number}"
             if late and number == 3:
-                problems.later(lambda: "line 3")
+                problems.later(lambda: ["line 3"])
             else:
                 problems.add(line)
         return list(problems)

@@ -200,10 +200,10 @@ def test_many_stacks_in_few_reads() -> None:
         wanted.append((start, start + chance.randrange(1, 3000), number))
     wanted = [(lo, min(hi, 0x90000 if lo < 0x90000 else 0xB0000), n) for lo, hi, n in wanted]
     seen: Dict[int, bytes] = {}
-    for low, data, members in blocks(memory.read, wanted):
-        for lo, hi, number in members:
+    for data, members in blocks(memory.read, wanted):
+        for begins, lo, hi, number in members:
             assert number not in seen
-            seen[number] = bytes(data[lo - low : hi - low])
+            seen[number] = bytes(data[begins : begins + hi - lo])
     check = Memory(*memory.ranges)
     assert seen == {number: check.read(lo, hi - lo) for lo, hi, number in wanted}
     assert len(memory.reads) < 30
@@ -212,7 +212,7 @@ def test_many_stacks_in_few_reads() -> None:
 def test_a_stack_that_cannot_be_read_costs_itself_only() -> None:
     memory = Memory((0x10000, 0x11000), (0x12000, 0x13000))
     wanted = [(0x10F00, 0x11000, 1), (0x11000, 0x11100, 2), (0x12000, 0x12100, 3)]
-    found = {members[0][2]: data for _, data, members in blocks(memory.read, wanted) if len(members) == 1}
+    found = {members[0][3]: data for data, members in blocks(memory.read, wanted) if len(members) == 1}
     assert len(found[1]) == len(found[3]) == 256 and found[2] == b""
 
 

@@ -75,7 +75,7 @@ def test_runs_cover_what_the_spans_cover(seed: int, apart: bool) -> None:
     assert sum(end - start for start, end, _ in spans.runs) == len(covered) * PAGE
     for (_, end, kind), (start, _, following) in zip(spans.runs, spans.runs[1:]):
         assert end < start or (end == start and (kind != following or not apart))
-    assert (spans.overlap() is None) == apart
+    assert (not spans.damage()) == apart
 
 
 def test_spans_too_far_apart_for_maps() -> None:
@@ -101,7 +101,7 @@ def test_totals_are_those_of_each_span(seed: int) -> None:
 
 def test_no_spans() -> None:
     spans = Spans({name: array("Q") for name in (*_CODES, "element", "free_list", "address")}, [])
-    assert not spans.runs and not spans.manual and not spans.classes and spans.overlap() is None
+    assert not spans.runs and not spans.manual and not spans.classes and not spans.damage()
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.995, 1.0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
 from test_process_support import Child, child, page_size
@@ -12,7 +12,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.libc import ARENA, ARENA_RESERVE, BRK, MMAPPED, Range, libc_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.threads import CACHED, GUARD, STACK, TLS, ThreadStack, thread_stacks
-from addrspace_gdb.target.protocol import Thread
+from addrspace_gdb.target.protocol import Thread, ThreadRegisters
 
 THREADS = r"""
 #define _GNU_SOURCE
@@ -82,11 +82,27 @@ def mappings_of(running: Child) -> List[Mapping]:
     return parse_maps(running.proc().read("maps"))
 
 
+def thread_at(number: int, tid: int, sp: Optional[int], tls: Optional[int]) -> Thread:
+    return Thread(number, tid, None, number == 1, lambda: ThreadRegisters(sp=sp, tls=tls))
+
+
+def test_registers_are_read_once_and_not_before_they_are_asked_for() -> None:
+    reads: List[ThreadRegisters] = []
+
+    def read() -> ThreadRegisters:
+        reads.append(ThreadRegisters(pc=1 + len(reads), sp=2))
+        return reads[-1]
+
+    thread = Thread(1, 17, None, True, read)
+    assert (thread.tid, thread.selected, reads) == (17, True, [])
+    assert (thread.pc, thread.sp, thread.tls, thread.link, len(reads)) == (1, 2, None, None, 1)
+
+
 def threads_of(running: Child) -> List[Thread]:
     tid, tls, sp = running.fact("main")[0]
-    found = [Thread(1, int(tid), None, None, int(sp, 16), int(tls, 16), True)]
+    found = [thread_at(1, int(tid), int(sp, 16), int(tls, 16))]
     for number, (tid, _low, high, _guard, tls) in enumerate(running.fact("thread"), 2):
-        found.append(Thread(number, int(tid), None, None, int(high, 16) - 9000, int(tls, 16), False))
+        found.append(thread_at(number, int(tid), int(high, 16) - 9000, int(tls, 16)))
     return found
 
 
@@ -144,7 +160,7 @@ def test_threads_of_another_runtime_have_no_stacks(running: Child) -> None:
     """A thread pointer into memory that is no pthread's, as Go without cgo has it."""
     inside = int(running.fact("arena")[0][0], 16)
     for tls in (inside, 0, 8, (1 << 64) - 8, 1 << 47, None):
-        thread = Thread(1, 1, None, None, None, tls, False)
+        thread = thread_at(1, 1, None, tls)
         stacks = thread_stacks([thread], mappings_of(running), running.read)
         assert [s.kind for s in stacks] == [STACK]  # the kernel's [stack]
 

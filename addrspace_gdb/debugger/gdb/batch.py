@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Generic, List, Optional, Tuple, TypeVar
+from functools import partial
+from typing import Callable, Iterable, List
 
 import gdb
 
-from addrspace_gdb.commands.addrspace import check_text, text, verdict
-from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.gdb.attach import attach
 from addrspace_gdb.debugger.gdb.readonly import read_only
-from addrspace_gdb.debugger.gdb.report import Report
-from addrspace_gdb.debugger.gdb.target import GdbTarget, Known
+from addrspace_gdb.debugger.gdb.session import GdbSession
+from addrspace_gdb.debugger.gdb.target import Known
 from addrspace_gdb.debugger.gdb.text import output_of
-from addrspace_gdb.goruntime.stripped.target import with_runtime
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell import keeper
 from addrspace_gdb.shell.precheck import check_process
-from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
-from addrspace_gdb.space.reading.goroutines import read_for_goroutines
-from addrspace_gdb.space.reading.whole import Reading, read
 
 _PRELOADED = ("g", "m", "p", "mspan", "mheap", "heapArena", "mcache", "schedt", "moduledata")
 
@@ -44,81 +38,39 @@ def main() -> None:
     problems: List[str] = []
     try:
         with read_only():  # from before the attach on: gdb 13 cannot lock registers later
-            problems += _answer(asked)
-    except ProblemError as error:
-        problems.append(str(error))
-    except HelpRequested as text:
-        _write(asked.result, str(text))
-    except UnreadableError as error:
-        problems.append(f"{error}; the process may have exited, or the core may be truncated")
+            session = _Session(asked)
+            problems += answer(asked, session, partial(_visit, asked, session))
     except gdb.error as error:
         problems.append(printable(str(error).strip().replace("\n", " ")))
-    except KeyboardInterrupt:
-        problems.append("interrupted")
-    except MemoryError:
-        problems.append("not enough memory")
-    except OSError as error:
-        what = f"{printable(str(error.filename))}: " if error.filename else ""
-        problems.append(f"cannot finish the answer: {what}{error.strerror or error}")
-    except Exception as error:
-        problems.append(f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it")
+    except (Exception, KeyboardInterrupt) as error:
+        problems.append(problem_of(error))
     try:
-        _write(asked.problems, "".join(f"{line}\n" for line in problems))
+        write_whole(asked.problems, (f"{line}\n" for line in problems))
     except OSError as error:  # the folder has no room: a line may still fit where gdb's own words go
         gdb.write(f"addrspace-gdb: {problems[0] if problems else error.strerror}\n", gdb.STDERR)
         problems.append("")
     gdb.execute("quit 1" if problems else "quit 0")
 
 
-def _answer(asked: Request) -> List[str]:
-    settings = Settings(asked.width, not asked.ascii, asked.color, "quiet")
-    known = Known(asked.exe, asked.core, asked.shown)
-    if asked.report is not None:
-        report = Report(asked.report, asked.format, settings, known)
-        visit = _visit(asked, report.run)
-        _write(asked.result, report.text)
-        if asked.stats:
-            _stats(asked.notes, visit, 0.0)
-        return [visit.answer] if visit.answer else []
-    form, check = asked.format, asked.check
-    found = _visit(asked, lambda: _read_target(asked, known))
-    reading, stacks = found.answer
-    began = time.monotonic()
-    space = build(reading, each_goroutine=form == "json", check=check)
-    shown = check_text(space, settings) if check and form == "text" else text(space, form, settings, stacks)
-    _write(asked.result, shown)
-    if asked.stats:
-        _stats(asked.notes, found, time.monotonic() - began)
-    damaged = verdict(space)
-    return [damaged] if damaged else []
+class _Session(GdbSession):
+    """A session whose output is the answer."""
+
+    def __init__(self, asked: Request) -> None:
+        super().__init__(Known(asked.exe, asked.core, asked.shown), keep=True)
+        self._asked = asked
+
+    @property
+    def settings(self) -> Settings:
+        """As the shell said."""
+        return settings_of(self._asked)
+
+    def write(self, pieces: Iterable[str]) -> None:
+        """Into the file that the shell waits for."""
+        write_whole(self._asked.result, pieces)
 
 
-def _write(path: str, text: str) -> None:
-    """A file that has its name only when all of it is there."""
-    beside = path + ".part"
-    try:
-        with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-    except OSError:
-        os.unlink(beside)  # its room is needed to say so
-        raise
-    os.replace(beside, path)
-
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Visit(Generic[_T]):
-    """What was answered, how many seconds it took, and how long the process was stopped (None: a core)."""
-
-    answer: _T
-    seconds: float
-    stopped: Optional[float]
-
-
-def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
-    """Do `work` while the process is attached to, or the core open."""
+def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:
+    """Ask while the process is attached to, or the core open."""
     started = time.monotonic()
     if asked.sysroot:
         output_of(f"set sysroot {request.SYSROOT}")
@@ -126,8 +78,8 @@ def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
         raise ProblemError(f"gdb cannot read the program {printable(asked.exe)}")
     if asked.pid is None:
         _open_core(asked)
-        answer = work()
-        return _Visit(answer, time.monotonic() - started, None)
+        ask()
+        return Visit(time.monotonic() - started, None)
     if asked.exe is None:
         output_of(f"file /proc/{asked.pid:d}/exe")
     for name in _PRELOADED:
@@ -138,12 +90,13 @@ def _visit(asked: Request, work: Callable[[], _T]) -> _Visit[_T]:
     attached = time.monotonic()
     _attach(asked.pid)
     try:
-        answer = work()
+        ask()
+        session.let_go()
     finally:
         output_of("detach")
         _mark(keeper.DETACHED)
     now = time.monotonic()
-    return _Visit(answer, now - started, now - attached)
+    return Visit(now - started, now - attached)
 
 
 def _attach(pid: int) -> None:
@@ -166,12 +119,6 @@ def _mark(phase: bytes) -> None:
         pass  # nobody keeps this gdb
 
 
-def _read_target(asked: Request, known: Known) -> Tuple[Reading, Optional[List[Group]]]:
-    target = with_runtime(GdbTarget(known))
-    reading = read(target, asked.check)
-    return reading, groups_of(read_for_goroutines(target)) if asked.stacks else None
-
-
 def _open_core(asked: Request) -> None:
     """The program is there already: gdb reads from it what the core leaves out."""
     _mark(keeper.OPENING)
@@ -181,13 +128,3 @@ def _open_core(asked: Request) -> None:
         read_core(asked.core or "")  # says more exactly what is wrong with the file
         raise
     _mark(keeper.OPENED)
-
-
-def _stats(path: str, visit: _Visit[Any], composing: float) -> None:
-    """One line for `--stats`."""
-    stopped = visit.stopped
-    parts = ["not stopped (a core)" if stopped is None else f"stopped for {stopped * 1000:.0f} ms"]
-    parts.append(f"loaded and read in {visit.seconds * 1000:.0f} ms")
-    if composing:
-        parts.append(f"drawn in {composing * 1000:.0f} ms")
-    _write(path, ", ".join(parts) + "\n")

@@ -8,9 +8,9 @@ from typing import List, Optional, Tuple
 
 import gdb
 
-from addrspace_gdb.commands import commands
+from addrspace_gdb.commands import Listed, commands, loaded
+from addrspace_gdb.commands.command import run
 from addrspace_gdb.commands.options import HelpRequested
-from addrspace_gdb.commands.session import Command
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
 from addrspace_gdb.debugger.gdb.readonly import read_only
@@ -32,16 +32,16 @@ def register() -> None:
     functions.register(session)
 
 
-def _under(prefix: Command, command: Command) -> bool:
+def _under(prefix: Listed, command: Listed) -> bool:
     return command.name.startswith(prefix.name + " ")
 
 
 class _GdbCommand(gdb.Command):
     """One command of ours."""
 
-    def __init__(self, command: Command, session: GdbSession, prefix: bool) -> None:
+    def __init__(self, command: Listed, session: GdbSession, prefix: bool) -> None:
         self.__doc__ = command.help
-        self._command = command
+        self._module = command.module
         self._session = session
         super().__init__(command.name, gdb.COMMAND_STATUS, prefix=prefix)
 
@@ -49,16 +49,19 @@ class _GdbCommand(gdb.Command):
         """Run it; what is damaged makes the command fail after everything was shown."""
         try:
             with no_cycle_collection():
-                damaged = guarded(self._command.run, self._session, argument)
+                damaged = guarded(self._run, argument)
         except HelpRequested as text:
             gdb.write(str(text))
             return
         if damaged:
             raise gdb.GdbError(f"addrspace: {damaged}")
 
+    def _run(self, argument: str) -> Optional[str]:
+        return run(loaded(self._module), self._session, argument)
+
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Options, sub-commands and areas; file names after --output."""
-        before = text.split()
+        command, before = loaded(self._module), text.split()
         if text[-1:].isspace():
             before.append("")
         current = before[-1] if before else ""
@@ -66,11 +69,11 @@ class _GdbCommand(gdb.Command):
         if len(before) > 1 and before[-2] == "--output":
             return [name[cut:] for name in _files(current)]
         if len(before) > 1 and before[-2] == "--format":
-            return [form for form in ("text", "json", "classic") if form.startswith(before[-1])]
-        offers = self._command.words()
-        if self._command.names is not None:
+            return [form for form in command.forms if form.startswith(before[-1])]
+        offers = command.words()
+        if command.names is not None:
             with read_only():
-                offers = offers + self._command.names(self._session)
+                offers = offers + command.names(self._session)
         return [offer[cut:] for offer in offers if offer.startswith(current)]
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import gdb
 
@@ -35,9 +35,11 @@ NARROWEST = 72
 class GdbSession:
     """The selected inferior, what was read of it since it last moved, and gdb's settings."""
 
-    def __init__(self, known: Optional[Known] = None) -> None:
-        """`known`: what is known of the one target of the session without gdb."""
-        self._known = known
+    def __init__(self, known: Optional[Known] = None, keep: bool = False) -> None:
+        """`known`: what is known of the one target of the session without gdb. `keep`: what is read is kept,
+        so that the process can be let go before all is worked out."""
+        self._known, self._keep = known, keep
+        self._kept: List[GdbTarget] = []
         self._targets: Dict[int, Target] = {}
         self._findings: Dict[int, Findings] = {}
         self._frames: Optional[GoFrames] = None
@@ -114,10 +116,22 @@ class GdbSession:
         """The selected inferior."""
         number = gdb.selected_inferior().num
         if number not in self._targets:
-            self._targets[number] = self._new_target(number, GdbTarget(self._known))
+            self._targets[number] = self._equipped(number, self._base())
         return self._targets[number]
 
-    def _new_target(self, number: int, base: GdbTarget) -> Target:
+    def _base(self) -> GdbTarget:
+        """ProblemError if there is no process, or if it runs."""
+        made = GdbTarget(self._known, self._keep)
+        if self._keep:
+            self._kept.append(made)
+        return made
+
+    def let_go(self) -> None:
+        """The processes that were read are about to run on."""
+        for target in self._kept:
+            target.let_go()
+
+    def _equipped(self, number: int, base: GdbTarget) -> Target:
         from addrspace_gdb.goruntime.stripped.symbol_table import own_symbols
 
         target: Target = base
@@ -141,17 +155,14 @@ class GdbSession:
         from addrspace_gdb.space.reading.whole import read
 
         number = gdb.selected_inferior().num
-        base = GdbTarget(self._known)  # says it if there is no process, or if it runs
+        base = self._base()
         key = selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
             return cached[1]
-        target = self._targets[number] = self._new_target(number, base)
-        progress = Progress(_show_progress if _on_terminal() else None)
-        try:
+        target = self._targets[number] = self._equipped(number, base)
+        with self.progress() as progress:
             self._readings[number] = (check, read(target, check, progress))
-        finally:
-            progress.finish()
         return self._readings[number][1]
 
     def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:
@@ -160,9 +171,18 @@ class GdbSession:
             return False
         return any(t.selected and t.number == thread.num for t in kept.threads())
 
-    def write(self, text: str) -> None:
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """One line on standard error, if that and the output are a terminal."""
+        progress = Progress(_show_progress if _on_terminal() else None)
+        try:
+            yield progress
+        finally:
+            progress.finish()
+
+    def write(self, pieces: Iterable[str]) -> None:
         """Through gdb, so that its pager and `pipe` work."""
-        gdb.write(text)
+        gdb.write("".join(pieces))
 
 
 def _on_terminal() -> bool:

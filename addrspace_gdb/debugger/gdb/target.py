@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
 
 import gdb
 
@@ -21,6 +21,7 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -28,10 +29,11 @@ from addrspace_gdb.target.protocol import (
     Facts,
     FrameVariable,
     Named,
-    OSThread,
     ProcFiles,
     StopSignal,
     Symbol,
+    Thread,
+    ThreadRegisters,
     Value,
 )
 
@@ -68,55 +70,6 @@ class Variables(Protocol):
         """A variable by its linker name; None: ask gdb."""
 
 
-class _Registers(NamedTuple):
-    pc: Optional[int]
-    sp: Optional[int]
-    tls: Optional[int]
-    link: Optional[int]
-
-
-class GdbThread:
-    """An OSThread whose registers are read when the first of them is asked for, and once.
-
-    For a frame gdb reads all debug information of its function's package, more than 50 ms for Go's runtime;
-    a thread that has no goroutine is not looked at.
-    """
-
-    def __init__(
-        self, thread: gdb.InferiorThread, selected: bool, read: Callable[[gdb.InferiorThread], _Registers]
-    ) -> None:
-        """`read` gives the registers; `thread` must be valid as long as they may be asked for."""
-        self.number = thread.num
-        self.tid = int(thread.ptid[1] or thread.ptid[2] or thread.ptid[0])
-        self.name = text_of(lambda: thread.name or "") or None
-        self.selected = selected
-        self._thread, self._read = thread, read
-
-    @cached_property
-    def _registers(self) -> _Registers:
-        return self._read(self._thread)
-
-    @property
-    def pc(self) -> Optional[int]:
-        """As OSThread has it."""
-        return self._registers.pc
-
-    @property
-    def sp(self) -> Optional[int]:
-        """As OSThread has it."""
-        return self._registers.sp
-
-    @property
-    def tls(self) -> Optional[int]:
-        """As OSThread has it."""
-        return self._registers.tls
-
-    @property
-    def link(self) -> Optional[int]:
-        """As OSThread has it."""
-        return self._registers.link
-
-
 class Known(NamedTuple):
     """What whoever started gdb knows of its one target: gdb may have files by other names."""
 
@@ -129,7 +82,8 @@ class Known(NamedTuple):
 class GdbTarget:
     """The inferior selected in gdb. One object serves until the inferior moves."""
 
-    def __init__(self, known: Optional[Known] = None) -> None:
+    def __init__(self, known: Optional[Known] = None, keep: bool = False) -> None:
+        """`keep`: a process is let go before all is worked out of what was read."""
         self._inferior = gdb.selected_inferior()
         if not self._inferior.is_valid() or self._inferior.pid == 0 or not self._inferior.threads():
             raise ProblemError(
@@ -156,10 +110,11 @@ class GdbTarget:
         self._names = REGISTERS.get(self.arch, _UNKNOWN_ARCH)
         self._symbols: Dict[str, Optional[Symbol]] = {}
         self._types: Dict[str, Optional[Type]] = {}
-        self._threads: Optional[Sequence[OSThread]] = None
+        self._threads: Optional[List[Thread]] = None
         self._auxv: Optional[Dict[int, int]] = None
         self._held_memory: Optional[HeldMemory] = None
         self._backed: Optional[FileBacked] = None
+        self.kept = KeptMemory(self._read_now) if keep and self.kind == "live" else None
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -181,6 +136,32 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
+        if self.kept is None:
+            return self._read_now(address, size)
+        backed = self._backed
+        if self.kept.let_go and backed is not None and backed.covers(address, size):
+            return backed.read(address, size, self.kept.read)
+        return self.kept.read(address, size)
+
+    def let_go(self) -> None:
+        """The process is about to run on: from now on there is what was read of it, and its files."""
+        if self.kept is not None:
+            if self._backed is not None:
+                self._backed.settle(self._keep_quietly)
+            self.kept.release()
+
+    def _keep_quietly(self, address: int, size: int) -> bytes:
+        """What cannot be read will be missed when it is asked for."""
+        try:
+            return self.kept.read(address, size) if self.kept is not None else b""
+        except UnreadableError:
+            return b""
+
+    def _check_held(self, what: str) -> None:
+        if self.kept is not None and self.kept.let_go:
+            raise LetGoError(f"{what} is asked for after the process was let go")
+
+    def _read_now(self, address: int, size: int) -> bytes:
         if self.core_file is not None and self._held is not None:
             in_file = self._held.check(address, size)
             if in_file is not None:
@@ -237,17 +218,27 @@ class GdbTarget:
                 self._types[name] = None
         return self._types[name]
 
-    def threads(self) -> Sequence[OSThread]:
+    def threads(self) -> List[Thread]:
         """Every thread with the registers of its innermost frame, which are read when they are asked for."""
         if self._threads is None:
             chosen = selected_thread()
             number = chosen.num if chosen is not None else None
             ordered = sorted(self._inferior.threads(), key=lambda thread: thread.num)
-            self._threads = [GdbThread(one, one.num == number, self.registers_of) for one in ordered]
+            self._threads = [self._thread(one, one.num == number) for one in ordered]
         return self._threads
 
-    def registers_of(self, thread: gdb.InferiorThread) -> _Registers:
+    def _thread(self, thread: gdb.InferiorThread, selected: bool) -> Thread:
+        """`thread` must be valid as long as its registers may be asked for.
+
+        For a frame in Go's runtime gdb needs more than 50 ms; a thread without a goroutine is not looked at.
+        """
+        tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
+        name = text_of(lambda: thread.name or "") or None
+        return Thread(thread.num, int(tid), name, selected, partial(self._registers_of, thread))
+
+    def _registers_of(self, thread: gdb.InferiorThread) -> ThreadRegisters:
         """What the innermost frame of a thread has; the selection is put back."""
+        self._check_held("a thread")
         pc = sp = tls = link = None
         names, width = self._names, self.pointer_size
         with kept_selection():
@@ -259,7 +250,7 @@ class GdbTarget:
                 link = _register(frame, names.link, width) if names.link else None
             except gdb.error:
                 pass  # a thread without registers (a cut core) stays listed, its registers unknown
-        return _Registers(pc, sp, tls, link)
+        return ThreadRegisters(pc, sp, tls, link)
 
     @property
     def facts(self) -> Facts:
@@ -273,7 +264,8 @@ class GdbTarget:
         return "Replay mode" in output_of("info record")
 
     def proc_files(self) -> Optional[ProcFiles]:
-        """/proc/PID, here or behind the remote stub."""
+        """/proc/PID, here or behind the remote stub. LetGoError once the process was let go."""
+        self._check_held("/proc")
         if self.kind == "live" and self.pid:
             return LocalProc(self.pid)
         connection = self._inferior.connection
@@ -283,6 +275,7 @@ class GdbTarget:
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression."""
+        self._check_held("an expression")
         try:
             value = evaluate(expression)
             code = value.type.strip_typedefs().code
@@ -296,6 +289,7 @@ class GdbTarget:
 
     def values(self, expression: str) -> List[Value]:
         """Every address that an expression comes to."""
+        self._check_held("an expression")
         return values_of(expression, self.read, self.pointer_size, self.byte_order)
 
     def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
@@ -308,20 +302,24 @@ class GdbTarget:
 
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""
+        self._check_held("a signal")
         return stops.signal(self.pointer_size)
 
     def auxv(self) -> Dict[int, int]:
         """The auxiliary vector, read once."""
         if self._auxv is None:
+            self._check_held("the auxiliary vector")
             self._auxv = stops.auxv()
         return self._auxv
 
     def instruction(self, pc: int) -> Optional[str]:
         """The instruction at `pc`."""
+        self._check_held("an instruction")
         return stops.instruction(self._inferior.architecture(), pc)
 
     def register(self, name: str) -> Optional[int]:
         """A register of the selected thread's innermost frame."""
+        self._check_held("a register")
         try:
             return _register(gdb.newest_frame(), name, self.pointer_size)
         except gdb.error:

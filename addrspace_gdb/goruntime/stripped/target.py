@@ -27,15 +27,17 @@ from addrspace_gdb.target.protocol import (
     Facts,
     FileMemory,
     FrameVariable,
+    Kept,
+    LetsGo,
     MapsFiles,
     Named,
     Names,
-    OSThread,
     ProcFiles,
     Stops,
     StopSignal,
     Symbol,
     Target,
+    Thread,
     Value,
 )
 
@@ -104,7 +106,7 @@ class StrippedTarget:
         """Exactly `size` bytes at `address`."""
         return self._base.read(address, size)
 
-    def threads(self) -> Sequence[OSThread]:
+    def threads(self) -> List[Thread]:
         """Every thread."""
         return self._base.threads()
 
@@ -122,6 +124,11 @@ class StrippedTarget:
     def file_backed(self) -> Optional[FileMemory]:
         """What it has mapped of files, where that can be read from them."""
         return self._base.file_backed() if isinstance(self._base, MapsFiles) else None
+
+    @property
+    def kept(self) -> Optional[Kept]:
+        """What is kept of a process that is to be let go."""
+        return self._base.kept if isinstance(self._base, LetsGo) else None
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression in the debugger's own syntax."""

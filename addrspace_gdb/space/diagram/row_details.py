@@ -7,7 +7,7 @@ from typing import Callable, Dict, List, Sequence
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime.stackpieces import FREE_CACHE, FREE_LARGE, FREE_POOL, SIGNAL_STACK, SYSTEM_STACK
 from addrspace_gdb.space.diagram import bands as rows
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import go_claims
@@ -51,8 +51,8 @@ def _heap(regions: Sequence[Region], reading: Reading) -> str:
 
 def _stacks(regions: Sequence[Region], reading: Reading) -> str:
     amounts, use = by_kind(regions), reading.stack_use
-    free = sum(amounts.get(kind, 0) for kind in (stack.FREE_POOL, stack.FREE_CACHE, stack.FREE_LARGE))
-    system = amounts.get(stack.SYSTEM_STACK, 0) + amounts.get(stack.SIGNAL_STACK, 0)
+    free = sum(amounts.get(kind, 0) for kind in (FREE_POOL, FREE_CACHE, FREE_LARGE))
+    system = amounts.get(SYSTEM_STACK, 0) + amounts.get(SIGNAL_STACK, 0)
     text = sizes.plural(use.goroutines, "goroutine")
     text += f" use {sizes.size(use.used)} of {sizes.size(use.allocated)}"
     return f"{text}; threads' own {sizes.size(system)}; free {sizes.size(free)}"

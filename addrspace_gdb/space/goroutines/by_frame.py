@@ -11,7 +11,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.proc import is_live
-from addrspace_gdb.goruntime.stack import GOROUTINE, Stacks
+from addrspace_gdb.goruntime.stack import Stacks
+from addrspace_gdb.goruntime.stackpieces import GOROUTINE
 from addrspace_gdb.goruntime.traceback import Walk
 from addrspace_gdb.space.goroutines.equal_stacks import Same, same_stacks
 from addrspace_gdb.space.goroutines.listing import field_of
@@ -70,6 +71,11 @@ def by_frame(reading: GoroutineReading) -> ByFrame:
         return ByFrame(functions, others, total, stacks.in_use, reading.in_use)
 
 
+def living(reading: GoroutineReading) -> List[int]:
+    """Positions of the goroutines that exist."""
+    return [at for at, status in enumerate(reading.goroutines.column("status")) if is_live(status)]
+
+
 def _pieces(stacks: Stacks) -> List[Tuple[str, int, int]]:
     """Stack memory that is no living goroutine's, by kind."""
     sizes: Dict[str, int] = {}
@@ -104,10 +110,7 @@ class _Functions:
 
     def add_up(self) -> Tuple[Dict[str, _Use], List[Tuple[str, int, int]]]:
         """Functions by name, and the rows that are no function but lie in living goroutines' stacks."""
-        reading = self._reading
-        statuses = reading.goroutines.column("status")
-        living = [at for at, status in enumerate(statuses) if is_live(status)]
-        for one in same_stacks(reading, living):
+        for one in same_stacks(self._reading, living(self._reading)):
             self._one(one)
         for stack in self._equal.values():
             self._stack(stack)

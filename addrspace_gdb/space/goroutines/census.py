@@ -26,7 +26,7 @@ from addrspace_gdb.goruntime.synctest import Bubble, read_bubbles
 from addrspace_gdb.goruntime.traceback import Registers, Stack, Unwinder
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons, state_text
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.target.protocol import OSThread, Target
+from addrspace_gdb.target.protocol import Target, Thread
 
 
 class Place(NamedTuple):
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
     goid: int
     label: str  # `goroutine 17 [chan receive]`
-    thread: Optional[OSThread]  # the thread that it runs on; None: it is parked
+    thread: Optional[Thread]  # the thread that it runs on; None: it is parked
     pc: int = 0
     sp: int = 0
     bp: int = 0
@@ -79,7 +79,7 @@ class Census:
             ) from None
         self._index = self._by_goid()
         self._ms: Optional[Dict[int, M]] = None
-        self._threads: Optional[Dict[int, OSThread]] = None
+        self._threads: Optional[Dict[int, Thread]] = None
         self._reasons: Optional[List[str]] = None
         self._bubbles: Optional[Dict[int, Bubble]] = None
         self._unwinder: Optional[Unwinder] = None
@@ -202,12 +202,12 @@ class Census:
             self._ms = {m.address: m for m in read_scheduler(self._runtime).ms}
         return self._ms
 
-    def _by_tid(self) -> Dict[int, OSThread]:
+    def _by_tid(self) -> Dict[int, Thread]:
         if self._threads is None:
             self._threads = {thread.tid: thread for thread in self.target.threads()}
         return self._threads
 
-    def _thread(self, row: _Row, label: str) -> Optional[OSThread]:
+    def _thread(self, row: _Row, label: str) -> Optional[Thread]:
         """The thread of a goroutine that is running or in a system call; None if it has none."""
         m = self._threads_of_go().get(row.m)
         thread = self._by_tid().get(m.procid) if m is not None else None
@@ -218,7 +218,7 @@ class Census:
             raise ProblemError(f"{label}: it runs on {what}")
         return thread
 
-    def _is_its_own(self, row: _Row, thread: OSThread) -> bool:
+    def _is_its_own(self, row: _Row, thread: Thread) -> bool:
         """Whether the thread's registers show the goroutine.
 
         They do on its own stack, and in a signal handler, through whose frame gdb finds the way back. They
@@ -231,7 +231,7 @@ class Census:
             return True
         return m.gsignal_stack[0] < thread.sp <= m.gsignal_stack[1]
 
-    def running_on(self, thread: OSThread) -> int:
+    def running_on(self, thread: Thread) -> int:
         """The goid of the goroutine that runs on the thread; 0 if there is none."""
         ms = self._threads_of_go().values()
         curg = next((m.curg for m in ms if m.procid == thread.tid and m.curg), 0)
@@ -240,7 +240,7 @@ class Census:
         except ValueError:
             return 0
 
-    def thread(self, number: int) -> Optional[OSThread]:
+    def thread(self, number: int) -> Optional[Thread]:
         """A thread by the debugger's number."""
         return next((t for t in self._by_tid().values() if t.number == number), None)
 
@@ -264,7 +264,7 @@ class Census:
             raise UnreadableError(sp, hi - sp)
         return Stack(sp, self.target.read(sp, hi - sp))
 
-    def _registers(self, row: _Row, thread: Optional[OSThread]) -> Optional[Registers]:
+    def _registers(self, row: _Row, thread: Optional[Thread]) -> Optional[Registers]:
         """Those on the goroutine's own stack, also while its thread is in a signal handler."""
         if thread is None or thread.pc is None or thread.sp is None:
             return None

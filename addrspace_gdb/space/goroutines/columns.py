@@ -12,7 +12,7 @@ from itertools import compress, islice
 from operator import ge, itemgetter, le, lt, sub
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple, TypeVar
 
-from addrspace_gdb.space.goroutines.residency import not_resident, resident_many, runs_alone
+from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
@@ -35,14 +35,13 @@ def by_stack(reading: GoroutineReading, positions: Optional[Sequence[int]] = Non
     los = reading.goroutines.columns["lo"]
     if positions is not None and len(positions) * _FEW < len(los):
         return sorted(positions, key=los.__getitem__)
-    if reading.order is None:
-        reading.order = array("Q", sorted(range(len(los)), key=los.__getitem__))
+    order = reading.goroutines.by_stack
     if positions is None or len(positions) == len(los):
-        return reading.order
+        return order
     wanted = bytearray(len(los))
     for at in positions:
         wanted[at] = 1
-    return list(compress(reading.order, pick(wanted, reading.order)))
+    return list(compress(order, pick(wanted, order)))
 
 
 def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:
@@ -80,7 +79,7 @@ def _look_at_stacks(reading: GoroutineReading) -> None:
     columns, order, residency = reading.goroutines.columns, by_stack(reading), reading.residency
     los, his = pick(columns["lo"], order), pick(columns["hi"], order)
     reading.disjoint = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
-    few = len(residency.resident_runs) * _FEW < len(order)
+    few = len(residency.resident_runs) * FEW < len(order)
     if not (reading.disjoint and few and residency.known and runs_alone(residency)):
         reading.residents = resident_many(residency, columns["lo"], columns["hi"], order)
         return

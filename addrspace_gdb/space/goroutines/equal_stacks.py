@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import is_plain, walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
+from addrspace_gdb.target.protocol import LetsGo
 
 _SWITCHES = ("systemstack", "mcall", "morestack", "asmcgocall")
 
@@ -51,11 +52,20 @@ def plain_size(unwinder: Unwinder, pc: int) -> Optional[int]:
 
 def same_stacks(reading: GoroutineReading, positions: Sequence[int]) -> Iterator[Same]:
     """The frames of each goroutine, in no particular order."""
+    wanted, apart = sort_out(reading, positions)
+    for at in apart:
+        yield Same(at, walk(reading, at), False)
+    yield from _Tree(reading).follow(wanted)
+
+
+def sort_out(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Wanted], List[int]]:
+    """The stacks of the goroutines that can be walked side by side, and the positions of the others."""
     columns = reading.goroutines.columns
     los, his, sps, calls = (columns[name] for name in ("lo", "hi", "sp", "syscallsp"))
     plain = {status: is_plain(status) for status in set(columns["status"])}
     statuses, live, word = columns["status"], reading.live, reading.runtime.word
     wanted: List[Wanted] = []
+    apart: List[int] = []
     by_words = sys.byteorder == reading.runtime.order
     for at in positions:
         sp, hi = sps[at], his[at]
@@ -63,8 +73,8 @@ def same_stacks(reading: GoroutineReading, positions: Sequence[int]) -> Iterator
         if ok and by_words and at not in live and hi - sp <= LARGEST:
             wanted.append((sp, hi, at))
         else:
-            yield Same(at, walk(reading, at), False)
-    yield from _Tree(reading).follow(wanted)
+            apart.append(at)
+    return wanted, apart
 
 
 class _Tree:
@@ -78,18 +88,19 @@ class _Tree:
     def follow(self, wanted: Sequence[Wanted]) -> Iterator[Same]:
         """Each goroutine of `wanted`."""
         reading, root, word = self._reading, self._root, self._reading.runtime.word
-        linked = reading.unwinder.linked
+        target, linked = reading.runtime.target, reading.unwinder.linked
+        kept = target.kept if isinstance(target, LetsGo) else None
         pcs, done = reading.goroutines.column("pc"), 0
-        for low, data, members in blocks(reading.runtime.target.read, wanted):
+        for data, members in blocks(target.read, wanted, kept):
             reading.runtime.progress.step("stacks", done, len(wanted))
             done += len(members)
             whole = memoryview(data)[: len(data) // word * word]
             words = whole.cast("Q") if word == 8 else whole.cast("I")
-            for sp, hi, at in members:
-                pc, node, here = pcs[at], root, (sp - low) // word - 1
+            for start, sp, hi, at in members:
+                pc, node, here = pcs[at], root, start // word - 1
                 if linked:
                     node, pc = self._linked_path(pc, words, here + 1)
-                    yield self._end(node, pc, at, Stack(sp, whole[sp - low : hi - low]))  # type: ignore[arg-type]
+                    yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp]))  # type: ignore[arg-type]
                     continue
                 try:
                     while True:
@@ -103,7 +114,7 @@ class _Tree:
                         pc = words[here]
                 except (ValueError, IndexError):  # an _End, which has no branches; beyond the stack
                     pass
-                yield self._end(node, pc, at, Stack(sp, whole[sp - low : hi - low]))  # type: ignore[arg-type]
+                yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp]))  # type: ignore[arg-type]
 
     def _linked_path(self, pc: int, words: memoryview, here: int) -> Tuple[Node, int]:
         """Where the path ends of a stack whose sp is at index `here`, and the pc that has no branch there.

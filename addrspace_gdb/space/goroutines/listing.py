@@ -12,7 +12,7 @@ from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
-from addrspace_gdb.space.goroutines.columns import places, states, useds
+from addrspace_gdb.space.goroutines.columns import odd, pick, places, states, useds
 from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.goroutines.user_frames import user_frames
@@ -78,15 +78,20 @@ class Listing:
         positions: List[int],
         unknown_wait: int = 0,
         mask: Optional[bytearray] = None,
+        users: Optional[Users] = None,
     ) -> None:
         self.reading = reading
         self.positions = positions
         self.mask = mask  # 1 at each of the positions, 0 at others; None: not made
-        self.users = Users(len(reading.goroutines))
+        self.users = users if users is not None else Users(len(reading.goroutines))
         self.unknown_wait = unknown_wait  # left out because how long they wait is not known
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def part(self, positions: List[int]) -> Listing:
+        """Some of them, by themselves."""
+        return Listing(self.reading, positions, users=self.users)
 
 
 def choose(reading: GoroutineReading, which: Filter) -> Listing:
@@ -243,7 +248,10 @@ def _has(reading: GoroutineReading, walked: Walk, wanted: Pattern[str], matches:
 
 
 def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
-    """Fill in `users` for these positions. Returns those that are not simply parked."""
+    """Fill in `users` for these positions, unless they are there. Returns those not simply parked."""
+    if positions and 0 not in pick(listing.users.numbers, positions):
+        strange = odd(listing.reading)
+        return list(compress(positions, map(strange.__contains__, positions)))
     mask = listing.mask if len(positions) == len(listing.positions) else None
     return user_frames(listing.reading, positions, listing.users, mask)
 

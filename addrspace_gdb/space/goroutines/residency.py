@@ -9,6 +9,8 @@ from typing import Dict, Optional, Sequence
 from addrspace_gdb.process.page_runs import PageRuns
 from addrspace_gdb.process.residency import Residency
 
+FEW = 4  # ranges a run from which on it pays to look at what is not resident only
+
 
 def resident_many(
     residency: Residency, los: Sequence[int], his: Sequence[int], order: Sequence[int]
@@ -38,6 +40,16 @@ def resident_many(
         elif start < hi:
             found[at] = _in_runs(runs, lo, hi, run)
     return found
+
+
+def resident_sum(residency: Residency, los: Sequence[int], his: Sequence[int]) -> Optional[int]:
+    """All of the ascending, disjoint [lo, hi) together; None if that of one is not known."""
+    runs = residency.resident_runs
+    if residency.known and runs_alone(residency) and len(runs) * FEW < len(los):
+        some = not_resident(runs, los, his).items()
+        return sum(his) - sum(los) - sum(his[at] - los[at] - size for at, size in some)
+    each = resident_many(residency, los, his, range(len(los)))
+    return None if None in each else sum(filter(None, each))
 
 
 def runs_alone(residency: Residency) -> bool:

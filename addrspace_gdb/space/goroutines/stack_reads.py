@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Bytes, pieces, stretches
-from addrspace_gdb.target.protocol import Target
+from addrspace_gdb.target.protocol import Kept, Target
 
 _GAP = 8192  # a read call costs as much as reading this much more
 _RUN = 1 << 20  # bytes: larger reads are slower, their memory is new each time
@@ -14,21 +14,49 @@ LARGEST = 1 << 30  # debug.SetMaxStack's default on 64-bit: no stack is larger
 
 Read = Callable[[int, int], bytes]
 Wanted = Tuple[int, int, int]  # start, end, whose
-Block = Tuple[int, bytes, List[Wanted]]  # address of the first byte, bytes, who is in it
+Member = Tuple[int, int, int, int]  # where its bytes begin in the block, then as it was wanted
+Block = Tuple[Bytes, List[Member]]
+
+_PART = 4096  # of those that were kept, how many come together
 
 
-def blocks(read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
-    """Bytes for every range of `wanted`, neighbours together, in ascending order.
-
-    A range that cannot be read comes alone, with no bytes.
-    """
+def blocks(read: Read, wanted: Sequence[Wanted], kept: Optional[Kept] = None) -> Iterator[Block]:
+    """Bytes for every range of `wanted`, neighbours together, in ascending order; of a process that was let
+    go from what is `kept`. A range that cannot be read comes alone, with no bytes."""
+    if kept is not None and kept.let_go:
+        yield from _kept_blocks(kept, read, sorted(wanted))
+        return
     for run in _runs(sorted(wanted)):
-        start = run[0][0]
+        low = run[0][0]
         try:
-            yield start, read(start, max(end for _, end, _ in run) - start), run
+            data = read(low, max(end for _, end, _ in run) - low)
+            yield data, [(start - low, start, end, at) for start, end, at in run]
         except UnreadableError:
             for one in run:
-                yield _alone(read, one)
+                yield _alone_in_block(read, one)
+
+
+def _kept_blocks(kept: Kept, read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
+    """The same of a process that was let go."""
+    buffer: Bytes = b""
+    members: List[Member] = []
+    for start, end, at in wanted:
+        found = kept.place(start, end - start)
+        if found is None:
+            yield _alone_in_block(read, (start, end, at))
+            continue
+        buffer = found[0]
+        members.append((found[1], start, end, at))
+        if len(members) >= _PART:
+            yield buffer, members
+            members = []
+    if members:
+        yield buffer, members
+
+
+def _alone_in_block(read: Read, one: Wanted) -> Block:
+    start, data = _alone(read, one)
+    return data, [(0, *one)]
 
 
 def windows(
@@ -46,15 +74,15 @@ def windows(
             yield low, data, first, after
         else:
             for one in range(first, after):
-                start, alone, _ = _alone(target.read, (sps[one], min(sps[one] + size, his[one]), one))
+                start, alone = _alone(target.read, (sps[one], min(sps[one] + size, his[one]), one))
                 yield start, alone, one, one + 1
 
 
-def _alone(read: Read, one: Wanted) -> Block:
+def _alone(read: Read, one: Wanted) -> Tuple[int, bytes]:
     try:
-        return one[0], read(one[0], one[1] - one[0]), [one]
+        return one[0], read(one[0], one[1] - one[0])
     except UnreadableError:
-        return one[0], b"", [one]
+        return one[0], b""
 
 
 def _runs(wanted: Sequence[Wanted]) -> Iterator[List[Wanted]]:

@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import OSThread
+from addrspace_gdb.target.protocol import Thread
 
 
 class ThreadStack(NamedTuple):
@@ -37,12 +37,7 @@ def thread_stacks(reading: GoroutineReading) -> List[ThreadStack]:
 
 
 def _stack(
-    reading: GoroutineReading,
-    m: M,
-    thread: Optional[OSThread],
-    kind: str,
-    bounds: Tuple[int, int],
-    saved: int,
+    reading: GoroutineReading, m: M, thread: Optional[Thread], kind: str, bounds: Tuple[int, int], saved: int
 ) -> ThreadStack:
     lo, hi = bounds
     here = thread is not None and thread.sp is not None and lo < thread.sp <= hi

@@ -16,7 +16,7 @@ from addrspace_gdb.common.escape import printable, shortened
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import size
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
@@ -172,7 +172,7 @@ def _noted(regions: Iterable[Region], table: GoroutineTable) -> Iterator[Region]
     """The same regions; the goroutines' stacks among them come into the table."""
     for region in regions:
         yield region
-        if region.area != GOROUTINE_STACKS or region.kind != stack.GOROUTINE:
+        if region.area != GOROUTINE_STACKS or region.kind != stackpieces.GOROUTINE:
             continue
         match = _GOID.fullmatch(region.label)
         goid = int(match.group(1)) if match else _TOP

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -33,7 +32,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import OSThread, Target
+from addrspace_gdb.target.protocol import Target, Thread
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
@@ -44,7 +43,7 @@ class Live(NamedTuple):
     """A thread that has a goroutine as its curg: its M, the debugger's thread, and where its sp points."""
 
     m: M
-    thread: Optional[OSThread]  # None: the debugger does not know it (a core that lacks it)
+    thread: Optional[Thread]  # None: the debugger does not know it (a core that lacks it)
     on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
 
 
@@ -57,7 +56,7 @@ class GoroutineReading:
         info: TargetInfo,
         goroutines: Goroutines,
         scheduler: Scheduler,
-        threads: Sequence[OSThread],
+        threads: List[Thread],
         residency: Residency,
     ) -> None:
         """Reads the small tables. KeyError, ProblemError or UnreadableError where the runtime lacks them."""
@@ -68,15 +67,15 @@ class GoroutineReading:
         self.reasons = read_wait_reasons(runtime)
         self.clock = read_clock(runtime, goroutines)
         self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
-        self.free: Optional[FreeStacks] = None
-        self.known_stacks: Optional[Stacks] = None  # of the whole reading that this one is of
+        self.pools: Optional[FreeStacks] = None
+        self.whole: Optional[Reading] = None  # that this one is of
         self.fing_running = _fing_running(runtime)
         self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
-        self.notes: List[str] = []
+        self.said: List[str] = []
+        self._stacks: Optional[Stacks] = None
         self.live: Dict[int, Live] = {}  # by position in the columns
         _find_threads(self)
         # What stackcolumns computes once:
-        self.order: Optional[Sequence[int]] = None
         self.residents: Optional[Sequence[Optional[int]]] = None
         self.disjoint: Optional[bool] = None
         self.odd: Optional[Set[int]] = None
@@ -87,15 +86,30 @@ class GoroutineReading:
 
     def position(self, address: int) -> Optional[int]:
         """Where the g at `address` stands in the columns."""
-        addresses = self.goroutines.column("address")
-        at = bisect_left(addresses, address)
-        return at if at < len(addresses) and addresses[at] == address else None
+        return self.goroutines.position(address)
+
+    @property
+    def notes(self) -> List[str]:
+        """What cannot be known, and why."""
+        return self.said if self.whole is None else self.whole.notes
+
+    @property
+    def free(self) -> Optional[FreeStacks]:
+        """Stack memory that no goroutine has; None if that could not be read."""
+        if self.pools is None and self.whole is not None:
+            from addrspace_gdb.goruntime.stack import free_stacks
+
+            self.pools = free_stacks(self.whole.go.stacks)
+        return self.pools
 
     def stacks(self) -> Stacks:
         """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
         unless they are read already."""
-        if self.known_stacks is not None:
-            return self.known_stacks
+        if self._stacks is None:
+            self._stacks = self.whole.go.stacks if self.whole is not None else self._read_stacks()
+        return self._stacks
+
+    def _read_stacks(self) -> Stacks:
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
@@ -104,7 +118,7 @@ class GoroutineReading:
         with no_cycle_collection():
             grown = sum(end - start for start, end in read_pages(self.runtime, heap).in_use)
             spans = read_spans(self.runtime, heap, grown)
-            return read_stacks(self.runtime, spans.manual, self.goroutines, self.scheduler)
+            return read_stacks(self.runtime, spans, self.goroutines, self.scheduler)
 
 
 def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> GoroutineReading:
@@ -130,10 +144,10 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(opening.proc, with_stacks, opening.page_size, problems, target.byte_order)
     reading = GoroutineReading(runtime, opening.info, goroutines, scheduler, target.threads(), residency)
-    reading.free = _free(runtime, scheduler)
+    reading.pools = _free(runtime, scheduler)
     if residency.reason:
-        reading.notes.append(residency.reason)
-    reading.notes += [*opening.notes, *_other_runtimes(opening)]
+        reading.said.append(residency.reason)
+    reading.said += [*opening.notes, *_other_runtimes(opening)]
     return reading
 
 
@@ -154,10 +168,8 @@ def of_reading(target: Target, whole: Reading, none_too: bool = False) -> Gorout
     Problems stay apart from those of `whole`. ProblemError as `read_for_goroutines`, but with `none_too` not
     for goroutines none of which could be read.
     """
-    from addrspace_gdb.goruntime.stack import free_stacks
-
     runtime, go = Runtime(target, Problems()), whole.go
-    if whole.goroutines is None and not none_too:
+    if not whole.goroutines_known and not none_too:
         _check_none(whole.problems)
     try:
         reading = GoroutineReading(
@@ -165,8 +177,7 @@ def of_reading(target: Target, whole: Reading, none_too: bool = False) -> Gorout
         )
     except (UnreadableError, KeyError) as error:
         raise unreadable(error) from None
-    reading.known_stacks, reading.free = go.stacks, free_stacks(go.stacks)
-    reading.notes += whole.notes
+    reading.whole = whole
     return reading
 
 

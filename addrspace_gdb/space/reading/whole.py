@@ -6,7 +6,9 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple
+from functools import cached_property
+from itertools import compress
+from typing import Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
@@ -15,7 +17,7 @@ from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, read_go
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
 from addrspace_gdb.goruntime.slotcount import Slots
-from addrspace_gdb.goruntime.stack_use import StackUse, stack_use, what_runs
+from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
@@ -30,7 +32,7 @@ from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
-from addrspace_gdb.target.protocol import OSThread, ProcFiles, Target
+from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 
 @dataclass
@@ -42,22 +44,51 @@ class Reading:
     residency: Residency
     go: GoView
     loaded: Loaded
-    threads: Sequence[OSThread]
-    main_thread: Optional[OSThread]
+    threads: List[Thread]
+    main_thread: Optional[Thread]
     thread_stacks: List[ThreadStack]
     libc: List[Tuple[int, int, str]]
     linker: List[Tuple[int, int]]
     geometry: Geometry
-    goroutines: Optional[GoroutineCounts]  # None: they could not be read
-    stack_use: StackUse
+    running: Dict[int, int]  # sp of the threads that run goroutines, by g (stack_use.running_sp)
+    goroutines_known: bool  # whether that there are none is sure
+    system: Set[int]  # pcs at which goroutines of the runtime started
     functions: int  # in the Go modules' tables
     selected: Optional[str]
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
     kernel: Optional[KernelCounts]  # only for checks
-    notes: List[str] = field(default_factory=list)
+    inferred: bool  # whether mappings are
+    said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
     regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
+
+    # A million goroutines are not counted while the process stands still.
+
+    @cached_property
+    def goroutines(self) -> Optional[GoroutineCounts]:
+        """How many there are; None if they could not be read."""
+        if not self.goroutines_known:
+            return None
+        found = self.go.goroutines
+        by_status = count_by_status(found)
+        own = Counter(
+            compress(found.column("status"), map(self.system.__contains__, found.column("startpc")))
+        )
+        system = sum(count for status, count in own.items() if is_live(status))
+        return GoroutineCounts(sum(by_status.values()), by_status, system)
+
+    @cached_property
+    def stack_use(self) -> StackUse:
+        """What live goroutines use of their stacks."""
+        return stack_use(self.go.goroutines, self.running)
+
+    @cached_property
+    def notes(self) -> List[str]:
+        """What cannot be known, and why."""
+        unknown = self.stack_use.unknown
+        outside = f"{unknown} goroutines have a stack pointer outside their stack; not counted as used"
+        return [*self.said, *([outside] if unknown else []), *([INFERRED] if self.inferred else [])]
 
 
 def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
@@ -102,17 +133,17 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        goroutines=_count(go, tables, problems),
-        stack_use=stack_use(go.goroutines, go.scheduler, threads),
+        running=running_sp(go.scheduler, threads),
+        goroutines_known=bool(len(go.goroutines)) or not (problems or problems.left_out),
+        system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
         kernel=kernel,
+        inferred=inferred,
         problems=problems,
     )
     _take_notes(reading, opening)
-    if inferred:
-        reading.notes.append(INFERRED)
     return reading
 
 
@@ -158,7 +189,7 @@ def _libc(
 
 
 def _linker(
-    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[OSThread], page_size: int
+    target: Target, mappings: List[Mapping], loaded: Loaded, main: Optional[Thread], page_size: int
 ) -> List[Tuple[int, int]]:
     """Memory of the dynamic linker. gdb may know nothing of it where the program needs no library."""
     symbol = target.symbol("_r_debug")
@@ -172,20 +203,7 @@ def _linker(
     return linker_ranges(address, linker, mappings, words, main_tls, page_size)
 
 
-def _count(go: GoView, tables: symtab.Symtab, problems: Problems) -> Optional[GoroutineCounts]:
-    if not len(go.goroutines) and (problems or problems.left_out):
-        return None
-    by_status = count_by_status(go.goroutines)
-    kinds = Counter(go.goroutines.rows("status", "startpc"))
-    system = sum(
-        count
-        for (status, start), count in kinds.items()
-        if is_live(status) and tables.is_system_goroutine(start)
-    )
-    return GoroutineCounts(sum(by_status.values()), by_status, system)
-
-
-def _selected(threads: Sequence[OSThread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
+def _selected(threads: List[Thread], go: GoView, tables: symtab.Symtab) -> Optional[str]:
     """Where the selected thread is, in words."""
     thread = next((t for t in threads if t.selected), None)
     if thread is None:
@@ -203,8 +221,8 @@ def _selected(threads: Sequence[OSThread], go: GoView, tables: symtab.Symtab) ->
 
 
 def _take_notes(reading: Reading, opening: Opening) -> None:
-    """Say what cannot be known, and why."""
-    notes = reading.notes
+    """Say what cannot be known, and why, but for what stacks say."""
+    notes = reading.said
     if opening.core is not None:
         notes.extend(opening.core.notes)
     notes.extend(reading.problems.left_out)
@@ -215,6 +233,3 @@ def _take_notes(reading: Reading, opening: Opening) -> None:
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))
-    if reading.stack_use.unknown:
-        count = reading.stack_use.unknown
-        notes.append(f"{count} goroutines have a stack pointer outside their stack; not counted as used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List
 
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime import mpagealloc, mspan, stack
+from addrspace_gdb.goruntime import mpagealloc, mspan, stackpieces
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.space.regions.overlay import normalise, overlay
 from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, HEAP, RUNTIME, THREAD_STACKS, Claim
@@ -76,26 +76,14 @@ def _stacks(go: GoView, each: bool) -> List[Claim]:
     """Stack pieces as claims; they are ascending and disjoint already."""
     if each:
         return [Claim(p.start, p.end, GOROUTINE_STACKS, p.kind, stack_label(p)) for p in go.stacks.pieces]
-    merged: List[Claim] = []
-    start = end = 0
-    kind = ""
-    for at, to, what, _ in go.stacks.pieces:
-        if at == end and what == kind:
-            end = to
-            continue
-        if end:
-            merged.append(Claim(start, end, GOROUTINE_STACKS, kind))
-        start, end, kind = at, to, what
-    if end:
-        merged.append(Claim(start, end, GOROUTINE_STACKS, kind))
-    return merged
+    return [Claim(start, end, GOROUTINE_STACKS, kind) for start, end, kind in go.stacks.pieces.merged()]
 
 
-def stack_label(piece: stack.Piece) -> str:
+def stack_label(piece: stackpieces.Piece) -> str:
     """Whose stack it is: "goroutine 17", "thread m3"; empty for free ones."""
-    if piece.kind in (stack.GOROUTINE, stack.DEAD_GOROUTINE):
+    if piece.kind in (stackpieces.GOROUTINE, stackpieces.DEAD_GOROUTINE):
         return f"goroutine {piece.owner}" if piece.owner else ""
-    if piece.kind in (stack.SYSTEM_STACK, stack.SIGNAL_STACK):
+    if piece.kind in (stackpieces.SYSTEM_STACK, stackpieces.SIGNAL_STACK):
         return f"m{piece.owner}"
     return ""
 
@@ -103,7 +91,7 @@ def stack_label(piece: stack.Piece) -> str:
 def outside_claims(go: GoView) -> Iterator[Claim]:
     """g0 stacks that the heap does not hold: m0's, cgo threads', a library's own first thread's."""
     for piece in go.stacks.outside:
-        if piece.kind in (stack.SYSTEM_STACK, stack.SIGNAL_STACK):
+        if piece.kind in (stackpieces.SYSTEM_STACK, stackpieces.SIGNAL_STACK):
             yield Claim(piece.start, piece.end, THREAD_STACKS, piece.kind, stack_label(piece))
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
-from operator import sub
-from typing import Dict, List, Optional, Tuple
+from itertools import compress
+from operator import and_, le, lt
+from typing import Dict, List, Optional
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
-from addrspace_gdb.goruntime.stack_use import stack_pointers
+from addrspace_gdb.goruntime.stack_use import live_stacks
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.goroutines.residency import resident_many
+from addrspace_gdb.space.goroutines.residency import resident_sum
 from addrspace_gdb.space.heap.summary import slots_of
 from addrspace_gdb.space.reading.claims import all_claims, rest_in
 from addrspace_gdb.space.reading.whole import Reading
@@ -93,39 +95,44 @@ def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:
 
 def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
     """Stacks of goroutines into what lies above their sp and what lies below."""
-    go = reading.go
-    pointers = stack_pointers(go.goroutines, go.scheduler, reading.threads)
-    ranges: Dict[str, Tuple[List[int], List[int]]] = {
-        name: ([], []) for name in ("used", "unused", "use not known")
-    }
-    (used, used_ends), (unused, unused_ends), (odd, odd_ends) = ranges.values()
-    for start, end, kind, _ in go.stacks.pieces:
-        if kind != stack.GOROUTINE:
-            continue
-        sp = pointers.get(start, 0)
-        if start < sp <= end:
-            used.append(sp)
-            used_ends.append(end)
-            unused.append(start)
-            unused_ends.append(sp)
-        else:
-            odd.append(start)
-            odd_ends.append(end)
+    pieces = reading.go.stacks.pieces
+    mask = pieces.mask(stackpieces.GOROUTINE)
+    starts, ends = (array("Q", compress(column, mask)) for column in (pieces.starts, pieces.ends))
+    sps = _stack_pointers(reading, starts)
+    known = bytes(map(and_, map(lt, starts, sps), map(le, sps, ends)))
     parts: Dict[Path, Amount] = {}
-    for name, (starts, ends) in ranges.items():
-        if starts:
-            parts[under(places.STACKS, name)] = _amount(reading.residency, starts, ends)
+    for name, lows, highs, rows in (
+        ("used", sps, ends, known),
+        ("unused", starts, sps, known),
+        ("use not known", starts, ends, known.translate(_NOT)),
+    ):
+        if 1 in rows:
+            some = [
+                column if 0 not in rows else array("Q", compress(column, rows)) for column in (lows, highs)
+            ]
+            parts[under(places.STACKS, name)] = _amount(reading.residency, *some)
     return leaves.split(places.STACKS_OF_GOROUTINES, parts)
 
 
-def _amount(residency: Residency, starts: List[int], ends: List[int]) -> Amount:
-    """What disjoint ranges amount to."""
-    size = sum(map(sub, ends, starts))
+_NOT = bytes([1, 0]) + bytes(254)
+
+
+def _stack_pointers(reading: Reading, starts: array[int]) -> array[int]:
+    """The sp on each stack that begins at one of the ascending `starts`; 0 where that is not known."""
+    los, his, sps = live_stacks(reading.go.goroutines, reading.running)
+    if los == starts:
+        return sps
+    found = {lo: sp for lo, hi, sp in zip(los, his, sps) if lo < sp <= hi}
+    return array("Q", (found.get(start, 0) for start in starts))
+
+
+def _amount(residency: Residency, starts: array[int], ends: array[int]) -> Amount:
+    """What ascending, disjoint ranges amount to."""
+    size = sum(ends) - sum(starts)
     resident: Optional[int] = None
     swapped: Optional[int] = None
     if residency.known:
-        each = resident_many(residency, starts, ends, range(len(starts)))
-        resident = None if None in each else sum(filter(None, each))
+        resident = resident_sum(residency, starts, ends)
         swapped = 0
         if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
             some = [residency.swapped(start, end) for start, end in zip(starts, ends)]

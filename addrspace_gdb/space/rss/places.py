@@ -6,7 +6,7 @@ import os
 from typing import Dict
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
 from addrspace_gdb.process import libc
 from addrspace_gdb.process.mappings import NO_ACCESS
@@ -56,14 +56,14 @@ _HEAP: Dict[str, Path] = {
     go_claims.BITMAPS: (*RUNTIME, BITMAPS, go_claims.BITMAPS),
 }
 _STACKS: Dict[str, Path] = {
-    stack.GOROUTINE: STACKS_OF_GOROUTINES,
-    stack.DEAD_GOROUTINE: (*STACKS, "of dead goroutines"),
-    stack.SYSTEM_STACK: (*STACKS, "threads' own (g0, signals)"),
-    stack.SIGNAL_STACK: (*STACKS, "threads' own (g0, signals)"),
-    stack.CRASH_STACK: (*STACKS, "threads' own (g0, signals)"),
-    stack.FREE_POOL: (*STACKS, "free in pools"),
-    stack.FREE_CACHE: (*STACKS, "free in pools"),
-    stack.FREE_LARGE: (*STACKS, "free in pools"),
+    stackpieces.GOROUTINE: STACKS_OF_GOROUTINES,
+    stackpieces.DEAD_GOROUTINE: (*STACKS, "of dead goroutines"),
+    stackpieces.SYSTEM_STACK: (*STACKS, "threads' own (g0, signals)"),
+    stackpieces.SIGNAL_STACK: (*STACKS, "threads' own (g0, signals)"),
+    stackpieces.CRASH_STACK: (*STACKS, "threads' own (g0, signals)"),
+    stackpieces.FREE_POOL: (*STACKS, "free in pools"),
+    stackpieces.FREE_CACHE: (*STACKS, "free in pools"),
+    stackpieces.FREE_LARGE: (*STACKS, "free in pools"),
 }
 # By owner; the kinds are those of goruntime/malloc.py, trace.py and persistent.py.
 _RUNTIME: Dict[str, str] = {

@@ -22,7 +22,7 @@ from addrspace_gdb.process import x86_access
 from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.space.where.locator import Locator
-from addrspace_gdb.target.protocol import OSThread, Stops, StopSignal, Target, Value
+from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread, Value
 
 SIGILL, SIGBUS, SIGFPE, SIGSEGV = 4, 7, 8, 11
 BUS_ADRALN = 1  # asm-generic/siginfo.h
@@ -48,7 +48,7 @@ class Fault(NamedTuple):
     pc: int
     instruction: Optional[str]
     source: str
-    thread: Optional[OSThread]
+    thread: Optional[Thread]
 
 
 class Report(NamedTuple):
@@ -123,13 +123,13 @@ class _Reporter:
             return None, None
         return self._recorded(position), position
 
-    def _at_stop(self, stop: StopSignal, thread: OSThread) -> Fault:
+    def _at_stop(self, stop: StopSignal, thread: Thread) -> Fault:
         assert thread.pc is not None and self._stops is not None
         text = self._stops.instruction(thread.pc)
         made = Fault(stop.number, stop.code, stop.address, False, None, thread.pc, text, STOP, thread)
         return self._with_access(made, self._stops.register)
 
-    def _in_handler(self, frame: SignalFrame, thread: OSThread) -> Fault:
+    def _in_handler(self, frame: SignalFrame, thread: Thread) -> Fault:
         text = self._stops.instruction(frame.pc) if self._stops is not None else None
         made = Fault(
             frame.number, frame.code, frame.address, False, frame.access, frame.pc, text, HANDLER, thread
@@ -165,9 +165,9 @@ class _Reporter:
             fault = fault._replace(address=one.address, computed=True)
         return fault if fault.access else fault._replace(access=one.kind)
 
-    def _handlers(self) -> List[Tuple[M, OSThread, SignalFrame]]:
+    def _handlers(self) -> List[Tuple[M, Thread, SignalFrame]]:
         """Threads that are in a signal handler, and what it interrupted."""
-        threads: Dict[int, OSThread] = {t.tid: t for t in self._reading.threads}
+        threads: Dict[int, Thread] = {t.tid: t for t in self._reading.threads}
         found = []
         for m in self._reading.go.scheduler.ms:
             thread, (low, high) = threads.get(m.procid), m.gsignal_stack
@@ -178,7 +178,7 @@ class _Reporter:
                 found.append((m, thread, frame))
         return found
 
-    def _handler(self, thread: OSThread, high: int) -> Optional[SignalFrame]:
+    def _handler(self, thread: Thread, high: int) -> Optional[SignalFrame]:
         """The fault that the thread's handlers were called for: of nested ones the first that happened."""
         unwinder = self._goroutines.unwinder
         found: Optional[SignalFrame] = None
@@ -200,7 +200,7 @@ class _Reporter:
             pc, sp, lr = registers.pc, registers.sp, registers.lr
         return found
 
-    def _runs(self, thread: OSThread) -> Optional[int]:
+    def _runs(self, thread: Thread) -> Optional[int]:
         m = next((m for m in self._reading.go.scheduler.ms if m.procid == thread.tid and m.curg), None)
         return self._goroutines.position(m.curg) if m is not None else None
 

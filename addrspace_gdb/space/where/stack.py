@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime import stack
+from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.pclntab import ASSEMBLY
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import M, is_live
@@ -38,7 +38,7 @@ class StackPlaces:
 
     def __init__(self, reading: Reading, goroutines: GoroutineReading, target: Target) -> None:
         self._reading, self._goroutines, self._target = reading, goroutines, target
-        self._pieces: Sequence[stack.Piece] = ()
+        self._pieces: Sequence[stackpieces.Piece] = ()
         self._starts: Sequence[int] = ()
         self._positions: Optional[Dict[int, int]] = None
         self._walked: Dict[int, _Frames] = {}  # by the low end of the stack
@@ -49,9 +49,9 @@ class StackPlaces:
         piece = self._piece(address)
         if piece is None:
             return None
-        if piece.kind in (stack.GOROUTINE, stack.DEAD_GOROUTINE):
+        if piece.kind in (stackpieces.GOROUTINE, stackpieces.DEAD_GOROUTINE):
             return self._on_goroutine(piece, address, names)
-        if piece.kind in (stack.SYSTEM_STACK, stack.SIGNAL_STACK):
+        if piece.kind in (stackpieces.SYSTEM_STACK, stackpieces.SIGNAL_STACK):
             return self._on_thread(piece, address, names)
         return OnStack(piece.kind, None, None, piece.start, piece.end, None, "stale", None, None)
 
@@ -67,7 +67,7 @@ class StackPlaces:
                 return OnStack(own.kind, None, None, own.start, own.end, inside, use, None, None)
         return None
 
-    def _piece(self, address: int) -> Optional[stack.Piece]:
+    def _piece(self, address: int) -> Optional[stackpieces.Piece]:
         if not self._pieces:
             found = self._reading.go.stacks
             self._pieces = sorted([*found.pieces, *found.outside])
@@ -86,10 +86,10 @@ class StackPlaces:
         at = self._positions.get(lo)
         return at if at is not None and self._goroutines.goroutines.column("goid")[at] == goid else None
 
-    def _on_goroutine(self, piece: stack.Piece, address: int, names: bool) -> OnStack:
+    def _on_goroutine(self, piece: stackpieces.Piece, address: int, names: bool) -> OnStack:
         at = self.position(piece.start, piece.owner)
         place = OnStack(piece.kind, piece.owner, None, piece.start, piece.end, None, "not walked", None, None)
-        if at is None or piece.kind == stack.DEAD_GOROUTINE:
+        if at is None or piece.kind == stackpieces.DEAD_GOROUTINE:
             return place._replace(use="stale")
         if piece.start not in self._walked:
             sp = start_of(self._goroutines, at).sp
@@ -98,7 +98,7 @@ class StackPlaces:
             self._walked[piece.start] = _here(found, piece, sp)
         return self._place(place, self._walked[piece.start], address, names)
 
-    def _on_thread(self, piece: stack.Piece, address: int, names: bool) -> OnStack:
+    def _on_thread(self, piece: stackpieces.Piece, address: int, names: bool) -> OnStack:
         place = OnStack(piece.kind, None, piece.owner, piece.start, piece.end, None, "not walked", None, None)
         m = next((m for m in self._reading.go.scheduler.ms if m.id == piece.owner), None)
         if m is None:
@@ -107,13 +107,13 @@ class StackPlaces:
             self._walked[piece.start] = self._walk_thread(m, piece)
         return self._place(place, self._walked[piece.start], address, names)
 
-    def _walk_thread(self, m: M, piece: stack.Piece) -> _Frames:
+    def _walk_thread(self, m: M, piece: stackpieces.Piece) -> _Frames:
         """A g0 or signal stack: walked while its thread is on it."""
         thread = next((t for t in self._reading.threads if t.tid == m.procid), None)
         if thread is None or thread.sp is None or thread.pc is None:
             return _Frames([], [], False, None, "its thread's registers are not known")
         if not piece.start < thread.sp <= piece.end:
-            saved = m.g0_sp if piece.kind == stack.SYSTEM_STACK else 0
+            saved = m.g0_sp if piece.kind == stackpieces.SYSTEM_STACK else 0
             inside = saved if piece.start < saved <= piece.end else None
             return _Frames([], [], False, inside, "its thread is not on it")
         if piece.end - thread.sp > _LARGEST_G0:
@@ -206,7 +206,7 @@ class StackPlaces:
         return best.name, at - best.offset + best.within
 
 
-def _here(found: Walk, piece: stack.Piece, sp: int) -> _Frames:
+def _here(found: Walk, piece: stackpieces.Piece, sp: int) -> _Frames:
     """Of a walk, which may come from another stack, the frames on this one."""
     pairs = [(s, pc) for s, pc in zip(found.sps, found.pcs) if piece.start < s <= piece.end]
     rising = [pair for n, pair in enumerate(pairs) if not n or pair[0] >= pairs[n - 1][0]]

@@ -59,7 +59,7 @@ def _rows(listing: Listing, frames: Optional[int]) -> Iterator[str]:
     numbers = zip(*(pick(columns[name], positions) for name in ("goid", "lo", "hi", "sp")))
     texts = map(mod, _templates(listing), numbers)
     last = -1
-    for row, text in zip(apart, _each(Listing(reading, [positions[row] for row in apart]), None)):
+    for row, text in zip(apart, _each(listing.part([positions[row] for row in apart]), None)):
         yield from islice(texts, row - last - 1)
         next(texts)
         yield text

@@ -1,0 +1,140 @@
+"""A command: what reads its arguments, what asks, the forms of the answer, and whether all is well.
+
+`ask` is all that runs while a process stands still. What it returns has everything that was read: the forms
+and the verdict touch the process no more, which may run again by then.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.common.files import OutputFile
+
+
+class Look(NamedTuple):
+    """How an answer is to look."""
+
+    screen: int  # columns of the terminal
+    unicode: bool = True
+    color: bool = False
+    style: str = ""
+    file: bool = False  # it goes to a file, where nothing is cut and nothing has colour
+
+    @property
+    def width(self) -> Optional[int]:
+        """Columns to cut at; None: nothing is cut."""
+        return None if self.file else self.screen
+
+
+Form = Callable[[Any, Look], Iterable[str]]  # an answer as text, in pieces
+Token = Tuple[Any, str]
+
+
+class Command(NamedTuple):
+    """A command, under its name in the debugger."""
+
+    name: str
+    parser: Callable[[], Parser]
+    ask: Callable[[Session, argparse.Namespace], Any]  # None: it has acted, and there is nothing to show
+    forms: Mapping[str, Form]  # by what --format says
+    verdict: Callable[[Any], Optional[str]]  # one line that says what is damaged, None if nothing is
+    words: Callable[[], List[str]]  # what completion offers
+    names: Optional[Callable[[Session], List[str]]] = None  # what it offers of this session
+    parse: Optional[Callable[[str], argparse.Namespace]] = None  # of lines that the parser alone cannot read
+
+    @property
+    def help(self) -> str:
+        """What `help COMMAND` says."""
+        return self.parser().help_text()
+
+    def arguments(self, line: str) -> argparse.Namespace:
+        """What was typed after the command. ProblemError if it is wrong, HelpRequested if that is wanted."""
+        return self.parse(line) if self.parse is not None else self.parser().parse_line(line)
+
+
+class Task:
+    """A command with its arguments: first asked, while the process stands still, then shown."""
+
+    def __init__(self, command: Command, session: Session, arguments: argparse.Namespace) -> None:
+        """ProblemError if the output file cannot be written."""
+        self._command, self._session, self._arguments = command, session, arguments
+        self._output: Optional[str] = arguments.output
+        self._answer: Any = None
+        if self._output is not None:
+            OutputFile(self._output)
+
+    def ask(self) -> None:
+        """Everything that needs the process. ProblemError and UnreadableError if there is no answer."""
+        self._answer = self._command.ask(self._session, self._arguments)
+
+    def show(self) -> Optional[str]:
+        """Draw and deliver the answer; what is damaged."""
+        if self._answer is None:
+            return None
+        look = look_of(self._session.settings, self._output is not None)
+        pieces = self._command.forms[self._arguments.format](self._answer, look)
+        if self._output is None:
+            self._session.write(pieces)
+        else:
+            OutputFile(self._output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
+        return self._command.verdict(self._answer)
+
+
+def run(command: Command, session: Session, line: str) -> Optional[str]:
+    """Answer what was typed after the command; what is damaged."""
+    task = Task(command, session, command.arguments(line))
+    task.ask()
+    return task.show()
+
+
+def look_of(settings: Settings, file: bool) -> Look:
+    """How an answer looks by the settings, on the terminal or in a file."""
+    return Look(settings.width, settings.unicode, settings.color and not file, settings.style, file)
+
+
+def drawn(draw: Callable[[Any, Look], Iterable[Token]]) -> Form:
+    """The form of a view, which gives tokens."""
+
+    def form(answer: Any, look: Look) -> Iterator[str]:
+        from addrspace_gdb.views.kit.render import render
+
+        if look.color:
+            yield render(draw(answer, look), True, look.style)
+        else:
+            yield from (text for _, text in draw(answer, look))
+
+    return form
+
+
+def document(make: Callable[[Any], Dict[str, Any]]) -> Form:
+    """The form of a JSON document."""
+
+    def form(answer: Any, _look: Look) -> Iterable[str]:
+        from addrspace_gdb.views.documents.form import pieces
+
+        return pieces(make(answer))
+
+    return form
+
+
+def first_of(wrong: Iterable[str]) -> Optional[str]:
+    """The verdict on everything that is wrong: one line, which counts what it does not say."""
+    lines: Sequence[str] = list(wrong)
+    if len(lines) < 2:
+        return next(iter(lines), None)
+    return f"{lines[0]} (and {len(lines) - 1} more)"

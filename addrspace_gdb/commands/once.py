@@ -1,0 +1,104 @@
+"""One command for the shell: asked of a process or a core, and drawn once that is let go.
+
+Whoever can hold a process has it answered here, a debugger in batch mode or the shell's own side.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable, Iterable, List, NamedTuple, Optional
+
+from addrspace_gdb import commands
+from addrspace_gdb.commands.command import Task
+from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.request import Request
+
+
+class Visit(NamedTuple):
+    """How many seconds it took to open and ask, and how long the process was stopped (None: a core)."""
+
+    seconds: float
+    stopped: Optional[float]
+
+
+# Opens what is asked about, does what it is given, and lets it go, also when that fails.
+Visiting = Callable[[Callable[[], None]], Visit]
+
+
+def settings_of(asked: Request) -> Settings:
+    """How the answer is to look."""
+    return Settings(asked.width, not asked.ascii, asked.color, "quiet")
+
+
+def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
+    """Ask while the process is held and draw when it is let go; a line if something is damaged.
+
+    Help that is asked for is an answer. Raises what `problem_of` words.
+    """
+    try:
+        task = _task(asked, session)
+    except HelpRequested as text:
+        write_whole(asked.result, [str(text)])
+        return []
+    with no_cycle_collection():
+        visited = visit(task.ask)
+        began = time.monotonic()
+        damaged = task.show()
+    if asked.stats:
+        write_whole(asked.notes, [_stats(visited, time.monotonic() - began)])
+    return [damaged] if damaged else []
+
+
+def _task(asked: Request, session: Session) -> Task:
+    line = asked.report
+    if line is None:
+        line = "addrspace" + " --check" * asked.check + " --stacks" * asked.stacks
+    name, _, options = line.strip().partition(" ")
+    command = commands.report(name)
+    before = f"--format {asked.format} " if asked.format != "text" else ""
+    return Task(command, session, command.arguments(before + options))
+
+
+def problem_of(error: BaseException) -> str:
+    """One line for whatever went wrong."""
+    if isinstance(error, ProblemError):
+        return str(error)
+    if isinstance(error, UnreadableError):
+        return f"{error}; the process may have exited, or the core may be truncated"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError):
+        what = f"{printable(str(error.filename))}: " if error.filename else ""
+        return f"cannot finish the answer: {what}{error.strerror or error}"
+    return f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it"
+
+
+def write_whole(path: str, pieces: Iterable[str]) -> None:
+    """A file that has its name only when all of it is there. OSError."""
+    beside = path + ".part"
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(pieces)
+    except BaseException:
+        try:
+            os.unlink(beside)  # its room may be needed to say so
+        except OSError:
+            pass
+        raise
+    os.replace(beside, path)
+
+
+def _stats(visit: Visit, drawing: float) -> str:
+    """The line for `--stats`."""
+    stopped = visit.stopped
+    parts = ["not stopped (a core)" if stopped is None else f"stopped for {stopped * 1000:.0f} ms"]
+    parts.append(f"loaded and read in {visit.seconds * 1000:.0f} ms")
+    parts.append(f"drawn in {drawing * 1000:.0f} ms")
+    return ", ".join(parts) + "\n"

@@ -1,0 +1,83 @@
+"""What was read of a process while it stood still, kept so that the rest can be done when it runs again.
+
+Nothing is read of a process that has been let go: its memory is another by then.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import Callable, Dict, List, Optional, Tuple
+
+from addrspace_gdb.common.problems import UnreadableError
+
+Read = Callable[[int, int], bytes]
+
+_MAX_KEPT = 64 << 20  # bytes of single reads; who reads more keeps it himself
+_MAX_ONE = 1 << 22  # bytes of one that is kept
+
+
+class LetGoError(RuntimeError):
+    """Something is asked for that was not read in time: a mistake of ours."""
+
+
+class KeptMemory:
+    """Reads through to a process until it is let go; then only what was read before can be had."""
+
+    def __init__(self, read: Read) -> None:
+        """`read` raises UnreadableError."""
+        self._read = read
+        self._kept: Dict[Tuple[int, int], Optional[bytes]] = {}  # None: it could not be read
+        self._size = 0
+        self._order: List[Tuple[int, int]] = []  # the keys, once the process is gone
+        self._starts, self._offsets, self._data = array("Q"), array("Q", [0]), memoryview(b"")
+        self.let_go = False
+
+    def add(self, starts: array[int], offsets: array[int], data: bytearray) -> None:
+        """Keep pieces of memory that lie one behind the other in `data`, in place of those added before."""
+        self._starts, self._offsets, self._data = starts, offsets, memoryview(data)
+
+    def place(self, address: int, size: int) -> Optional[Tuple[memoryview, int]]:
+        """The buffer of pieces and where in it those bytes are; None if they were not added."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0:
+            return None
+        at = self._offsets[index] + address - self._starts[index]
+        return (self._data, at) if at + size <= self._offsets[index + 1] else None
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes. UnreadableError, also where that was so before; LetGoError."""
+        key = (address, size)
+        if key in self._kept:
+            known = self._kept[key]
+            if known is None:
+                raise UnreadableError(address, size)
+            return known
+        return self._of_kept(address, size) if self.let_go else self._keep(address, size)
+
+    def _keep(self, address: int, size: int) -> bytes:
+        try:
+            data = self._read(address, size)
+        except UnreadableError:
+            self._kept[address, size] = None
+            raise
+        if size <= _MAX_ONE and self._size + size <= _MAX_KEPT:
+            self._kept[address, size] = data
+            self._size += size
+        return data
+
+    def release(self) -> None:
+        """The process goes on."""
+        self.let_go = True
+        self._order = sorted(key for key, data in self._kept.items() if data is not None)
+
+    def _of_kept(self, address: int, size: int) -> bytes:
+        found = self.place(address, size)
+        if found is not None:
+            return bytes(found[0][found[1] : found[1] + size])
+        last = bisect_right(self._order, (address, 1 << 64))
+        for start, length in reversed(self._order[max(0, last - 8) : last]):
+            data = self._kept[start, length]
+            if address + size <= start + length and data is not None:
+                return data[address - start : address - start + size]
+        raise LetGoError(f"{size} bytes at {address:#x} were not read while the process stood still")
