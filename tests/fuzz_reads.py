@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -92,7 +93,7 @@ def unsummed(node: Node) -> int:
 def rss(target: GdbTarget, reading: Reading, seed: int) -> Tuple[List[str], int]:
     """Every line of `addrspace rss`, and how many of its sums are wrong."""
     if seed & 2 * RSS_EACH:
-        reading.residency = scattered(reading, seed)
+        reading = replace(reading, residency=scattered(reading, seed))
     answer = answer_of(target, reading, by_class=bool(seed & RSS_EACH))
     dumps(as_json(answer))
     root, mapped = answer.tree.root, sum(m.size for m in reading.mappings)

@@ -28,8 +28,9 @@ from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_val
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks, kept_of
-from addrspace_gdb.space.goroutines.listing import Filter, Listing, choose, details, frames_of, sort
+from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
@@ -155,7 +156,7 @@ def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
 
     if kept_of(reading) is None:
         return partial(by_frame, reading)
-    reading.stacks()
+    _ = reading.stacks  # which reads
     guard_size(reading)
     if gather_stacks(reading, living(reading)):
         return partial(by_frame, reading)
@@ -191,17 +192,17 @@ def _gathered(answer: Answer) -> Answer:
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
-    which = Filter(
-        goids=tuple(arguments.goids),
-        status=arguments.status,
-        function=arguments.function,
+    which = Chosen(
+        ranges=tuple(arguments.goids),
+        state=arguments.status,
+        functions=(arguments.function,) if arguments.function is not None else (),
         waiting_longer=arguments.waiting_longer,
         min_size=arguments.min_size,
         system=arguments.system,
         dead=arguments.dead,
     )
     listing = choose(reading, which)
-    if not listing.positions and which != Filter():
+    if not listing.positions and which != Chosen(system=False):
         more = ""
         if listing.unknown_wait:
             more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"

@@ -12,7 +12,7 @@ from array import array
 from collections import Counter
 from itertools import chain, compress
 from operator import sub
-from typing import Dict, List, Literal, Mapping, Sequence
+from typing import Dict, Iterator, List, Literal, Mapping, Sequence
 
 from addrspace_gdb.goruntime.record import Runtime, bulk
 from addrspace_gdb.target.layout import Located, Type
@@ -58,6 +58,20 @@ def read_columns(
             del column[done:]
     found["address"] = array("Q", addresses)
     return found
+
+
+def places(column: array[int], value: int) -> Iterator[int]:
+    """The positions of a value that is rare in the column, ascending."""
+    try:
+        wanted = value.to_bytes(column.itemsize, sys.byteorder)
+    except OverflowError:
+        return
+    data = column.tobytes()
+    at = data.find(wanted)
+    while at >= 0:
+        if at % column.itemsize == 0:
+            yield at // column.itemsize
+        at = data.find(wanted, at + 1)
 
 
 def chosen(columns: Columns, mask: bytes) -> Columns:

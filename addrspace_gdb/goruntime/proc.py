@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.columns import Columns, places, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
@@ -77,6 +77,16 @@ class Goroutines:
         addresses = self.columns["address"]
         at = bisect_left(addresses, address)
         return at if at < len(addresses) and addresses[at] == address else None
+
+    def of_goid(self, goid: int) -> Optional[int]:
+        """Where the goroutine with that number stands. A dead g keeps its number until it is used again: a
+        living one goes before it."""
+        dead = None
+        for at in places(self.columns["goid"], goid) if goid else ():
+            if is_live(self.columns["status"][at]):
+                return at
+            dead = at if dead is None else dead
+        return dead
 
     @cached_property
     def by_stack(self) -> array[int]:

@@ -8,6 +8,7 @@ import pytest
 
 from addrspace_gdb.commands.goroutine_args import parse_apply, parse_select, selecting, split
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.space.goroutines.chosen import GoroutineState
 
 VARIABLES: Dict[str, int] = {"$me": 17, "$current_goid()": 4}
 
@@ -59,26 +60,26 @@ def test_statuses_are_alternatives_and_all_filters_must_hold() -> None:
     assert chosen.filtered
     assert chosen.has_goid(100)
     assert not chosen.has_goid(101)
-    assert chosen.has_state("waiting", "chan receive")
-    assert chosen.has_state("runnable", "chan receive")
-    assert not chosen.has_state("waiting", "select")
-    assert not chosen.has_state("syscall", "chan receive")
-    assert chosen.has_functions(frozenset(["runtime.gopark", "main.f"]))
-    assert not chosen.has_functions(frozenset(["runtime.gopark", "domain.f"]))
-    assert not chosen.has_functions(frozenset())
+    assert chosen.matches(GoroutineState("waiting", None, "chan receive"))
+    assert chosen.matches(GoroutineState("runnable", None, "chan receive"))
+    assert not chosen.matches(GoroutineState("waiting", None, "select"))
+    assert not chosen.matches(GoroutineState("syscall", None, "chan receive"))
+    assert chosen.calls(["runtime.gopark", "main.f"]) == chosen.all_functions
+    assert chosen.calls(["runtime.gopark", "domain.f"]) != chosen.all_functions
+    assert chosen.calls([]) != chosen.all_functions
 
 
 def test_every_pattern_must_be_found_somewhere_on_the_stack() -> None:
     chosen = parse_apply("function:one function:two bt", variable).chosen
-    assert chosen.has_functions(frozenset(["main.one", "main.two"]))
-    assert not chosen.has_functions(frozenset(["main.one"]))
+    assert chosen.calls(["main.one", "main.two"]) == chosen.all_functions
+    assert chosen.calls(["main.one"]) != chosen.all_functions
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_a_quoted_pattern_may_have_blanks(quote: str) -> None:
     chosen = parse_apply(f"reason:{quote}chan receive{quote} bt", variable).chosen
-    assert chosen.has_state("waiting", "chan receive")
-    assert not chosen.has_state("waiting", "chan")
+    assert chosen.matches(GoroutineState("waiting", None, "chan receive"))
+    assert not chosen.matches(GoroutineState("waiting", None, "chan"))
 
 
 def test_numbers_beside_filters_need_not_exist() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import struct
+from array import array
 from typing import Dict, Tuple
 
 import pytest
 
 from addrspace_gdb.common.problems import Problems, UnreadableError
-from addrspace_gdb.goruntime.columns import read_columns
+from addrspace_gdb.goruntime.columns import places, read_columns
+from addrspace_gdb.goruntime.proc import DEAD, GSCAN, WAITING, Goroutines
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.layout import Type
@@ -79,3 +81,18 @@ def test_no_structs_no_rows() -> None:
     runtime = Runtime(Memory("little", 64, (0, 0)), Problems())  # type: ignore[arg-type]
     found = read_columns(runtime, [], _layout(32, 24), {"byte": "byte"}, "things")
     assert {name: len(column) for name, column in found.items()} == {"byte": 0, "address": 0}
+
+
+def test_places_are_those_of_whole_items() -> None:
+    column = array("Q", [1, 1 << 8, 1 << 56, 0, 1])
+    assert [list(places(column, value)) for value in (1, 1 << 8, 0, 2, 1 << 64)] == [[0, 4], [1], [3], [], []]
+
+
+def test_a_living_goroutine_goes_before_dead_ones_of_its_number() -> None:
+    goroutines = Goroutines(
+        {
+            "goid": array("Q", [7, 7, 7, 8, 8, 0]),
+            "status": array("I", [DEAD, WAITING | GSCAN, WAITING, DEAD, DEAD, WAITING]),
+        }
+    )
+    assert [goroutines.of_goid(goid) for goid in (7, 8, 9, 0, 1 << 70)] == [1, 3, None, None, None]

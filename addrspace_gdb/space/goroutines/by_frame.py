@@ -60,7 +60,7 @@ class _Use:
 def by_frame(reading: GoroutineReading) -> ByFrame:
     """Every byte of every stack, goroutines of the runtime included."""
     with no_cycle_collection():
-        stacks = reading.stacks()
+        stacks = reading.stacks
         uses, own = _Functions(reading).add_up()
         functions = [
             FrameUse(name, use.flat, use.cumulative, use.frames, use.goroutines) for name, use in uses.items()

@@ -10,11 +10,12 @@ from array import array
 from collections import Counter
 from itertools import compress, islice
 from operator import ge, itemgetter, le, lt, sub
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Dict, List, Optional, Sequence, Set, Tuple, TypeVar
 
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
+from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _FEW = 4  # sorting this share of the stacks by itself is quicker than picking them out of all
@@ -50,60 +51,43 @@ def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:
     return list(compress(order, pick(mask, order)))
 
 
-def places(column: array[int], value: int) -> Iterator[int]:
-    """The positions of a value that is rare in the column."""
-    data, wanted = column.tobytes(), value.to_bytes(column.itemsize, sys.byteorder)
-    at = data.find(wanted)
-    while at >= 0:
-        if at % column.itemsize == 0:
-            yield at // column.itemsize
-        at = data.find(wanted, at + 1)
-
-
 def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:
     """Resident bytes of each goroutine's stack, by position; None where that is not known."""
-    if reading.residents is None:
-        _look_at_stacks(reading)
-    return reading.residents  # type: ignore[return-value]
+    return _looked_at(reading)[1]
 
 
 def disjoint(reading: GoroutineReading) -> bool:
     """Whether no two stacks overlap, and none ends below its start."""
-    if reading.disjoint is None:
-        _look_at_stacks(reading)
-    return bool(reading.disjoint)
+    return _looked_at(reading)[0]
 
 
-def _look_at_stacks(reading: GoroutineReading) -> None:
-    """Work out `disjoint` and `residents`: both take the bounds in the order of the addresses."""
+@once
+def _looked_at(reading: GoroutineReading) -> Tuple[bool, Sequence[Optional[int]]]:
+    """`disjoint` and `residents`: both take the bounds in the order of the addresses."""
     columns, order, residency = reading.goroutines.columns, by_stack(reading), reading.residency
     los, his = pick(columns["lo"], order), pick(columns["hi"], order)
-    reading.disjoint = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
+    apart = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
     few = len(residency.resident_runs) * FEW < len(order)
-    if not (reading.disjoint and few and residency.known and runs_alone(residency)):
-        reading.residents = resident_many(residency, columns["lo"], columns["hi"], order)
-        return
+    if not (apart and few and residency.known and runs_alone(residency)):
+        return apart, resident_many(residency, columns["lo"], columns["hi"], order)
     found = array("Q", sizes_of(reading).tobytes())
     for index, size in not_resident(residency.resident_runs, los, his).items():
         found[order[index]] = size
-    reading.residents = found
+    return apart, found
 
 
 def odd(reading: GoroutineReading) -> Set[int]:
     """Positions of the goroutines that are not simply parked with a sound stack: only a closer look
     (`start_of`) tells where they stand, or what is wrong with them."""
-    if reading.odd is None:
-        reading.odd, reading.useds = _odd_and_used(reading)
-    return reading.odd
+    return _odd_and_used(reading)[0]
 
 
 def useds(reading: GoroutineReading) -> array[int]:
     """Bytes used (hi - sp) of each goroutine's stack, by position; -1 where that is not known."""
-    if reading.useds is None:
-        reading.odd, reading.useds = _odd_and_used(reading)
-    return reading.useds
+    return _odd_and_used(reading)[1]
 
 
+@once
 def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
     columns = reading.goroutines.columns
     los, his, sps = columns["lo"], columns["hi"], columns["sp"]
@@ -127,19 +111,17 @@ def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
     return found, used
 
 
+@once
 def states(reading: GoroutineReading) -> Dict[Tuple[int, int], int]:
     """How many goroutines have each (atomicstatus, waitreason), dead ones too."""
-    if reading.states is None:
-        columns = reading.goroutines.columns
-        reading.states = Counter(zip(columns["status"], columns["waitreason"]))
-    return reading.states
+    columns = reading.goroutines.columns
+    return Counter(zip(columns["status"], columns["waitreason"]))
 
 
+@once
 def sizes_of(reading: GoroutineReading) -> array[int]:
     """Bytes of each goroutine's stack, by position."""
-    if reading.sizes is None:
-        reading.sizes = differences(reading.goroutines.columns["hi"], reading.goroutines.columns["lo"])
-    return reading.sizes
+    return differences(reading.goroutines.columns["hi"], reading.goroutines.columns["lo"])
 
 
 def differences(more: Sequence[int], less: Sequence[int]) -> array[int]:

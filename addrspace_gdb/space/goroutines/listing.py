@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from itertools import compress
-from typing import Callable, Dict, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.columns import places
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
-from addrspace_gdb.space.goroutines.columns import odd, pick, places, states, useds
+from addrspace_gdb.space.goroutines.chosen import Chosen, GoroutineState
+from addrspace_gdb.space.goroutines.columns import odd, pick, states, useds
 from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.goroutines.user_frames import user_frames
 from addrspace_gdb.space.goroutines.walk import Start, start_of, walk
+from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _FEW = 1000  # goroutines that are quicker looked for one by one
-
-
-class Filter(NamedTuple):
-    """Which goroutines; everything that is given must hold."""
-
-    goids: Tuple[Tuple[int, int], ...] = ()  # first and last; empty: any
-    status: Optional[str] = None
-    function: Optional[Pattern[str]] = None
-    waiting_longer: Optional[int] = None  # nanoseconds
-    min_size: int = 0  # bytes of stack
-    system: bool = False  # the runtime's own too
-    dead: bool = False
 
 
 class Made(NamedTuple):
@@ -94,15 +85,15 @@ class Listing:
         return Listing(self.reading, positions, users=self.users)
 
 
-def choose(reading: GoroutineReading, which: Filter) -> Listing:
+def choose(reading: GoroutineReading, which: Chosen) -> Listing:
     """The goroutines that `which` asks for, by goid. ProblemError names a goid that does not exist."""
     columns = reading.goroutines.columns
     mask = _of_status(reading, which)
-    if not which.goids and not which.system:
+    if not which.ranges and not which.system:
         for at in system_of(reading):
             mask[at] = 0
     positions = list(compress(range(len(mask)), mask))
-    if which.goids:
+    if which.ranges:
         positions = _of_goids(reading, which, positions)
     if which.min_size:
         los, his = columns["lo"], columns["hi"]
@@ -110,21 +101,21 @@ def choose(reading: GoroutineReading, which: Filter) -> Listing:
     unknown = 0
     if which.waiting_longer is not None:
         positions, unknown = _waiting(reading, positions, which.waiting_longer)
-    if which.function is not None:
-        positions = _with_function(reading, positions, which.function)
+    if which.functions:
+        positions = _with_functions(reading, positions, which)
     goids = columns["goid"]
     positions.sort(key=goids.__getitem__)
     return Listing(reading, positions, unknown, mask if sum(mask) == len(positions) else None)
 
 
-def _of_status(reading: GoroutineReading, which: Filter) -> bytearray:
+def _of_status(reading: GoroutineReading, which: Chosen) -> bytearray:
     """1 for each goroutine with the status or wait reason, 0 for the others."""
     columns = reading.goroutines.columns
     pairs = states(reading).keys()
     wanted = {pair for pair in pairs if _wants(reading, which, *pair)}
-    if which.status is not None and not wanted:
+    if which.state is not None and not wanted:
         raise ProblemError(
-            f'no goroutine has the status or wait reason "{which.status}"; there are '
+            f'no goroutine has the status or wait reason "{which.state}"; there are '
             + ", ".join(sorted({state_text(reading.reasons, *pair) for pair in pairs if is_live(pair[0])}))
         )
     mask = bytearray(b"\x01") * len(reading.goroutines)
@@ -137,45 +128,37 @@ def _of_status(reading: GoroutineReading, which: Filter) -> bytearray:
     return mask
 
 
-def _wants(reading: GoroutineReading, which: Filter, status: int, number: int) -> bool:
+def _wants(reading: GoroutineReading, which: Chosen, status: int, number: int) -> bool:
     if not is_live(status) and not which.dead:
         return False
-    if which.status is None:
-        return True
-    wanted = which.status.lower()
     reason = wait_reason(reading.reasons, status, number)
-    return wanted == status_word(status).lower() or (reason is not None and wanted in reason.lower())
+    return which.matches(
+        GoroutineState(status_word(status), reason, state_text(reading.reasons, status, number))
+    )
 
 
-def _of_goids(reading: GoroutineReading, which: Filter, of_status: Sequence[int]) -> List[int]:
-    columns = reading.goroutines.columns
-    found = []
-    seen: Set[int] = set()
-    for at, (goid, status) in enumerate(zip(columns["goid"], columns["status"])):
-        if any(first <= goid <= last for first, last in which.goids) and (which.dead or is_live(status)):
-            found.append(at)
-            seen.add(goid)
-    for first, last in which.goids:
-        if first == last and first not in seen:
-            raise ProblemError(f"there is no goroutine {first}{_died(reading, first)}")
-    chosen = set(of_status)
-    return [at for at in found if at in chosen]
+def _of_goids(reading: GoroutineReading, which: Chosen, of_status: Sequence[int]) -> List[int]:
+    goroutines = reading.goroutines
+    goids, statuses = goroutines.column("goid"), goroutines.column("status")
+    for first, last in which.ranges:
+        at = goroutines.of_goid(first) if first == last else 0
+        if at is None:
+            raise ProblemError(f"there is no goroutine {first}")
+        if first == last and not which.dead and not is_live(statuses[at]):
+            died = "it is dead (--dead shows what is left)"
+            raise ProblemError(f"there is no goroutine {first} any more: {died}")
+    alone = {first for first, last in which.ranges if first == last}
+    wanted = alone.__contains__ if len(alone) == len(which.ranges) else which.has_goid
+    return [at for at in of_status if wanted(goids[at])]
 
 
-def _died(reading: GoroutineReading, goid: int) -> str:
-    columns = reading.goroutines.columns
-    gone = goid in columns["goid"] and goid
-    return " any more: it is dead (--dead shows what is left)" if gone else ""
-
-
+@once
 def system_of(reading: GoroutineReading) -> List[int]:
     """Positions of the runtime's own goroutines."""
-    if reading.system is None:
-        starts = reading.goroutines.column("startpc")
-        own = {pc for pc in set(starts) if _system(reading, pc)}
-        found = compress(range(len(starts)), map(own.__contains__, starts))
-        reading.system = [at for at in found if is_system(reading, at)]
-    return reading.system
+    starts = reading.goroutines.column("startpc")
+    own = {pc for pc in set(starts) if _system(reading, pc)}
+    found = compress(range(len(starts)), map(own.__contains__, starts))
+    return [at for at in found if is_system(reading, at)]
 
 
 def _system(reading: GoroutineReading, start_pc: int) -> bool:
@@ -220,15 +203,15 @@ def _waiting(reading: GoroutineReading, positions: Sequence[int], longer: int) -
     return found, unknown
 
 
-def _with_function(reading: GoroutineReading, positions: Sequence[int], wanted: Pattern[str]) -> List[int]:
-    """Goroutines with a function on their stack whose name, as Go prints it, has a match."""
-    matches: Dict[int, bool] = {}  # by pc
+def _with_functions(reading: GoroutineReading, positions: Sequence[int], which: Chosen) -> List[int]:
+    """Goroutines with all functions on their stack that are asked for, by the names that Go prints."""
+    matches: Dict[int, int] = {}  # by pc
     stacks: Dict[int, Tuple[bool, Walk]] = {}  # by id of what equal stacks share, which is kept alive
     found = []
     with no_cycle_collection():
         for at, walked, shared in same_stacks(reading, positions):
             known = stacks.get(id(walked)) if shared else None
-            hit = known[0] if known else _has(reading, walked, wanted, matches)
+            hit = known[0] if known else _has(reading, walked, which, matches)
             if shared and known is None:
                 stacks[id(walked)] = hit, walked
             if hit:
@@ -236,13 +219,14 @@ def _with_function(reading: GoroutineReading, positions: Sequence[int], wanted: 
     return found
 
 
-def _has(reading: GoroutineReading, walked: Walk, wanted: Pattern[str], matches: Dict[int, bool]) -> bool:
+def _has(reading: GoroutineReading, walked: Walk, which: Chosen, matches: Dict[int, int]) -> bool:
+    found, every = 0, which.all_functions
     for pc in walked.pcs:
         known = matches.get(pc)
         if known is None:
-            places = reading.unwinder.locations(pc)
-            known = matches[pc] = any(wanted.search(place.name) for place in places)
-        if known:
+            known = matches[pc] = which.calls(place.name for place in reading.unwinder.locations(pc))
+        found |= known
+        if found == every:
             return True
     return False
 
@@ -265,6 +249,7 @@ def sort(listing: Listing, by: str) -> None:
     columns = reading.goroutines.columns
     los, his = columns["lo"], columns["hi"]
     since, statuses = columns["waitsince"], columns["status"]
+    used: Sequence[int] = useds(reading) if by == "used" else ()
 
     def waited(at: int) -> int:
         found = reading.clock.waited(since[at], statuses[at])
@@ -272,7 +257,7 @@ def sort(listing: Listing, by: str) -> None:
 
     keys: Dict[str, Key] = {
         "size": lambda at: his[at] - los[at],
-        "used": lambda at: useds(reading)[at],
+        "used": lambda at: used[at],
         "wait": waited,
     }
     if by in keys:

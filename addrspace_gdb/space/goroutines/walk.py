@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import FrozenSet, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live
+from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, status_word
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
+from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
+from addrspace_gdb.space.goroutines.chosen import GoroutineState
 from addrspace_gdb.space.goroutines.stack_reads import LARGEST
-from addrspace_gdb.space.reading.goroutines import GoroutineReading, Live, runs
+from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
 
 class Start(NamedTuple):
@@ -20,12 +22,16 @@ class Start(NamedTuple):
     in_syscall: bool = False
     problem: Optional[str] = None
     link: Optional[int] = None  # the link register, where there is one and it counts
+    bp: int = 0  # the frame pointer that it saved; 0: not known
 
 
-def start_of(reading: GoroutineReading, at: int) -> Start:
+def start_of(reading: Walkable, at: int) -> Start:
     """Where the goroutine at position `at` stands: its thread's registers if they are on its stack, else
     what it saved when it entered a system call, C or the system stack, or when it parked. Of a goroutine in
-    a system call Go's own traceback uses what it saved even so, and leaves out what it called since."""
+    a system call Go's own traceback uses what it saved even so, and leaves out what it called since.
+
+    The rules are those of traceback1 and tracebackothers in src/runtime/traceback.go.
+    """
     columns = reading.goroutines.columns
     pc, sp = columns["pc"][at], columns["sp"][at]
     lo, hi = columns["lo"][at], columns["hi"][at]
@@ -39,11 +45,12 @@ def start_of(reading: GoroutineReading, at: int) -> Start:
     if before is not None and lo < before.sp <= hi:
         return Start(before.pc, before.sp, trap=True, link=before.lr)
     if columns["syscallsp"][at]:
-        found = Start(columns["syscallpc"][at], columns["syscallsp"][at], in_syscall=True)
+        pc, sp = columns["syscallpc"][at], columns["syscallsp"][at]
+        found = Start(pc, sp, in_syscall=True, bp=_syscall_bp(reading, pc, sp))
     elif status & ~GSCAN == RUNNING and (live is None or live.thread is None or not live.on):
         found = Start(pc, sp, problem="its thread's registers are not known")
     else:
-        found = Start(pc, sp, link=columns["lr"][at] or None)
+        found = Start(pc, sp, link=columns["lr"][at] or None, bp=columns["bp"][at])
     if found.problem:
         return found
     if not 0 < lo < hi or hi - lo > LARGEST:
@@ -53,7 +60,31 @@ def start_of(reading: GoroutineReading, at: int) -> Start:
     return found
 
 
-def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
+def _syscall_bp(reading: Walkable, pc: int, sp: int) -> int:
+    """The frame pointer of who entered a system call: what the prologue made it, the slot below the return
+    address. Go 1.23 added g.syscallbp."""
+    tables = reading.tables
+    if tables.arch == "arm64":
+        return sp - tables.pointer_size  # where frames begin, less a word
+    delta = tables.sp_delta(pc) if tables.arch == "amd64" else None
+    return sp + delta - tables.pointer_size if delta else 0
+
+
+def state_of(reading: Walkable, at: int) -> GoroutineState:
+    """What the goroutine at that position does."""
+    status, number = reading.goroutines.column("status")[at], reading.goroutines.column("waitreason")[at]
+    bubble = reading.bubbles.get(at)
+    text = state_text(reading.reasons, status, number, bubble is not None and bubble.durable)
+    return GoroutineState(status_word(status), wait_reason(reading.reasons, status, number), text)
+
+
+def functions_of(reading: Walkable, at: int) -> FrozenSet[str]:
+    """The linker's names of all functions on its stack, inlined ones too; empty if it cannot be walked."""
+    frames = reading.unwinder.frames(walk(reading, at))
+    return frozenset(frame.function for frame in frames if frame.function)
+
+
+def walk(reading: Walkable, at: int, limit: int = 1_000_000) -> Walk:
     """The physical frames of one goroutine. Never raises; `Walk.problem` says what is wrong."""
     start = start_of(reading, at)
     if start.problem:
@@ -69,7 +100,7 @@ def walk(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> Walk:
     return walk_on(reading, start, stack, limit)
 
 
-def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
+def walk_on(reading: Walkable, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
     """As `walk`, with the bytes of the stack at hand."""
     return reading.unwinder.walk(
         stack,
@@ -82,11 +113,11 @@ def walk_on(reading: GoroutineReading, start: Start, stack: Stack, limit: int = 
     )
 
 
-def _bytes(reading: GoroutineReading, start: int, end: int) -> Stack:
+def _bytes(reading: Walkable, start: int, end: int) -> Stack:
     return Stack(start, reading.runtime.target.read(start, end - start))
 
 
-def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit: int) -> Walk:
+def _across(reading: Walkable, live: Live, at: int, start: Start, limit: int) -> Walk:
     """From a thread on its M's g0 stack, or interrupted there by a signal, through to the goroutine's."""
     hi = reading.goroutines.column("hi")[at]
     saved = Saved(_bytes(reading, start.sp, hi), start.pc, start.sp, start.link or 0)
@@ -103,7 +134,7 @@ def _across(reading: GoroutineReading, live: Live, at: int, start: Start, limit:
     return walk(stack, here.pc, here.sp, bp=here.bp or None, lr=here.lr, trap=True, saved=saved, limit=limit)
 
 
-def _before_signal(reading: GoroutineReading, live: Live) -> Optional[Registers]:
+def _before_signal(reading: Walkable, live: Live) -> Optional[Registers]:
     """The registers that a signal interrupted whose handler the thread is in; None if that is not known."""
     thread, top = live.thread, live.m.gsignal_stack[1]
     if thread is None or thread.sp is None or thread.pc is None:

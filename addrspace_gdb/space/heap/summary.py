@@ -7,7 +7,6 @@ from typing import Dict, List, NamedTuple, Optional
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Slots, read_slots
-from addrspace_gdb.process.page_runs import PageRuns
 from addrspace_gdb.space.heap.pages import (
     RESERVED,
     USES,
@@ -18,6 +17,7 @@ from addrspace_gdb.space.heap.pages import (
     free_runs,
     page_runs,
 )
+from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
@@ -87,12 +87,9 @@ def heap_of(reading: Reading, target: Target) -> Heap:
 
 def slots_of(reading: Reading, target: Target) -> Slots:
     """Object slots of the reading, counted once."""
-    if reading.slots is None:
-        resident: Optional[PageRuns] = None
-        if reading.residency.known:
-            resident = reading.residency.resident_runs
-        reading.slots = read_slots(Runtime(target, reading.problems), reading.go.spans, resident)
-    return reading.slots
+    resident = reading.residency.resident_runs if reading.residency.known else None
+    spans, problems = reading.go.spans, reading.problems
+    return cached(reading, slots_of, lambda: read_slots(Runtime(target, problems), spans, resident))
 
 
 def _sum(parts: List[Optional[int]]) -> Optional[int]:

@@ -9,6 +9,7 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.process.geometry import gaps, null_end
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.threads import ThreadStack
+from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.go_claims import heap_claims, outside_claims, owned_claims
@@ -21,14 +22,13 @@ from addrspace_gdb.space.regions.unclaimed import rest_of
 LINKER_DATA = "dynamic linker data"
 
 
+@once
 def regions_of(reading: Reading) -> Tuple[List[Region], List[Region]]:
     """What is mapped, each goroutine's stack by itself, and what is not; made once for a reading."""
-    if reading.regions is None:
-        with no_cycle_collection():
-            claims = all_claims(reading, each_goroutine=True)
-            mapped = partition(reading.mappings, claims, rest_in(reading), reading.residency)
-            reading.regions = mapped, unmapped_of(reading)
-    return reading.regions
+    with no_cycle_collection():
+        claims = all_claims(reading, each_goroutine=True)
+        mapped = partition(reading.mappings, claims, rest_in(reading), reading.residency)
+        return mapped, unmapped_of(reading)
 
 
 def rest_in(reading: Reading) -> Callable[[Mapping], Claim]:

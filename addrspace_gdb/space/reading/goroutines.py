@@ -2,114 +2,66 @@
 
 from __future__ import annotations
 
-from array import array
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
-from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.funcid import FING_RUNNING
-from addrspace_gdb.goruntime.proc import (
-    GSCAN,
-    RUNNING,
-    SYSCALL,
-    Goroutines,
-    M,
-    Scheduler,
-    is_live,
-    read_goroutines,
-    read_scheduler,
-)
+from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
-from addrspace_gdb.goruntime.synctest import read_bubbles
-from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.goruntime.versions import unreadable
-from addrspace_gdb.goruntime.waitreason import read_clock, read_wait_reasons
+from addrspace_gdb.goruntime.waitreason import Clock, read_clock
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.walkable import Walkable, read_walkable
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.target.protocol import Target, Thread
+from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stack import Stacks
     from addrspace_gdb.space.reading.whole import Reading
 
 
-class Live(NamedTuple):
-    """A thread that has a goroutine as its curg: its M, the debugger's thread, and where its sp points."""
+@dataclass(frozen=True, eq=False)
+class GoroutineReading(Walkable):
+    """What else it takes to list goroutines and to add up their stacks."""
 
-    m: M
-    thread: Optional[Thread]  # None: the debugger does not know it (a core that lacks it)
-    on: str  # "goroutine", "g0", "signal", "other"; "" where sp is not known
-
-
-class GoroutineReading:
-    """Every goroutine as columns, and what it takes to name and unwind them."""
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        info: TargetInfo,
-        goroutines: Goroutines,
-        scheduler: Scheduler,
-        threads: List[Thread],
-        residency: Residency,
-    ) -> None:
-        """Reads the small tables. KeyError, ProblemError or UnreadableError where the runtime lacks them."""
-        self.info, self.runtime, self.goroutines, self.scheduler = info, runtime, goroutines, scheduler
-        self.threads, self.residency, self.problems = threads, residency, runtime.problems
-        self.tables = symtab.load(runtime.target, runtime.problems)
-        self.unwinder = Unwinder(self.tables)
-        self.reasons = read_wait_reasons(runtime)
-        self.clock = read_clock(runtime, goroutines)
-        self.in_use = stack_in_use(runtime)  # MemStats.StackInuse
-        self.pools: Optional[FreeStacks] = None
-        self.whole: Optional[Reading] = None  # that this one is of
-        self.fing_running = _fing_running(runtime)
-        self.bubbles = read_bubbles(runtime, goroutines)  # of testing/synctest, by position in the columns
-        self.said: List[str] = []
-        self._stacks: Optional[Stacks] = None
-        self.live: Dict[int, Live] = {}  # by position in the columns
-        _find_threads(self)
-        # What stackcolumns computes once:
-        self.residents: Optional[Sequence[Optional[int]]] = None
-        self.disjoint: Optional[bool] = None
-        self.odd: Optional[Set[int]] = None
-        self.useds: Optional[array[int]] = None
-        self.sizes: Optional[array[int]] = None
-        self.states: Optional[Dict[Tuple[int, int], int]] = None
-        self.system: Optional[List[int]] = None
-
-    def position(self, address: int) -> Optional[int]:
-        """Where the g at `address` stands in the columns."""
-        return self.goroutines.position(address)
+    info: TargetInfo
+    residency: Residency
+    clock: Clock
+    in_use: Optional[int]  # MemStats.StackInuse
+    pools: Optional[FreeStacks]
+    fing_running: bool  # the finalizer goroutine is in a finalizer
+    whole: Optional[Reading]  # that this one is of
+    said: List[str] = field(default_factory=list)
+    kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
         return self.said if self.whole is None else self.whole.notes
 
-    @property
+    @cached_property
     def free(self) -> Optional[FreeStacks]:
         """Stack memory that no goroutine has; None if that could not be read."""
-        if self.pools is None and self.whole is not None:
-            from addrspace_gdb.goruntime.stack import free_stacks
+        if self.whole is None:
+            return self.pools
+        from addrspace_gdb.goruntime.stack import free_stacks
 
-            self.pools = free_stacks(self.whole.go.stacks)
-        return self.pools
+        return free_stacks(self.whole.go.stacks)
 
+    @cached_property
     def stacks(self) -> Stacks:
         """Every byte of stack memory, piece by piece: this reads the spans, which the rest does not need,
         unless they are read already."""
-        if self._stacks is None:
-            self._stacks = self.whole.go.stacks if self.whole is not None else self._read_stacks()
-        return self._stacks
-
-    def _read_stacks(self) -> Stacks:
+        if self.whole is not None:
+            return self.whole.go.stacks
         from addrspace_gdb.goruntime.mpagealloc import read_pages
         from addrspace_gdb.goruntime.mspan import read_spans
         from addrspace_gdb.goruntime.stack import read_stacks
@@ -143,12 +95,39 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     progress.step("resident pages")
     with_stacks = _holding(mappings, goroutines, scheduler)
     residency = read_residency(opening.proc, with_stacks, opening.page_size, problems, target.byte_order)
-    reading = GoroutineReading(runtime, opening.info, goroutines, scheduler, target.threads(), residency)
-    reading.pools = _free(runtime, scheduler)
+    found = read_walkable(runtime, goroutines, scheduler, target.threads())
+    reading = _with_rest(found, opening.info, residency)
     if residency.reason:
         reading.said.append(residency.reason)
-    reading.said += [*opening.notes, *_other_runtimes(opening)]
+    reading.said.extend([*opening.notes, *_other_runtimes(opening)])
     return reading
+
+
+def _with_rest(
+    found: Walkable, info: TargetInfo, residency: Residency, whole: Optional[Reading] = None
+) -> GoroutineReading:
+    """Read what `found` lacks, the registers of the threads that have goroutines too."""
+    runtime = found.runtime
+    for live in found.live.values():
+        live.look()
+    return GoroutineReading(
+        runtime,
+        found.goroutines,
+        found.scheduler,
+        found.threads,
+        found.tables,
+        found.unwinder,
+        found.reasons,
+        found.bubbles,
+        found.live,
+        info,
+        residency,
+        read_clock(runtime, found.goroutines),
+        stack_in_use(runtime),
+        _free(runtime, found.scheduler) if whole is None else None,
+        _fing_running(runtime),
+        whole,
+    )
 
 
 def _other_runtimes(opening: Opening) -> List[str]:
@@ -172,13 +151,10 @@ def of_reading(target: Target, whole: Reading, none_too: bool = False) -> Gorout
     if not whole.goroutines_known and not none_too:
         _check_none(whole.problems)
     try:
-        reading = GoroutineReading(
-            runtime, whole.info, go.goroutines, go.scheduler, whole.threads, whole.residency
-        )
+        found = read_walkable(runtime, go.goroutines, go.scheduler, whole.threads)
+        return _with_rest(found, whole.info, whole.residency, whole)
     except (UnreadableError, KeyError) as error:
         raise unreadable(error) from None
-    reading.whole = whole
-    return reading
 
 
 def _check_none(problems: Problems) -> None:
@@ -213,33 +189,3 @@ def _fing_running(runtime: Runtime) -> bool:
         return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
     except (UnreadableError, ProblemError):
         return False
-
-
-def _find_threads(reading: GoroutineReading) -> None:
-    """Which goroutine each M has, and on which of its stacks the M's thread is."""
-    threads = {thread.tid: thread for thread in reading.threads}
-    los, his = reading.goroutines.column("lo"), reading.goroutines.column("hi")
-    for m in reading.scheduler.ms:
-        at = reading.position(m.curg) if m.curg else None
-        if at is None:
-            continue
-        thread = threads.get(m.procid)
-        on = where(m, thread.sp if thread is not None else None, (los[at], his[at]))
-        reading.live[at] = Live(m, thread, on)
-
-
-def where(m: M, sp: Optional[int], own: Tuple[int, int]) -> str:
-    """Which stack `sp` lies on: `own` is the goroutine's."""
-    if sp is None:
-        return ""
-    places = (("goroutine", own), ("signal", m.gsignal_stack), ("g0", m.g0_stack))
-    return next((name for name, (lo, hi) in places if lo < sp <= hi), "other")
-
-
-def runs(reading: GoroutineReading, at: int) -> bool:
-    """Whether its registers, not g.sched, say where the goroutine at that position is."""
-    live = reading.live.get(at)
-    if live is None:
-        return False
-    status = reading.goroutines.column("status")[at] & ~GSCAN
-    return is_live(status) and (live.on == "goroutine" or status in (RUNNING, SYSCALL))

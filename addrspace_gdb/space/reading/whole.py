@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
@@ -16,7 +16,6 @@ from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, read_go
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
-from addrspace_gdb.goruntime.slotcount import Slots
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
@@ -30,12 +29,11 @@ from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
-from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Reading:
     """What was read. Composing the partition from it touches the process no more."""
 
@@ -60,8 +58,7 @@ class Reading:
     inferred: bool  # whether mappings are
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
-    slots: Optional[Slots] = None  # object slots, once somebody asked for them (slots_of)
-    regions: Optional[Tuple[List[Region], List[Region]]] = None  # likewise (regions_of)
+    kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
 
     # A million goroutines are not counted while the process stands still.
 

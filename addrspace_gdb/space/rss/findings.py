@@ -9,7 +9,8 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.counters.collector import GCState, read_gc
-from addrspace_gdb.space.goroutines.listing import Filter, choose, find_users
+from addrspace_gdb.space.goroutines.chosen import Chosen
+from addrspace_gdb.space.goroutines.listing import choose, find_users
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
@@ -131,7 +132,7 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
 def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]:
     """The user's function in which most goroutines are, and what most of those do."""
     try:
-        listing = choose(of_reading(target, reading, none_too=True), Filter())
+        listing = choose(of_reading(target, reading, none_too=True), Chosen(system=False))
     except ProblemError:
         return None
     find_users(listing, listing.positions)

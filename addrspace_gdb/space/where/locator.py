@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.persistent import SPAN_STRUCTURES, persistent_owners
-from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.space.goroutines.walk import start_of
@@ -159,8 +158,8 @@ class Locator:
 def goroutine_values(locator: Locator, goid: int, expression: str) -> List[Value]:
     """The g of a goroutine, and where its stack pointer is. Empty if there is none of that number."""
     columns = locator.goroutines.goroutines
-    found: Dict[str, int] = {}
-    for at, (number, status) in enumerate(columns.rows("goid", "status")):
-        if number == goid and (is_live(status) or not found):
-            found = {"g": columns.column("address")[at], "sp": start_of(locator.goroutines, at).sp}
+    at = columns.of_goid(goid)
+    if at is None:
+        return []
+    found = {"g": columns.column("address")[at], "sp": start_of(locator.goroutines, at).sp}
     return [Value(f"{expression} {name}", address) for name, address in found.items() if address]
