@@ -21,8 +21,8 @@ from addrspace_gdb.goruntime.threadids import Places, outer_ids
 from addrspace_gdb.process.mappings import Mapping
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
-_MOST_PS = 1 << 16
-_MOST_GOROUTINES = 1 << 25
+_MAX_PS = 1 << 16
+_MAX_GOROUTINES = 1 << 25
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
 
@@ -116,7 +116,7 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     room = runtime.variable("runtime.allgs").slice("").capacity
     header = Slice(runtime.global_word("runtime.allgptr"), count, room)
     # Every g is an object of the heap, so the bytes it has grown to (0: not known) bound their number.
-    most = _MOST_GOROUTINES if not grown else min(_MOST_GOROUTINES, grown // layout.size)
+    most = _MAX_GOROUTINES if not grown else min(_MAX_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     # g.parentGoid came with Go 1.21.
     left_out = () if layout.has("parentGoid") else ("parent",)
@@ -257,7 +257,7 @@ def read_ps(runtime: Runtime) -> List[P]:
     """Read every P: what the collector's state needs of the scheduler, without its threads."""
     header = runtime.variable("runtime.allp").slice("")
     found = []
-    for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MOST_PS)):
+    for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MAX_PS)):
         if not address:
             continue  # allp has nil slots past GOMAXPROCS while it is being resized
         try:

@@ -29,8 +29,8 @@ from addrspace_gdb.process.elf_structs import (
 from addrspace_gdb.process.regular import open_regular
 
 PAGE = 4096  # bytes of the file's beginning that tell builds apart: headers, and Go's build id
-_LARGEST = 1 << 30  # bytes of a table
-_MOST = 1 << 16  # headers
+_MAX_TABLE = 1 << 30  # bytes of a table
+_MAX_HEADERS = 1 << 16  # headers
 _HOLDERS = (0, 1, 2)  # STT_NOTYPE, STT_OBJECT, STT_FUNC: symbols that name an address
 
 
@@ -148,11 +148,11 @@ def _of_file(path: str, state: Tuple[int, int, int]) -> Optional[SymbolTables]:
 
 
 def _headers(file: IO[bytes], offset: int, count: int, size: int) -> bytes:
-    return _part(file, offset, count * size) if 0 < count <= _MOST else b""
+    return _part(file, offset, count * size) if 0 < count <= _MAX_HEADERS else b""
 
 
 def _part(file: IO[bytes], offset: int, size: int) -> bytes:
-    if not 0 <= offset < 1 << 62 or not 0 <= size <= _LARGEST:
+    if not 0 <= offset < 1 << 62 or not 0 <= size <= _MAX_TABLE:
         raise ProblemError(f"a table of {size} bytes is not plausible")
     file.seek(offset)
     return file.read(size)

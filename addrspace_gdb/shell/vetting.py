@@ -25,7 +25,7 @@ from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.space.reading.same_build import other_build
 
 _DT_DEBUG = 21
-_MOST_HEADERS, _MOST_ENTRIES, _MOST_OBJECTS = 256, 4096, 1 << 14
+_MAX_HEADERS, _MAX_ENTRIES, _MAX_OBJECTS = 256, 4096, 1 << 14
 _LONGEST_NAME = 4096  # PATH_MAX
 _LONGEST_AUXV = 1 << 16
 _HARMLESS = (None, stat.S_IFREG, stat.S_IFDIR)  # to open, or to try to
@@ -139,7 +139,7 @@ class _Words(Words):
 
     def _of_memory(self) -> List[Segment]:
         address, count = self._auxv.get(AT_PHDR, 0), self._auxv.get(AT_PHNUM, 0)
-        if not 0 < count <= _MOST_HEADERS:
+        if not 0 < count <= _MAX_HEADERS:
             return []
         try:
             size = structs_of(self._header.pointer_size, self._header.byte_order).program.size
@@ -150,12 +150,12 @@ class _Words(Words):
 
     def _names(self, dynamic: int, size: int) -> Iterator[str]:
         """Names in the list that the dynamic section at `dynamic` leads to: DT_DEBUG, struct r_debug."""
-        entries = self.at(dynamic, min(size // self.size, _MOST_ENTRIES) // 2 * 2) or ()
+        entries = self.at(dynamic, min(size // self.size, _MAX_ENTRIES) // 2 * 2) or ()
         debug = next((value for tag, value in zip(entries[::2], entries[1::2]) if tag == _DT_DEBUG), 0)
         first = self.at(debug + self.size, 1) if debug else None
         at = first[0] if first else 0
         seen: Set[int] = set()
-        while at and at not in seen and len(seen) < _MOST_OBJECTS:
+        while at and at not in seen and len(seen) < _MAX_OBJECTS:
             seen.add(at)
             fields = self.at(at, 4)  # l_addr, l_name, l_ld, l_next
             if fields is None:

@@ -8,7 +8,7 @@ from typing import Dict, List, Optional
 import pytest
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.debugger.direct.expressions import MOST_ELEMENTS, Evaluator
+from addrspace_gdb.debugger.direct.expressions import MAX_ELEMENTS, Evaluator
 from addrspace_gdb.target.protocol import Symbol
 
 BASE = 0x1000
@@ -110,7 +110,7 @@ def test_what_cannot_be_is_one_line() -> None:
     assert wrong("$xyz") == "there is no register $xyz, or it is not known"
     assert wrong("no.such") == "there is no symbol no.such"
     assert wrong("*1") == "cannot evaluate '*1': cannot read 8 bytes at 0x1"
-    assert "elements; at most" in wrong(f"main.pointer@{MOST_ELEMENTS + 1}")
+    assert "elements; at most" in wrong(f"main.pointer@{MAX_ELEMENTS + 1}")
     assert "elements; at most" in wrong("main.pointer@0")
     assert "is not in memory" in wrong("$rsp@3")
     assert "cannot read" in wrong("main.pointer@1000")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.base import DirectTarget, Stopped

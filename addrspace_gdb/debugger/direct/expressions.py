@@ -14,8 +14,8 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.target.layout import CODES
 from addrspace_gdb.target.protocol import Symbol, Value
 
-MOST_ELEMENTS = 1 << 20  # of an array made with @
-_MOST_DEEP = 64  # parentheses and stars
+MAX_ELEMENTS = 1 << 20  # of an array made with @
+_MAX_DEPTH = 64  # parentheses and stars
 # A linker's name has dots and slashes, and (*T) or [...] in it; such a one is put in quotes.
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>0[xX][0-9a-fA-F]+|\d+)(?![\w.])|\$(?P<register>\w+)"
@@ -74,9 +74,9 @@ class Evaluator:
             raise ProblemError(f"cannot evaluate {printable(whole)!r}: {error}") from None
 
     def _elements(self, whole: str, first: str, count: int) -> List[Value]:
-        if not 0 < count <= MOST_ELEMENTS:
+        if not 0 < count <= MAX_ELEMENTS:
             raise ProblemError(
-                f"{printable(whole)!r} has {count:,} elements; at most {MOST_ELEMENTS:,} are shown"
+                f"{printable(whole)!r} has {count:,} elements; at most {MAX_ELEMENTS:,} are shown"
             )
         found = self._operand(first, whole)
         start = found.held_at
@@ -143,7 +143,7 @@ class _Parser:
         return found
 
     def _term(self) -> _Operand:
-        if self._at >= len(self._tokens) or self._depth >= _MOST_DEEP:
+        if self._at >= len(self._tokens) or self._depth >= _MAX_DEPTH:
             raise _beyond(self._whole)
         token = self._tokens[self._at]
         self._at += 1

@@ -16,7 +16,7 @@ _GETSIGINFO, _GETREGSET, _SEIZE, _INTERRUPT = 0x4202, 0x4204, 0x4206, 0x4207
 _EVENT_STOP = 128
 _WALL = 0x40000000  # threads too, linux/wait.h
 _SIGINFO_SIZE = 128  # SI_MAX_SIZE
-_LARGEST_SET = 4096  # bytes of a register set that we ask for
+_MAX_SET = 4096  # bytes of a register set that we ask for
 
 NT_PRSTATUS, NT_386_TLS, NT_ARM_TLS = 1, 0x200, 0x401
 
@@ -39,8 +39,8 @@ class Ptrace:
         self._call = ctypes.CDLL(None, use_errno=True).ptrace
         self._call.restype = ctypes.c_long
         self._call.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
-        self._buffer = ctypes.create_string_buffer(_LARGEST_SET)
-        self._vector = _IoVec(ctypes.addressof(self._buffer), _LARGEST_SET)
+        self._buffer = ctypes.create_string_buffer(_MAX_SET)
+        self._vector = _IoVec(ctypes.addressof(self._buffer), _MAX_SET)
 
     def _do(self, request: int, tid: int, address: int = 0, data: int = 0) -> None:
         """OSError if the kernel refuses."""
@@ -75,7 +75,7 @@ class Ptrace:
 
     def registers(self, tid: int, kind: int = NT_PRSTATUS) -> bytes:
         """A register set of a stopped thread, as the kernel has it. OSError if it has none of that kind."""
-        self._vector.length = _LARGEST_SET
+        self._vector.length = _MAX_SET
         self._do(_GETREGSET, tid, kind, ctypes.addressof(self._vector))
         return self._buffer.raw[: self._vector.length]
 

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
-from addrspace_gdb.space.goroutines.stack_reads import LARGEST, Wanted, blocks
+from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import is_plain, walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.target.protocol import LetsGo
@@ -70,7 +70,7 @@ def sort_out(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[
     for at in positions:
         sp, hi = sps[at], his[at]
         ok = plain[statuses[at]] and not calls[at] and los[at] < sp < hi and not (sp | hi) % word
-        if ok and by_words and at not in live and hi - sp <= LARGEST:
+        if ok and by_words and at not in live and hi - sp <= MAX_STACK:
             wanted.append((sp, hi, at))
         else:
             apart.append(at)
