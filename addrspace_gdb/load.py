@@ -82,7 +82,7 @@ def _addrspace_gdb_source(this_file: str) -> None:
     """Load, and tell any failure in one line on stderr; after it, sourcing may be tried again."""
     try:
         problem = _addrspace_gdb_load(this_file)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
         problem = f"cannot load: {type(error).__name__}: {error}"
         for name in [name for name in sys.modules if name.partition(".")[0] == "addrspace_gdb"]:
             del sys.modules[name]

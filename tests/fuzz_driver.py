@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import gdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from harness.peak import peak_memory  # noqa: E402
+from harness.peak import peak_memory
 
 COMMANDS = (
     "addrspace",

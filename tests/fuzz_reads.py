@@ -30,7 +30,7 @@ from addrspace_gdb.views.documents.form import dumps
 from addrspace_gdb.views.kit.render import render
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from harness.peak import peak_memory  # noqa: E402
+from harness.peak import peak_memory
 
 LOOK = Look(100)
 RSS_EACH = 4  # of so many seeds one looks at `addrspace rss` as well

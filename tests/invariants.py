@@ -485,7 +485,7 @@ def assert_marks(diagram: str, document: Document, pc: int, sp: int) -> None:
         region = holding(document, address)
         names = _ROW_OF_AREA[region["area"]]
         # That names are whole is another test's business.
-        assert any(row == n or row.endswith("...") and n.startswith(row[:-3]) for n in names), (
+        assert any(row == n or (row.endswith("...") and n.startswith(row[:-3])) for n in names), (
             shown,
             diagram,
         )

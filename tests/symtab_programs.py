@@ -90,7 +90,7 @@ def running(executable: Path, where: Path, level: Optional[str] = None, *argumen
         )
     try:
         deadline = time.monotonic() + 30
-        while not re.search(r"^State:\s+T", Path(f"/proc/{process.pid}/status").read_text(), re.M):
+        while not re.search(r"^State:\s+T", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE):
             assert process.poll() is None, "the program ended by itself"
             assert time.monotonic() < deadline, "the program did not stop itself"
             time.sleep(0.02)

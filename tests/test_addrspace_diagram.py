@@ -79,7 +79,7 @@ def sections(commands: Mapping[str, Sequence[str]]) -> List[str]:
 
 def split(output: str) -> Dict[str, str]:
     """What stands behind each name."""
-    parts = re.split(r"^==== (.*)\n", output, flags=re.M)[1:]
+    parts = re.split(r"^==== (.*)\n", output, flags=re.MULTILINE)[1:]
     return {
         name: text[: -1 if text.endswith("\n\n") else None] for name, text in zip(parts[::2], parts[1::2])
     }
@@ -92,7 +92,7 @@ def look(gdb: Gdb, scene: Scene, folder: Path, commands: Mapping[str, Sequence[s
     before += ['python print("threads", len(gdb.selected_inferior().threads()))']
     run = run_gdb(gdb, [*before, *sections(commands)], scene, load=True, cwd=folder, **more)
     document = invariants.load(path, run)
-    at = re.search(r"^at (\d+) (\d+)\nthreads (\d+)$", run.stdout, re.M)
+    at = re.search(r"^at (\d+) (\d+)\nthreads (\d+)$", run.stdout, re.MULTILINE)
     assert at, run.stdout
     pc, sp, threads = (int(word) for word in at.groups())
     return Shown(split(run.stdout), document, pc, sp, threads, run)
@@ -144,7 +144,7 @@ every_program = pytest.mark.parametrize("shown", CASES, indirect=True)
 
 def boundaries(picture: str) -> List[int]:
     """Addresses at the separators, from the top."""
-    found = re.findall(r"^ *(0x[0-9a-f]+|2\^\d+) [├┌└+]", picture, re.M)
+    found = re.findall(r"^ *(0x[0-9a-f]+|2\^\d+) [├┌└+]", picture, re.MULTILINE)
     return [1 << int(text[2:]) if text.startswith("2^") else number(text) for text in found]
 
 
@@ -241,7 +241,9 @@ def test_classic_is_a_format_too(shown: Shown) -> None:
 
 @every_program
 def test_check_is_a_table_in_which_all_is_well(shown: Shown) -> None:
-    assert re.search(r"^10 checks: 10 ok, 0 mismatched, 0 unknown$", shown.text["ascii summary"], re.M)
+    assert re.search(
+        r"^10 checks: 10 ok, 0 mismatched, 0 unknown$", shown.text["ascii summary"], re.MULTILINE
+    )
 
 
 @every_program
@@ -251,7 +253,7 @@ def test_nothing_here_has_escapes(shown: Shown) -> None:
 
 @every_program
 def test_regions_are_those_of_the_document(shown: Shown) -> None:
-    found = re.findall(r"^(0x[0-9a-f]+)-(0x[0-9a-f]+) ", shown.text["ascii regions"], re.M)
+    found = re.findall(r"^(0x[0-9a-f]+)-(0x[0-9a-f]+) ", shown.text["ascii regions"], re.MULTILINE)
     ours = [(number(low), number(high)) for low, high in found]
     assert ours == [(number(r["start"]), number(r["end"])) for r in shown.document["regions"]]
     assert f"{len(ours):,} regions" in shown.text["ascii regions"].splitlines()[-1]
@@ -379,7 +381,7 @@ def test_an_address_gives_the_one_region_that_holds_it(asked: Shown, address: st
 
 
 def test_a_table_has_the_same_regions_as_json(asked: Shown) -> None:
-    found = re.findall(r"^(0x[0-9a-f]+)[–-](0x[0-9a-f]+) .* heap ", asked.text["text heap"], re.M)
+    found = re.findall(r"^(0x[0-9a-f]+)[–-](0x[0-9a-f]+) .* heap ", asked.text["text heap"], re.MULTILINE)
     wanted = [r for r in asked.document["regions"] if r["area"] == "heap"]
     assert [(number(a), number(b)) for a, b in found] == [(number(a), number(b)) for a, b in bounds(wanted)]
 
@@ -432,7 +434,7 @@ def test_the_commands_are_found_by_what_they_are_for(asked: Shown) -> None:
 
 
 def test_parameters_are_listed(asked: Shown) -> None:
-    assert re.findall(r"^addrspace (\w+): ", asked.text["show"], re.M) == [
+    assert re.findall(r"^addrspace (\w+): ", asked.text["show"], re.MULTILINE) == [
         "unicode",
         "color",
         "style",

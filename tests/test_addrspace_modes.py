@@ -212,7 +212,7 @@ def test_the_runtime_s_dying_words_name_the_same_goroutines(taken: Taken) -> Non
 def tracer(process: Process) -> int:
     """The process that traces it, 0 for none."""
     status = Path(f"/proc/{process.pid}/status").read_text()
-    found = re.search(r"^TracerPid:\s*(\d+)$", status, re.M)
+    found = re.search(r"^TracerPid:\s*(\d+)$", status, re.MULTILINE)
     assert found
     return int(found.group(1))
 
@@ -239,11 +239,8 @@ def contents(process: Process, oracle: Path) -> Dict[str, str]:
         m.name: (m.start, m.start + m.size) for m in read_oracle(oracle).mappings if m.name != "reservation"
     }
     for smap in smaps(process.pid):
-        if (
-            "x" in smap.perms
-            and smap.path.startswith("/")
-            or smap.perms == "r--p"
-            and smap.path.startswith("/")
+        if ("x" in smap.perms and smap.path.startswith("/")) or (
+            smap.perms == "r--p" and smap.path.startswith("/")
         ):
             ranges[f"{smap.path} {smap.perms} {smap.start:x}"] = (smap.start, smap.end)
     found = {}
@@ -415,8 +412,8 @@ def test_a_step_is_another_reading(
     # With the other threads held no signal of the scheduler can carry the goroutine away from the step.
     alone = ["delete", "set scheduler-locking on", "stepi"]
     run = run_gdb(gdb_exe, [*show, *alone, *show, "stepi", *show], scene, load=True)
-    said = re.findall(r"^[◀<] thread \d+ \(\d+\) at (0x[0-9a-f]+)", run.stdout, re.M)
-    assert said == re.findall(r"^pc is (0x[0-9a-f]+)", run.stdout, re.M), run.stdout
+    said = re.findall(r"^[◀<] thread \d+ \(\d+\) at (0x[0-9a-f]+)", run.stdout, re.MULTILINE)
+    assert said == re.findall(r"^pc is (0x[0-9a-f]+)", run.stdout, re.MULTILINE), run.stdout
     assert len(set(said)) == 3
 
 
@@ -429,7 +426,7 @@ def test_marks_follow_the_selected_thread(
         commands += [f"thread {thread}", 'printf "==== %lu %lu\\n", $pc, $sp', "addrspace"]
     run = run_gdb(gdb_exe, commands, scene, load=True)
     document = read(tmp_path, "space")
-    parts: List[str] = re.split(r"^==== ", run.stdout, flags=re.M)[1:]
+    parts: List[str] = re.split(r"^==== ", run.stdout, flags=re.MULTILINE)[1:]
     assert len(parts) == 8, run.stderr
     stacks = set()
     for thread, part in enumerate(parts, 1):
@@ -447,7 +444,7 @@ def test_the_selection_is_left_alone(
     where = ['printf "at %d %lu\\n", $_thread, $pc']
     commands = ["frame 1", *where, "addrspace", *where, "thread 2", *where, "addrspace regions code", *where]
     run = run_gdb(gdb_exe, commands, scene, load=True)
-    said = re.findall(r"^at .*$", run.stdout, re.M)
+    said = re.findall(r"^at .*$", run.stdout, re.MULTILINE)
     assert len(said) == 4
     assert said[0] == said[1] != said[2] == said[3]
 
@@ -459,6 +456,6 @@ def test_an_address_is_looked_up_in_the_stop_of_now(
     on = ["delete", "tbreak addrspace.test/kit.Ready", "continue"]
     commands = ["addrspace regions $pc --format json", *on, "addrspace regions $sp --format json"]
     run = run_gdb(gdb_exe, commands, scene, load=True)
-    documents = [json.loads(text) for text in re.findall(r"^\{.*?^\}$", run.stdout, re.M | re.S)]
+    documents = [json.loads(text) for text in re.findall(r"^\{.*?^\}$", run.stdout, re.MULTILINE | re.DOTALL)]
     assert [[r["area"] for r in d["regions"]] for d in documents] == [["code"], ["goroutine-stacks"]]
     assert all(number(d["regions"][0]["start"]) for d in documents)

@@ -16,17 +16,17 @@ from harness.toolchains import Unavailable
 
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
-from fuzzing.elf import Elf  # noqa: E402
-from fuzzing.rewrite import copy  # noqa: E402
-from fuzzing.subjects import Subject, world  # noqa: E402
+from fuzzing.elf import Elf
+from fuzzing.rewrite import copy
+from fuzzing.subjects import Subject, world
 
-from addrspace_gdb.common.problems import Problems  # noqa: E402
-from addrspace_gdb.goruntime.record import Runtime  # noqa: E402
-from addrspace_gdb.goruntime.stripped.checks import Shapes  # noqa: E402
-from addrspace_gdb.goruntime.stripped.variables import REFUTED, Roots  # noqa: E402
-from addrspace_gdb.shell.hints import SHELL  # noqa: E402
-from addrspace_gdb.target.layout import Type  # noqa: E402
-from addrspace_gdb.target.protocol import Facts  # noqa: E402
+from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.stripped.checks import Shapes
+from addrspace_gdb.goruntime.stripped.variables import REFUTED, Roots
+from addrspace_gdb.shell.hints import SHELL
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import Facts
 
 NT_PRSTATUS = 1
 NONE = "there are no goroutines but the runtime's own, if any: --system shows those"

@@ -23,16 +23,16 @@ from harness.toolchains import Unavailable
 
 sys.path.insert(0, str(CHECKOUT / "scripts"))
 
-import fuzzing.__main__ as fuzz  # noqa: E402
-import fuzzing.cases as cases  # noqa: E402
-import fuzzing.oracle as oracle  # noqa: E402
-import fuzzing.running as running  # noqa: E402
-from fuzzing.asked import Step  # noqa: E402
-from fuzzing.damage import KINDS, Files  # noqa: E402
-from fuzzing.jsondamage import mutate  # noqa: E402
-from fuzzing.rewrite import copy  # noqa: E402
-from fuzzing.running import Done, run  # noqa: E402
-from fuzzing.subjects import World, world  # noqa: E402
+import fuzzing.__main__ as fuzz
+import fuzzing.cases as cases
+import fuzzing.oracle as oracle
+import fuzzing.running as running
+from fuzzing.asked import Step
+from fuzzing.damage import KINDS, Files
+from fuzzing.jsondamage import mutate
+from fuzzing.rewrite import copy
+from fuzzing.running import Done, run
+from fuzzing.subjects import World, world
 
 SEED = 20260101
 COUNT, EACH = 300, 15

@@ -87,7 +87,7 @@ def test_goroutines_in_c_and_behind_callbacks(
     assert len(in_c) >= 2
     for goroutine in in_c:
         assert found[goroutine.goid].thread is not None
-        innermost = [f for f in goroutine.frames if not f.function.startswith("runtime.")][0]
+        innermost = next(f for f in goroutine.frames if not f.function.startswith("runtime."))
         assert innermost.function in [f.function for f in found[goroutine.goid].frames]
 
 

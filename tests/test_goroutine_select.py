@@ -38,12 +38,12 @@ def test_values_in_the_frames(gdb_exe: Gdb, go: Toolchain, build_program: Builde
         *marked(wide="info locals", up="up", depth="p depth", down="down", innermost="p depth"),
     )
     out = run.stdout
-    assert re.search(r"^g = \{6, 7, 8\}$", between(out, "args"), re.M)
+    assert re.search(r"^g = \{6, 7, 8\}$", between(out, "args"), re.MULTILINE)
     assert "{6, 7, 8}" in between(out, "g")
     assert between(out, "second").endswith("= 7")
     assert re.search(r"= (true|1)$", between(out, "channel"))
     assert between(out, "blocking").endswith("= true")
-    assert re.search(r"^mysg = 0x[0-9a-f]+$", between(out, "locals"), re.M)
+    assert re.search(r"^mysg = 0x[0-9a-f]+$", between(out, "locals"), re.MULTILINE)
     assert re.search(r"= (true|1)$", between(out, "itself"))
     assert "frame = " in between(out, "wide")
     assert "main.wide" in between(out, "up")
@@ -223,7 +223,7 @@ def test_after_gos_own_script(gdb_exe: Gdb, go: Toolchain, build_program: Builde
         "goroutine $it",
     )
     assert run.stderr.count("`goroutine` of Go's runtime-gdb.py is replaced") == 1
-    assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.M)
+    assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.MULTILINE)
     assert re.search(r"^#1 .*runtime\.gopark", between(run.stdout, "one"))
     assert re.search(r"Goroutine (\d+) .*:\n\$\d+ = \1\n", between(run.stdout, "every"))
     assert between(run.stdout, "len").endswith("= 3")
@@ -244,7 +244,7 @@ def test_before_gos_own_script(gdb_exe: Gdb, go: Toolchain, build_program: Build
     assert run.stderr.count("is replaced") == 1
     assert re.search(r"\[Switching to goroutine \d+ \[", run.stdout)
     assert between(run.stdout, "bt") == between(run.stdout, "apply")
-    assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.M)
+    assert re.search(r"^[* ] 1 (running|syscall) +\S+", run.stdout, re.MULTILINE)
 
 
 def test_another_command_of_the_name_stays(gdb_exe: Gdb, shapes: Binary, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_another_command_of_the_name_stays(gdb_exe: Gdb, shapes: Binary, tmp_pat
     run = in_order(gdb_exe, scene, script, "goroutine $it", "goroutine-apply $it -q bt 1")
     assert "mine" in run.stdout
     assert "stays so" in run.stderr
-    assert re.search(r"^#1 .*runtime\.gopark", run.stdout, re.M)
+    assert re.search(r"^#1 .*runtime\.gopark", run.stdout, re.MULTILINE)
 
 
 def test_a_goroutine_that_has_not_run(

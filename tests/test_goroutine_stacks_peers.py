@@ -80,7 +80,7 @@ def test_stack_bytes_are_those_of_runtime_metrics(
     ]
     result = run_gdb(gdbs()[0], commands, attach(process, binary), load=True)
     metrics = read_oracle(tmp_path / "oracle").metrics
-    total = re.search(r"^([\d,]+) bytes in all", frames.read_text(), re.M)
+    total = re.search(r"^([\d,]+) bytes in all", frames.read_text(), re.MULTILINE)
     assert total, result.stderr
     assert int(total.group(1).replace(",", "")) == metrics["/memory/classes/heap/stacks:bytes"]
     system = metrics["/memory/classes/os-stacks:bytes"] + metrics["/memory/classes/heap/stacks:bytes"]

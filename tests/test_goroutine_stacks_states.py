@@ -58,10 +58,10 @@ def test_bubbles_leaks_and_the_profile_are_gos_own(
     seen = both(text["dump"], files["ours"])
     assert set(seen.ours) == set(seen.dump) and differences(seen) == {}
     # To the letter, but for the time, which we give in smaller units.
-    headers = dict(re.findall(r"^goroutine (\d+) \[(.*)\]:$", text["dump"], re.M))
-    cards = dict(re.findall(r"^goroutine (\d+) \[(.*)\]$", text["cards"], re.M))
+    headers = dict(re.findall(r"^goroutine (\d+) \[(.*)\]:$", text["dump"], re.MULTILINE))
+    cards = dict(re.findall(r"^goroutine (\d+) \[(.*)\]$", text["cards"], re.MULTILINE))
     assert {goid: re.sub(r", \d[\dmsµ.]*", "", state) for goid, state in cards.items()} == headers
-    applied = dict(re.findall(r"^Goroutine (\d+) \[(.*?)\]", between(shown, "labels"), re.M))
+    applied = dict(re.findall(r"^Goroutine (\d+) \[(.*?)\]", between(shown, "labels"), re.MULTILINE))
     for goid, header in headers.items():
         assert applied[goid] == header.partition(", ")[0]
     expect_bubbles(go, list(headers.values()), list(seen.ours.values()))
@@ -95,8 +95,8 @@ def stacks_of_profile(text: str) -> List[Stack]:
     """The profile's stacks, but the one of the goroutine that took it."""
     found = []
     for block in text.split("\n\n"):
-        head = re.search(r"^(\d+) @ ", block, re.M)
-        frames = re.findall(r"^#\t0x[0-9a-f]+\t(\S.*?)\+0x[0-9a-f]+\t+(\S+)$", block, re.M)
+        head = re.search(r"^(\d+) @ ", block, re.MULTILINE)
+        frames = re.findall(r"^#\t0x[0-9a-f]+\t(\S.*?)\+0x[0-9a-f]+\t+(\S+)$", block, re.MULTILINE)
         if head and frames and frames[-1][0] != "runtime.main":
             short = [(name, "/".join(place.split("/")[-2:])) for name, place in frames]
             found.append(trimmed(int(head.group(1)), short))
@@ -148,7 +148,7 @@ json.dump([goid, plain, selected, seen], open('FILE', 'w'))
 
 def users(backtrace: str) -> List[str]:
     """`main.grow .../main.go:61` of each frame of the program's own in what gdb printed."""
-    found = re.findall(r"^#\d+ .*?(main\.[\w.]+) \(.*\) at (\S+)$", backtrace, re.M)
+    found = re.findall(r"^#\d+ .*?(main\.[\w.]+) \(.*\) at (\S+)$", backtrace, re.MULTILINE)
     return [f"{name} {place}" for name, place in found]
 
 

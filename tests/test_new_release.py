@@ -51,7 +51,7 @@ class Source(NamedTuple):
 
     def block(self, begins: str, ends: str = "}") -> str:
         """What stands between the lines `begins`, a pattern, and `ends`; empty if there is no such thing."""
-        found = re.search(rf"^{begins}\n(.*?)^{re.escape(ends)}$", self.text, re.M | re.S)
+        found = re.search(rf"^{begins}\n(.*?)^{re.escape(ends)}$", self.text, re.MULTILINE | re.DOTALL)
         return found.group(1) if found else ""
 
     def is_there(self, name: str) -> bool:
@@ -86,7 +86,7 @@ def _without_comment(line: str) -> str:
 
 def _numbered(source: Source, first: str) -> Dict[str, int]:
     """The constants that iota counts, from the one called `first` on, which is 0."""
-    block = re.search(rf"^\t{first}\b.*?= iota.*?^\)$", source.text, re.M | re.S)
+    block = re.search(rf"^\t{first}\b.*?= iota.*?^\)$", source.text, re.MULTILINE | re.DOTALL)
     lines = block.group(0).split("\n") if block else []
     names = [re.match(r"\w+", _without_comment(line)) for line in lines]
     return {name.group(): number for number, name in enumerate(filter(None, names))}
@@ -164,16 +164,16 @@ def _functions(source: Source) -> Set[str]:
     form = r"^func (?:\((?:\w+ )?(\*?)(\w+)(?:\[\w+\])?\) )?(\w+)"
     found = {
         f"({star}{type_}).{name}" if star else f"{type_}.{name}" if type_ else name
-        for star, type_, name in re.findall(form, source.text, re.M)
+        for star, type_, name in re.findall(form, source.text, re.MULTILINE)
     }
-    return found | set(re.findall(r"^//go:linkname \w+ (\S+)", source.text, re.M))
+    return found | set(re.findall(r"^//go:linkname \w+ (\S+)", source.text, re.MULTILINE))
 
 
 def _variables(source: Source) -> Set[str]:
     """Names of package runtime's variables."""
-    names = re.findall(r"^var ((?:\w+, )*\w+)", source.text, re.M)
-    for block in re.findall(r"^var \(\n(.*?)^\)", source.text, re.M | re.S):
-        names += re.findall(r"^\t((?:\w+, )*\w+)", block, re.M)
+    names = re.findall(r"^var ((?:\w+, )*\w+)", source.text, re.MULTILINE)
+    for block in re.findall(r"^var \(\n(.*?)^\)", source.text, re.MULTILINE | re.DOTALL):
+        names += re.findall(r"^\t((?:\w+, )*\w+)", block, re.MULTILINE)
     return {name for group in names for name in group.split(", ")}
 
 
@@ -207,11 +207,11 @@ def _number(text: str) -> float:
 def constant_contradictions(source: Source) -> Iterator[str]:
     """Constants that the checks of stripped programs rely on."""
     for name, ours in CONSTANTS.items():
-        found = re.search(rf"^(?:const |\t){name} *= (.+)", source.text, re.M)
+        found = re.search(rf"^(?:const |\t){name} *= (.+)", source.text, re.MULTILINE)
         text = _without_comment(found.group(1)) if found else ""
         if _number(text) != ours:
             yield f"{name} is {ours}, in the source {text or 'nothing'}"
-    backlog = re.search(r"^\tprintBacklog +\[(\d+)\]byte", source.text, re.M)
+    backlog = re.search(r"^\tprintBacklog +\[(\d+)\]byte", source.text, re.MULTILINE)
     if backlog is None or int(backlog.group(1)) != small_checks._BACKLOG:
         yield f"printBacklog has {small_checks._BACKLOG} bytes, in the source {backlog and backlog.group(1)}"
 

@@ -138,7 +138,9 @@ def test_names_are_the_kernels(dump: Dumped) -> None:
 
 
 def test_dumped_bytes_are_those_of_readelf(dump: Dumped) -> None:
-    rows = re.findall(r"^  LOAD +0x\w+ 0x(\w+) 0x\w+ 0x(\w+) 0x(\w+) ", readelf("-l", str(dump.path)), re.M)
+    rows = re.findall(
+        r"^  LOAD +0x\w+ 0x(\w+) 0x\w+ 0x(\w+) 0x(\w+) ", readelf("-l", str(dump.path)), re.MULTILINE
+    )
     for start, filesz, memsz in ((int(a, 16), int(f, 16), int(m, 16)) for a, f, m in rows):
         inside = [m for m in dump.core.mappings if start <= m.start < start + memsz]
         assert sum(m.dumped for m in inside) == filesz
@@ -189,7 +191,7 @@ def test_process_and_signal(dump: Dumped) -> None:
 
 def test_a_truncated_core_says_how_much_is_missing(dump: Dumped, tmp_path: Path) -> None:
     size = dump.path.stat().st_size
-    rows = re.findall(r"^  LOAD +0x(\w+) 0x\w+ 0x\w+ 0x(\w+) ", readelf("-l", str(dump.path)), re.M)
+    rows = re.findall(r"^  LOAD +0x(\w+) 0x\w+ 0x\w+ 0x(\w+) ", readelf("-l", str(dump.path)), re.MULTILINE)
     loads = [(int(offset, 16), int(filesz, 16)) for offset, filesz in rows]
     short = tmp_path / "short"
     for keep in (size - 5000, size // 2) if dump.by_kernel else ():  # gdb writes the notes last

@@ -36,13 +36,13 @@ ELSEWHERE = {
 
 def shell_commands() -> List[str]:
     """The lines after `$` in console blocks."""
-    blocks = re.findall(r"```console\n(.*?)```", README, re.S)
+    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
 def gdb_commands() -> List[str]:
     """The lines after `(gdb)`."""
-    return re.findall(r"^\(gdb\) (.*)$", README, re.M)
+    return re.findall(r"^\(gdb\) (.*)$", README, re.MULTILINE)
 
 
 @pytest.fixture

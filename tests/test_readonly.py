@@ -158,9 +158,14 @@ def test_the_users_command_is_his_own(
     ]
     run = run_gdb(gdb_exe, commands, scene_of(running(), newest_go, build_program), load=True)
     said = run.stdout + run.stderr
-    assert re.findall(r"^\$\d+ = (.*)$", run.stdout, re.M) == ["77", "78", "78", "78"], said
+    assert re.findall(r"^\$\d+ = (.*)$", run.stdout, re.MULTILINE) == ["77", "78", "78", "78"], said
     assert run.stdout.count("Writing to memory is not allowed") == 1, said  # of -c, on stdout
-    assert re.findall(r"^Permission to .* is (\w+)\.$", run.stdout, re.M) == ["off", "on", "on", "on"], said
+    assert re.findall(r"^Permission to .* is (\w+)\.$", run.stdout, re.MULTILINE) == [
+        "off",
+        "on",
+        "on",
+        "on",
+    ], said
     assert "it would write memory" in run.stderr
 
 

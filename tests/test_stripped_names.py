@@ -62,8 +62,8 @@ def test_frames_are_named_as_the_backtrace_names_them(
     names = [frame.group(2) for frame in frames if frame]
     assert names[-3:] == ["main.main", "runtime.main", "runtime.goexit"]
     # The frame is as gdb has it, without file and line; the line that says what was selected has them.
-    assert re.search(r"^#1 +0x[0-9a-f]+ in \S+ \(\)$", between(out, "frame"), re.M)
-    assert re.search(r"^#1 .* at .*\.go:\d+$", between(out, "switched"), re.M)
+    assert re.search(r"^#1 +0x[0-9a-f]+ in \S+ \(\)$", between(out, "frame"), re.MULTILINE)
+    assert re.search(r"^#1 .* at .*\.go:\d+$", between(out, "switched"), re.MULTILINE)
     assert between(out, "locals") == "No symbol table info available."
     shown = [between(out, name) for name in ("frame", "up", "down", "every", "code")]
     assert not any("??" in text for text in shown)
@@ -84,7 +84,7 @@ def test_in_a_core_too(
     core = gcore(gdb_exe, attach(process, binary), tmp_path / "core")
     commands = ["set print demangle off", "goroutine 1", *marked(up="up", top="frame 1")]
     out = run_gdb(gdb_exe, commands, core, load=True).stdout
-    assert re.search(r"^#1 +0x[0-9a-f]+ in runtime\.gopark \(\)$", between(out, "top"), re.M)
+    assert re.search(r"^#1 +0x[0-9a-f]+ in runtime\.gopark \(\)$", between(out, "top"), re.MULTILINE)
     assert "??" not in between(out, "up")
 
 

@@ -219,7 +219,7 @@ def test_a_report_is_what_the_command_prints(crashed: Crashed, tmp_path: Path) -
     for name in prefixed:
         commands += [f"echo [{name}]\\n", name]
     run = run_gdb(gdbs()[0], commands, open_core(crashed.core, crashed.binary.path), load=True)
-    _, *parts = re.split(r"^\[(.*)\]\n", run.stdout, flags=re.M)
+    _, *parts = re.split(r"^\[(.*)\]\n", run.stdout, flags=re.MULTILINE)
     shown = dict(zip(parts[::2], parts[1::2]))
     (tmp_path / "core").write_bytes(packed("gz", crashed.core))
     for name, command in zip(REPORTS, prefixed):
@@ -275,4 +275,6 @@ def test_gdb_itself_says_what_to_do_with_one(gdb_exe: Gdb, crashed: Crashed, tmp
     """gdb refuses the file, and then there is nothing to look at."""
     (tmp_path / "core.gz").write_bytes(packed("gz", crashed.core))
     run = run_gdb(gdb_exe, [f"core-file {tmp_path / 'core.gz'}", "addrspace"], load=True)
-    assert re.search(r"^addrspace: no process: .*for a compressed one.*addrspace-gdb dump", run.stderr, re.M)
+    assert re.search(
+        r"^addrspace: no process: .*for a compressed one.*addrspace-gdb dump", run.stderr, re.MULTILINE
+    )

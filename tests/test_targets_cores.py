@@ -123,7 +123,7 @@ def test_a_program_that_was_replaced_is_not_taken(gdb_exe: Gdb, away: Away, buil
         run = run_gdb(gdb_exe, ["addrspace"], open_core(away.core, away.gone), load=True)
     finally:
         away.gone.unlink()
-    assert re.search(r"^addrspace: \S+crash is not the program that made this core", run.stderr, re.M)
+    assert re.search(r"^addrspace: \S+crash is not the program that made this core", run.stderr, re.MULTILINE)
     assert run.stdout.count("Kernel Space") == 0
 
 

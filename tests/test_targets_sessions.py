@@ -176,10 +176,10 @@ def test_each_inferior_has_its_own_answers(
         (True, False),
         (False, True),
     ]
-    shown = dict(re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[)", run.stdout, re.M | re.S))
-    assert re.search(r"^#0 .*\bin \S+\.\S+ \(", shown["third"], re.M)  # named by Go's tables
+    shown = dict(re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[)", run.stdout, re.MULTILINE | re.DOTALL))
+    assert re.search(r"^#0 .*\bin \S+\.\S+ \(", shown["third"], re.MULTILINE)  # named by Go's tables
     assert "main.breakpoint" in shown["first"]
-    assert re.search(r"^#0 +main \(", shown["second"], re.M)
+    assert re.search(r"^#0 +main \(", shown["second"], re.MULTILINE)
 
 
 def test_another_program_in_the_same_process(

@@ -97,7 +97,7 @@ def _addresses(session: Session, first: str, words: List[str]) -> List[int]:
         return []
     with session.at_inferior(int(first)):
         target = session.target()
-        return [target.evaluate(word[1:] if word.startswith("@") else word) for word in words]
+        return [target.evaluate(word.removeprefix("@")) for word in words]
 
 
 def _side(session: Session, word: str, each_goroutine: bool) -> Side:

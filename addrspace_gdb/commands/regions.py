@@ -143,7 +143,7 @@ def _filter(word: str, session: Session) -> Filter:
     if word == "resident":
         return lambda region: bool(region.resident)
     if _ADDRESS.match(word):
-        return _Holds(session.target().evaluate(word[1:] if word.startswith("@") else word))
+        return _Holds(session.target().evaluate(word.removeprefix("@")))
     text = word.lower()
     return lambda region: any(
         text in (part or "").lower() for part in (region.kind, region.label, region.file)

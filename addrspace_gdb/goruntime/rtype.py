@@ -251,7 +251,7 @@ class Types:
         except (UnreadableError, OverflowError):
             return None
         first, second = self.at(type_), self.at(interface)
-        if first is None and second is None or methods > _MAX_METHODS:
+        if (first is None and second is None) or methods > _MAX_METHODS:
             return None
         # inter, type, hash and padding up to the methods: alike in all versions on 64-bit machines.
         extent = 3 * word + (4 if word == 4 else 0) + word * max(1, methods)

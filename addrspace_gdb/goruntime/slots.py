@@ -113,7 +113,7 @@ class SlotReader:
 
     def impossible(self, row: SpanRow) -> Optional[str]:
         """What about the span cannot be, in words; None if it can."""
-        _, pages, freeindex, slots, _, _, sweepgen, allocated, class_, _, user, element, _ = row
+        _, pages, freeindex, slots, _, _, sweepgen, allocated, class_, _, _, element, _ = row
         if not 0 < slots < _MAX_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
             return f"{slots:,} slots of {element:,} bytes do not fit"
         if freeindex > slots or allocated > slots:

@@ -89,7 +89,7 @@ class CoreNotes(NamedTuple):
     by_gdb: bool  # written by gdb's gcore, whose NT_FILE counts in bytes
 
 
-def read_notes(
+def read_notes(  # noqa: C901  a branch for each kind of note
     data: bytes, machine: str, pointer_size: int, byte_order: str, problems: Problems
 ) -> CoreNotes:
     """Decode the contents of a core's PT_NOTE segments; damaged notes are reported and left out."""

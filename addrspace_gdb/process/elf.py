@@ -118,7 +118,7 @@ def read_header(stream: IO[bytes], path: str) -> Header:
         raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
     kind = _name_of(ENUM_E_TYPE, raw.type)
     header = Header(
-        kind[3:] if kind.startswith("ET_") else kind,
+        kind.removeprefix("ET_"),
         _name_of(ENUM_E_MACHINE, raw.machine),
         structs.pointer,
         "little" if structs.order == "<" else "big",

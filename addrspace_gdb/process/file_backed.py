@@ -25,7 +25,8 @@ Memory = Callable[
 
 # A line of /proc/PID/maps with a file behind it: its inode is not 0.
 _FILE = re.compile(
-    rb"^([0-9a-f]+)-([0-9a-f]+) (r..[ps]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(/.*)$", re.M
+    rb"^([0-9a-f]+)-([0-9a-f]+) (r..[ps]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(/.*)$",
+    re.MULTILINE,
 )
 _PIECE = 1 << 20  # bytes that are read at once
 _MAX_COMPARED = 8  # pages by which a file is known for the mapped one where the inode does not tell
@@ -79,10 +80,8 @@ class FileBacked:
             return []
         path, reason = next(iter(self._reasons.items()))
         more = f"; and {len(self._reasons) - 1} more files" if len(self._reasons) > 1 else ""
-        return [
-            f"{printable(path)} is read from the process's memory, which may make pages of it resident: "
-            f"{reason}{more}"
-        ]
+        what = f"{printable(path)} is read from the process's memory, which may make pages of it resident"
+        return [f"{what}: {reason}{more}"]
 
     def covers(self, address: int, size: int) -> bool:
         """Whether any of that memory is a file's."""

@@ -32,7 +32,7 @@ def find_r_debug(linker: LoadedImage) -> Optional[int]:
                 return None
             found = table.get_symbol_by_name("_r_debug") or []
             return linker.bias + int(found[0]["st_value"]) if found else None
-    except Exception:  # elftools raises many kinds for a damaged file
+    except Exception:  # noqa: BLE001  elftools raises many kinds for a damaged file
         return None
 
 

@@ -33,7 +33,7 @@ _SILENCE = 60  # seconds that a program may take for the next piece
 _HOLE = bytes(1 << 16)  # as much of zeroes is left out of the file, where the file system can
 _HEADERS = 1 << 26  # bytes from which the size of the whole must be known
 # What the programs say of a stream that stops early, as against one that is damaged.
-_CUT = re.compile("premature|unexpected end|unfinished|truncated", re.I)
+_CUT = re.compile("premature|unexpected end|unfinished|truncated", re.IGNORECASE)
 
 
 class Format(NamedTuple):

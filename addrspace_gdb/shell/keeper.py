@@ -167,7 +167,8 @@ class _Watch:
             return subprocess.Popen(
                 list(job.command), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=job.folder,
                 env={**job.environment, MARKS_VARIABLE: str(self._write)}, pass_fds=(self._write,),
-                start_new_session=True, restore_signals=False, preexec_fn=_usual_signals, umask=0o077,
+                start_new_session=True, restore_signals=False, umask=0o077,
+                preexec_fn=_usual_signals,  # noqa: PLW1509  the keeper has one thread
             )  # fmt: skip
 
     def _answer(self, line: str) -> bool:

@@ -27,6 +27,7 @@ SLOW = 30.0  # seconds; what takes longer is run once
 
 
 def arguments() -> argparse.Namespace:
+    """Of the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Times this project and every peer on PATH (dlv, viewcore, Go's runtime-gdb.py, bare "
@@ -58,6 +59,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
+    """Measure what is asked for; the exit status."""
     os.environ.pop("PYTHONPATH", None)  # it is for this process, and would reach the Python inside gdb
     given = arguments()
     try:
@@ -75,7 +77,7 @@ def main() -> int:
             except KeyboardInterrupt:
                 say("interrupted; this is what there is")
                 break
-            except Exception as problem:  # a load that does not start is a row, not the end
+            except Exception as problem:  # noqa: BLE001  a load that does not start is a row, not the end
                 rows.append(_failed(Row(scenario.name, scenario.program), str(problem).splitlines()[0]))
     print(table(rows))
     return 0
@@ -143,6 +145,7 @@ def _core(environment: Environment, process: Process, tools: List[Tool], scratch
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        check=False,
     )
     if not core.exists():
         say(f"no core: {done.stderr.strip().splitlines()[-1:]}")

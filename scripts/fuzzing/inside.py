@@ -26,7 +26,7 @@ def outcome(command: str) -> Tuple[str, str]:
         return "not utf-8", ""  # gdb's own text has bytes that gdb 13 does not decode
     except KeyboardInterrupt:
         return "interrupted", ""
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
         return type(error).__name__, str(error)
 
 

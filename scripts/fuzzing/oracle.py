@@ -80,7 +80,7 @@ def _step(step: Step, record: Dict[str, Any]) -> List[str]:
         return [f"internal error: {text[:400]}"]
     if "Traceback (most recent" in text or "Python Exception" in text:
         return [f"a traceback: {text[:400]}"]
-    if not step.ours or step.command.startswith("goroutine") and "-stacks" not in step.command:
+    if not step.ours or (step.command.startswith("goroutine") and "-stacks" not in step.command):
         return [] if kind in ("output", "error", "not utf-8") else [f"{kind}: {text[:300]}"]
     return _own(step.command, kind, text, record["length"])
 

@@ -258,6 +258,7 @@ def _compile(command: List[str], where: Path, environment: Dict[str, str]) -> No
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
+        check=False,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")

@@ -69,6 +69,7 @@ def _version(path: str) -> Optional[str]:
             stderr=subprocess.DEVNULL,
             text=True,
             timeout=30,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -98,7 +99,7 @@ def _install_into(folder: Path) -> None:
     ]
     for command in commands:
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
         )
         if done.returncode != 0:
             shutil.rmtree(str(folder), ignore_errors=True)
@@ -113,6 +114,7 @@ def _python_for_wheel() -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            check=False,
         )
         if done.stdout.strip() in WHEEL_PYTHONS:
             return python

@@ -135,7 +135,7 @@ def core(arch: str, binary: Binary, folder: Path, how: str) -> Core:
         errors="backslashreplace",
         timeout=120,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),  # noqa: PLW1509
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),
     )
     for own in folder.glob("core*"):
         own.unlink()  # the kernel's core of qemu itself

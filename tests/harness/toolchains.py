@@ -121,6 +121,7 @@ def toolchain(version: str) -> Toolchain:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
+        check=False,
     )
     fetched = cached(version)
     if not fetched:

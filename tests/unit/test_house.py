@@ -178,7 +178,7 @@ def test_texts_name_the_rooms_in_this_order() -> None:
     tops = [floor.split("/")[0] for floor in FLOORS if floor.split("/")[0] in ROOMS]
     assert sorted(set(tops)) == sorted(ROOMS) and list(dict.fromkeys(tops)) == list(ROOMS)
     told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)/` \|", told, re.M) == list(ROOMS)
+    assert re.findall(r"^\| `(\w+)/` \|", told, re.MULTILINE) == list(ROOMS)
     described = ast.get_docstring(ast.parse((ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8")))
     assert described is not None and re.findall(r"``(\w+)``", described) == list(ROOMS)
 

@@ -49,12 +49,16 @@ def test_headers_are_those_of_readelf(tmp_path: Path, flags: List[str], static: 
     subprocess.run(["cc", *flags, "-Wl,--build-id", "-o", program, str(source)], check=True, timeout=60)
     image = read_image(program)
     assert (image.type, image.static, image.pointer_size, image.byte_order) == (kind, static, 8, "little")
-    loads = re.findall(r"^  LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+) 0x(\w+) ", readelf("-l", program), re.M)
+    loads = re.findall(
+        r"^  LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+) 0x(\w+) ", readelf("-l", program), re.MULTILINE
+    )
     assert [(s.offset, s.vaddr, s.filesz, s.memsz) for s in image.segments] == [
         tuple(int(x, 16) for x in row) for row in loads
     ]
     rows = re.findall(
-        r"^ +\[ *\d+\] (\S+) +(\w+) +(\w{16}) (\w+) (\w+) \w\w +([A-Z]+) ", readelf("-S", program), re.M
+        r"^ +\[ *\d+\] (\S+) +(\w+) +(\w{16}) (\w+) (\w+) \w\w +([A-Z]+) ",
+        readelf("-S", program),
+        re.MULTILINE,
     )
     allocated = [
         (name, int(address, 16), int(offset, 16), int(size, 16), kind != "NOBITS")

@@ -129,8 +129,7 @@ def test_what_is_not_kept_takes_no_memory(tmp_path: Path) -> None:
         row = json.dumps(
             {"start": "0x1000", "end": "0x2000", "size": 4096, "area": "free", "label": "x" * 100}
         )
-        for _ in range(1_000_000):
-            file.write(row + ",\n")
+        file.writelines(row + ",\n" for _ in range(1_000_000))
         file.write(row + "]}")
     assert path.stat().st_size > 150 << 20
     said, memory = measured(path)

@@ -40,7 +40,7 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
         problems += answer(asked, session, partial(_visit, base, hold, started))
     except NoLayoutsError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
         problems.append(problem_of(error))
     write_whole(asked.problems, (f"{line}\n" for line in problems))
     return not problems

@@ -144,7 +144,7 @@ def debug_link(path: str) -> Optional[Tuple[str, int]]:
             name, _, _ = data.partition(b"\0")
             at = len(name) + 1 + -(len(name) + 1) % 4
             little = bool(elf.little_endian)
-    except Exception:  # elftools raises many kinds for a damaged file
+    except Exception:  # noqa: BLE001  elftools raises many kinds for a damaged file
         return None
     if not name or b"/" in name or len(data) < at + 4:
         return None

@@ -42,7 +42,7 @@ def main() -> None:
             problems += answer(asked, session, partial(_visit, asked, session))
     except gdb.error as error:
         problems.append(printable(str(error).strip().replace("\n", " ")))
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever it is, it is said in one line
         problems.append(problem_of(error))
     try:
         write_whole(asked.problems, (f"{line}\n" for line in problems))

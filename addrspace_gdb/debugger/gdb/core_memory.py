@@ -20,8 +20,8 @@ from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 
 # `info files` lists the sections of everything gdb reads from; those of the core itself are called load1 ...
-_SECTION = re.compile(r"^\t0x([0-9a-f]+) - 0x([0-9a-f]+) is (?!load\d)", re.M)
-_ENTRY = re.compile(r"^\tEntry point: 0x([0-9a-f]+)$", re.M)
+_SECTION = re.compile(r"^\t0x([0-9a-f]+) - 0x([0-9a-f]+) is (?!load\d)", re.MULTILINE)
+_ENTRY = re.compile(r"^\tEntry point: 0x([0-9a-f]+)$", re.MULTILINE)
 
 
 class HeldMemory:

@@ -32,5 +32,5 @@ class StopWatch:
             self._run()
         except gdb.GdbError as error:
             gdb.write(f"{error}\n", gdb.STDERR)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
             gdb.write(f"addrspace: {printable(f'{type(error).__name__}: {error}')}\n", gdb.STDERR)

@@ -231,7 +231,7 @@ def guarded(run: Any, *arguments: Any) -> Any:
         raise gdb.GdbError(f"addrspace: {error}; the process may have exited") from None
     except MemoryError:
         raise gdb.GdbError("addrspace: not enough memory for this process; try `--limit`") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
         if gdb.parameter("addrspace debug"):
             traceback.print_exc()
         what = printable(f"{type(error).__name__}: {error}")

@@ -70,7 +70,7 @@ class FunctionNames:
             atexit.register(_remove, path)
             with open(handle, "wb") as file:
                 file.write(data)
-        except Exception:  # elftools raises many kinds for a damaged file; names are no more than a help
+        except Exception:  # noqa: BLE001  elftools raises many kinds for a damaged file; names are no more than a help
             return
         code.objfile.add_separate_debug_file(path)
 

@@ -55,8 +55,7 @@ def _kept_blocks(kept: Kept, read: Read, wanted: Sequence[Wanted]) -> Iterator[B
 
 
 def _alone_in_block(read: Read, one: Wanted) -> Block:
-    start, data = _alone(read, one)
-    return data, [(0, *one)]
+    return _alone(read, one)[1], [(0, *one)]
 
 
 def windows(

@@ -160,7 +160,7 @@ def _table(goroutines: Goroutines) -> GoroutineTable:
 
 
 def _positive(size: int) -> int:
-    return size if size > 0 else 0
+    return max(0, size)
 
 
 class Moments:

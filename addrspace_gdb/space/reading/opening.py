@@ -109,10 +109,8 @@ class Opening:
 def _version_notes(target: Target) -> List[str]:
     minor = go_minor(target)
     if target.facts.guessed:
-        return [
-            f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF; "
-            "what could be verified fits"
-        ]
+        guess = f"go1.{minor} is newer than go1.{NEWEST}, whose layouts are used as a guess for want of DWARF"
+        return [f"{guess}; what could be verified fits"]
     if minor is not None and minor > NEWEST:
         return [f"go1.{minor} is newer than go1.{NEWEST}, the last one this was made for; check with --check"]
     return []

@@ -172,10 +172,8 @@ def other_runtimes(loaded: Loaded) -> List[str]:
         if len(others) == 1
         else (f"{len(others)} more Go runtimes are", "their")
     )
-    return [
-        f"{count} in the process, in {names}: {its} goroutines and heap are not shown, and {its} memory "
-        "counts as foreign"
-    ]
+    what = f"{count} in the process, in {names}: {its} goroutines and heap are not shown"
+    return [f"{what}, and {its} memory counts as foreign"]
 
 
 def _candidates(mappings: Sequence[Mapping]) -> Dict[str, List[Mapping]]:

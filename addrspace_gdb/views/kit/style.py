@@ -11,7 +11,7 @@ class QuietStyle(Style):
     """Names bold, frames and asides grey. Every colour is one of the 256 of xterm's palette, exactly."""
 
     name = "quiet"
-    styles = {
+    styles = {  # noqa: RUF012  as pygments has it
         tokens.NAME: "bold",
         tokens.QUIET: "#808080",
         tokens.BOX: "#808080",
