@@ -8,6 +8,7 @@ caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 1
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -68,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         "init", help="print the line for ~/.gdbinit that brings the commands into gdb"
     )
     init_parser.set_defaults(run=init)
+    schema_parser = commands.add_parser(
+        "schema", help="print the JSON Schema of a document, or the names of all"
+    )
+    schema_parser.add_argument("name", nargs="?", metavar="NAME", help="as its own key schema has it")
+    schema_parser.set_defaults(run=schema)
     dump_parser = commands.add_parser(
         "dump",
         help="print the address space of a process or a core file",
@@ -138,6 +144,18 @@ def init(_options: argparse.Namespace) -> int:
     if "\n" in str(LOADER):
         raise ProblemError(f"gdb cannot source a file in a folder of this name: {printable(str(LOADER))}")
     to_stdout([b"source " + os.fsencode(LOADER) + b"\n"])
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Carry out ``schema``."""
+    from addrspace_gdb.views.documents import schema as schemas
+
+    if options.name is None:
+        text = "".join(f"{name}\n" for name in schemas.NAMES)
+    else:
+        text = json.dumps(schemas.schema(options.name), indent=2) + "\n"
+    to_stdout([text.encode()])
     return 0
 
 

@@ -84,15 +84,6 @@ def _collector(state: GCState, unicode: bool) -> Iterator[Entry]:
     yield "CPU", percent(fraction) if fraction is not None else sizes.UNKNOWN, text
 
 
-def _forced(completed: Optional[int], forced: Optional[int]) -> str:
-    if not completed or forced is None:
-        return "" if completed != 0 else "none has ended yet"
-    if not forced:
-        return "none of them asked for by the program"
-    which = "all" if forced == completed else f"{sizes.count(forced)} of them"
-    return f"{which} asked for by the program (runtime.GC, FreeOSMemory)"
-
-
 def _phase(state: GCState) -> str:
     if state.phase == "off":
         if state.get("sweep.done") is None or state.get("sweep.done"):

@@ -26,10 +26,23 @@ NAMES = (
 )
 
 
+_COMMON = "common.schema.json"
+
+
 def schema(name: str) -> Dict[str, Any]:
-    """The schema of the documents whose "schema" is `name`. ProblemError if there is none."""
+    """The schema of the documents whose "schema" is `name`, whole: with what it has in common with others.
+
+    ProblemError if there is none.
+    """
     if name not in NAMES:
         raise ProblemError(f'no schema is called "{printable(name)}"; there are {", ".join(NAMES)}')
-    path = Path(__file__).with_name(name.replace("/", "-") + ".schema.json")
-    document: Dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+    text = _read(name.replace("/", "-") + ".schema.json").replace(f'"{_COMMON}#/', '"#/')
+    document: Dict[str, Any] = json.loads(text)
+    own: Dict[str, Any] = document.setdefault("$defs", {})
+    for shared, definition in json.loads(_read(_COMMON))["$defs"].items():
+        own.setdefault(shared, definition)
     return document
+
+
+def _read(file: str) -> str:
+    return Path(__file__).with_name(file).read_text(encoding="ascii")
