@@ -238,7 +238,7 @@ def test_options_of_a_report(crashed: Crashed, tmp_path: Path) -> None:
     assert "the g of goroutine 1" in (tmp_path / "out").read_text()
     assert "usage: addrspace gc" in shell("dump", crashed.core, "--report", "gc --help").stdout
     wrong = {
-        "--report=none": "--report: not one of regions, .*",
+        "--report=none": "--report: not one of addrspace, regions, .*",
         "--report=rss --none": "addrspace rss: unrecognized arguments: --none .*",
         "--report=rss '": "--report: No closing quotation",
     }

@@ -251,7 +251,8 @@ def test_a_signal_at_any_moment(
         command.popen.send_signal(number)
         output, errors = command.popen.communicate(timeout=60)
         assert errors == b"", f"after {moment:.3f} s"
-        assert command.popen.returncode in (128 + number, 0)
+        # -number: it came before Python had begun with us, which a shell shows as 128 + number too.
+        assert command.popen.returncode in (128 + number, 0, -number)
         assert command.popen.returncode or b"Go Heap" in output
         assert live.running() and not list(tmp_path.glob(PREFIX + "*"))
 

@@ -183,7 +183,7 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     for m in scheduler.ms:
         for (lo, hi), kind in ((m.g0_stack, SYSTEM_STACK), (m.gsignal_stack, SIGNAL_STACK)):
             if lo < hi:
-                others.append(Piece(lo, hi, kind, m.id))
+                others.append(Piece(lo, hi, kind, max(0, m.id)))  # a negative one is damage
     lo, hi = scheduler.crash_stack
     if lo < hi:
         others.append(Piece(lo, hi, CRASH_STACK, 0))

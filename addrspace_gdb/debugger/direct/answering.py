@@ -7,12 +7,14 @@ from functools import partial
 from typing import Callable, List
 
 from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.debugger.direct.core_file import CoreTarget
 from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.debugger.direct.session import DirectSession
+from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.protocol import Target
 
@@ -54,9 +56,9 @@ def _opened(asked: Request, sysroot: str, hints: Hints) -> DirectTarget:
 
 def _check_layouts(target: Target) -> None:
     """NoLayoutsError if only debug information could tell."""
-    known = target.symbol("runtime.mheap_") is not None
-    if known and not all(target.type(name) is not None for name in _NEEDED):
-        raise NoLayoutsError("no layouts are known for this release of Go; gdb reads them (--debugger gdb)")
+    version = version_of(target) if target.symbol("runtime.mheap_") is not None else None
+    if version is not None and not all(target.type(name) is not None for name in _NEEDED):
+        raise NoLayoutsError(f"no layouts are known for {printable(version)}; gdb has them (--debugger gdb)")
 
 
 def _visit(base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]) -> Visit:
