@@ -26,7 +26,8 @@ REPORTS = (
 )
 # What moves with the clock, with who else maps a file, and by being read: which pages were never touched.
 MOVES = re.compile(
-    r'"(wait_time|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)|"the runtime\'s own: (never touched|only ever read)[^}]*'
+    r'"(wait_time|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
+    r'|"the runtime\'s own: (never touched|only ever read)[^}]*'
 )
 VARIANTS = ("plain", "stripped", "pie", "cgo")
 
