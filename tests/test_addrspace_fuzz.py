@@ -23,8 +23,8 @@ DRIVER = Path(__file__).with_name("fuzz_driver.py")
 SEEDS = [1, 2, 3, 4, 5, 6] if not full_matrix() else list(range(1, 41))
 EACH = 100  # mutations with one seed
 TARGETED = 4  # batches
-LIMIT = 20  # seconds for one command, which takes a fifth of one on an undamaged core
-MOST_MEMORY = 1 << 30
+MAX_SECONDS = 20  # seconds for one command, which takes a fifth of one on an undamaged core
+MAX_MEMORY = 1 << 30  # bytes
 
 
 class Pristine:
@@ -42,7 +42,7 @@ class Pristine:
         """What the driver found; the copy of the core goes away again."""
         copy, results, path = folder / "core", folder / "results", folder / "request.json"
         subprocess.run(["cp", "--sparse=always", str(self.core), str(copy)], check=True)
-        whole = {"seed": 0, "count": 0, "skip": 0, "step": 1, "limit": LIMIT, **request}
+        whole = {"seed": 0, "count": 0, "skip": 0, "step": 1, "limit": MAX_SECONDS, **request}
         path.write_text(
             json.dumps({**whole, "core": str(copy), "loads": self.loads, "results": str(results)})
         )
@@ -81,7 +81,7 @@ def assert_all_well(records: List[Dict[str, Any]], at_least: int) -> None:
     assert bad == []
     assert len(records) > at_least
     assert (records[-1]["mutation"], records[-1]["outcome"]) == ("none", "output"), records[-1]
-    large = next((r for r in records if r["rss"] << 10 > MOST_MEMORY), None)
+    large = next((r for r in records if r["rss"] << 10 > MAX_MEMORY), None)
     assert large is None
 
 

@@ -19,7 +19,7 @@ from harness.processes import Processes
 from harness.scenes import kernel_core
 from harness.toolchains import Toolchain, Unavailable
 
-from addrspace_gdb.common.escape import MOST_TEXT, decoded, printable, shortened
+from addrspace_gdb.common.escape import MAX_TEXT, decoded, printable, shortened
 from addrspace_gdb.views.documents.form import encode
 
 FOLDER = b"p\xff\xe9 \xc3"  # latin-1, a blank, and a character that is cut
@@ -125,11 +125,11 @@ def test_a_process_in_such_a_place(
 def test_text_is_decoded_and_cut() -> None:
     assert decoded("é\n".encode()) == "é\n"
     assert printable(decoded(b"\xff\xc3\x1b")) == r"\xff\xc3\x1b"
-    assert decoded(b"x" * MOST_TEXT) == "x" * MOST_TEXT
-    assert decoded(b"x" * (MOST_TEXT + 1)) == "x" * MOST_TEXT + "... (4,097 bytes)"
+    assert decoded(b"x" * MAX_TEXT) == "x" * MAX_TEXT
+    assert decoded(b"x" * (MAX_TEXT + 1)) == "x" * MAX_TEXT + "... (4,097 bytes)"
     assert decoded(b"x" * 256, 50 << 20, 256) == "x" * 256 + "... (52,428,800 bytes)"
     assert decoded("é".encode() * 200, most=255) == "é" * 127 + "... (400 bytes)"  # not half of one
-    assert shortened("é" * (MOST_TEXT + 1)) == "é" * MOST_TEXT + "... (4,097 characters)"
+    assert shortened("é" * (MAX_TEXT + 1)) == "é" * MAX_TEXT + "... (4,097 characters)"
     assert shortened("x") == "x"
 
 

@@ -269,7 +269,8 @@ def test_notes_of_a_32_bit_process() -> None:
     files = struct.pack("<2I", 1, 4096) + struct.pack("<3I", 0x8048000, 0x8049000, 2) + b"/bin/x\0"
     data = note(b"CORE", 1, bytes(status)) + note(b"LINUX", 0x200, tls) + note(b"CORE", 0x46494C45, files)
     found = read_notes(data, "EM_386", 4, "little", Problems())
-    assert found.threads == [(77, 6, 0x8048123, 0xBFFF0000, 0xF7D00940)]
+    assert [thread[:5] for thread in found.threads] == [(77, 6, 0x8048123, 0xBFFF0000, 0xF7D00940)]
+    assert found.threads[0].general == bytes(status[72:])
     assert found.files == [(0x8048000, 0x8049000, 8192, "/bin/x")]
     assert found.page_size == 4096
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Optional
 
 # Bytes of one text of a target that are taken: what a path may have (PATH_MAX, include/uapi/linux/limits.h).
-MOST_TEXT = 4096
+MAX_TEXT = 4096  # characters
 _ESCAPED = "".join(map(chr, range(0xDC80, 0xDD00)))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def decoded(raw: bytes, size: Optional[int] = None, most: int = MOST_TEXT) -> str:
+def decoded(raw: bytes, size: Optional[int] = None, most: int = MAX_TEXT) -> str:
     """The text of these bytes, which need not be UTF-8: `printable` shows others as what they are, `\\xff`.
 
     Of more than `most` bytes the rest is cut off and counted. `size`: how many there are, where `raw` is only
@@ -25,7 +25,7 @@ def decoded(raw: bytes, size: Optional[int] = None, most: int = MOST_TEXT) -> st
 
 def shortened(text: str) -> str:
     """Text that somebody else decoded, cut as `decoded` does."""
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}... ({len(text):,} characters)"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text):,} characters)"
 
 
 def printable(text: str) -> str:

@@ -59,7 +59,7 @@ class Problems:
     Lines that say what was left out of a core (`NOT_HELD`) are kept apart, as `left_out`.
     """
 
-    LIMIT = 20
+    MAX_LINES = 20  # lines of each kind
 
     def __init__(self) -> None:
         self._lines: List[Union[str, Callable[[], Iterable[str]]]] = []
@@ -68,9 +68,9 @@ class Problems:
         self.dropped = 0
 
     def add(self, line: str) -> None:
-        """Record `line` unless it is already there; past LIMIT only count it."""
+        """Record `line` unless it is already there; past MAX_LINES only count it."""
         if line.endswith(NOT_HELD):
-            if line not in self.left_out and len(self.left_out) < self.LIMIT:
+            if line not in self.left_out and len(self.left_out) < self.MAX_LINES:
                 self.left_out.append(line)
             return
         if line in self._lines:
@@ -85,7 +85,7 @@ class Problems:
         self._lines.append(find)
 
     def _cut(self) -> None:
-        while len(self._lines) - self._waiting > self.LIMIT and isinstance(self._lines[-1], str):
+        while len(self._lines) - self._waiting > self.MAX_LINES and isinstance(self._lines[-1], str):
             self._lines.pop()
             self.dropped += 1
 

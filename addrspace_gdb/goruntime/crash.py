@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from typing import List, NamedTuple, Optional, Set
 
-from addrspace_gdb.common.escape import MOST_TEXT, decoded
+from addrspace_gdb.common.escape import MAX_TEXT, decoded
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
 
-_MOST_PANICS = 64
+_MAX_PANICS = 64
 FATAL = "fatal error: "
 
 _INTEGERS = {
@@ -116,7 +116,7 @@ def panics(runtime: Runtime, types: Types, g: int) -> List[Panic]:
     at = record.number("_panic") if record is not None else 0
     found: List[Panic] = []
     seen: Set[int] = set()
-    while at and at not in seen and len(found) < _MOST_PANICS:
+    while at and at not in seen and len(found) < _MAX_PANICS:
         seen.add(at)
         try:
             one = runtime.record("runtime._panic", at)
@@ -169,4 +169,4 @@ def read_string(runtime: Runtime, header: int) -> Optional[str]:
     address, size = runtime.word_at(header), runtime.word_at(header + word)
     if size > 1 << 30:
         return None
-    return decoded(runtime.target.read(address, min(size, MOST_TEXT)), size)
+    return decoded(runtime.target.read(address, min(size, MAX_TEXT)), size)

@@ -16,10 +16,10 @@ from addrspace_gdb.goruntime.record import Runtime
 IN_USE = ("next", "current", "previous")
 EVERY_LIST = ("free", *IN_USE)
 
-_MOST_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
+_MAX_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
 _SPARE = 16 << 20
-_MOST_SINGLE = 1 << 12  # reads outside the chunks
-_MOST_LOST = 1 << 8  # of them that fail before no more are tried
+_MAX_SINGLE = 1 << 12  # reads outside the chunks
+_MAX_LOST = 1 << 8  # of them that fail before no more are tried
 
 
 def chunks(runtime: Runtime, lists: Sequence[str]) -> Iterator[Tuple[int, int]]:
@@ -42,7 +42,7 @@ class GcBits:
         self._low = self._high = 0  # the block that was asked for last
         self._block = b""
         self._single = self._lost = 0
-        self._read(sorted(set(chunks(runtime, IN_USE))), spans * _MOST_BITS + _SPARE)
+        self._read(sorted(set(chunks(runtime, IN_USE))), spans * _MAX_BITS + _SPARE)
 
     def _read(self, found: List[Tuple[int, int]], budget: int) -> None:
         """Read chunks, neighbours together; by themselves where that fails."""
@@ -98,7 +98,7 @@ class GcBits:
         return True
 
     def _alone(self, address: int, count: int) -> Optional[int]:
-        if not address or self._single >= _MOST_SINGLE or self._lost >= _MOST_LOST:
+        if not address or self._single >= _MAX_SINGLE or self._lost >= _MAX_LOST:
             return None
         self._single += 1
         try:

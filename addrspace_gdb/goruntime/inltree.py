@@ -17,7 +17,7 @@ PCDATA_INL_TREE_INDEX = 2
 FUNCDATA_INL_TREE = 3
 
 _MAX_CALLS = 1 << 20  # the runtime's own bound on a tree
-_MAX_DEPTH = 10_000
+_MAX_DEPTH = 10_000  # calls inlined in one another
 
 
 class InlinedCall(NamedTuple):

@@ -17,8 +17,8 @@ from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.trace import tracer_memory
 
 PERSISTENT_CHUNK = 256 << 10  # persistentChunkSize, src/runtime/malloc.go, all versions
-PERSISTENT_LARGEST = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves
-_LIMIT = 1 << 46
+MAX_PERSISTENT = 64 << 10  # maxBlock there: larger requests go to sysAlloc by themselves
+_MAX_OWNED = 1 << 46  # bytes of one range
 
 
 class Owned(NamedTuple):
@@ -56,7 +56,7 @@ def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Schedu
 
 
 def _plausible(runtime: Runtime, owned: Owned) -> bool:
-    if 0 < owned.start < owned.end <= 1 << (8 * runtime.word) and owned.end - owned.start <= _LIMIT:
+    if 0 < owned.start < owned.end <= 1 << (8 * runtime.word) and owned.end - owned.start <= _MAX_OWNED:
         return True
     if owned.start != owned.end:
         runtime.problems.add(
@@ -109,10 +109,10 @@ def _arrays(heap: Record) -> Iterator[Owned]:
     for name in ("allArenas", "heapArenas", "userArenaArenas"):
         if heap.has(name):
             header = heap.slice(name)
-            if header.capacity * word > PERSISTENT_LARGEST:
+            if header.capacity * word > MAX_PERSISTENT:
                 yield Owned(header.data, header.data + header.capacity * word, "arena list")
     ranges = heap.slice("pages.inUse.ranges")
-    if ranges.capacity * 2 * word > PERSISTENT_LARGEST:
+    if ranges.capacity * 2 * word > MAX_PERSISTENT:
         yield Owned(ranges.data, ranges.data + ranges.capacity * 2 * word, "page ranges")
 
 
@@ -123,7 +123,7 @@ def _span_sets(heap: Record) -> Iterator[Owned]:
         for name in ("mcentral.partial", "mcentral.full"):
             for spans in central.elements(name):
                 size = spans.number("spineCap") * word
-                if size > PERSISTENT_LARGEST:
+                if size > MAX_PERSISTENT:
                     spine = spans.number("spine.p", "spine")
                     yield Owned(spine, spine + size, "span set")
 
@@ -183,7 +183,7 @@ def _pointer_masks(runtime: Runtime) -> Iterator[Owned]:
         for mask in (module.gcdatamask, module.gcbssmask):
             if mask is not None:
                 size = -(-mask.length // 8) + 1
-                if size > PERSISTENT_LARGEST:
+                if size > MAX_PERSISTENT:
                     yield Owned(mask.address, mask.address + size, "pointer masks")
 
 

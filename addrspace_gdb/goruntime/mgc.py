@@ -33,7 +33,7 @@ from addrspace_gdb.goruntime.waitreason import read_wait_reasons, wait_reason
 
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 _RUNNING_P = 1  # _Prunning, src/runtime/runtime2.go
-_MOST_QUEUED = 1 << 22
+_MAX_QUEUED = 1 << 22  # goroutines
 
 # Names of p.gcMarkWorkerMode, src/runtime/mgc.go.
 WORKER_MODES = {1: "dedicated", 2: "fractional", 3: "idle"}
@@ -96,7 +96,7 @@ def _assist_queue(s: Sources) -> int:
     """Goroutines that wait until background workers have done their share of marking for them."""
     follow = s.runtime.layout("runtime.g").scalar("schedlink").offset
     first = s.variable("runtime.work").number("assistQueue.q.head")
-    return sum(1 for _ in s.runtime.chain(first, follow, "work.assistQueue", _MOST_QUEUED))
+    return sum(1 for _ in s.runtime.chain(first, follow, "work.assistQueue", _MAX_QUEUED))
 
 
 def worker_modes(s: Sources) -> Dict[str, int]:

@@ -15,7 +15,7 @@ from addrspace_gdb.target.protocol import Target
 
 MAX_MODULES = 4096
 _MAX_TEXT_SECTIONS = 4096
-_MAX_STRING = 4096
+_MAX_STRING = 4096  # bytes
 
 _SCALARS = (
     ("pcHeader", "findfunctab", "minpc", "maxpc", "text", "etext", "noptrdata", "enoptrdata", "data", "edata")

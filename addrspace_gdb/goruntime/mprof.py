@@ -9,7 +9,7 @@ from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
 
 _LISTS = (("mbuckets", "memRecord"), ("bbuckets", "blockRecord"), ("xbuckets", "blockRecord"))
-_DEEPEST = 1 << 12  # frames of a stack; maxProfStackDepth is 1024
+_MAX_DEPTH = 1 << 12  # frames of a stack; maxProfStackDepth is 1024
 
 
 def profile_bytes(runtime: Runtime) -> int:
@@ -40,6 +40,6 @@ def buckets(runtime: Runtime) -> Iterator[Tuple[int, int]]:
         fixed = layout.size + runtime.layout(f"runtime.{record}").size
         for bucket in runtime.chain(runtime.global_word(f"runtime.{name}"), follow, f"runtime.{name}"):
             frames = runtime.word_at(bucket + depth)
-            if frames > _DEEPEST:
+            if frames > _MAX_DEPTH:
                 raise UnreadableError(bucket, layout.size)
             yield bucket, fixed + frames * runtime.word

@@ -24,11 +24,11 @@ PAGE = 1 << PAGE_SHIFT
 DEAD, IN_USE, MANUAL = 0, 1, 2
 _STATES = bytes((DEAD, IN_USE, MANUAL))
 
-_MOST_PAGES = 1 << 40  # of one span: more are garbage
+_MAX_PAGES = 1 << 40  # of one span: more are garbage
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
 
 _MAP = 1 << 13  # pages that one map of pages is of: those of an arena
-_MOST_MAPS = 1 << 13  # 512 GiB
+_MAX_MAPS = 1 << 13  # 512 GiB
 _ALIKE = re.compile(b"|".join(b"%c+" % (kind + 1) for kind in range(5)))
 
 # What a merged run of spans holds.
@@ -262,11 +262,11 @@ def _unsound(columns: Columns) -> List[int]:
     if not starts or (all(starts) and not any(map((PAGE - 1).__and__, starts)) and _possible(pages)):
         return []
     rows = enumerate(zip(starts, pages))
-    return [at for at, (start, n) in rows if start & (PAGE - 1) or not 0 < n < _MOST_PAGES or start == 0]
+    return [at for at, (start, n) in rows if start & (PAGE - 1) or not 0 < n < _MAX_PAGES or start == 0]
 
 
 def _possible(pages: Sequence[int]) -> bool:
-    return 0 < min(pages) <= max(pages) < _MOST_PAGES
+    return 0 < min(pages) <= max(pages) < _MAX_PAGES
 
 
 def _covered(starts: Sequence[int], pages: Sequence[int], kinds: bytes) -> Optional[List[Run]]:
@@ -276,7 +276,7 @@ def _covered(starts: Sequence[int], pages: Sequence[int], kinds: bytes) -> Optio
     maps: Dict[int, bytearray] = {}
 
     def fill(page: int, many: int, kind: int) -> None:
-        while many and len(maps) < _MOST_MAPS:
+        while many and len(maps) < _MAX_MAPS:
             number, at = divmod(page, _MAP)
             now = min(many, _MAP - at)
             maps.setdefault(number, bytearray(_MAP))[at : at + now] = bytes((kind + 1,)) * now

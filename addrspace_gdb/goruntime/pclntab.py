@@ -25,7 +25,7 @@ NO_OFFSET = 0xFFFFFFFF
 
 _CHUNK = 1 << 14
 _MAX_FUNCTIONS = 1 << 24
-_MAX_NAME = 1 << 16
+_MAX_NAME = 1 << 16  # bytes
 _MAX_TABLE = 1 << 22  # bytes of one pc-value table
 
 # internal/abi/symtab.go, FuncFlag

@@ -17,7 +17,7 @@ from addrspace_gdb.goruntime.mprof import buckets
 from addrspace_gdb.goruntime.record import Runtime
 
 SPAN_STRUCTURES, CACHES, BUCKETS = "span structures", "mcaches", "profile buckets"
-_MOST_SINGLE = 1 << 16  # profile buckets, which are met one by one
+_MAX_SINGLE = 1 << 16  # profile buckets, which are met one by one
 
 
 def persistent_owners(runtime: Runtime, go: GoView) -> List[Owned]:
@@ -62,6 +62,6 @@ def _buckets(runtime: Runtime) -> Iterator[Owned]:
     if not runtime.global_word("runtime.buckhash"):
         return
     for count, (start, size) in enumerate(buckets(runtime)):
-        if count == _MOST_SINGLE:
+        if count == _MAX_SINGLE:
             return
         yield Owned(start, start + size, BUCKETS)

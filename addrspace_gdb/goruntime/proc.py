@@ -9,10 +9,11 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from functools import cached_property
+from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.columns import Columns, places, read_columns
+from addrspace_gdb.goruntime.columns import Columns, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
@@ -20,8 +21,8 @@ from addrspace_gdb.goruntime.threadids import Places, outer_ids
 from addrspace_gdb.process.mappings import Mapping
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
-_MOST_PS = 1 << 16
-_MOST_GOROUTINES = 1 << 25
+_MAX_PS = 1 << 16
+_MAX_GOROUTINES = 1 << 25
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
 
@@ -79,14 +80,19 @@ class Goroutines:
         return at if at < len(addresses) and addresses[at] == address else None
 
     def of_goid(self, goid: int) -> Optional[int]:
-        """Where the goroutine with that number stands. A dead g keeps its number until it is used again: a
-        living one goes before it."""
-        dead = None
-        for at in places(self.columns["goid"], goid) if goid else ():
-            if is_live(self.columns["status"][at]):
-                return at
-            dead = at if dead is None else dead
-        return dead
+        """Where the goroutine with that number stands; of a dead one if no living one has it."""
+        return self._by_goid.get(goid) if goid else None
+
+    @cached_property
+    def _by_goid(self) -> Dict[int, int]:
+        """A dead g keeps its number until it is used again: a living one goes before it."""
+        goids, statuses = self.columns["goid"], self.columns["status"]
+        rows = range(len(goids))
+        living = {status for status in set(statuses) if is_live(status)}
+        found = dict(zip(goids, rows))
+        wanted = bytes(map(living.__contains__, statuses))
+        found.update(zip(compress(goids, wanted), compress(rows, wanted)))
+        return found
 
     @cached_property
     def by_stack(self) -> array[int]:
@@ -110,7 +116,7 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     room = runtime.variable("runtime.allgs").slice("").capacity
     header = Slice(runtime.global_word("runtime.allgptr"), count, room)
     # Every g is an object of the heap, so the bytes it has grown to (0: not known) bound their number.
-    most = _MOST_GOROUTINES if not grown else min(_MOST_GOROUTINES, grown // layout.size)
+    most = _MAX_GOROUTINES if not grown else min(_MAX_GOROUTINES, grown // layout.size)
     addresses = runtime.slice_words(header, "runtime.allgs", most)
     # g.parentGoid came with Go 1.21.
     left_out = () if layout.has("parentGoid") else ("parent",)
@@ -251,7 +257,7 @@ def read_ps(runtime: Runtime) -> List[P]:
     """Read every P: what the collector's state needs of the scheduler, without its threads."""
     header = runtime.variable("runtime.allp").slice("")
     found = []
-    for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MOST_PS)):
+    for address in dict.fromkeys(runtime.slice_words(header, "runtime.allp", _MAX_PS)):
         if not address:
             continue  # allp has nil slots past GOMAXPROCS while it is being resized
         try:

@@ -206,7 +206,7 @@ class Record:
 
 _GAP = 4096  # neighbours closer than this are read together
 _RUN = 1 << 20
-_MOST_LOST = 1 << 12
+_MAX_LOST = 1 << 12  # reads that fail
 _FEW = 4  # pieces for which it does not pay to open a file
 
 Bytes = Union[bytes, memoryview]
@@ -248,7 +248,7 @@ def bulk(
             yield memoryview(data), run[0], run
         else:
             failed += 1
-            if failed > _MOST_LOST:
+            if failed > _MAX_LOST:
                 runtime.problems.add(f"{what}: so many of them cannot be read that the rest is left out")
                 return
             yield from _one_by_one(runtime, run, size, what)
@@ -275,7 +275,7 @@ def _one_by_one(
             yield memoryview(runtime.target.read(address, size)), address, [address]
         except UnreadableError:
             lost += 1
-            if lost >= _MOST_LOST:
+            if lost >= _MAX_LOST:
                 runtime.problems.add(f"{what}: so many of them cannot be read that the rest is left out")
                 break
     if lost:

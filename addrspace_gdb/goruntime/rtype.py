@@ -24,7 +24,7 @@ _KINDS = (
 )
 _KIND_MASK = 31
 _UNCOMMON, _EXTRA_STAR, _NAMED = 1, 2, 4  # TFlag
-_MAX_NAME = 4096
+_MAX_NAME = 4096  # bytes
 _MAX_METHODS = 1 << 12
 _MAX_FIELDS = 1 << 14
 _FLAGS = frozenset(

@@ -30,7 +30,7 @@ SWEEP_STATES = {
 }
 _SETTLED = (SWEPT, CACHED)
 
-_MOST_SLOTS = 1 << 16  # nelems is 16 bits wide
+_MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
 
 popcount: Callable[[int], int] = getattr(int, "bit_count", lambda n: bin(n).count("1"))  # Python 3.10 has it
@@ -114,7 +114,7 @@ class SlotReader:
     def impossible(self, row: SpanRow) -> Optional[str]:
         """What about the span cannot be, in words; None if it can."""
         _, pages, freeindex, slots, _, _, sweepgen, allocated, class_, _, user, element, _ = row
-        if not 0 < slots < _MOST_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
+        if not 0 < slots < _MAX_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
             return f"{slots:,} slots of {element:,} bytes do not fit"
         if freeindex > slots or allocated > slots:
             return f"freeindex {freeindex:,}, allocCount {allocated:,} of {slots:,} slots"

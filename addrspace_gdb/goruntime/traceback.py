@@ -22,7 +22,7 @@ __all__ = ["Creator", "Frame", "Registers", "Saved", "Stack", "Unwinder", "Walk"
 
 MAX_FRAMES = 1_000_000
 _OUTSIDE = (struct.error, IndexError, OverflowError)  # of a read beyond the bytes of the stack
-_MAX_FOREIGN = 64
+_MAX_FOREIGN = 64  # frames of C
 _SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
 _UNKNOWN = -1  # a frame size

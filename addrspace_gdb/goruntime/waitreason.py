@@ -13,7 +13,7 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.target.protocol import ProcFiles
 
 _MAX_REASONS = 256
-_MAX_TEXT = 128
+_MAX_TEXT = 128  # bytes
 _SECOND = 1_000_000_000
 _TIME_NAMESPACE = "timens_offsets"
 

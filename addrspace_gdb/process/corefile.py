@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from functools import lru_cache
-from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import NOT_HELD, ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.process.corenotes import (
     AT_ENTRY,
     AT_EXECFN,
@@ -164,25 +164,9 @@ def promised_size(stream: IO[bytes], path: str) -> Optional[int]:
     return max([*ends, header.shoff + header.shnum * structs.section.size])
 
 
-def memory_of(path: str) -> Callable[[int, int], bytes]:
-    """A function that reads the process's memory, (address, size), from the core file at `path` itself.
-
-    It raises UnreadableError for what is not in it, and ProblemError where the core is not a usable one.
-    """
-    with open_regular(path) as stream:
-        header = read_header(stream, path)
-        segments = _core_segments(stream, header, path, os.fstat(stream.fileno()).st_size)
-
-    def read(address: int, size: int) -> bytes:
-        for segment in segments:
-            at = address - segment.vaddr
-            if segment.type == PT_LOAD and at >= 0 and at + size <= segment.filesz:
-                data = part_of(path, segment.offset + at, size)
-                if len(data) == size:
-                    return data
-        raise UnreadableError(address, size, NOT_HELD)
-
-    return read
+def core_segments(stream: IO[bytes], path: str) -> List[Segment]:
+    """The program headers of the core in `stream`. ProblemError unless the file holds all of them."""
+    return _core_segments(stream, read_header(stream, path), path, os.fstat(stream.fileno()).st_size)
 
 
 def part_of(path: str, offset: int, size: int) -> bytes:

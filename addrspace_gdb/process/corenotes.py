@@ -56,6 +56,7 @@ class CoreThread(NamedTuple):
     pc: Optional[int]
     sp: Optional[int]
     fs_base: Optional[int]  # the thread pointer, whatever the machine calls it
+    general: bytes = b""  # its general registers, as the kernel has them (process.registers)
 
 
 class CoreSignal(NamedTuple):
@@ -133,7 +134,7 @@ def _thread(text: memoryview, machine: str, prefix: str) -> CoreThread:
     layout = _PRSTATUS.get(machine)
     if layout is None:  # pr_pid stands behind two words of signal masks on every machine
         tid = struct.unpack_from(prefix + "i", text, 32 if len(text) > 200 else 24)[0]
-        return CoreThread(tid, signal, None, None, None)
+        return CoreThread(tid, signal, None, None, None, bytes(text[112 if len(text) > 200 else 72 :]))
     register = prefix + ("Q" if layout.size == 8 else "I")
     return CoreThread(
         tid=struct.unpack_from(prefix + "i", text, layout.pid)[0],
@@ -141,6 +142,7 @@ def _thread(text: memoryview, machine: str, prefix: str) -> CoreThread:
         pc=struct.unpack_from(register, text, layout.pc)[0],
         sp=struct.unpack_from(register, text, layout.sp)[0],
         fs_base=None if layout.tls is None else struct.unpack_from(register, text, layout.tls)[0],
+        general=bytes(text[112 if layout.size == 8 else 72 :]),
     )
 
 

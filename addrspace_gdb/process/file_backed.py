@@ -28,7 +28,7 @@ _FILE = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) (r..[ps]) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(/.*)$", re.M
 )
 _PIECE = 1 << 20  # bytes that are read at once
-_MOST_COMPARED = 8  # pages by which a file is known for the mapped one where the inode does not tell
+_MAX_COMPARED = 8  # pages by which a file is known for the mapped one where the inode does not tell
 
 
 class _Span(NamedTuple):
@@ -265,7 +265,7 @@ class _Files:
         the process has in memory as the file's are compared."""
         starts = pages.shared.starts
         some = sorted(
-            {starts[len(starts) * part // _MOST_COMPARED] for part in range(_MOST_COMPARED)} if starts else ()
+            {starts[len(starts) * part // _MAX_COMPARED] for part in range(_MAX_COMPARED)} if starts else ()
         )
         for start in some:
             theirs = _pread(descriptor, self._page_size, span.offset + start - span.start)

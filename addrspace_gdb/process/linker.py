@@ -15,8 +15,8 @@ from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.regular import open_regular
 
 _PF_W = 2
-_MOST_DATA = 1 << 20
-_MOST_OBJECTS = 1 << 14
+_MAX_DATA = 1 << 20  # bytes
+_MAX_OBJECTS = 1 << 14
 _SMALL = 64 << 10  # ld.so asks for a page or two at a time; a larger mapping has merged with another
 
 
@@ -74,7 +74,7 @@ def _data_words(linker: LoadedImage, words: Words) -> List[int]:
     """Every word of the linker's writable data."""
     found: List[int] = []
     for segment in linker.image.segments:
-        if segment.flags & _PF_W and segment.memsz <= _MOST_DATA:
+        if segment.flags & _PF_W and segment.memsz <= _MAX_DATA:
             start = linker.bias + segment.vaddr + -segment.vaddr % words.size
             found.extend(words.at(start, segment.memsz // words.size) or ())
     return found
@@ -85,7 +85,7 @@ def _link_maps(r_debug: int, words: Words) -> Iterator[int]:
     first = words.at(r_debug + words.size, 1)
     at = first[0] if first else 0
     seen: Set[int] = set()
-    while at and at not in seen and len(seen) < _MOST_OBJECTS:
+    while at and at not in seen and len(seen) < _MAX_OBJECTS:
         seen.add(at)
         yield at
         following = words.at(at + 3 * words.size, 1)

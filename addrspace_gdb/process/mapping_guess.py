@@ -27,9 +27,9 @@ from addrspace_gdb.process.mappings import Mapping, add
 from addrspace_gdb.process.segment_mappings import pieces
 from addrspace_gdb.target.protocol import Target
 
-_MOST_HEADERS = 256
-_MOST_PAGES = 4096  # of the main thread's stack that are tried; usually it may take 8 MiB
-_LARGEST_VDSO = 1 << 20
+_MAX_HEADERS = 256  # program headers
+_MAX_PAGES = 4096  # of the main thread's stack that are tried; usually it may take 8 MiB
+_MAX_VDSO = 1 << 20  # bytes
 
 
 def infer_mappings(target: Target) -> List[Mapping]:
@@ -48,7 +48,7 @@ def _segments(target: Target, auxv: Dict[int, int]) -> Optional[Tuple[int, List[
     """Load bias, segments and name of the program: its headers in memory, else in the file."""
     address, number = auxv.get(AT_PHDR, 0), auxv.get(AT_PHNUM, 0)
     name = target.executable or "the program"
-    if address and 0 < number <= _MOST_HEADERS:
+    if address and 0 < number <= _MAX_HEADERS:
         try:
             size = structs_of(target.pointer_size, target.byte_order).program.size
             data = target.read(address, number * size)
@@ -78,7 +78,7 @@ def _stack(target: Target, auxv: Dict[int, int], page: int) -> Optional[Mapping]
 
     if not top or not can(0):
         return None
-    below = next(n for n in count(1) if n > _MOST_PAGES or not can(n)) - 1
+    below = next(n for n in count(1) if n > _MAX_PAGES or not can(n)) - 1
     return Mapping((top // page - below) * page, (top // page + 1) * page, "rw-?", None, name="[stack]")
 
 
@@ -91,6 +91,6 @@ def _vdso(target: Target, auxv: Dict[int, int], page: int) -> Optional[Mapping]:
     except (UnreadableError, ProblemError):
         return None
     ends = [s.vaddr + s.memsz for s in segments if s.type == PT_LOAD]
-    if not ends or not 0 < max(ends) < _LARGEST_VDSO:
+    if not ends or not 0 < max(ends) < _MAX_VDSO:
         return None
     return Mapping(start, start - (-max(ends) // page * page), "r-x?", None, name="[vdso]")

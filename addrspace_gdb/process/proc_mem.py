@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Iterator, Optional, Sequence, Tuple
 
-_LARGEST = 1 << 26  # bytes: nobody asks for more at a time
+_MAX_READ = 1 << 26  # bytes: nobody asks for more at a time
 _STEP = 4096  # bytes: no machine's pages are smaller
 
 
@@ -22,12 +22,12 @@ def read_ranges(
     except OSError:
         return
     try:
-        largest = max((size for _, size in ranges if size <= _LARGEST), default=0)
+        largest = max((size for _, size in ranges if size <= _MAX_READ), default=0)
         buffer = memoryview(bytearray(largest + _STEP))
         for address, size in ranges:
             # The kernel copies page by page from where the read begins: two pages each time unless aligned.
             before = address % _STEP
-            wanted = 0 < size <= _LARGEST and not (spared is not None and spared(address, size))
+            wanted = 0 < size <= _MAX_READ and not (spared is not None and spared(address, size))
             fits = wanted and _fill(file, buffer[: before + size], address - before)
             yield buffer[before : before + size] if fits else None
     finally:

@@ -18,9 +18,9 @@ from addrspace_gdb.target.protocol import Thread
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
 
 _DESCRIPTOR = 4096  # struct pthread is smaller in every glibc (2304 bytes in 2.36 on amd64)
-_MAX_BLOCK = 1 << 40
+_MAX_BLOCK = 1 << 40  # bytes
 _MAX_ABOVE = 1 << 24  # thread-local storage between the thread pointer and the end of the block
-_MAX_CACHED = 1 << 14
+_MAX_CACHED = 1 << 14  # stacks
 
 
 class ThreadStack(NamedTuple):

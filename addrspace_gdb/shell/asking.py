@@ -25,6 +25,7 @@ class Question(NamedTuple):
     """What is asked of a process or a core file."""
 
     target: str
+    debugger: Optional[str] = None  # "gdb" or "none"; None: gdb if there is one
     gdb: Optional[str] = None
     wait: float = PATIENCE
     exe: Optional[str] = None
@@ -50,7 +51,7 @@ class Asked(NamedTuple):
 
 def check(question: Question) -> Asked:
     """Everything that can be refused without stopping anything is refused here: ProblemError."""
-    gdb = find_gdb(question.gdb)
+    gdb = _debugger(question)
     pid, core, name = None, "", ""
     if is_pid(question.target):
         pid = int(question.target[:20])
@@ -68,6 +69,20 @@ def check(question: Question) -> Asked:
     if question.sysroot and not os.path.isdir(question.sysroot):
         raise ProblemError(f"--sysroot: {printable(question.sysroot)} is not a directory")
     return Asked(question, Debugger(gdb, question.wait, name), pid, core)
+
+
+def _debugger(question: Question) -> Optional[str]:
+    """The gdb to run; None if the shell is to do without."""
+    if question.debugger not in (None, "gdb", "none"):
+        raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(question.debugger or '')} is not gdb or none")
+    if question.debugger == "none":
+        if question.gdb:
+            raise ProblemError("--gdb and --debugger none exclude each other")
+        return None
+    gdb = find_gdb(question.gdb)
+    if gdb is None and question.debugger == "gdb":
+        raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
+    return gdb
 
 
 def is_pid(text: str) -> bool:
@@ -113,11 +128,14 @@ def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
     place = str(folder / "vetted")
     if core is not None:
         exe = exe or vetting.recorded_program(core)
+    if asked.debugger.path is None:
+        pass  # the shell opens nothing but files
+    elif core is not None:
         sysroot = vetting.vet_core(core, exe, sysroot, place)
         os.symlink(core, folder / requests.CORE)
     elif asked.pid is not None:
         sysroot = vetting.vet_process(asked.pid, exe, sysroot, place)
-    if sysroot is not None:
+    if sysroot is not None and asked.debugger.path is not None:
         os.symlink(sysroot, folder / requests.SYSROOT)
     request = Request(
         pid=asked.pid,
@@ -137,4 +155,9 @@ def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
         problems=str(answer.problems),
         notes=str(answer.notes),
     )
-    run_gdb(asked.debugger, request, answer)
+    if asked.debugger.path is not None:
+        run_gdb(asked.debugger, request, answer)
+        return
+    from addrspace_gdb.shell.run_direct import run_direct
+
+    run_direct(asked.debugger, request, sysroot or "", answer)

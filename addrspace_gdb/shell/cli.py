@@ -97,6 +97,9 @@ def _add_gdb(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
     add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
+    add("--debugger", choices=("gdb", "none"), default=os.environ.get("ADDRSPACE_DEBUGGER") or None,
+        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else gdb if there is"
+        " one")  # fmt: skip
     add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
         " environment, the one on PATH")  # fmt: skip
     add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
@@ -171,7 +174,14 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
         place = folder / str(number)
         place.mkdir()
         question = Question(
-            name, options.gdb, options.wait, options.exe, options.sysroot, format="json", stacks=True
+            name,
+            options.debugger,
+            options.gdb,
+            options.wait,
+            options.exe,
+            options.sysroot,
+            format="json",
+            stacks=True,
         )
         answer = ask(check(question), place)
         if not answer.has_result:

@@ -75,9 +75,11 @@ class Keeper:
             self._said += data
         os.waitpid(self._pid, 0)
         os.close(self._answers)
+        # An interrupt may have come between what was read and its being kept: either line may be missing.
         lines = self._said.splitlines()
-        if len(lines) == 2:
-            return Ending(*json.loads(lines[1]))
+        for line in lines:
+            if line.startswith(b"["):
+                return Ending(*json.loads(line))
         return self._instead(int(lines[0]) if lines else None)
 
     def _instead(self, debugger: Optional[int]) -> Ending:

@@ -59,8 +59,8 @@ def catch_signals() -> None:
             signal.signal(number, handle)
 
 
-def find_gdb(wanted: Optional[str]) -> str:
-    """Absolute path of the gdb to run."""
+def find_gdb(wanted: Optional[str]) -> Optional[str]:
+    """Absolute path of the gdb to run; None if there is none. ProblemError if one that is named is none."""
     for source, name in (("--gdb", wanted), ("$ADDRSPACE_GDB", os.environ.get("ADDRSPACE_GDB"))):
         if name:
             path = shutil.which(name)
@@ -69,9 +69,7 @@ def find_gdb(wanted: Optional[str]) -> str:
             return os.path.abspath(path)
     beside = os.path.join(sys.prefix, "bin")
     found = shutil.which("gdb", path=beside) or shutil.which("gdb")
-    if found is None:
-        raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
-    return os.path.abspath(found)
+    return os.path.abspath(found) if found is not None else None
 
 
 class Answer:
@@ -142,10 +140,10 @@ def _lines(path: Path) -> List[str]:
 
 
 class Debugger(NamedTuple):
-    """The gdb to run, and how long it may do nothing."""
+    """The gdb to run, and how long it may do nothing, or a process take to stop."""
 
-    path: str
-    patience: float
+    path: Optional[str]  # None: the shell does it by itself
+    patience: float  # seconds
     name: str = ""  # of the process that it attaches to, as it is shown
 
 
@@ -155,7 +153,7 @@ def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
     gdb's working directory is the answer's folder, in which its files have the names of `request`.
     """
     os.symlink(LOADER, answer.folder / requests.LOADER)
-    command = [gdb.path, "-nx", "-q", "-batch"]
+    command = [gdb.path or "gdb", "-nx", "-q", "-batch"]
     for setting in _QUIET:
         command += ["-iex", setting]
     command += ["-x", requests.LOADER]
@@ -175,7 +173,7 @@ def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
     what = f"process {request.pid}" if request.pid is not None else "the core file"
     with _held_signals():
         keeper = Keeper(job)
-    progress = _Progress(f"reading {what}")
+    progress = Progressing(f"reading {what}")
     try:
         answer.ending = keeper.wait()
     except BaseException:
@@ -217,7 +215,7 @@ def _held_signals() -> Iterator[None]:
             signal.raise_signal(one)
 
 
-class _Progress:
+class Progressing:
     """After a second, tells on a terminal what takes so long; wiped away at the end."""
 
     def __init__(self, what: str) -> None:
@@ -235,6 +233,12 @@ class _Progress:
             show_line(f"{self._what}: {seconds} s")
         if seconds:
             show_line("")
+
+    def __enter__(self) -> None:
+        """It has begun to count already."""
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def end(self) -> None:
         """Stop telling."""

@@ -14,7 +14,8 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import memory_of, read_core
+from addrspace_gdb.process.core_memory import memory_of
+from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.corenotes import AT_EXECFN, AT_PHDR, AT_PHNUM
 from addrspace_gdb.process.elf import Header, Segment, read_header, read_segments
 from addrspace_gdb.process.elf_structs import PT_DYNAMIC, PT_PHDR, pairs, structs_of
@@ -24,7 +25,7 @@ from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.space.reading.same_build import other_build
 
 _DT_DEBUG = 21
-_MOST_HEADERS, _MOST_ENTRIES, _MOST_OBJECTS = 256, 4096, 1 << 14
+_MAX_HEADERS, _MAX_ENTRIES, _MAX_OBJECTS = 256, 4096, 1 << 14
 _LONGEST_NAME = 4096  # PATH_MAX
 _LONGEST_AUXV = 1 << 16
 _HARMLESS = (None, stat.S_IFREG, stat.S_IFDIR)  # to open, or to try to
@@ -40,7 +41,7 @@ def recorded_program(path: str) -> Optional[str]:
     if core.executable is None or not _is_file(core.executable):
         return None
     try:
-        other = other_build(core.executable, core, memory_of(path), SHELL)
+        other = other_build(core.executable, core, memory_of(core), SHELL)
     except ProblemError:
         return None
     return core.executable if other is None else None
@@ -55,7 +56,7 @@ def vet_core(path: str, program: Optional[str], sysroot: Optional[str], place: s
     core = read_core(path)
     names = [mapping.file for mapping in core.mappings if mapping.file is not None]
     try:
-        target = _Words(memory_of(path), core.pointer_size, core.byte_order, core.auxv)
+        target = _Words(memory_of(core), core.pointer_size, core.byte_order, core.auxv)
     except ProblemError:
         target = None
     if target is not None:
@@ -138,7 +139,7 @@ class _Words(Words):
 
     def _of_memory(self) -> List[Segment]:
         address, count = self._auxv.get(AT_PHDR, 0), self._auxv.get(AT_PHNUM, 0)
-        if not 0 < count <= _MOST_HEADERS:
+        if not 0 < count <= _MAX_HEADERS:
             return []
         try:
             size = structs_of(self._header.pointer_size, self._header.byte_order).program.size
@@ -149,12 +150,12 @@ class _Words(Words):
 
     def _names(self, dynamic: int, size: int) -> Iterator[str]:
         """Names in the list that the dynamic section at `dynamic` leads to: DT_DEBUG, struct r_debug."""
-        entries = self.at(dynamic, min(size // self.size, _MOST_ENTRIES) // 2 * 2) or ()
+        entries = self.at(dynamic, min(size // self.size, _MAX_ENTRIES) // 2 * 2) or ()
         debug = next((value for tag, value in zip(entries[::2], entries[1::2]) if tag == _DT_DEBUG), 0)
         first = self.at(debug + self.size, 1) if debug else None
         at = first[0] if first else 0
         seen: Set[int] = set()
-        while at and at not in seen and len(seen) < _MOST_OBJECTS:
+        while at and at not in seen and len(seen) < _MAX_OBJECTS:
             seen.add(at)
             fields = self.at(at, 4)  # l_addr, l_name, l_ld, l_next
             if fields is None:

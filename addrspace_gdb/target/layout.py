@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 # internal/runtime/atomic keep `value` (Pointer[T]: `u`), runtime.mSpanStateBox keeps `s`
 # (src/runtime/mheap.go), notInHeapSlice-like and guintptr types are plain integers already.
 _WRAPPED = ("value", "u", "s")
-_MAX_DEPTH = 8
+_MAX_DEPTH = 8  # structs within one another
 
 
 class Located(NamedTuple):

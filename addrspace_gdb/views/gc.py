@@ -17,7 +17,7 @@ from addrspace_gdb.views.stackparts import duration, program, waited
 
 _NAME, _VALUE = 14, 12  # columns
 _UNLIMITED = 1 << 60
-_MOST_UNKNOWN = 6
+_MAX_UNKNOWN = 6
 
 Entry = Tuple[str, str, str]  # name, value, what it means
 
@@ -268,7 +268,7 @@ def _unknown(state: GCState) -> List[str]:
     for name, reason in state.unknown().items():
         reasons.setdefault(reason, name)
     lines = sorted((f"{name}: {reason}" for reason, name in reasons.items()), key=is_absent)
-    if len(lines) > _MOST_UNKNOWN:
-        rest = len(lines) - _MOST_UNKNOWN
-        lines = [*lines[:_MOST_UNKNOWN], f"{rest} more reasons: --format json has them"]
+    if len(lines) > _MAX_UNKNOWN:
+        rest = len(lines) - _MAX_UNKNOWN
+        lines = [*lines[:_MAX_UNKNOWN], f"{rest} more reasons: --format json has them"]
     return lines

@@ -13,7 +13,7 @@ from addrspace_gdb.views.wherewords import facts, what
 
 _INDENT = 12
 _MIN_WHAT = 24  # columns for what is there, however narrow the rest leaves it
-_MOST_EXPRESSION = 24
+_MAX_EXPRESSION = 24  # characters
 _WIDE = 120  # from here on there is room for permissions and residency
 _LINES = 3  # of one fact
 
@@ -66,7 +66,7 @@ def _row(where: Where, width: Optional[int], unicode: bool, pointer_size: int) -
     typed = clean(where.value.expression, unicode)
     typed = "" if typed in (address, hex(where.address), str(where.address)) else typed
     if width is not None:
-        typed = clip(typed, _MOST_EXPRESSION, unicode)
+        typed = clip(typed, _MAX_EXPRESSION, unicode)
     page = _PAGES[where.resident] if where.mapping is not None else ""
     return (typed, address, where.region.area, where.region.permissions, page, clean(what(where), unicode))
 

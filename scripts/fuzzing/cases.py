@@ -23,7 +23,7 @@ from fuzzing.subjects import World
 JSON = "json"
 ALL_KINDS = (*KINDS, JSON)
 INSIDE = Path(__file__).with_name("inside.py")
-MOST_PACKED = 1 << 27  # bytes of a core that is compressed: holes count, and gcore keeps reserved memory
+MAX_PACKED = 1 << 27  # bytes of a core that is compressed: holes count, and gcore keeps reserved memory
 _IN_SHELL = 0.4  # of the cases: the others are sessions inside gdb
 
 
@@ -55,8 +55,10 @@ def carry_out(world: World, seed: int, case: int, folder: Path) -> Outcome:
     kind = kind_of(case)
     if kind == JSON:
         return _json_case(world, rng, case, folder)
-    small = [one for one in world.subjects if kind != "compressed" or one.core.stat().st_size < MOST_PACKED]
-    subject = rng.choice(small)
+    small = [one for one in world.subjects if one.core.stat().st_size < MAX_PACKED]
+    if kind == "compressed" and not small:  # the kernel writes no cores here: all are gdb's
+        kind = "words"
+    subject = rng.choice(small if kind == "compressed" else world.subjects)
     files = Files(folder, folder / "core", folder / "victim", list(world.others))
     copy(subject.core, files.core)
     copy(subject.program, files.program)

@@ -13,7 +13,7 @@ MEMORY = 1 << 30  # bytes
 OF_MEMORY = "MiB of memory"
 FLOOD = 1 << 22  # bytes of an answer about a process of this size
 NAME = b"addrspace-gdb: "
-MOST_LINES = 3  # of stderr: a stream that ends early, a core that is cut, what is damaged in it
+MAX_LINES = 3  # of stderr: a stream that ends early, a core that is cut, what is damaged in it
 LONGEST_LINE = 1200  # characters
 _WARNING = re.compile(r"^warning: .*\n", re.MULTILINE)  # gdb's, on the first read of registers: not to stdout
 _STATISTICS = b"not stopped (a core), "
@@ -32,7 +32,7 @@ def shell_failures(done: Done, options: Sequence[str]) -> List[str]:
     found += [f"a line that is no problem's: {line[:200]!r}" for line in told if not line.startswith(NAME)][
         :1
     ]
-    if len(told) > MOST_LINES or len(set(told)) < len(told):
+    if len(told) > MAX_LINES or len(set(told)) < len(told):
         found.append(f"{len(told)} lines on stderr: {told[:4]!r}")
     found += [f"a line of {len(line)} bytes" for line in told if len(line) > LONGEST_LINE][:1]
     if done.hung is None:

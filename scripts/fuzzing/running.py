@@ -12,7 +12,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 LONGEST = 20.0  # seconds of the processor, or of waiting for nothing
 ALLOWED = 8 << 30  # bytes of addresses: a machine is not to suffer; more than MEMORY is a failure
-MOST_TEXT = 1 << 24  # bytes of an output that are looked at
+MAX_TEXT = 1 << 24  # bytes of an output that are looked at
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -54,7 +54,7 @@ def run(command: Sequence[str], folder: Path, cwd: Path, environment: Dict[str, 
 
 def _beginning(path: Path) -> bytes:
     with open(path, "rb") as file:
-        return file.read(MOST_TEXT)
+        return file.read(MAX_TEXT)
 
 
 def forget_peak() -> None:

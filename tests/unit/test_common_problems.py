@@ -34,7 +34,7 @@ def test_nothing_found_late_is_no_problem() -> None:
 def test_the_list_is_cut_at_the_same_line_whenever_lines_are_worked_out() -> None:
     def filled(late: bool) -> List[str]:
         problems = Problems()
-        for number in range(Problems.LIMIT + 5):
+        for number in range(Problems.MAX_LINES + 5):
             line = f"line {number}"
             if late and number == 3:
                 problems.later(lambda: ["line 3"])

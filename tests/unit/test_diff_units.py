@@ -156,12 +156,12 @@ def test_the_last_two_stops_are_kept_and_no_more() -> None:
 
 def test_snapshots_are_bounded_in_number() -> None:
     moments = Moments()
-    for number in range(Moments.LIMIT):
+    for number in range(Moments.MAX_SNAPSHOTS):
         moments.keep(snapshot(f"s{number}", []))
     moments.keep(snapshot("s3", []))
     with pytest.raises(ProblemError, match="delete some"):
         moments.keep(snapshot("more", []))
-    assert moments.delete("s3") and not moments.delete("s3") and moments.clear() == Moments.LIMIT - 1
+    assert moments.delete("s3") and not moments.delete("s3") and moments.clear() == Moments.MAX_SNAPSHOTS - 1
 
 
 DUMP: Dict[str, Any] = {

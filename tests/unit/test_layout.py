@@ -130,5 +130,5 @@ def test_problems_are_bounded_and_not_repeated() -> None:
         problems.add(f"line {i}")
         problems.add("line 0")
     lines = list(problems)
-    assert len(lines) == Problems.LIMIT + 1
+    assert len(lines) == Problems.MAX_LINES + 1
     assert "more problems" in lines[-1]

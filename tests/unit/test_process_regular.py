@@ -15,9 +15,11 @@ import pytest
 from harness import CHECKOUT
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.process.corefile import memory_of, part_of, read_core
+from addrspace_gdb.process.core_memory import CoreMemory
+from addrspace_gdb.process.corefile import Core, part_of, read_core
 from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.process.elfsymbols import elf_symbols
+from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular, read_at
 from addrspace_gdb.space.moments.dump_file import read_dump
 
@@ -68,7 +70,7 @@ def test_what_is_no_file_is_one_line(odd: Dict[str, Path]) -> None:
             open_regular(name)
 
 
-@pytest.mark.parametrize("reader", [read_core, read_image, memory_of, read_dump, elf_symbols])
+@pytest.mark.parametrize("reader", [read_core, read_image, read_dump, elf_symbols])
 def test_every_reader_refuses_what_is_no_file(odd: Dict[str, Path], reader: Callable[[str], object]) -> None:
     for path in odd.values():
         (found,) = in_time(partial(reader, str(path)))
@@ -109,7 +111,11 @@ def test_a_core_that_becomes_shorter_is_unreadable_there(tmp_path: Path) -> None
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     header = ident + struct.pack("<HHIQQQIHHHHHH", 4, 62, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
     path.write_bytes(header + struct.pack("<2I6Q", 1, 6, 4096, BASE, 0, 4096, 4096, 0) + bytes(8192))
-    read = memory_of(str(path))
+    mappings = [Mapping(BASE, BASE + 4096, "rw-?", None, dumped=4096)]
+    core = Core(
+        *(str(path), "EM_X86_64", 8, "little", mappings, [], 1, None, None, {}, None, 4096, False, 0, [])
+    )
+    read = CoreMemory(core).read
     assert len(read(BASE, 16)) == 16
     os.truncate(path, 200)
     with pytest.raises(UnreadableError):
@@ -117,6 +123,8 @@ def test_a_core_that_becomes_shorter_is_unreadable_there(tmp_path: Path) -> None
     path.unlink()
     with pytest.raises(UnreadableError):
         read(BASE, 16)
+    with pytest.raises(ProblemError, match="cannot read"):
+        CoreMemory(core)
     assert part_of(str(path), 0, 16) == b""
 
 
@@ -127,7 +135,7 @@ ALLOWED: Dict[Tuple[str, str], str] = {
     ("process/file_backed.py", "os.open"): "a file that a process has mapped, with the checks of regular.py",
     ("process/file_backed.py", "self._files.open"): "the one above",
     ("process/pagemap.py", "open"): "/proc/PID/pagemap, for the ioctl",
-    ("debugger/gdb/target.py", "open"): "/proc/PID",
+    ("process/local_proc.py", "open"): "/proc/PID",
     ("goruntime/layouts/__init__.py", "open"): "a table of the package",
     ("debugger/gdb/symbolfile.py", "open"): "the descriptor of a file of ours",
     ("debugger/gdb/batch.py", "open"): "what the shell's side gave it to answer to",

@@ -12,7 +12,7 @@ from addrspace_gdb.process.kernelcounts import read_kernel_counts
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
-from addrspace_gdb.space.rss.findings import MOST, Circumstances, Finding, findings
+from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Circumstances, Finding, findings
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
 from addrspace_gdb.views.kit.render import render
@@ -195,7 +195,7 @@ def test_at_most_three_the_largest_first() -> None:
         own=whole(510 * MIB),
     )
     assert kinds_of(root) == [kinds.STACKS, kinds.MAPPINGS, kinds.FREE_HEAP]
-    assert MOST == 3
+    assert MAX_FINDINGS == 3
 
 
 def test_a_core_is_judged_by_what_it_keeps() -> None:

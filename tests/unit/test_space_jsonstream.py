@@ -76,7 +76,7 @@ def test_what_is_no_object(text: bytes) -> None:
 
 
 def test_one_large_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "MOST_VALUE", 1 << 12)
+    monkeypatch.setattr(json_stream, "MAX_VALUE", 1 << 12)
     monkeypatch.setattr(json_stream, "_CHUNK", 1 << 10)
     assert read(b'{"a": [' + b"1, " * 100_000 + b"1]}")["a"] == [1] * 100_001  # each of them is small
     for text in (b'{"a": "' + b"x" * 100_000 + b'"}', b'{"a": [[' + b"1," * 100_000 + b"1]]}"):

@@ -13,7 +13,7 @@ import gdb
 _CHUNK = 0x3000  # stubs cut answers to their packet size; 12 KiB fits gdbserver's 16 KiB
 _ENTRY = 8  # bytes of a pagemap entry
 _FARTHEST = 1 << 31  # gdbserver 13.1 parses a file offset as an int; 18.1 does not
-_MOST = 1 << 28  # a /proc file that does not end is not one
+_MAX_FILE = 1 << 28  # a /proc file that does not end is not one
 
 
 class RemoteProc:
@@ -33,7 +33,7 @@ class RemoteProc:
         """Bytes of /proc/PID/`name` from `offset`, to the end of the file without `size`. Raises OSError."""
         handle = self._call(f"vFile:open:{self.path(name).encode().hex()},0,0")[0]
         try:
-            return self._read_all(handle, offset, _MOST if size is None else size)
+            return self._read_all(handle, offset, _MAX_FILE if size is None else size)
         finally:
             self._call(f"vFile:close:{handle:x}")
 

@@ -22,6 +22,7 @@ from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
 from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
+from addrspace_gdb.process.local_proc import LocalProc
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -41,26 +42,6 @@ if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
 
 _UNKNOWN_ARCH = Names("pc", "sp", "fp")
-
-
-class LocalProc:
-    """ProcFiles of a process on this machine."""
-
-    local = True
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-
-    def path(self, name: str) -> str:
-        """/proc/PID/`name`."""
-        return f"/proc/{self._pid}/{name}"
-
-    def read(self, name: str, offset: int = 0, size: Optional[int] = None) -> bytes:
-        """Bytes of the file from `offset`, to its end without `size`. Raises OSError."""
-        with open(self.path(name), "rb", buffering=0 if size is None else -1) as file:
-            if offset:
-                file.seek(offset)
-            return file.read() if size is None else file.read(size)
 
 
 class Variables(Protocol):

@@ -17,8 +17,8 @@ from addrspace_gdb.target.layout import CODES
 from addrspace_gdb.target.protocol import Value
 
 _ALL = (1 << 64) - 1
-_MOST_FETCHED = 1 << 16  # bytes; of longer values nobody asks the contents
-MOST_ELEMENTS = 1 << 20  # of an array made with @
+_MAX_FETCHED = 1 << 16  # bytes; of longer values nobody asks the contents
+MAX_ELEMENTS = 1 << 20  # of an array made with @
 
 Read = Callable[[int, int], bytes]
 
@@ -103,7 +103,7 @@ def fetched(value: gdb.Value, read: Read) -> gdb.Value:
     gdb would from the process's memory, which makes pages of files resident. Raises UnreadableError.
     """
     reference = value.type.strip_typedefs().code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF)
-    if reference or not value.is_lazy or value.address is None or not 0 < value.type.sizeof <= _MOST_FETCHED:
+    if reference or not value.is_lazy or value.address is None or not 0 < value.type.sizeof <= _MAX_FETCHED:
         return value
     return gdb.Value(read(int(value.address) & _ALL, value.type.sizeof), value.type)
 
@@ -204,9 +204,9 @@ class _Expander:
 
         gdb's own arrays end at its max-value-size.
         """
-        if not 0 < count <= MOST_ELEMENTS:
+        if not 0 < count <= MAX_ELEMENTS:
             raise ProblemError(
-                f"{printable(self._expression)!r} has {count:,} elements; at most {MOST_ELEMENTS:,} are shown"
+                f"{printable(self._expression)!r} has {count:,} elements; at most {MAX_ELEMENTS:,} are shown"
             )
         if first.address is None:
             raise ProblemError(f"{printable(self._expression)!r} is not in memory")

@@ -19,15 +19,15 @@ from addrspace_gdb.goruntime.stripped import small_checks
 from addrspace_gdb.goruntime.stripped.variables import CONFIRMED, POSSIBLE, REFUTED
 from addrspace_gdb.target.layout import Type
 
-_MOST_SPANS, _SAMPLE = 1 << 32, 32
-_MOST_PS = 1 << 16
-_MOST_MS = 1 << 20
+_MAX_SPANS, _SAMPLE = 1 << 32, 32
+_MAX_PS = 1 << 16
+_MAX_MS = 1 << 20
 MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
 PROT_READ_WRITE = 3  # mman.h
 _BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
 _PIECE = 8192  # entries of that table that are read at once
 _CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
-_MOST = 1 << 46  # bytes: no counter is larger
+_MAX_COUNTER = 1 << 46  # bytes: no counter is larger
 _GOIDS_OF_P = 16  # _GoidCacheBatch, src/runtime/proc.go
 
 _VERSION = re.compile(r"(go1\.\d+|devel )")
@@ -102,7 +102,7 @@ class Shapes:
             return text is not None and _VERSION.match(text) is not None
         if name == "startingStackSize":
             return value >= SMALLEST_STACK and value & value - 1 == 0
-        return None if value <= small_checks.LARGEST.get(name, -1) else False
+        return None if value <= small_checks.MAX_VALUES.get(name, -1) else False
 
     def _slice(self, name: str) -> Slice:
         address, type_ = self._find(name), self._type_of(name)
@@ -116,7 +116,7 @@ class Shapes:
             if heap.number(f"{allocator}.size") != self._runtime.layout(f"runtime.{name}").size:
                 return False
         spans = heap.slice("allspans")
-        if not 0 < spans.length <= spans.capacity < _MOST_SPANS:
+        if not 0 < spans.length <= spans.capacity < _MAX_SPANS:
             return False
         return all(map(self._is_span, self._sampled(spans)))
 
@@ -128,12 +128,12 @@ class Shapes:
     def _is_span(self, address: int) -> bool:
         span = self._runtime.record("runtime.mspan", address)
         start, pages = span.number("startAddr"), span.number("npages")
-        return start % PAGE == 0 and pages < _MOST // PAGE and span.number("state") <= MANUAL
+        return start % PAGE == 0 and pages < _MAX_COUNTER // PAGE and span.number("state") <= MANUAL
 
     def _allgs(self, record: Record) -> bool:
         """Goroutines have numbers of their own, known states, and stacks of whole KiB."""
         header = record.slice("")
-        if not 0 < header.length <= header.capacity < _MOST_SPANS:
+        if not 0 < header.length <= header.capacity < _MAX_SPANS:
             return False
         goids: List[int] = []
         for pointer in self._sampled(header):
@@ -147,11 +147,14 @@ class Shapes:
     @staticmethod
     def _is_g(g: Record) -> bool:
         lo, hi = g.number("stack.lo"), g.number("stack.hi")
-        return lo % 1024 == hi % 1024 == 0 <= hi - lo < _MOST and g.number("atomicstatus") & ~GSCAN in STATUS
+        return (
+            lo % 1024 == hi % 1024 == 0 <= hi - lo < _MAX_COUNTER
+            and g.number("atomicstatus") & ~GSCAN in STATUS
+        )
 
     def _allp(self, record: Record) -> bool:
         header = record.slice("")
-        if not 0 < header.length <= header.capacity <= _MOST_PS:
+        if not 0 < header.length <= header.capacity <= _MAX_PS:
             return False
         pointers = self._runtime.words(header.data, header.length, "allp")
         ids = [self._runtime.record("runtime.p", p).number("id") for p in pointers]
@@ -165,7 +168,7 @@ class Shapes:
         layout = self._runtime.layout("runtime.m")
         found: List[int] = []
         link = layout.scalar("alllink").offset
-        for address in self._runtime.chain(first, link, "allm", _MOST_MS):
+        for address in self._runtime.chain(first, link, "allm", _MAX_MS):
             m = Record(self._runtime, layout, address)
             g0 = m.number("g0")
             # An m that was just taken from the list of extra ones has no g0 of its own yet.
@@ -179,7 +182,7 @@ class Shapes:
         header = self._slice("allgs")
         allm = self._find("allm")
         ms = self._ms(self._runtime.word_at(allm)) if allm is not None else []
-        if min(counts) < 0 or counts[2] < len(ms) or counts[3] < len(ms) or counts[4] > _MOST_PS:
+        if min(counts) < 0 or counts[2] < len(ms) or counts[3] < len(ms) or counts[4] > _MAX_PS:
             return False
         newest = self._runtime.record("runtime.g", self._runtime.word_at(_last(header, self._runtime.word)))
         room = _GOIDS_OF_P * (self._slice("allp").capacity + 1)
@@ -191,12 +194,12 @@ class Shapes:
         spans, caches = record.number("mspan_sys"), record.number("mcache_sys")
         if spans % heap.number("spanalloc.nalloc") or caches % heap.number("cachealloc.nalloc"):
             return False
-        inside = heap.number("spanalloc.inuse") <= spans < _MOST
+        inside = heap.number("spanalloc.inuse") <= spans < _MAX_COUNTER
         stacks = sum(g.number("inStacks") for g in record.elements("heapStats.stats")) % (1 << 64)
         return (
             inside
-            and heap.number("cachealloc.inuse") <= caches < _MOST
-            and stacks % 1024 == 0 < stacks < _MOST
+            and heap.number("cachealloc.inuse") <= caches < _MAX_COUNTER
+            and stacks % 1024 == 0 < stacks < _MAX_COUNTER
         )
 
     def _record(self, name: str) -> Record:
@@ -211,7 +214,7 @@ class Shapes:
         parts = [record.number(name) for name in ("heapInUse", "heapFree", "heapReleased")]
         return (
             least == least_heap(percent)
-            and all(part % PAGE == 0 and part < _MOST for part in parts)
+            and all(part % PAGE == 0 and part < _MAX_COUNTER for part in parts)
             and parts[0] > 0
         )
 
@@ -296,12 +299,12 @@ class Shapes:
             return None
         if record.number("mmapProt") != PROT_READ_WRITE:
             return False
-        return states.length <= states.capacity < _MOST_SPANS and size < 1 << 16
+        return states.length <= states.capacity < _MAX_SPANS and size < 1 << 16
 
     def _procs(self, record: Record) -> Optional[bool]:
         """The length of allp, but for a moment in procresize."""
         value = record.number("")
-        return True if value == self._slice("allp").length else None if 0 < value <= _MOST_PS else False
+        return True if value == self._slice("allp").length else None if 0 < value <= _MAX_PS else False
 
     def _sweep(self, record: Record) -> Optional[bool]:
         return self._has_g(record) if small_checks.sweep(record) else False
@@ -320,8 +323,8 @@ class Shapes:
 
     def _chunks(self, _: int, first: int) -> bool:
         """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""
-        chain = set(self._runtime.chain(first, 0, "persistentChunks", _MOST_MS))
-        pointers = self._runtime.slice_words(self._slice("allp"), "allp", _MOST_PS)
+        chain = set(self._runtime.chain(first, 0, "persistentChunks", _MAX_MS))
+        pointers = self._runtime.slice_words(self._slice("allp"), "allp", _MAX_PS)
         used = {self._runtime.record("runtime.p", p).number("palloc.base") for p in pointers}
         return used - {0} <= chain and all(chunk % 4096 == 0 for chunk in chain)
 

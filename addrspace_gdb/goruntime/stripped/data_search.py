@@ -17,10 +17,10 @@ from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stripped.checks import MIN_HEAP, PROT_READ_WRITE, Find, least_heap
 
-_PIECE, _MOST = 1 << 16, 1 << 26  # bytes that are read at once, and in all
-_MOST_GOROUTINES, _MOST_PS = 1 << 25, 1 << 12
+_PIECE, _MAX_SEARCHED = 1 << 16, 1 << 26  # bytes that are read at once, and in all
+_MAX_GOROUTINES, _MAX_PS = 1 << 25, 1 << 12
 _USUAL_THREADS = 10000  # sched.maxmcount, unless debug.SetMaxThreads was called (src/runtime/proc.go)
-_MOST_FOUND = 4096
+_MAX_FOUND = 4096  # places
 _DAMAGE = (UnreadableError, ProblemError, KeyError, ArithmeticError)  # a divisor may be 0
 
 
@@ -39,11 +39,11 @@ class Scan:
         self._read: List[_Words] = []
         self._spans: Set[int] = set()
         self._searches: Dict[str, Callable[[], Iterable[int]]] = {
-            "allgs": lambda: self._slices(_MOST_GOROUTINES),
+            "allgs": lambda: self._slices(_MAX_GOROUTINES),
             "allgptr": lambda: self._beside("allgs", 0),
             "allglen": lambda: self._beside("allgs", runtime.word),
             "allm": self._allm,
-            "allp": lambda: self._slices(_MOST_PS),
+            "allp": lambda: self._slices(_MAX_PS),
             "buckhash": self._pages,
             "gcBitsArenas": self._gc_bits,
             "gcController": self._controller,
@@ -61,14 +61,14 @@ class Scan:
         """Addresses where the variable `name` of package runtime may lie; empty if it has no shape."""
         search = self._searches.get(name)
         try:
-            return list(search())[:_MOST_FOUND] if search is not None else []
+            return list(search())[:_MAX_FOUND] if search is not None else []
         except _DAMAGE:
             return []
 
     def _data(self) -> List[_Words]:
         if not self._read:
             start, end = self._module.data
-            start, end, data = start & -8, min(end, start + _MOST), b""
+            start, end, data = start & -8, min(end, start + _MAX_SEARCHED), b""
             for at in range(start, end, _PIECE):
                 try:
                     data += self._runtime.target.read(at, min(_PIECE, end - at) & -8)

@@ -14,12 +14,12 @@ _FEWEST_ITABS = 512  # itabInitSize, src/runtime/iface.go
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 _CLASSES, _ALL_CLASSES = 136, 0xFFFFFFFF  # numSpanClasses, sweepClassDone
 _NEVER = (1 << 64) - 1
-_MOST = 1 << 46  # bytes: no goal is larger
+_MAX_GOAL = 1 << 46  # bytes: no goal is larger
 _BACKLOG = 512  # bytes of printBacklog, src/runtime/print.go
 MEMORY_PROFILE, BLOCK_PROFILE, MUTEX_PROFILE = 1, 2, 3  # bucketType, src/runtime/mprof.go
 
 # Small numbers, and the largest that each can be.
-LARGEST = {
+MAX_VALUES = {
     "bubbleGen": 1 << 40,
     "extraMCount": 1 << 20,
     "extraMInUse": 1 << 20,
@@ -55,8 +55,8 @@ def sweep(record: Record) -> bool:
 def scavenge(record: Record) -> bool:
     """The goals are off, or sizes; one is rounded to pages (gcPaceScavenger, src/runtime/mgcscavenge.go)."""
     by_heap, by_limit = record.number("gcPercentGoal"), record.number("memoryLimitGoal")
-    whole = by_heap == _NEVER or (by_heap % 4096 == 0 and by_heap < _MOST)
-    return whole and (by_limit == _NEVER or by_limit < _MOST)
+    whole = by_heap == _NEVER or (by_heap % 4096 == 0 and by_heap < _MAX_GOAL)
+    return whole and (by_limit == _NEVER or by_limit < _MAX_GOAL)
 
 
 def idle_reasons(record: Record) -> bool:

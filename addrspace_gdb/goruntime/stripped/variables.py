@@ -22,12 +22,12 @@ from addrspace_gdb.process.mappings import Mapping, is_anonymous
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import Target
 
-_MOST_DATA = 1 << 26  # bytes of one mapping that are searched for the module data
+_MAX_DATA = 1 << 26  # bytes of one mapping that are searched for the module data
 # Words of pcHeader behind its first 8 bytes. funcnametab follows, aligned by 1 to 64 as the release's linker
 # does (cmd/link/internal/ld/pcln.go).
 _HEADER_WORDS, _ALIGNMENTS = 8, (1, 16, 32, 64)
-_MOST_CODE = 1 << 16  # bytes of one function that are looked at
-_MOST_CANDIDATES = 64
+_MAX_CODE = 1 << 16  # bytes of one function that are looked at
+_MAX_CANDIDATES = 64
 
 # Functions of package runtime that use a variable in every release from Go 1.19 to 1.27, optimised or not, on
 # every architecture that was looked at, and use few others. A variable that is used as a whole is referred to
@@ -166,8 +166,8 @@ def _is_plausible(target: Target, image: Image) -> bool:
 
 
 def _held(target: Target, mapping: Mapping) -> bytes:
-    size = mapping.size if mapping.dumped < 0 else max(mapping.dumped, min(mapping.size, _MOST_DATA))
-    for length in (min(size, _MOST_DATA), min(max(mapping.dumped, 0), _MOST_DATA)):
+    size = mapping.size if mapping.dumped < 0 else max(mapping.dumped, min(mapping.size, _MAX_DATA))
+    for length in (min(size, _MAX_DATA), min(max(mapping.dumped, 0), _MAX_DATA)):
         try:
             return target.read(mapping.start, length // 8 * 8)
         except UnreadableError:
@@ -274,7 +274,7 @@ class Code:
                 func = self._table.function(index) if self._table is not None else None
                 if func is None:
                     continue
-                code = self._target.read(func.entry, min(func.end - func.entry, _MOST_CODE))
+                code = self._target.read(func.entry, min(func.end - func.entry, _MAX_CODE))
             except (UnreadableError, TableError):
                 continue
             for address in operands(self._target.arch, code, func.entry):
@@ -375,7 +375,7 @@ class Roots:
             fits = max((places[address] for address in ranked), default=0) * 3 // 4
             ranked = [address for address in ranked if places[address] >= fits]
         ranked.sort(key=lambda at: (-users[at], -places[at], at not in known, at))
-        return ranked[:_MOST_CANDIDATES]
+        return ranked[:_MAX_CANDIDATES]
 
 
 def _offsets(type_: Type, base: int = 0, depth: int = 0) -> Iterable[int]:

@@ -18,10 +18,10 @@ from addrspace_gdb.space.regions.image_claims import other_runtimes
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
 
-_HEAP_MOST = 1 << 48  # bytes of address space that a process can have
-_MOST = {
-    mstats.BYTES: _HEAP_MOST,
-    mstats.SIGNED_BYTES: _HEAP_MOST,
+_MAX_HEAP = 1 << 48  # bytes of address space that a process can have
+_MAX_BY_UNIT = {
+    mstats.BYTES: _MAX_HEAP,
+    mstats.SIGNED_BYTES: _MAX_HEAP,
     mstats.TOTAL_BYTES: 1 << 63,
     mstats.OBJECTS: 1 << 63,
     mstats.COUNT: 1 << 63,
@@ -131,8 +131,8 @@ def _impossible(one: Field, counted: Union[int, float]) -> Optional[str]:
     if one.unit == mstats.FRACTION:
         return None if 0 <= counted <= 1 else f"the counter holds {counted}, which is no fraction"
     if one.unit == mstats.RATIO:
-        return None if 0 <= counted < _HEAP_MOST else f"the counter holds {counted}, which is no ratio"
-    least = {mstats.SIGNED_BYTES: -_HEAP_MOST, mstats.PERCENT: -1}.get(one.unit, 0)
-    if least <= counted < _MOST.get(one.unit, 1 << 64):
+        return None if 0 <= counted < _MAX_HEAP else f"the counter holds {counted}, which is no ratio"
+    least = {mstats.SIGNED_BYTES: -_MAX_HEAP, mstats.PERCENT: -1}.get(one.unit, 0)
+    if least <= counted < _MAX_BY_UNIT.get(one.unit, 1 << 64):
         return None
     return f"the counter holds {counted:,}, which is impossible"

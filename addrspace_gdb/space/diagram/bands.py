@@ -44,7 +44,7 @@ _GROWTH = {HEAP_ROW: "up", STACKS_ROW: "down", MAIN_STACK_ROW: "down", THREADS_R
 
 MAX_ROWS = 20
 _SMALLEST_BREAK = 1 << 30  # a gap of a GiB or more may part two zones
-_MOST_BREAKS = 6
+_MAX_BREAKS = 6
 
 
 def row_name(region: Region) -> str:
@@ -72,7 +72,7 @@ class Band(NamedTuple):
 
 def bands(regions: Sequence[Region]) -> List[List[Band]]:
     """Zones from low to high; in each its bands, the one that reaches highest last."""
-    for breaks in range(_MOST_BREAKS, -1, -1):
+    for breaks in range(_MAX_BREAKS, -1, -1):
         zones = [_zone(part) for part in _split(regions, breaks)]
         if sum(len(zone) for zone in zones) + len(zones) <= MAX_ROWS - 3 or breaks == 0:
             return zones

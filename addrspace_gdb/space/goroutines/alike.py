@@ -17,7 +17,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
 from addrspace_gdb.space.goroutines.columns import pick
-from addrspace_gdb.space.goroutines.stack_reads import LARGEST
+from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.target.protocol import MapsFiles
@@ -51,7 +51,7 @@ def alike(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Ali
     for row, key in compress(zip(rows, zip(pcs, map(sub, his, sps))), mask):
         found[key].append(row)
     for (_, size), some in found.items():
-        if not 0 < size <= LARGEST or size % word:
+        if not 0 < size <= MAX_STACK or size % word:
             for row in some:
                 mask[row] = 0
     together = [

@@ -20,7 +20,7 @@ from addrspace_gdb.space.goroutines.walk import start_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _SAMPLE = 64  # goroutines that are asked for the size of the guard
-_MAX_GUARD = 1 << 16
+_MAX_GUARD = 1 << 16  # bytes
 
 UNUSED = "unused"
 GUARD = "guard"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from typing import Iterator, List, NamedTuple, Optional
 
@@ -75,18 +76,27 @@ class Census:
         Numbers that are asked for one by one come even if there is no such goroutine.
         """
         seen = set()
-        rows = self._goroutines.rows("goid", "status")
-        living = {goid: at for at, (goid, status) in enumerate(rows) if goid and is_live(status)}
-        goids, named = sorted(living), set(wanted.named())
-        for first, last in wanted.ranges or ((0, 1 << 64),):
-            among = [first] if first == last else [goid for goid in goids if first <= goid <= last]
-            for goid in among:
-                at = living.get(goid)
-                if goid not in seen and (goid in named or (at is not None and self._matches(at, wanted))):
+        named = set(wanted.named())
+        for first, last in wanted.ranges or ((1, 1 << 64),):
+            for goid in [first] if first == last else self._living_between(first, last):
+                if goid not in seen and (goid in named or self._matches(goid, wanted)):
                     seen.add(goid)
                     yield goid
 
-    def _matches(self, at: int, wanted: Chosen) -> bool:
+    def _living_between(self, first: int, last: int) -> List[int]:
+        goids = self._living
+        return goids[bisect_left(goids, first) : bisect_right(goids, last)]
+
+    @cached_property
+    def _living(self) -> List[int]:
+        """The numbers of all goroutines that exist, rising."""
+        rows = self._goroutines.rows("goid", "status")
+        return sorted(goid for goid, status in rows if goid and is_live(status))
+
+    def _matches(self, goid: int, wanted: Chosen) -> bool:
+        at = self._goroutines.of_goid(goid)
+        if at is None or not is_live(self._goroutines.column("status")[at]):
+            return False
         if not wanted.filtered:
             return True
         if not wanted.matches(state_of(self._reading, at)):

@@ -14,7 +14,7 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple, TypeVar
 
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
-from addrspace_gdb.space.goroutines.stack_reads import LARGEST
+from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
@@ -101,8 +101,8 @@ def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
         found.update(compress(rows, map(mask.__and__, sps)))
     if not all(map(lt, los, sps)):
         found.update(compress(rows, map(ge, los, sps)))
-    if used and not 0 <= min(used) <= max(used) < LARGEST:
-        found.update(at for at, size in enumerate(used) if not 0 <= size < LARGEST)
+    if used and not 0 <= min(used) <= max(used) < MAX_STACK:
+        found.update(at for at, size in enumerate(used) if not 0 <= size < MAX_STACK)
     other = {status for status, _ in states(reading) if not is_plain(status)}
     if other:
         found.update(compress(rows, map(other.__contains__, columns["status"])))

@@ -20,7 +20,7 @@ from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER
 from addrspace_gdb.space.goroutines.alike import Block, Path, alike, side_by_side
 from addrspace_gdb.space.goroutines.columns import pick
-from addrspace_gdb.space.goroutines.stack_reads import LARGEST, Wanted, blocks
+from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
@@ -208,7 +208,7 @@ class Fold:
     def one(self, at: int) -> Same:
         """What a goroutine has that was looked at: nothing if the other end of its stack is garbage."""
         lo, hi = self._los[at], self._his[at]
-        if not 0 < lo <= hi <= lo + LARGEST:
+        if not 0 < lo <= hi <= lo + MAX_STACK:
             return Same(at, walk(self._reading, at), False)
         return Same(at, *self._walks[self._numbers[at]])
 

@@ -28,10 +28,10 @@ from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, MAPPED_AREAS, R
 
 SCHEMA = "addrspace/1"
 # A dump of a million goroutines, with --stacks and a span of the heap between any two stacks, has 414 MB.
-_MOST = 1 << 30  # bytes of a file
-_MOST_REGIONS, _MOST_MAPPINGS = 3 << 20, 1 << 20
-_MOST_STACKS, _MOST_FRAMES = 1 << 20, 1 << 22  # those that differ, and of all of them
-_MOST_LINES, _MOST_COUNTERS = 1 << 10, 1 << 12
+_MAX_FILE = 1 << 30  # bytes of a file
+_MAX_REGIONS, _MAX_MAPPINGS = 3 << 20, 1 << 20
+_MAX_STACKS, _MAX_FRAMES = 1 << 20, 1 << 22  # those that differ, and of all of them
+_MAX_LINES, _MAX_COUNTERS = 1 << 10, 1 << 12
 _TOP = 1 << 64
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,17}", re.ASCII)
 _GOID = re.compile(r"goroutine ([0-9]{1,19})", re.ASCII)
@@ -56,8 +56,10 @@ def read_dump(path: str) -> Dump:
     shown = printable(path)
     with no_cycle_collection(), open_regular(path) as file:
         length = os.fstat(file.fileno()).st_size
-        if length > _MOST:
-            raise ProblemError(f"{shown} has {size(length)}: a dump of more than {size(_MOST)} is not read")
+        if length > _MAX_FILE:
+            raise ProblemError(
+                f"{shown} has {size(length)}: a dump of more than {size(_MAX_FILE)} is not read"
+            )
         try:
             return _dump(JsonStream(file), os.path.basename(path))
         except NotAnObjectError:
@@ -150,7 +152,7 @@ def _regions(found: Any) -> Tuple[Regions, GoroutineTable]:
 
 def _each_region(found: Any) -> Iterator[Region]:
     last = 0
-    for number, one in enumerate(_list(found, "regions", _MOST_REGIONS)):
+    for number, one in enumerate(_list(found, "regions", _MAX_REGIONS)):
         where = f"regions[{number}]"
         if not isinstance(one, dict):
             _wrong(f"{where} is no object")
@@ -198,7 +200,7 @@ def _range(one: Dict[str, Any], where: str, last: int) -> Tuple[int, int]:
 def _mappings(found: Any) -> List[Mapping]:
     made: List[Mapping] = []
     last = 0
-    for number, one in enumerate(_list(found, "mappings", _MOST_MAPPINGS)):
+    for number, one in enumerate(_list(found, "mappings", _MAX_MAPPINGS)):
         where = f"mappings[{number}]"
         if not isinstance(one, dict):
             _wrong(f"{where} is no object")
@@ -238,7 +240,7 @@ def _stacks(found: Any) -> _Stacks:
     """The distinct stacks, and the number of each goroutine's among them."""
     stacks, frames = [_NO_STACK], 0
     numbers: Dict[int, int] = {}
-    for number, one in enumerate(_list(found, "stacks", _MOST_STACKS), 1):
+    for number, one in enumerate(_list(found, "stacks", _MAX_STACKS), 1):
         where = f"stacks[{number - 1}]"
         if not isinstance(one, dict) or type(one.get("system")) is not bool:
             _wrong(f"{where} is no stack")
@@ -248,11 +250,11 @@ def _stacks(found: Any) -> _Stacks:
         function, place = (
             _text(one.get(name), f"{where}.{name}", none=True) for name in ("function", "place")
         )
-        all_frames = _list(one.get("frames"), "frames", _MOST_FRAMES - frames)
+        all_frames = _list(one.get("frames"), "frames", _MAX_FRAMES - frames)
         own = tuple(sys.intern(_text(frame, f"{where}.frames") or "") for frame in all_frames)
         frames += len(own)
         stacks.append(Stack(bytes.fromhex(key), function, place, own, one["system"]))
-        for goid in _list(one.get("goids"), "goids", _MOST_REGIONS - len(numbers)):
+        for goid in _list(one.get("goids"), "goids", _MAX_REGIONS - len(numbers)):
             numbers[_number(goid, f"{where}.goids")] = number
     return stacks, numbers
 
@@ -261,7 +263,7 @@ def _spans(found: Any) -> Optional[List[SpanClass]]:
     if found is None:
         return None
     made = []
-    for number, one in enumerate(_list(found, "spans", _MOST_COUNTERS)):
+    for number, one in enumerate(_list(found, "spans", _MAX_COUNTERS)):
         where = f"spans[{number}]"
         if not isinstance(one, dict) or type(one.get("noscan")) is not bool:
             _wrong(f"{where} is no class of spans")
@@ -276,13 +278,13 @@ def _memstats(found: Any) -> Optional[Dict[str, int]]:
         return None
     if not isinstance(found, dict):
         _wrong("its memstats are no object")
-    if len(found) > _MOST_COUNTERS:
-        _wrong(f"its memstats are more than {_MOST_COUNTERS:,}")
+    if len(found) > _MAX_COUNTERS:
+        _wrong(f"its memstats are more than {_MAX_COUNTERS:,}")
     return {name: value for name, value in found.items() if type(value) is int}
 
 
 def _strings(found: Any) -> List[str]:
-    return [_text(one, "notes or problems") or "" for one in _list(found, "notes or problems", _MOST_LINES)]
+    return [_text(one, "notes or problems") or "" for one in _list(found, "notes or problems", _MAX_LINES)]
 
 
 def _address(found: Any, where: str) -> int:

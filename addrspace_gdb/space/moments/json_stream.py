@@ -8,7 +8,7 @@ import re
 import sys
 from typing import IO, Any, Iterator, NoReturn, Tuple, Union
 
-MOST_VALUE = 32 << 20  # characters of one item: a million goroutines in one list are 12 MB
+MAX_VALUE = 32 << 20  # characters of one item: a million goroutines in one list are 12 MB
 _CHUNK = 1 << 20  # bytes that are read at once
 _SPACE, _COMMA = re.compile(r"[ \t\n\r]*"), re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _LONGEST_INT = 4300  # digits; as Python itself has it since 3.11 (and in later 3.9 and 3.10)
@@ -121,8 +121,8 @@ class JsonStream:
             except json.JSONDecodeError as error:
                 if self._ended:
                     raise ValueError(f"{error.msg} (character {self._before + error.pos:,})") from None
-            if len(self._text) - self._at > MOST_VALUE:
-                self._wrong(f"a value of more than {MOST_VALUE >> 20} MiB")
+            if len(self._text) - self._at > MAX_VALUE:
+                self._wrong(f"a value of more than {MAX_VALUE >> 20} MiB")
             self._more()
 
     def _more(self) -> None:

@@ -166,7 +166,7 @@ def _positive(size: int) -> int:
 class Moments:
     """The snapshots of one debugger session: those with a name, and the last one taken of each process."""
 
-    LIMIT = 100
+    MAX_SNAPSHOTS = 100
 
     def __init__(self) -> None:
         self._named: Dict[str, Snapshot] = {}
@@ -180,9 +180,9 @@ class Moments:
 
     def keep(self, snapshot: Snapshot) -> None:
         """Remember it by its name; one of that name is replaced. ProblemError when there are too many."""
-        if snapshot.name not in self._named and len(self._named) >= self.LIMIT:
+        if snapshot.name not in self._named and len(self._named) >= self.MAX_SNAPSHOTS:
             raise ProblemError(
-                f"there are {self.LIMIT} snapshots; delete some (addrspace snapshot --delete NAME)"
+                f"there are {self.MAX_SNAPSHOTS} snapshots; delete some (addrspace snapshot --delete NAME)"
             )
         self._named.pop(snapshot.name, None)
         self._named[snapshot.name] = snapshot

@@ -21,8 +21,8 @@ from addrspace_gdb.process.regular import open_regular, read_at
 from addrspace_gdb.target.hints import Hints
 
 _HEADER = 4096  # bytes at the beginning of a program: its headers, and the notes with its build ids
-_MOST_COMPARED = 1 << 20  # bytes of read-only data
-_MOST_CODE, _PIECE = 1 << 30, 1 << 20  # bytes that are compared, and at once
+_MAX_COMPARED = 1 << 20  # bytes of read-only data
+_MAX_CODE, _PIECE = 1 << 30, 1 << 20  # bytes that are compared, and at once
 _MAY_BE_WRONG = "names, lines and code may be those of another program"
 
 
@@ -69,7 +69,7 @@ def _same_readonly(path: str, own: Sequence[Mapping], read: Callable[[int, int],
     held = next((m for m in own if m.dumped >= _HEADER and "w" not in m.permissions), None)
     if held is None:
         return True
-    size = min(held.dumped, _MOST_COMPARED)
+    size = min(held.dumped, _MAX_COMPARED)
     try:
         with open_regular(path) as file:
             return read_at(file, held.offset, size) == read(held.start, size)
@@ -98,7 +98,7 @@ def _same_code(path: str, image: Image, exe: str, running: Image) -> bool:
     if mine is None or its is None or (mine.address, mine.size) != (its.address, its.size):
         return False
     with open_regular(path) as file, open_regular(exe) as other:
-        for at in range(0, min(mine.size, _MOST_CODE), _PIECE):
+        for at in range(0, min(mine.size, _MAX_CODE), _PIECE):
             size = min(_PIECE, mine.size - at)
             piece = read_at(file, mine.offset + at, size)
             if piece != read_at(other, its.offset + at, size):

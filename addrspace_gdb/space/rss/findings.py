@@ -17,7 +17,7 @@ from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
-MOST = 3
+MAX_FINDINGS = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
 SHARE = 5  # at least 1/5 of the whole
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
@@ -96,7 +96,7 @@ def findings(root: Node) -> List[Finding]:
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))
-    return sorted(found, key=lambda one: -one.amount)[:MOST]
+    return sorted(found, key=lambda one: -one.amount)[:MAX_FINDINGS]
 
 
 def circumstances(

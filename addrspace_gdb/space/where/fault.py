@@ -27,11 +27,11 @@ from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread, Val
 SIGILL, SIGBUS, SIGFPE, SIGSEGV = 4, 7, 8, 11
 BUS_ADRALN = 1  # asm-generic/siginfo.h
 FAULTS = {SIGILL: "SIGILL", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGSEGV: "SIGSEGV"}
-_MOST_FRAMES = 64
+_MAX_FRAMES = 64
 _SHALLOW = 1 << 20  # bytes: a stack that uses more is read in part
 _WINDOW = 1 << 16
-_MOST_SIGNAL_STACK = 1 << 20
-_MOST_NESTED = 8  # signal handlers
+_MAX_SIGNAL_STACK = 1 << 20  # bytes
+_MAX_NESTED = 8  # signal handlers
 
 # Who says what the signal was.
 STOP, HANDLER, RUNTIME = "this stop", "the signal handler's frame", "the runtime's record in the g"
@@ -173,7 +173,7 @@ class _Reporter:
             thread, (low, high) = threads.get(m.procid), m.gsignal_stack
             if thread is None or thread.sp is None or not low < thread.sp <= high:
                 continue
-            frame = self._handler(thread, high) if high - low <= _MOST_SIGNAL_STACK else None
+            frame = self._handler(thread, high) if high - low <= _MAX_SIGNAL_STACK else None
             if frame is not None:
                 found.append((m, thread, frame))
         return found
@@ -187,7 +187,7 @@ class _Reporter:
             stack = Stack(sp, self._target.read(sp, high - sp))
         except UnreadableError:
             return None
-        for _ in range(_MOST_NESTED):
+        for _ in range(_MAX_NESTED):
             walked = unwinder.walk(stack, pc, sp, lr=lr, trap=True, on_g0=True)
             registers = unwinder.interrupted(stack, walked) if walked.pcs else None
             arch, order = self._target.arch, self._target.byte_order
@@ -242,18 +242,18 @@ class _Reporter:
         unwinder = self._goroutines.unwinder
         frames = unwinder.frames(walked)
         problem = walked.problem if not frames else None
-        return (unwinder.printed(frames) if printed else frames)[:_MOST_FRAMES], problem
+        return (unwinder.printed(frames) if printed else frames)[:_MAX_FRAMES], problem
 
     def _walk(self, position: int) -> Walk:
         start = start_of(self._goroutines, position)
         hi = self._columns.column("hi")[position]
         if start.problem or hi - start.sp <= _SHALLOW:
-            return walk(self._goroutines, position, _MOST_FRAMES)
+            return walk(self._goroutines, position, _MAX_FRAMES)
         try:
             stack = Stack(start.sp, self._target.read(start.sp, _WINDOW))
         except UnreadableError:
             return Walk([], [], "its stack cannot be read", False)
-        return walk_on(self._goroutines, start, stack, _MOST_FRAMES)
+        return walk_on(self._goroutines, start, stack, _MAX_FRAMES)
 
     def _where(self, address: int) -> Where:
         return self._locator.locate([Value(hex(address), address)])[0]

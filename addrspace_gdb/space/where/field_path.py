@@ -6,7 +6,7 @@ from typing import Optional
 
 from addrspace_gdb.target.layout import Type
 
-_DEEPEST = 16
+_MAX_DEPTH = 16  # fields within one another
 
 
 def field_path(type_: Type, offset: int) -> Optional[str]:
@@ -16,7 +16,7 @@ def field_path(type_: Type, offset: int) -> Optional[str]:
     if offset == 0:
         return ""
     path, at, current = "", offset, type_
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         if current.kind == "array" and current.element is not None and current.element.size > 0:
             index, at = divmod(at, current.element.size)
             path, current = f"{path}[{index}]", current.element

@@ -24,7 +24,7 @@ from addrspace_gdb.target.protocol import Target
 
 _BLOCK = 512  # entries of heapArena.spans that are read together
 _TINY = 5  # tinySpanClass, src/runtime/malloc.go: 16 bytes, no pointers, several objects in one
-_LARGEST_CLOSURE = 1 << 10
+_MAX_CLOSURE = 1 << 10  # bytes
 
 
 class _Span(NamedTuple):
@@ -199,7 +199,7 @@ class HeapPlaces:
             return own
         if row.spanclass == _TINY:
             return "small values without pointers, perhaps several"
-        if row.element > _LARGEST_CLOSURE:
+        if row.element > _MAX_CLOSURE:
             return ""
         try:
             (first,) = self._word.unpack(self._target.read(found.base + header, self._word.size))

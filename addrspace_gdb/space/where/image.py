@@ -16,7 +16,7 @@ from addrspace_gdb.target.protocol import Named, Names, Target
 
 # cmd/link/internal/ld/symtab.go; up to Go 1.19 a dot follows "go".
 _STRINGS, _STRINGS_119, _BEHIND_STRINGS = "go:string.*", "go.string.*", "runtime.gcbits.*"
-_MOST_TEXT = 64  # bytes of a string literal that are shown
+_MAX_TEXT = 64  # bytes of a string literal that are shown
 
 
 class ImagePlaces:
@@ -77,7 +77,7 @@ class ImagePlaces:
             size=layout.size if layout is not None and inside else None,
             field=field_path(layout, named.offset) or None if layout is not None and inside else None,
             text=self._text(address, named, size),
-            whole=size is not None and size <= _MOST_TEXT,
+            whole=size is not None and size <= _MAX_TEXT,
             seen=self._func_value(address) if go else "",
         )
 
@@ -114,7 +114,7 @@ class ImagePlaces:
         if named.name != _STRINGS:
             return None
         try:
-            raw = self._target.read(address, min(_MOST_TEXT, size if size is not None else _MOST_TEXT))
+            raw = self._target.read(address, min(_MAX_TEXT, size if size is not None else _MAX_TEXT))
         except UnreadableError:
             return None
         return decoded(raw) or None

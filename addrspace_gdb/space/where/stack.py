@@ -18,9 +18,9 @@ from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.where.answers import Frame, OnStack
 from addrspace_gdb.target.protocol import FrameVariable, Names, Target
 
-_MOST_ARGUMENTS = 1 << 20  # bytes; Func.args is negative where it is not known
-_DEEPEST = 1 << 26  # bytes of a goroutine's stack that are walked
-_LARGEST_G0 = 1 << 24  # bytes read of a thread's own stack
+_MAX_ARGUMENTS = 1 << 20  # bytes; Func.args is negative where it is not known
+_MAX_STACK = 1 << 26  # bytes of a goroutine's stack that are walked
+_MAX_G0 = 1 << 24  # bytes read of a thread's own stack
 
 
 class _Frames(NamedTuple):
@@ -93,7 +93,7 @@ class StackPlaces:
             return place._replace(use="stale")
         if piece.start not in self._walked:
             sp = start_of(self._goroutines, at).sp
-            deep = piece.start < sp <= piece.end and piece.end - sp > _DEEPEST
+            deep = piece.start < sp <= piece.end and piece.end - sp > _MAX_STACK
             found = Walk([], [], "it is too deep to be walked", False) if deep else walk(self._goroutines, at)
             self._walked[piece.start] = _here(found, piece, sp)
         return self._place(place, self._walked[piece.start], address, names)
@@ -116,7 +116,7 @@ class StackPlaces:
             saved = m.g0_sp if piece.kind == stackpieces.SYSTEM_STACK else 0
             inside = saved if piece.start < saved <= piece.end else None
             return _Frames([], [], False, inside, "its thread is not on it")
-        if piece.end - thread.sp > _LARGEST_G0:
+        if piece.end - thread.sp > _MAX_G0:
             return _Frames([], [], True, thread.sp, "it is too large to be walked")
         try:
             data = self._target.read(thread.sp, piece.end - thread.sp)
@@ -153,7 +153,7 @@ class StackPlaces:
         """Whether the address is among the arguments of frame `index`, which its caller keeps above it."""
         cfa = self._cfa(frames, index)
         func = self._goroutines.tables.find(frames.pcs[index])
-        if cfa is None or func is None or not 0 < func.args < _MOST_ARGUMENTS:
+        if cfa is None or func is None or not 0 < func.args < _MAX_ARGUMENTS:
             return False
         port = PORTS.get(self._goroutines.tables.arch)
         first = cfa + (port.arguments if port is not None else 0)

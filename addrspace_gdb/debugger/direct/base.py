@@ -1,0 +1,170 @@
+"""What a process and a core file have in common as targets: symbols, threads, expressions; and no types.
+
+Types are those of the layout tables (goruntime/layouts); a release that has none needs a debugger, which
+reads debug information.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence
+
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.debugger.direct.expressions import Evaluator, Memory
+from addrspace_gdb.debugger.direct.objects import Objects
+from addrspace_gdb.process.registers import RegisterSet, register_set
+from addrspace_gdb.target.hints import Hints
+from addrspace_gdb.target.layout import Type
+from addrspace_gdb.target.protocol import (
+    Facts,
+    FrameVariable,
+    Named,
+    ProcFiles,
+    Symbol,
+    Target,
+    Thread,
+    ThreadRegisters,
+    Value,
+)
+
+
+class Stopped:
+    """A thread as it is read: by its registers, by their names."""
+
+    def __init__(self, tid: int, name: Optional[str], registers: Dict[str, int], tls: Optional[int]) -> None:
+        self.tid, self.name, self.registers, self.tls = tid, name, registers, tls
+
+
+class _Typed:
+    """What expressions are about: symbols of the runtime with their types."""
+
+    def __init__(self, target: DirectTarget, known: Optional[Target]) -> None:
+        self.pointer_size, self.byte_order = target.pointer_size, target.byte_order
+        self.read, self.register = target.read, target.register
+        self.symbol = target.symbol if known is None else known.symbol
+
+
+class DirectTarget:
+    """A target that reads for itself. The first of its threads is the selected one."""
+
+    kind: str
+    pid: Optional[int]
+    executable: Optional[str]
+    core_file: Optional[str] = None
+    arch: str
+    pointer_size: int
+    byte_order: str
+
+    def __init__(self, hints: Hints) -> None:
+        self.hints = hints
+        self._threads: Optional[List[Thread]] = None
+        self._stopped: Optional[List[Stopped]] = None
+        self._objects: Optional[Objects] = None
+        self.known: Optional[Target] = None  # this target with the runtime's layouts, once there is one
+
+    # What each kind does in its own way
+
+    def _read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes, more than none, at an address that is one. UnreadableError."""
+        raise NotImplementedError
+
+    def _load_objects(self) -> Objects:
+        """The files that are loaded."""
+        raise NotImplementedError
+
+    def _read_threads(self) -> List[Stopped]:
+        """Every thread, the selected one first."""
+        raise NotImplementedError
+
+    # The protocol
+
+    @property
+    def facts(self) -> Facts:
+        """Nothing that is found in memory: `goruntime.stripped` adds that."""
+        return Facts()
+
+    @property
+    def set(self) -> Optional[RegisterSet]:
+        """Names and places of the registers."""
+        return register_set(self.arch)
+
+    @property
+    def objects(self) -> Objects:
+        """The files that are loaded, and their symbols."""
+        if self._objects is None:
+            self._objects = self._load_objects()
+        return self._objects
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly `size` bytes at `address`."""
+        if size == 0:
+            return b""
+        if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
+            raise UnreadableError(address, size)
+        return self._read(address, size)
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        """A variable or function by its linker name."""
+        return self.objects.symbol(name)
+
+    def type(self, name: str) -> Optional[Type]:
+        """None: nobody here reads debug information."""
+        return None
+
+    @property
+    def stopped(self) -> List[Stopped]:
+        """Every thread with its registers, the selected one first."""
+        if self._stopped is None:
+            self._stopped = self._read_threads()
+        return self._stopped
+
+    def threads(self) -> List[Thread]:
+        """Every thread, numbered from 1 on in their order."""
+        if self._threads is None:
+            self._threads = [self._thread(number, one) for number, one in enumerate(self.stopped, 1)]
+        return self._threads
+
+    def _thread(self, number: int, one: Stopped) -> Thread:
+        return Thread(number, one.tid, one.name, number == 1, lambda: self._registers(one))
+
+    def _registers(self, one: Stopped) -> ThreadRegisters:
+        names, known = self.set, one.registers
+        if names is None:
+            return ThreadRegisters()
+        tls = one.tls if names.tls is None else known.get(names.tls)
+        link = known.get(names.link) if names.link else None
+        return ThreadRegisters(known.get(names.pc), known.get(names.sp), tls, link)
+
+    def proc_files(self) -> Optional[ProcFiles]:
+        """None where there is no process."""
+        return None
+
+    def evaluate(self, expression: str) -> int:
+        """An address from an expression."""
+        return Evaluator(self._typed()).value(expression)
+
+    def values(self, expression: str) -> List[Value]:
+        """Every address that an expression comes to."""
+        return Evaluator(self._typed()).values(expression)
+
+    def _typed(self) -> Memory:
+        return _Typed(self, self.known)
+
+    def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
+        """The symbol that holds each address."""
+        return [self.objects.name_at(address) for address in addresses]
+
+    def frame_variables(self, pc: int) -> List[FrameVariable]:
+        """None: they are in the debug information."""
+        return []
+
+    def instruction(self, pc: int) -> Optional[str]:
+        """None: nobody here disassembles."""
+        return None
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of the selected thread."""
+        names = self.set
+        if not self.stopped or names is None:
+            return None
+        usual = {"pc": names.pc, "sp": names.sp}.get(name, name)
+        return self.stopped[0].registers.get(usual)

@@ -1,0 +1,174 @@
+"""A process of this machine as a target."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Callable, Dict, List, Optional
+
+from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.debugger.direct.base import DirectTarget, Stopped
+from addrspace_gdb.debugger.direct.objects import Objects, Opened, load_objects
+from addrspace_gdb.debugger.direct.seize import Held, Seized
+from addrspace_gdb.process.elf import read_header
+from addrspace_gdb.process.elf_structs import pairs, structs_of
+from addrspace_gdb.process.file_backed import FileBacked
+from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
+from addrspace_gdb.process.loaded import open_path
+from addrspace_gdb.process.local_proc import LocalProc
+from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.process.registers import architecture
+from addrspace_gdb.process.regular import open_regular
+from addrspace_gdb.target.hints import Hints
+from addrspace_gdb.target.protocol import ProcFiles, StopSignal
+
+_SIGSTOP = 19
+_FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
+
+
+class LiveTarget(DirectTarget):
+    """Process `pid`, which stands still from `hold` to `release`; what does not change is read before."""
+
+    kind = "live"
+
+    def __init__(self, pid: int, program: Optional[str], hints: Hints) -> None:
+        """`program`: the file to take symbols from, where that is not the running one. ProblemError."""
+        super().__init__(hints)
+        self.pid = pid
+        self._proc = LocalProc(pid)
+        exe = self._proc.path("exe")
+        try:
+            self._mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+            with open_regular(exe) as file:
+                header = read_header(file, exe)
+            running = os.readlink(exe)
+        except OSError as error:
+            raise ProblemError(f"process {pid} cannot be read: {error.strerror}") from None
+        self._program = program
+        self.executable = program or running
+        self.pointer_size, self.byte_order = header.pointer_size, header.byte_order
+        self.arch = architecture(header.machine, header.pointer_size, header.byte_order) or header.machine
+        self._backed: Optional[FileBacked] = None
+        self._seized: Optional[Seized] = None
+        self.kept = KeptMemory(self._read_now)
+        self._page_size = os.sysconf("SC_PAGE_SIZE")
+
+    def __del__(self) -> None:
+        if hasattr(self, "_mem"):
+            os.close(self._mem)
+
+    def hold(self, patience: float, late: Callable[[], str]) -> None:
+        """Stop every thread (Seized.hold)."""
+        seized = Seized(self.pid or 0, patience, late)
+        seized.hold()
+        self._seized, self._stopped, self._threads = seized, None, None
+        self._backed = None  # which pages are the process's own may have changed
+        self.kept = KeptMemory(self._read_now)
+        self._stopped = self._read_threads()
+
+    def release(self) -> None:
+        """Let it go on: from now on there is what was read of it, and its files."""
+        if self._seized is not None:
+            if self._backed is not None:
+                self._backed.settle(self._keep_quietly)
+            self.kept.release()
+            self._seized.release()
+            self._seized = None
+
+    def file_backed(self) -> Optional[FileBacked]:
+        """What it has mapped of files."""
+        if self._backed is None:
+            self._backed = FileBacked(self._proc, self._page_size)
+        return self._backed
+
+    def _keep_quietly(self, address: int, size: int) -> bytes:
+        """What cannot be read will be missed when it is asked for."""
+        try:
+            return self.kept.read(address, size)
+        except UnreadableError:
+            return b""
+
+    def _read(self, address: int, size: int) -> bytes:
+        if self._seized is None and not self.kept.let_go:
+            return self._read_now(address, size)  # what does not change is read beforehand
+        backed = self._backed
+        if self.kept.let_go and backed is not None and backed.covers(address, size):
+            return backed.read(address, size, self.kept.read)
+        return self.kept.read(address, size)
+
+    def _read_now(self, address: int, size: int) -> bytes:
+        backed = self.file_backed()
+        if backed is None or not backed.covers(address, size):
+            return self._memory(address, size)
+        try:
+            return backed.read(address, size, self._memory)
+        except UnreadableError:
+            raise UnreadableError(address, size) from None
+
+    def _memory(self, address: int, size: int) -> bytes:
+        found: List[bytes] = []
+        at, end = address, address + size
+        while at < end:
+            try:
+                data = os.pread(self._mem, end - at, at)
+            except (OSError, OverflowError):
+                data = b""
+            if not data:
+                raise UnreadableError(address, size)
+            found.append(data)
+            at += len(data)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _load_objects(self) -> Objects:
+        mappings = parse_maps(self._proc.read("maps"))
+        first: Dict[str, Mapping] = {}
+        for mapping in mappings:
+            if mapping.file is not None and "x" in mapping.permissions:
+                first.setdefault(mapping.file, mapping)
+        running = os.readlink(self._proc.path("exe"))
+        names = sorted(first, key=lambda name: name != running)  # the program first
+        opened = [Opened(name, self._place(name, name == running, first[name])) for name in names]
+        return load_objects(mappings, opened, self._page_size)
+
+    def _place(self, name: str, is_program: bool, mapping: Mapping) -> str:
+        if is_program:
+            return self._program or self._proc.path("exe")
+        return open_path(self._proc, mapping)
+
+    def _read_threads(self) -> List[Stopped]:
+        if self._seized is None:
+            return []
+        return [self._stopped_thread(held) for held in self._seized.threads(self.arch)]
+
+    def _stopped_thread(self, held: Held) -> Stopped:
+        try:
+            name: Optional[str] = decoded(self._proc.read(f"task/{held.tid}/comm").rstrip(b"\n"))
+        except OSError:
+            name = None
+        registers = self.set.decode(held.general, self.byte_order) if self.set is not None else {}
+        tls = struct.unpack_from("=Q", held.tls)[0] if self.arch == "arm64" and len(held.tls) >= 8 else None
+        return Stopped(held.tid, name or None, registers, tls)
+
+    def proc_files(self) -> Optional[ProcFiles]:
+        """/proc/PID. LetGoError once the process was let go."""
+        if self.kept.let_go:
+            raise LetGoError("/proc is asked for after the process was let go")
+        return self._proc
+
+    def signal(self) -> Optional[StopSignal]:
+        """The signal that the first thread is about to get; a stop of ours counts as one by SIGSTOP."""
+        info = self._seized.siginfo(self.pid or 0) if self._seized is not None else None
+        if info is None:
+            return StopSignal(_SIGSTOP, 0, None)
+        number, _, code = struct.unpack_from("=3i", info)
+        fault = number in _FAULTS and 0 < code < 0x80
+        at = struct.unpack_from("=Q" if self.pointer_size == 8 else "=I", info, 2 * self.pointer_size)[0]
+        return StopSignal(number, code, at if fault else None)
+
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector."""
+        try:
+            return pairs(structs_of(self.pointer_size, self.byte_order), self._proc.read("auxv"))
+        except OSError:
+            return {}

@@ -1,0 +1,165 @@
+"""The ELF files that a process has loaded: their symbols, wherever those are."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.elf import Image, read_image
+from addrspace_gdb.process.elfsymbols import SymbolTables, symbol_tables
+from addrspace_gdb.process.loaded import LoadedImage, loaded_at
+from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.regular import open_regular
+from addrspace_gdb.target.protocol import Named, Symbol
+
+_DEBUG_FILES = "/usr/lib/debug"  # where distributions put symbols apart from programs
+
+
+class Opened(NamedTuple):
+    """A file that is mapped: what the mappings call it, and where it can be opened."""
+
+    name: str
+    path: str
+
+
+class LoadedFile:
+    """One of them. What it does not have of symbols its debug file may have."""
+
+    def __init__(self, opened: Opened, loaded: LoadedImage, sysroot: str) -> None:
+        self.loaded, self.path, self.name = loaded, opened.path, opened.name
+        self._sysroot = sysroot
+        self._tables: Optional[List[SymbolTables]] = None
+
+    @property
+    def image(self) -> Image:
+        """Its headers."""
+        return self.loaded.image
+
+    def _all(self) -> List[SymbolTables]:
+        """Its own tables, then those of its debug file where it has no full one."""
+        if self._tables is None:
+            own = symbol_tables(self.path)
+            self._tables = [own] if own is not None else []
+            if own is None or own.full is None:
+                self._tables += self._apart()
+        return self._tables
+
+    def _apart(self) -> List[SymbolTables]:
+        for path in debug_files(self.path, self.name, self.image.build_id, self._sysroot):
+            found = symbol_tables(path)
+            if found is not None and found.full is not None:
+                return [found]
+        return []
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        """The variable or function of that name."""
+        for tables in self._all():
+            for table in (tables.full, tables.dynamic):
+                place = table.find(name) if table is not None else None
+                if place is not None:
+                    return Symbol(name, place.address + self.loaded.bias, place.size)
+        return None
+
+    def name_at(self, address: int) -> Optional[Named]:
+        """The symbol that holds a run-time address."""
+        at = address - self.loaded.bias
+        section = next((s for s in self.image.sections if s.address <= at < s.address + s.size), None)
+        if section is None:
+            return None
+        for tables in self._all():
+            table = tables.full or tables.dynamic
+            found = table.at(at) if table is not None else None
+            if found is not None and found[1] <= at - section.address:
+                return Named(found[0], found[1], section.name, self.name)
+        return None
+
+
+class Objects:
+    """The loaded files of a target, the program first."""
+
+    def __init__(self, files: Sequence[LoadedFile]) -> None:
+        self.files = files
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        """A variable or function by its linker name."""
+        return next(filter(None, (file.symbol(name) for file in self.files)), None)
+
+    def name_at(self, address: int) -> Optional[Named]:
+        """The symbol that holds an address; None for none."""
+        file = next((f for f in self.files if f.loaded.start <= address < f.loaded.end), None)
+        return file.name_at(address) if file is not None else None
+
+
+def load_objects(
+    mappings: Sequence[Mapping], opened: Sequence[Opened], page_size: int, sysroot: str = ""
+) -> Objects:
+    """The objects that `opened` are, in that order; a file that is none, or is not loaded, is left out."""
+    by_name: Dict[str, List[Mapping]] = {}
+    for mapping in mappings:
+        if mapping.file is not None:
+            by_name.setdefault(mapping.file, []).append(mapping)
+    files = []
+    for one in opened:
+        try:
+            image = read_image(one.path, one.name)
+        except ProblemError:
+            continue
+        loaded = loaded_at(image, by_name.get(one.name, []), one.name, page_size)
+        if loaded is not None:
+            files.append(LoadedFile(one, loaded, sysroot))
+    return Objects(files)
+
+
+def debug_files(path: str, name: str, build_id: Optional[str], sysroot: str = "") -> Iterator[str]:
+    """Files that may have the symbols of the file at `path`, which is called `name`: by its build id, and by
+    its .gnu_debuglink, whose checksum is right, beside it, in .debug, and in the folder of debug files."""
+    folder = sysroot + _DEBUG_FILES
+    if build_id and len(build_id) > 2:
+        yield os.path.join(folder, ".build-id", build_id[:2], build_id[2:] + ".debug")
+    link = debug_link(path)
+    if link is None:
+        return
+    base, checksum = link
+    place = os.path.dirname(name)
+    beside = os.path.dirname(path) if not path.startswith("/proc/") else place
+    for candidate in (beside, os.path.join(beside, ".debug"), folder + place):
+        file = os.path.join(candidate, base)
+        if _checksum(file) == checksum:
+            yield file
+
+
+def debug_link(path: str) -> Optional[Tuple[str, int]]:
+    """The name of the debug file and its checksum, as the section .gnu_debuglink has them."""
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with open_regular(path) as stream:
+            elf = ELFFile(stream)
+            section = elf.get_section_by_name(".gnu_debuglink")
+            if section is None:
+                return None
+            data = section.data()
+            name, _, _ = data.partition(b"\0")
+            at = len(name) + 1 + -(len(name) + 1) % 4
+            little = bool(elf.little_endian)
+    except Exception:  # elftools raises many kinds for a damaged file
+        return None
+    if not name or b"/" in name or len(data) < at + 4:
+        return None
+    return os.fsdecode(name), int.from_bytes(data[at : at + 4], "little" if little else "big")
+
+
+@lru_cache(maxsize=16)
+def _checksum(path: str) -> Optional[int]:
+    from zlib import crc32
+
+    try:
+        with open_regular(path) as stream:
+            total = 0
+            for piece in iter(lambda: stream.read(1 << 20), b""):
+                total = crc32(piece, total)
+            return total
+    except (OSError, ProblemError):
+        return None

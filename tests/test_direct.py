@@ -1,0 +1,160 @@
+"""Without a debugger the answers are those that gdb gives, to the byte, on stopped processes and on cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from harness.build import Builder
+from harness.command import assert_refused, cli
+from harness.debuggers import Gdb
+from harness.gdbrun import Scene
+from harness.processes import Process, Processes
+from harness.scenes import attach, gcore, start
+from harness.toolchains import Toolchain
+
+REPORTS = (
+    *("addrspace", "regions", "rss", "rss --by-class", "memstats", "gc", "heap", "arenas", "spans"),
+    *("goroutine-stacks", "goroutine-stacks --frames", "goroutine-stacks --system --dead"),
+    "whereis goroutine:1 0xc000000000 $sp",
+)
+# What moves with the clock, with who else maps a file, and by being read: which pages were never touched.
+MOVES = re.compile(
+    r'"(wait_time|age|Pss)": (\d+|null)|"the runtime\'s own: (never touched|only ever read)[^}]*'
+)
+VARIANTS = ("plain", "stripped", "pie", "cgo")
+
+
+def answer(target: object, report: str, *options: str) -> str:
+    more = [] if report == "addrspace" else ["--report", report]
+    done = cli("dump", str(target), *more, "--format", "json", *options)
+    assert done.stdout and json.loads(done.stdout), done.stderr
+    return MOVES.sub("", done.stdout)
+
+
+def compared(target: object, gdb_exe: Gdb, *options: str) -> None:
+    for report in REPORTS:
+        without = answer(target, report, "--debugger", "none", *options)
+        assert without == answer(target, report, "--gdb", str(gdb_exe.path), *options), report
+
+
+@pytest.fixture(params=VARIANTS)
+def stopped(
+    request: pytest.FixtureRequest,
+    newest_go: Toolchain,
+    build_program: Builder,
+    processes: Processes,
+    oracle_file: Path,
+) -> Iterator[Scene]:
+    """A Go program that was stopped by a signal, so that two can look at the same."""
+    name = "cgo" if request.param == "cgo" else "shapes"
+    binary = build_program(name, newest_go, request.param)
+    live = start(processes, binary, oracle_file)
+    os.kill(live.pid, signal.SIGSTOP)
+    until(live.pid, "T")
+    yield attach(live, binary)
+    assert state(live.pid) == ("T", "0")  # as it was
+    os.kill(live.pid, signal.SIGCONT)
+
+
+def state(pid: int) -> tuple[str, str]:
+    """The state of a process, and who traces it."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    fields: Dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    return fields["State"][:1], fields["TracerPid"].strip()
+
+
+def until(pid: int, wanted: str) -> None:
+    deadline = time.monotonic() + 30
+    while state(pid)[0] != wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_process_is_what_gdb_says(stopped: Scene, gdb_exe: Gdb) -> None:
+    compared(stopped.pid, gdb_exe)
+
+
+def test_a_core_is_what_gdb_says(stopped: Scene, gdb_exe: Gdb, tmp_path: Path) -> None:
+    core = tmp_path / "core"
+    gcore(gdb_exe, stopped, core)
+    compared(core, gdb_exe)
+
+
+def test_a_core_without_its_program(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path, gdb_exe: Gdb,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    built = build_program("sample", newest_go, "stripped")
+    moved = tmp_path / "program"
+    moved.write_bytes(built.path.read_bytes())
+    moved.chmod(0o755)
+    binary = built._replace(path=moved)
+    core = tmp_path / "core"
+    gcore(gdb_exe, attach(start(processes, binary, oracle_file), binary), core)
+    moved.unlink()
+    compared(core, gdb_exe)
+    other = build_program("sample", newest_go)
+    done = cli("dump", str(core), "--debugger", "none", "--exe", str(other.path))
+    assert done.returncode == 1 and "is not the program that made this core" in done.stderr
+
+
+@pytest.fixture
+def live(newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path) -> Process:
+    """A Go program that runs."""
+    return start(processes, build_program("shapes", newest_go), oracle_file)
+
+
+@pytest.mark.parametrize("option", ["--check", "--stats", "--ascii"])
+def test_a_process_goes_on(live: Process, option: str) -> None:
+    done = cli("dump", str(live.pid), "--debugger", "none", option)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) > 8, done.stderr
+    assert ("stopped for" in done.stderr) == (option == "--stats")
+    assert state(live.pid)[0] in "SR" and state(live.pid)[1] == "0"
+
+
+def test_it_is_done_without_where_there_is_no_gdb(live: Process, tmp_path: Path) -> None:
+    done = cli("dump", str(live.pid), PATH=str(tmp_path))
+    assert done.returncode == 0 and "GOROUTINE STACKS" in done.stdout.upper(), done.stderr
+    assert_refused(cli("dump", str(live.pid), "--debugger", "gdb", PATH=str(tmp_path)), "no gdb found; .*")
+    assert_refused(
+        cli("dump", str(live.pid), ADDRSPACE_DEBUGGER="dbx"), r"\$ADDRSPACE_DEBUGGER: dbx is not gdb or none"
+    )
+
+
+def test_an_expression_that_needs_a_debugger_says_so(live: Process) -> None:
+    done = cli("dump", str(live.pid), "--debugger", "none", "--report", "whereis {int}1")
+    assert_refused(done, r"'\{int\}1' needs a debugger \(--debugger gdb\): .*")
+
+
+def test_a_diff_of_two_processes(live: Process) -> None:
+    done = cli("diff", str(live.pid), str(live.pid), "--debugger", "none", "--format", "json")
+    document: Dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == 0 and document["schema"] == "diff/1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_it_goes_on_whenever_the_command_is_ended(live: Process, number: int) -> None:
+    """At seeded moments of the half second that the command takes."""
+    import random
+    import subprocess
+
+    from harness.command import COMMAND
+
+    chance = random.Random(int(number))
+    statuses: List[int] = []
+    for _ in range(10):
+        command = [*COMMAND, "dump", str(live.pid), "--debugger", "none", "--check"]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.05, 0.5))
+        running.send_signal(number)
+        statuses.append(running.wait(60))
+        assert state(live.pid)[1] == "0"
+        assert state(live.pid)[0] in "SR"
+    assert set(statuses) <= {0, 128 + number, -number}
