@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from functools import partial
+from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -15,7 +15,6 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    NamedTuple,
     Optional,
     Pattern,
     Tuple,
@@ -32,7 +31,6 @@ from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks, kept_of
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
-from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
 from addrspace_gdb.views.kit.text import Line, clean
@@ -123,16 +121,16 @@ def _duration(text: str) -> int:
     return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
 
 
-class Answer(NamedTuple):
-    """What was read, and which goroutines are wanted; None: what is asked for is about all of them.
+class Answer:
+    """What was read, and what is shown of it that is no list of goroutines (`done`)."""
 
-    `done` is set where the process was needed, or its stacks are too large to be kept.
-    """
+    def __init__(self, reading: GoroutineReading, arguments: argparse.Namespace, done: Any = None) -> None:
+        self.reading, self.arguments, self.done = reading, arguments, done
 
-    reading: GoroutineReading
-    arguments: argparse.Namespace
-    listing: Optional[Listing]
-    done: Any = None
+    @cached_property
+    def listing(self) -> Listing:
+        """Which goroutines are wanted. ProblemError if none is like that."""
+        return _listing(self.reading, self.arguments)
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
@@ -143,52 +141,48 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         if arguments.threads:
             from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
 
-            return Answer(reading, arguments, None, thread_stacks(reading))
+            return Answer(reading, arguments, thread_stacks(reading))
         if arguments.by_frame:
-            return Answer(reading, arguments, None, _by_frame(reading))
-        answer = Answer(reading, arguments, _listing(reading, arguments))
-        return answer if kept_of(reading) is None else _gathered(answer)
+            return Answer(reading, arguments, _by_frame(reading))
+        answer = Answer(reading, arguments)
+        if kept_of(reading) is None:
+            len(answer.listing)  # if none is like that it is told now
+        else:
+            _gather(answer)
+        return answer
 
 
 def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
     """Adds up the frames: at once, or later."""
     from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size, living
 
-    if kept_of(reading) is None:
-        return partial(by_frame, reading)
-    _ = reading.stacks  # which reads
-    guard_size(reading)
-    if gather_stacks(reading, living(reading)):
-        return partial(by_frame, reading)
-    found = by_frame(reading)
-    return lambda: found
+    if kept_of(reading) is not None:
+        _ = reading.stacks  # which reads
+        guard_size(reading)
+        gather_stacks(reading, living(reading))
+    return partial(by_frame, reading)
 
 
-def _gathered(answer: Answer) -> Answer:
-    """All that is needed of the process has been read, or the answer is made."""
-    reading, arguments, listing = answer.reading, answer.arguments, answer.listing
-    assert listing is not None
-    by_stack = arguments.group == "stack"
-    listed = listing.positions
+def _gather(answer: Answer) -> None:
+    """Read all that is needed of the process. Nearly all stacks cost less than choosing some of them."""
+    reading, arguments = answer.reading, answer.arguments
+    every = range(len(reading.goroutines))
+    narrow = arguments.goids or arguments.status is not None or arguments.function is not None
+    if narrow or arguments.waiting_longer is not None or arguments.min_size or arguments.limit is not None:
+        every = range(0)
+    if arguments.group == "stack":
+        gather_stacks(reading, every or answer.listing.positions)
+        return
+    if arguments.format == "json" and arguments.frames is not None:
+        gather_stacks(reading, every)
+    listed = answer.listing.positions
     if arguments.format == "json":
         listed = listed if arguments.limit is None else listed[: arguments.limit]
     elif arguments.group is None:
         listed = listed[: rows_shown(arguments.limit, arguments.output is not None, 25)]
-    if not by_stack:
-        gather_list(listing, listed)
-        if arguments.frames is None:
-            return answer
-    if gather_stacks(reading, listed):
-        return answer
-    if by_stack:
-        from addrspace_gdb.space.goroutines.groups import group
-
-        return answer._replace(done=group(listing, "stack"))
-    if arguments.format == "json":
-        return answer._replace(done=list(as_json(answer, Look(0))))
-    for at in listed:
-        walk(reading, at)
-    return answer
+    gather_list(answer.listing, listed)
+    if arguments.frames is not None:
+        gather_stacks(reading, listed)
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -215,18 +209,18 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The summary and the list, or what is asked for in its place."""
-    arguments, listing = answer.arguments, answer.listing
-    if listing is not None:
-        yield from _text(answer, listing, look)
-    elif arguments.threads:
+    arguments = answer.arguments
+    if arguments.threads:
         from addrspace_gdb.views.goroutine_groups import thread_table
 
         yield from thread_table(answer.done, look.width, look.unicode)
-    else:
+    elif arguments.by_frame:
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
         limit = rows_shown(arguments.limit, look.file, 25)
         yield from by_frame_table(answer.done(), limit, look.width, look.unicode)
+    else:
+        yield from _text(answer, answer.listing, look)
 
 
 def as_json(answer: Answer, _look: Look) -> Iterable[str]:
@@ -234,9 +228,6 @@ def as_json(answer: Answer, _look: Look) -> Iterable[str]:
     from addrspace_gdb.views.documents.goroutines import goroutines_json
 
     arguments, listing = answer.arguments, answer.listing
-    if answer.done is not None:
-        return list(answer.done)
-    assert listing is not None  # what has no JSON form was refused
     if arguments.limit is not None:
         del listing.positions[arguments.limit :]
     return goroutines_json(listing, arguments.frames)
@@ -282,7 +273,7 @@ def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
 
     arguments = answer.arguments
     if arguments.group == "stack":
-        groups = answer.done if answer.done is not None else group(listing, "stack")
+        groups = group(listing, "stack")
         shown = groups[: rows_shown(arguments.limit, look.file, 5)]
         hidden = arguments.frames is not None
         limit = arguments.frames if hidden else ALL if look.file else 12

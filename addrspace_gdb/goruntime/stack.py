@@ -169,14 +169,18 @@ def free_stacks(stacks: Stacks) -> FreeStacks:
 
 def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     """Every stack that a g claims, ascending."""
-    order = goroutines.by_stack
+    los = goroutines.column("lo")
+    order = goroutines.by_stack[los.count(0) :]
     found = Pieces()
     found.starts, found.ends, found.owners = (
         array("Q", map(goroutines.column(name).__getitem__, order)) for name in ("lo", "hi", "goid")
     )
     statuses = goroutines.column("status")
     numbers = {one: KINDS.index(GOROUTINE if is_live(one) else DEAD_GOROUTINE) for one in set(statuses)}
-    found.kinds = bytearray(map(numbers.__getitem__, map(statuses.__getitem__, order)))
+    if len(set(numbers.values())) == 1:
+        found.kinds = bytearray(numbers.values())[:1] * len(order)
+    else:
+        found.kinds = bytearray(map(numbers.__getitem__, map(statuses.__getitem__, order)))
     if not all(map(lt, found.starts, found.ends)):
         found = found.chosen(bytes(map(lt, found.starts, found.ends)))
     others = []

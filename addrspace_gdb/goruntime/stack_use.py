@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from itertools import compress
 from operator import and_, le, lt, not_, sub
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler, is_live
 from addrspace_gdb.target.protocol import Thread
@@ -23,10 +23,18 @@ class StackUse(NamedTuple):
 
 def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
     """Add up the stacks of live goroutines. `running` is what `running_sp` says."""
-    los, his, sps = live_stacks(goroutines, running)
-    sizes = [max(0, size) for size in map(sub, his, los)]
+    los, his, sps, dead = _stacks(goroutines, running)
+    if dead:
+        alive = bytes(map(not_, map(dead.__contains__, goroutines.column("status"))))
+        los, his, sps = (array("Q", compress(column, alive)) for column in (los, his, sps))
+    sizes = list(map(sub, his, los))
+    if sizes and min(sizes) < 0:
+        sizes = [max(0, size) for size in sizes]
     known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
-    used = sum(compress(his, known)) - sum(compress(sps, known))
+    if 0 in known:
+        used = sum(compress(his, known)) - sum(compress(sps, known))
+    else:
+        used = sum(his) - sum(sps)
     return StackUse(len(los), sum(sizes), used, known.count(0), max(sizes, default=0))
 
 
@@ -35,7 +43,20 @@ def live_stacks(
 ) -> Tuple[array[int], array[int], array[int]]:
     """Low and high end of the stack of each live goroutine, and where its sp is, be that on it or not; in
     the order of the low ends."""
-    columns, order = goroutines.columns, goroutines.by_stack
+    los, his, sps, dead = _stacks(goroutines, running)
+    order = goroutines.by_stack
+    if dead:
+        alive = map(not_, map(dead.__contains__, map(goroutines.column("status").__getitem__, order)))
+        order = array("I", compress(order, alive))
+    low, high, used = (array("Q", map(column.__getitem__, order)) for column in (los, his, sps))
+    return low, high, used
+
+
+def _stacks(
+    goroutines: Goroutines, running: Mapping[int, int]
+) -> Tuple[array[int], array[int], array[int], Set[int]]:
+    """The bounds of all stacks and where each sp is, by position; and the statuses of those that are dead."""
+    columns = goroutines.columns
     statuses, los, his, sps = columns["status"], columns["lo"], columns["hi"], columns["sp"][:]
     for at in compress(range(len(statuses)), columns["syscallsp"]):
         if statuses[at] & ~GSCAN == SYSCALL:
@@ -44,12 +65,7 @@ def live_stacks(
         found = goroutines.position(address)
         if found is not None and statuses[found] & ~GSCAN == RUNNING:
             sps[found] = best_sp(sp, sps[found], los[found], his[found])
-    dead = {status for status in set(statuses) if not is_live(status)}
-    if dead:
-        alive = map(not_, map(dead.__contains__, map(statuses.__getitem__, order)))
-        order = array("I", compress(order, alive))
-    low, high, used = (array("Q", map(column.__getitem__, order)) for column in (los, his, sps))
-    return low, high, used
+    return los, his, sps, {status for status in set(statuses) if not is_live(status)}
 
 
 def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:

@@ -5,7 +5,6 @@ Nothing is read of a process that has been let go: its memory is another by then
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -30,20 +29,7 @@ class KeptMemory:
         self._kept: Dict[Tuple[int, int], Optional[bytes]] = {}  # None: it could not be read
         self._size = 0
         self._order: List[Tuple[int, int]] = []  # the keys, once the process is gone
-        self._starts, self._offsets, self._data = array("Q"), array("Q", [0]), memoryview(b"")
         self.let_go = False
-
-    def add(self, starts: array[int], offsets: array[int], data: bytearray) -> None:
-        """Keep pieces of memory that lie one behind the other in `data`, in place of those added before."""
-        self._starts, self._offsets, self._data = starts, offsets, memoryview(data)
-
-    def place(self, address: int, size: int) -> Optional[Tuple[memoryview, int]]:
-        """The buffer of pieces and where in it those bytes are; None if they were not added."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0:
-            return None
-        at = self._offsets[index] + address - self._starts[index]
-        return (self._data, at) if at + size <= self._offsets[index + 1] else None
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes. UnreadableError, also where that was so before; LetGoError."""
@@ -72,9 +58,6 @@ class KeptMemory:
         self._order = sorted(key for key, data in self._kept.items() if data is not None)
 
     def _of_kept(self, address: int, size: int) -> bytes:
-        found = self.place(address, size)
-        if found is not None:
-            return bytes(found[0][found[1] : found[1] + size])
         last = bisect_right(self._order, (address, 1 << 64))
         for start, length in reversed(self._order[max(0, last - 8) : last]):
             data = self._kept[start, length]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 AT_ONCE = 1024  # IOV_MAX
 TOGETHER = 1 << 18  # bytes: what stays in a processor's cache until it is looked at
@@ -71,6 +71,11 @@ def read_runs(
         first = after
 
 
+def is_there() -> bool:
+    """Whether the system, and Python's ctypes, have the call."""
+    return _call() is not None
+
+
 def _call() -> Any:
     """process_vm_readv; None where there is none."""
     try:
@@ -83,39 +88,3 @@ def _call() -> Any:
     pointer, number = ctypes.c_void_p, ctypes.c_ulong
     call.argtypes = (ctypes.c_int, pointer, number, pointer, number, number)
     return call
-
-
-def read_packed(pid: int, addresses: array[int], sizes: array[int]) -> Tuple[bytearray, List[int]]:
-    """The bytes at each address, one behind the other, and the indices of those that could not be read, which
-    are left out. All of them could not where the system or Python's ctypes lacks the call."""
-    everything = list(range(len(addresses)))
-    call = _call()
-    if call is None or not addresses:
-        return bytearray(), everything
-    import ctypes
-
-    wanted = array("Q", bytes(16 * len(addresses)))
-    wanted[0::2] = addresses
-    wanted[1::2] = sizes
-    data = bytearray(sum(sizes))
-    base = ctypes.addressof(ctypes.c_char.from_buffer(data)) if data else 0
-    lost: List[int] = []
-    done = 0
-    for first in range(0, len(addresses), AT_ONCE):
-        count = min(AT_ONCE, len(addresses) - first)
-        size = sum(sizes[first : first + count])
-        if _read_into(call, pid, base + done, size, wanted.buffer_info()[0] + 16 * first, count):
-            done += size
-            continue
-        for at in range(first, first + count):
-            if _read_into(call, pid, base + done, sizes[at], wanted.buffer_info()[0] + 16 * at, 1):
-                done += sizes[at]
-            else:
-                lost.append(at)
-    return data, lost
-
-
-def _read_into(call: Any, pid: int, to: int, size: int, from_: int, count: int) -> bool:
-    """Whether all of `count` pieces could be copied to the address `to` of ours."""
-    into = array("Q", [to, size])
-    return bool(call(pid, into.buffer_info()[0], 1, from_, count, 0) == size)

@@ -5,7 +5,6 @@ Reads raise `UnreadableError` for the range asked and change nothing. All of it 
 
 from __future__ import annotations
 
-from array import array
 from functools import cached_property
 from typing import (
     Callable,
@@ -16,7 +15,6 @@ from typing import (
     Optional,
     Protocol,
     Sequence,
-    Tuple,
     runtime_checkable,
 )
 
@@ -232,13 +230,6 @@ class Kept(Protocol):
     """What was read of a process that is to be let go (`process.kept_memory`)."""
 
     let_go: bool  # it runs again: nothing more is read of it
-
-    def add(self, starts: array[int], offsets: array[int], data: bytearray) -> None:
-        """Keep pieces of memory that lie one behind the other in `data`: the ascending addresses, and where
-        each begins, with the length of `data` as the last."""
-
-    def place(self, address: int, size: int) -> Optional[Tuple[memoryview, int]]:
-        """The buffer of pieces and where in it those bytes are; None if they were not added."""
 
 
 @runtime_checkable

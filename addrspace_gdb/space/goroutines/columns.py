@@ -12,6 +12,7 @@ from itertools import compress, islice
 from operator import ge, itemgetter, le, lt, sub
 from typing import Dict, List, Optional, Sequence, Set, Tuple, TypeVar
 
+from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
@@ -105,9 +106,11 @@ def _odd_and_used(reading: GoroutineReading) -> Tuple[Set[int], array[int]]:
     other = {status for status, _ in states(reading) if not is_plain(status)}
     if other:
         found.update(compress(rows, map(other.__contains__, columns["status"])))
+    statuses = columns["status"]
+    gone = {status for status in other if not is_live(status)}
     for at in found:
-        start = start_of(reading, at)
-        used[at] = -1 if start.problem else his[at] - start.sp
+        start = start_of(reading, at) if statuses[at] not in gone else None
+        used[at] = -1 if start is None or start.problem else his[at] - start.sp
     return found, used
 
 

@@ -1,23 +1,31 @@
 """Every frame of many goroutines, where most stacks are equal to others: these are walked by their pcs.
 
-A stack is a path in a tree whose branches are pcs from the innermost frame on. Following a path that was
-met before costs one look-up a frame; a new end of a path, and whatever is not plain (system calls, running
-goroutines, switches of stacks, damage), is left to the unwinder.
+A stack is a path in a tree whose branches are pcs from the innermost frame on. Goroutines that stand alike
+(alike.py) are compared with the path of one of them; following a path that was met before costs one look-up a
+frame; a new end of a path, and whatever is not plain (system calls, running goroutines, switches of stacks,
+damage), is left to the unwinder.
 """
 
 from __future__ import annotations
 
-import sys
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from array import array
+from collections import defaultdict
+from itertools import chain
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
+from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
+from addrspace_gdb.process.vm_readv import TOGETHER
+from addrspace_gdb.space.goroutines.alike import Block, Path, alike, side_by_side
+from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
-from addrspace_gdb.space.goroutines.walk import is_plain, walk
+from addrspace_gdb.space.goroutines.walk import walk
+from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import LetsGo
 
+_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with before each is followed by itself
 _SWITCHES = ("systemstack", "mcall", "morestack", "asmcgocall")
 
 
@@ -28,6 +36,14 @@ class Same(NamedTuple):
     at: int
     walk: Walk
     shared: bool
+
+
+class Equal(NamedTuple):
+    """Goroutines with one walk. Unless it is `shared` there is one of them, or they are dead."""
+
+    walk: Walk
+    shared: bool
+    positions: List[int]
 
 
 class _End(NamedTuple):
@@ -50,31 +66,159 @@ def plain_size(unwinder: Unwinder, pc: int) -> Optional[int]:
     return unwinder.size(pc) or None
 
 
+def equal_stacks(reading: GoroutineReading, positions: Sequence[int]) -> List[Equal]:
+    """As `same_stacks`, with those together that have equal stacks."""
+    fold = fold_of(reading)
+    fold.add(positions)
+    return fold.alike(positions)
+
+
 def same_stacks(reading: GoroutineReading, positions: Sequence[int]) -> Iterator[Same]:
-    """The frames of each goroutine, in no particular order."""
-    wanted, apart = sort_out(reading, positions)
-    for at in apart:
-        yield Same(at, walk(reading, at), False)
-    yield from _Tree(reading).follow(wanted)
+    """The frames of each goroutine: those that are not simply parked first, then in the order of the sps."""
+    fold = fold_of(reading)
+    fold.add(positions)
+    yield from fold.of(positions)
 
 
-def sort_out(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Wanted], List[int]]:
-    """The stacks of the goroutines that can be walked side by side, and the positions of the others."""
-    columns = reading.goroutines.columns
-    los, his, sps, calls = (columns[name] for name in ("lo", "hi", "sp", "syscallsp"))
-    plain = {status: is_plain(status) for status in set(columns["status"])}
-    statuses, live, word = columns["status"], reading.live, reading.runtime.word
-    wanted: List[Wanted] = []
-    apart: List[int] = []
-    by_words = sys.byteorder == reading.runtime.order
-    for at in positions:
-        sp, hi = sps[at], his[at]
-        ok = plain[statuses[at]] and not calls[at] and los[at] < sp < hi and not (sp | hi) % word
-        if ok and by_words and at not in live and hi - sp <= MAX_STACK:
-            wanted.append((sp, hi, at))
-        else:
-            apart.append(at)
-    return wanted, apart
+def walk_of(reading: GoroutineReading, at: int) -> Walk:
+    """The physical frames of one goroutine, as `walk.walk` has them."""
+    fold = fold_of(reading)
+    if not fold.knows((at,)):
+        return walk(reading, at)
+    _, found, shared = fold.one(at)
+    if not shared:
+        return found
+    apart = reading.goroutines.column("sp")[at] - found.sps[0]
+    return found if not apart else found._replace(sps=[sp + apart for sp in found.sps])
+
+
+@once
+def fold_of(reading: GoroutineReading) -> Fold:
+    """The stacks of the reading that were looked at."""
+    return Fold(reading)
+
+
+class Fold:
+    """The walks of goroutines, one for all that have equal stacks."""
+
+    def __init__(self, reading: GoroutineReading) -> None:
+        self._reading, self._tree = reading, _Tree(reading)
+        self._walks: List[Tuple[Walk, bool]] = [
+            (Walk([], [], None, False), False)
+        ]  # and whether it is shared
+        self._shared: Dict[int, int] = {}  # id of a walk that is shared to its number
+        self._los, self._his = (reading.goroutines.column(name) for name in ("lo", "hi"))
+        self._numbers = array("I", bytes(4 * len(reading.goroutines)))  # by position; 0: not looked at
+        self._apart: Set[int] = set()  # positions of those that are not simply parked
+
+    def add(self, positions: Sequence[int]) -> None:
+        """Look at those goroutines, which takes the process."""
+        numbers = self._numbers
+        if 0 not in pick(numbers, positions):
+            return
+        if any(map(numbers.__getitem__, positions)):
+            positions = [at for at in positions if not numbers[at]]
+        together, apart = alike(self._reading, positions)
+        for at in self._without_dead(apart):
+            self._put(Same(at, walk(self._reading, at), False))
+        self._apart.update(apart)
+        small = [] if self._reading.unwinder.linked else [one for one in together if one.size <= TOGETHER]
+        blocks = side_by_side(self._reading, small)
+        if blocks is None:
+            self._one_by_one([at for one in together for at in one.positions])
+            return
+        if len(small) < len(together):
+            self._one_by_one([at for one in together if one.size > TOGETHER for at in one.positions])
+        tried: Dict[Tuple[int, int], List[Tuple[Path, int]]] = {}
+        for group, some, block in blocks:
+            if block is None:
+                self._one_by_one(some)
+            else:
+                self._together(block, tried.setdefault((group.pc, group.size), []))
+
+    def _without_dead(self, positions: Sequence[int]) -> Sequence[int]:
+        """Of the dead ones one is as another: they get a walk together. The others."""
+        statuses = self._reading.goroutines.column("status")
+        gone = {status for status in set(statuses) if not is_live(status)}
+        dead = [at for at in positions if statuses[at] in gone]
+        if dead:
+            number = self._put(Same(dead[0], walk(self._reading, dead[0]), False))
+            for at in dead:
+                self._numbers[at] = number
+        return [at for at in positions if statuses[at] not in gone] if dead else positions
+
+    def _put(self, same: Same) -> int:
+        """Note what one goroutine has; the number of its walk."""
+        number = self._shared.get(id(same.walk), 0) if same.shared else 0
+        if not number:
+            number = len(self._walks)
+            self._walks.append((same.walk, same.shared))
+            if same.shared:
+                self._shared[id(same.walk)] = number
+        self._numbers[same.at] = number
+        return number
+
+    def _one_by_one(self, positions: Sequence[int]) -> None:
+        columns = self._reading.goroutines.columns
+        sps, his = columns["sp"], columns["hi"]
+        for same in self._tree.follow([(sps[at], his[at], at) for at in positions]):
+            self._put(same)
+
+    def _together(self, block: Block, tried: List[Tuple[Path, int]]) -> None:
+        """Compare goroutines that are alike with the paths that others of them are on."""
+        rows: Sequence[int] = range(len(block.positions))
+        for path, number in tried:
+            rows = self._found(block, path, number, rows)
+        while rows:
+            row, at = rows[0], block.positions[rows[0]]
+            same, path = self._tree.trace(at, block.stack(row))
+            number = self._put(same)
+            rows = rows[1:]
+            if same.shared and rows and len(tried) < _MAX_TRIED:
+                tried.append((path, number))
+                rows = self._found(block, path, number, rows)
+
+    def _found(self, block: Block, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
+        """Note which of the `rows` are on the path; the others."""
+        on, numbers = block.on(path, rows), self._numbers
+        for at in pick(block.positions, on):
+            numbers[at] = number
+        if len(on) == len(rows):
+            return ()
+        known = set(on)
+        return [row for row in rows if row not in known]
+
+    def of(self, positions: Sequence[int]) -> Iterator[Same]:
+        """What those goroutines have, which were looked at."""
+        walks, numbers = self._walks, self._numbers
+        for at in self._ordered(positions):
+            yield Same(at, *walks[numbers[at]])
+
+    def _ordered(self, positions: Sequence[int]) -> Iterator[int]:
+        """Those that are not simply parked first, then in the order of the sps."""
+        apart, sps = self._apart, self._reading.goroutines.column("sp")
+        first = [at for at in positions if at in apart] if apart else []
+        rest = [at for at in positions if at not in apart] if apart else positions
+        return chain(first, sorted(rest, key=sps.__getitem__))
+
+    def knows(self, positions: Sequence[int]) -> bool:
+        """Whether those goroutines were looked at."""
+        return bool(positions) and 0 not in pick(self._numbers, positions)
+
+    def one(self, at: int) -> Same:
+        """What a goroutine has that was looked at: nothing if the other end of its stack is garbage."""
+        lo, hi = self._los[at], self._his[at]
+        if not 0 < lo <= hi <= lo + MAX_STACK:
+            return Same(at, walk(self._reading, at), False)
+        return Same(at, *self._walks[self._numbers[at]])
+
+    def alike(self, positions: Sequence[int]) -> List[Equal]:
+        """The same, with those together that share a walk, in the order of their first ones."""
+        found: Dict[int, List[int]] = defaultdict(list)
+        numbers = self._numbers
+        for at in self._ordered(positions):
+            found[numbers[at]].append(at)
+        return [Equal(*self._walks[number], some) for number, some in found.items()]
 
 
 class _Tree:
@@ -89,9 +233,8 @@ class _Tree:
         """Each goroutine of `wanted`."""
         reading, root, word = self._reading, self._root, self._reading.runtime.word
         target, linked = reading.runtime.target, reading.unwinder.linked
-        kept = target.kept if isinstance(target, LetsGo) else None
         pcs, done = reading.goroutines.column("pc"), 0
-        for data, members in blocks(target.read, wanted, kept):
+        for data, members in blocks(target.read, wanted):
             reading.runtime.progress.step("stacks", done, len(wanted))
             done += len(members)
             whole = memoryview(data)[: len(data) // word * word]
@@ -115,6 +258,24 @@ class _Tree:
                 except (ValueError, IndexError):  # an _End, which has no branches; beyond the stack
                     pass
                 yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp]))  # type: ignore[arg-type]
+
+    def trace(self, at: int, words: array[int]) -> Tuple[Same, Path]:
+        """One goroutine whose stack is `words`, and where on it its return addresses are."""
+        pc, node, here = self._reading.goroutines.column("pc")[at], self._root, -1
+        path: List[Tuple[int, int]] = []
+        try:
+            while True:
+                found = node.get(pc) or self._learn(node, pc)
+                if found is None:
+                    break
+                step, node = found
+                here += step
+                pc = words[here]
+                path.append((here, pc))
+        except (ValueError, IndexError):  # as in `follow`
+            pass
+        sp = self._reading.goroutines.column("sp")[at]
+        return self._end(node, pc, at, Stack(sp, words.tobytes())), path
 
     def _linked_path(self, pc: int, words: memoryview, here: int) -> Tuple[Node, int]:
         """Where the path ends of a stack whose sp is at index `here`, and the pc that has no branch there.

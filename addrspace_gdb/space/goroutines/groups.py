@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
+from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, find_users, made_by, used_of
 from addrspace_gdb.space.goroutines.user_frame import Spot
 
@@ -103,26 +104,48 @@ def _by_name(listing: Listing, key: Callable[[int], Tuple[Optional[str], Optiona
 def _stacks(listing: Listing) -> List[Group]:
     """Goroutines with the same pcs in all frames, as runtime/pprof's debug=1 folds them."""
     sums: Dict[Tuple[bool, Optional[str], Tuple[int, ...]], _Sum] = {}
-    shared: Dict[int, _Sum] = {}  # by the id of the walk, which lives as long as the loop
-    for at, walk, is_shared in same_stacks(listing.reading, listing.positions):
-        found = shared.get(id(walk)) if is_shared else None
+    for walk, shared, positions in equal_stacks(listing.reading, listing.positions):
+        key = (walk.trap, walk.problem, tuple(walk.pcs))
+        found = sums.get(key)
         if found is None:
-            key = (walk.trap, walk.problem, tuple(walk.pcs))
-            found = sums.get(key)
-            if found is None:
-                found = sums[key] = _Sum()
-                found.walk = walk
-            if is_shared:
-                shared[id(walk)] = found
-        _add(listing, found, at)
+            found = sums[key] = _Sum()
+            found.walk = walk
+        if shared:
+            _add_parked(listing, found, positions)
+        else:
+            for at in positions:
+                _add(listing, found, at)
     return _sorted(_group(listing, one, None, None) for one in sums.values())
+
+
+_GOIDS = 64  # of a group, from which the least are shown
+
+
+def _add_parked(listing: Listing, one: _Sum, positions: List[int]) -> None:
+    """Add goroutines that are simply parked, with their sps on their stacks: whole columns of them."""
+    columns = listing.reading.goroutines.columns
+
+    def pick(name: str) -> List[int]:
+        return list(map(columns[name].__getitem__, positions))
+
+    one.count += len(positions)
+    one.goids += map(columns["goid"].__getitem__, positions[: max(0, _GOIDS - len(one.goids))])
+    his, statuses, sinces = sum(pick("hi")), pick("status"), pick("waitsince")
+    one.size += his - sum(pick("lo"))
+    one.used += his - sum(pick("sp"))
+    for state, count in Counter(zip(statuses, pick("waitreason"))).items():
+        one.states[state] = one.states.get(state, 0) + count
+    for status in set(statuses):
+        since = min((at for at, own in zip(sinces, statuses) if at > 0 and own == status), default=0)
+        if since:
+            one.waited = max(one.waited, listing.reading.clock.waited(since, status) or 0)
 
 
 def _add(listing: Listing, one: _Sum, at: int) -> None:
     reading = listing.reading
     columns = reading.goroutines.columns
     one.count += 1
-    if len(one.goids) < 64:
+    if len(one.goids) < _GOIDS:
         one.goids.append(columns["goid"][at])
     lo, hi = columns["lo"][at], columns["hi"][at]
     one.size += hi - lo

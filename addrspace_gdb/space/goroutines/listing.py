@@ -15,9 +15,9 @@ from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.space.goroutines.chosen import Chosen, GoroutineState
 from addrspace_gdb.space.goroutines.columns import odd, pick, states, useds
-from addrspace_gdb.space.goroutines.equal_stacks import same_stacks
+from addrspace_gdb.space.goroutines.equal_stacks import fold_of, same_stacks, walk_of
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
-from addrspace_gdb.space.goroutines.user_frames import user_frames
+from addrspace_gdb.space.goroutines.user_frames import user_frames, users_of_walks
 from addrspace_gdb.space.goroutines.walk import Start, start_of, walk
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
@@ -236,6 +236,8 @@ def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
     if positions and 0 not in pick(listing.users.numbers, positions):
         strange = odd(listing.reading)
         return list(compress(positions, map(strange.__contains__, positions)))
+    if fold_of(listing.reading).knows(positions):
+        return users_of_walks(listing.reading, positions, listing.users)
     mask = listing.mask if len(positions) == len(listing.positions) else None
     return user_frames(listing.reading, positions, listing.users, mask)
 
@@ -317,7 +319,7 @@ def _problem(listing: Listing, at: int, start: Start) -> Optional[str]:
     """Why nothing can be said of its frames; only where none was found its stack is looked at once more."""
     if start.problem or listing.users[at] != NOWHERE:
         return start.problem
-    found = walk(listing.reading, at)
+    found = walk_of(listing.reading, at)
     return found.problem if not found.pcs else None
 
 
@@ -360,6 +362,6 @@ def made_by(reading: GoroutineReading, at: int) -> Optional[Made]:
     return Made(creator.goid or None, creator.name) if creator else None
 
 
-def frames_of(reading: GoroutineReading, at: int, limit: int = 1_000_000) -> List[Frame]:
-    """At most `limit` logical frames, innermost first, inlined calls included."""
-    return reading.unwinder.frames(walk(reading, at, limit))[:limit]
+def frames_of(reading: GoroutineReading, at: int) -> List[Frame]:
+    """The logical frames, innermost first, inlined calls included."""
+    return reading.unwinder.frames(walk_of(reading, at))

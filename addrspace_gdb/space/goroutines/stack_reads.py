@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Bytes, pieces, stretches
-from addrspace_gdb.target.protocol import Kept, Target
+from addrspace_gdb.target.protocol import Target
 
 _GAP = 8192  # a read call costs as much as reading this much more
 _RUN = 1 << 20  # bytes: larger reads are slower, their memory is new each time
@@ -17,15 +17,10 @@ Wanted = Tuple[int, int, int]  # start, end, whose
 Member = Tuple[int, int, int, int]  # where its bytes begin in the block, then as it was wanted
 Block = Tuple[Bytes, List[Member]]
 
-_PART = 4096  # of those that were kept, how many come together
 
-
-def blocks(read: Read, wanted: Sequence[Wanted], kept: Optional[Kept] = None) -> Iterator[Block]:
-    """Bytes for every range of `wanted`, neighbours together, in ascending order; of a process that was let
-    go from what is `kept`. A range that cannot be read comes alone, with no bytes."""
-    if kept is not None and kept.let_go:
-        yield from _kept_blocks(kept, read, sorted(wanted))
-        return
+def blocks(read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
+    """Bytes for every range of `wanted`, neighbours together, in ascending order. A range that cannot be read
+    comes alone, with no bytes."""
     for run in _runs(sorted(wanted)):
         low = run[0][0]
         try:
@@ -34,24 +29,6 @@ def blocks(read: Read, wanted: Sequence[Wanted], kept: Optional[Kept] = None) ->
         except UnreadableError:
             for one in run:
                 yield _alone_in_block(read, one)
-
-
-def _kept_blocks(kept: Kept, read: Read, wanted: Sequence[Wanted]) -> Iterator[Block]:
-    """The same of a process that was let go."""
-    buffer: Bytes = b""
-    members: List[Member] = []
-    for start, end, at in wanted:
-        found = kept.place(start, end - start)
-        if found is None:
-            yield _alone_in_block(read, (start, end, at))
-            continue
-        buffer = found[0]
-        members.append((found[1], start, end, at))
-        if len(members) >= _PART:
-            yield buffer, members
-            members = []
-    if members:
-        yield buffer, members
 
 
 def _alone_in_block(read: Read, one: Wanted) -> Block:

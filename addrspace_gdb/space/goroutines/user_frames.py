@@ -12,6 +12,7 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.record import Bytes
 from addrspace_gdb.process.vm_readv import AT_ONCE, read_each
 from addrspace_gdb.space.goroutines.columns import by_stack, odd, of_mask, pick
+from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.stack_reads import windows
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Skipper, Spot, Users, user_spot
 from addrspace_gdb.space.goroutines.walk import walk
@@ -43,6 +44,18 @@ def user_frames(
         for at in apart + _fast(reading, order, users):
             users.numbers[at] = users.number(user_of(reading, at))
         return apart
+
+
+def users_of_walks(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
+    """As `user_frames`, of goroutines whose whole stacks were looked at."""
+    for equal in equal_stacks(reading, positions):
+        found = equal.walk
+        spot = user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
+        number = users.number(spot)
+        for at in equal.positions:
+            users.numbers[at] = number
+    strange = odd(reading)
+    return list(compress(positions, map(strange.__contains__, positions)))
 
 
 def user_of(reading: GoroutineReading, at: int) -> Spot:

@@ -12,13 +12,15 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.synctest import Bubble
-from addrspace_gdb.goruntime.traceback import Frame
+from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutines.columns import odd, pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.list_columns import columns_of
 from addrspace_gdb.space.goroutines.listing import Listing, find_users, function_at
 from addrspace_gdb.space.goroutines.user_frame import Spot, spots
-from addrspace_gdb.space.goroutines.walk import start_of, walk
+from addrspace_gdb.space.goroutines.walk import start_of
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.views.documents.form import encode, target_json
 from addrspace_gdb.views.goroutine_rows import Shared
 
@@ -222,17 +224,43 @@ def _place(key: Tuple[Spot, Spot]) -> str:
 
 def _frames(listing: Listing, limit: int) -> Iterator[str]:
     """The last keys of each row with frames: what is wrong may be why they end too early."""
-    shared = Shared(_frame)
-    statuses = listing.reading.goroutines.columns["status"]
+    reading = listing.reading
+    texts = _FrameTexts(reading, limit)
+    statuses, sps = reading.goroutines.columns["status"], reading.goroutines.columns["sp"]
+    fold = fold_of(reading)
+    fold.add(listing.positions)
     for at in listing.positions:
-        found = walk(listing.reading, at, limit)
+        _, found, shared = fold.one(at)
         whole = len(found.pcs) < limit and is_live(statuses[at])
         problem = found.problem if whole else _problem(listing, at)
-        texts = [
-            shared[frame._replace(sp=0, cfa=None, problem=None)] % frame.sp
-            for frame in listing.reading.unwinder.frames(found)[:limit]
-        ]
-        yield f'"problem": {encode(problem)}, "frames": [{", ".join(texts)}]'
+        frames = texts.of(found, sps[at] - found.sps[0] if shared else 0, shared)
+        yield f'"problem": {encode(problem)}, "frames": [{frames}]'
+
+
+class _FrameTexts:
+    """Frames as JSON, but for the sps made once for all goroutines that share a walk."""
+
+    def __init__(self, reading: GoroutineReading, limit: int) -> None:
+        self._unwinder, self._limit = reading.unwinder, limit
+        self._known = Shared(_frame)
+        self._shared: Dict[int, Tuple[str, List[int]]] = {}  # by the id of a walk, which the fold keeps
+
+    def of(self, found: Walk, apart: int, shared: bool) -> str:
+        """The frames of a walk, with sps that are so much larger."""
+        made = self._shared.get(id(found)) if shared else None
+        if made is None:
+            made = self._made(found)
+            if shared:
+                self._shared[id(found)] = made
+        text, sps = made
+        return text % tuple([sp + apart for sp in sps])
+
+    def _made(self, found: Walk) -> Tuple[str, List[int]]:
+        limit = self._limit
+        few = found._replace(pcs=found.pcs[:limit], sps=found.sps[:limit])
+        frames = self._unwinder.frames(few)[:limit]
+        texts = [self._known[frame._replace(sp=0, cfa=None, problem=None)] for frame in frames]
+        return ", ".join(texts), [frame.sp for frame in frames]
 
 
 def _frame(frame: Frame) -> str:

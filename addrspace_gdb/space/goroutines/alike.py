@@ -1,0 +1,131 @@
+"""Goroutines that stand alike, at one pc with as much of their stacks in use, looked at together.
+
+Nearly always such stacks are equal in all that matters: the words where one of them has its return addresses
+hold the same in the others. Copied side by side, those words are columns, which are compared as they are; a
+path is followed word by word only for the first of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import defaultdict
+from itertools import accumulate, chain, compress
+from operator import and_, lt, sub
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
+from addrspace_gdb.space.goroutines.columns import pick
+from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
+from addrspace_gdb.space.goroutines.walk import is_plain
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
+from addrspace_gdb.target.protocol import MapsFiles
+
+Path = Sequence[Tuple[int, int]]  # number of a word above sp, and the pc that it holds
+
+
+class Alike(NamedTuple):
+    """Goroutines at one pc with `size` bytes of their stacks in use."""
+
+    pc: int
+    size: int
+    positions: List[int]
+
+
+def alike(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Alike], List[int]]:
+    """Those that are simply parked with a sound stack, together; and the positions of all others."""
+    if sys.byteorder != reading.runtime.order:
+        return [], list(positions)
+    names = ("lo", "hi", "sp", "pc", "status", "syscallsp")
+    los, his, sps, pcs, statuses, calls = (
+        pick(reading.goroutines.columns[name], positions) for name in names
+    )
+    plain = {status: is_plain(status) for status in set(statuses)}
+    mask = bytearray(map(and_, map(plain.__getitem__, statuses), map(lt, los, sps)))
+    rows, word = range(len(mask)), reading.runtime.word
+    for strange in (calls, map((word - 1).__and__, sps), map(reading.live.__contains__, positions)):
+        for row in compress(rows, strange):
+            mask[row] = 0
+    found: Dict[Tuple[int, int], List[int]] = defaultdict(list)
+    for row, key in compress(zip(rows, zip(pcs, map(sub, his, sps))), mask):
+        found[key].append(row)
+    for (_, size), some in found.items():
+        if not 0 < size <= MAX_STACK or size % word:
+            for row in some:
+                mask[row] = 0
+    together = [
+        Alike(pc, size, list(pick(positions, some))) for (pc, size), some in found.items() if mask[some[0]]
+    ]
+    return together, [at for at, good in zip(positions, mask) if not good]
+
+
+class Block:
+    """Some of those that are alike, with the first bytes above their sps side by side."""
+
+    def __init__(self, of: Alike, positions: List[int], words: array[int]) -> None:
+        self.of, self.positions, self.words = of, positions, words
+        self._width = len(words) // max(1, len(positions))  # words of each
+
+    def stack(self, row: int) -> array[int]:
+        """The words of one of them."""
+        return self.words[row * self._width : (row + 1) * self._width]
+
+    def on(self, path: Path, rows: Sequence[int]) -> Sequence[int]:
+        """Those of the `rows` whose return addresses are those of the path."""
+        if len(rows) == len(self.positions) and self._all_on(path):
+            return rows
+        for number, pc in path:
+            column = self.words[number :: self._width]
+            rows = [row for row in rows if column[row] == pc]
+        return rows
+
+    def _all_on(self, path: Path) -> bool:
+        count, code = len(self.positions), self.words.typecode
+        return all(self.words[number :: self._width] == array(code, [pc]) * count for number, pc in path)
+
+
+def side_by_side(
+    reading: GoroutineReading, together: Sequence[Alike], most: int = TOGETHER
+) -> Optional[Iterator[Tuple[Alike, List[int], Optional[Block]]]]:
+    """The first `most` bytes above the sp of each of them, some at a time: of what they are, their positions,
+    and the bytes, None if they cannot be read so. None where that is no way to read."""
+    target = reading.runtime.target
+    proc = target.proc_files()
+    if proc is None or not proc.local or target.pid is None or not is_there():
+        return None
+    order = list(chain.from_iterable(one.positions for one in together))
+    sps = array("Q", pick(reading.goroutines.columns["sp"], order))
+    backed = target.file_backed() if isinstance(target, MapsFiles) else None
+    if backed is not None and backed.covers_any(sorted(sps), most):
+        return None  # no stack lies in a file, but a damaged stack pointer may
+    return _blocks(reading.runtime, target.pid, together, sps, most)
+
+
+def _blocks(
+    runtime: Runtime, pid: int, together: Sequence[Alike], sps: array[int], most: int
+) -> Iterator[Tuple[Alike, List[int], Optional[Block]]]:
+    sizes = array("Q")
+    for one in together:
+        sizes.extend(array("Q", [min(one.size, most)]) * len(one.positions))
+    places = array("Q", accumulate(sizes, initial=0))
+    code = "Q" if runtime.word == 8 else "I"
+    groups = iter(together)
+    group, start, end = None, 0, 0  # the group that is read, and where its positions are in all
+    for first, after, data in read_runs(pid, sps, sizes, places):
+        runtime.progress.step("stacks", first, len(sps))
+        at = first
+        while at < after:
+            while at >= end:
+                group = next(groups)
+                start, end = end, end + len(group.positions)
+            assert group is not None
+            until = min(after, end)
+            some = group.positions[at - start : until - start]
+            block = None
+            if data is not None:
+                words = array(code)
+                words.frombytes(data[places[at] - places[first] : places[until] - places[first]])
+                block = Block(group, some, words)
+            yield group, some, block
+            at = until

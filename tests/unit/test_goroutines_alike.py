@@ -1,0 +1,45 @@
+"""Stacks that are looked at together against each of them by itself."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from typing import List, Tuple
+
+import pytest
+
+from addrspace_gdb.space.goroutines.alike import Alike, Block
+
+_WIDTH = 12  # words of a stack
+
+
+def _block(rng: random.Random, strays: int) -> Tuple[Block, List[Tuple[int, int]]]:
+    """Stacks of one path but for some, and the path."""
+    path = [(2, 0x1000), (5, 0x2000), (11, 0x3000)]
+    words = array("Q", (rng.getrandbits(64) for _ in range(_WIDTH * 50)))
+    for row in range(50):
+        for number, pc in path:
+            words[row * _WIDTH + number] = pc
+    for _ in range(strays):
+        number, _ = rng.choice(path)
+        words[rng.randrange(50) * _WIDTH + number] ^= 1
+    positions = rng.sample(range(1000), 50)
+    return Block(Alike(7, 8 * _WIDTH, positions), positions, words), path
+
+
+@pytest.mark.parametrize("strays", [0, 1, 30, 600])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_on_a_path(seed: int, strays: int) -> None:
+    rng = random.Random(seed)
+    block, path = _block(rng, strays)
+    stacks = [block.stack(row) for row in range(50)]
+    wanted = [row for row, stack in enumerate(stacks) if all(stack[n] == pc for n, pc in path)]
+    assert list(block.on(path, range(50))) == wanted
+    some = rng.sample(range(50), 20)
+    assert list(block.on(path, some)) == [row for row in some if row in wanted]
+    assert (len(wanted) == 50) == (strays == 0)
+
+
+def test_a_path_without_return_addresses_is_everybodys() -> None:
+    block, _ = _block(random.Random(1), 3)
+    assert list(block.on([], range(50))) == list(range(50))
