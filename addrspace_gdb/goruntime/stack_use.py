@@ -31,10 +31,7 @@ def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
     if sizes and min(sizes) < 0:
         sizes = [max(0, size) for size in sizes]
     known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
-    if 0 in known:
-        used = sum(compress(his, known)) - sum(compress(sps, known))
-    else:
-        used = sum(his) - sum(sps)
+    used = sum(compress(his, known)) - sum(compress(sps, known)) if 0 in known else sum(his) - sum(sps)
     return StackUse(len(los), sum(sizes), used, known.count(0), max(sizes, default=0))
 
 
