@@ -194,9 +194,8 @@ def build_ids(data: bytes) -> List[bytes]:
     found = []
     for segment in read_segments(stream, header, ""):
         if segment.type == PT_NOTE:
-            for owner, kind, text in iter_notes(
-                read_at(stream, segment.offset, segment.filesz), header.byte_order
-            ):
+            notes = read_at(stream, segment.offset, min(segment.filesz, len(data)))
+            for owner, kind, text in iter_notes(notes, header.byte_order):
                 if (owner, kind) in ((b"GNU", _NT_GNU_BUILD_ID), (b"Go", _NT_GO_BUILD_ID)):
                     found.append(bytes(text))
     return found

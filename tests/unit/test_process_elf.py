@@ -15,7 +15,8 @@ import pytest
 from test_process_support import LocalFiles, needs_cc
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.elf import read_image
+from addrspace_gdb.process.elf import build_ids, read_image
+from addrspace_gdb.process.elf_structs import MAGIC, structs_of
 from addrspace_gdb.process.loaded import image_at, load_bias, open_path
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 
@@ -192,3 +193,15 @@ def test_damaged_headers_end_in_one_line(tmp_path: Path) -> None:
         struct.pack_into(form, data, at, value)
         file.write_bytes(data)
         read_image(str(file))
+
+
+def test_a_note_of_more_bytes_than_there_can_be_costs_itself() -> None:
+    """A segment's size is whatever a damaged file says."""
+    structs = structs_of(8, "little")
+    ident = MAGIC + b"\x02\x01\x01" + bytes(9)
+    header = structs.file.pack(2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    for size in (1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1):
+        segment = structs.program.pack(4, 4, 120, 0, 0, size, size, 4)
+        assert build_ids(ident + header + segment) == []
+        note = struct.pack("<3I4s4s", 4, 4, 3, b"GNU\0", b"abcd")
+        assert build_ids(ident + header + segment + note) == [b"abcd"]
