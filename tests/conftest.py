@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Iterator, List, Optional
 
@@ -118,7 +119,12 @@ def oracle_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def sleeper(processes: Processes) -> Process:
     """A process to name."""
-    return processes.start(["sleep", "60"])
+    started = processes.start(["sleep", "60"])
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{started.pid}/comm").read_text() != "sleep\n":  # it is still Python
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return started
 
 
 @pytest.fixture
