@@ -75,6 +75,7 @@ class Task:
         self._command, self._session, self._arguments = command, session, arguments
         self._output: Optional[str] = arguments.output
         self._answer: Any = None
+        self._pieces: Optional[List[str]] = None  # of the text, once it was drawn
         if self._output is not None:
             OutputFile(self._output)
 
@@ -82,12 +83,20 @@ class Task:
         """Everything that needs the process. ProblemError and UnreadableError if there is no answer."""
         self._answer = self._command.ask(self._session, self._arguments)
 
+    def draw(self) -> None:
+        """Make all of the text now: what `show` would do while it delivers it."""
+        if self._answer is not None:
+            self._pieces = list(self._pieces_of())
+
+    def _pieces_of(self) -> Iterable[str]:
+        look = look_of(self._session.settings, self._output is not None)
+        return self._command.forms[self._arguments.format](self._answer, look)
+
     def show(self) -> Optional[str]:
         """Draw and deliver the answer; what is damaged."""
         if self._answer is None:
             return None
-        look = look_of(self._session.settings, self._output is not None)
-        pieces = self._command.forms[self._arguments.format](self._answer, look)
+        pieces = self._pieces_of() if self._pieces is None else self._pieces
         if self._output is None:
             self._session.write(pieces)
         else:

@@ -28,10 +28,11 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks, kept_of
+from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
+from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
@@ -145,7 +146,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         if arguments.by_frame:
             return Answer(reading, arguments, _by_frame(reading))
         answer = Answer(reading, arguments)
-        if kept_of(reading) is None:
+        if kept_of(reading.runtime.target) is None:
             len(answer.listing)  # if none is like that it is told now
         else:
             _gather(answer)
@@ -156,7 +157,7 @@ def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
     """Adds up the frames: at once, or later."""
     from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size, living
 
-    if kept_of(reading) is not None:
+    if kept_of(reading.runtime.target) is not None:
         _ = reading.stacks  # which reads
         guard_size(reading)
         gather_stacks(reading, living(reading))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Callable, Iterable, List, NamedTuple, Optional
 
 from addrspace_gdb import commands
@@ -17,6 +18,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.request import Request
+from addrspace_gdb.target.protocol import kept_of
 
 
 class Visit(NamedTuple):
@@ -46,12 +48,20 @@ def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
         write_whole(asked.result, [str(text)])
         return []
     with no_cycle_collection():
-        visited = visit(task.ask)
+        visited = visit(partial(_ask, task, session))
         began = time.monotonic()
         damaged = task.show()
     if asked.stats:
         write_whole(asked.notes, [_stats(visited, time.monotonic() - began)])
     return [damaged] if damaged else []
+
+
+def _ask(task: Task, session: Session) -> None:
+    """What runs while the process stands still: the drawing too, where not all that was read can be kept."""
+    task.ask()
+    kept = kept_of(session.target())
+    if kept is not None and not kept.whole:
+        task.draw()
 
 
 def _task(asked: Request, session: Session) -> Task:
@@ -60,8 +70,10 @@ def _task(asked: Request, session: Session) -> Task:
         line = "addrspace" + " --check" * asked.check + " --stacks" * asked.stacks
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
-    before = f"--format {asked.format} " if asked.format != "text" else ""
-    return Task(command, session, command.arguments(before + options))
+    arguments = command.arguments(options)
+    if asked.format != "text":
+        arguments.format = asked.format
+    return Task(command, session, arguments)
 
 
 def problem_of(error: BaseException) -> str:

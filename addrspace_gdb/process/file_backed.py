@@ -16,6 +16,8 @@ from bisect import bisect_right
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.process.kept_memory import LetGoError
 from addrspace_gdb.process.pagemap import FilePages, file_pages
 from addrspace_gdb.target.protocol import ProcFiles
 
@@ -69,6 +71,7 @@ class FileBacked:
         self._pages: Dict[_Span, Optional[FilePages]] = {}
         self._files = _Files(proc, page_size)
         self._reasons: Dict[str, str] = {}  # of a file: why it is read from memory
+        self._settled = False
 
     def __del__(self) -> None:
         self._files.close()
@@ -103,15 +106,19 @@ class FileBacked:
         return b"".join(self._read(part, memory) for part in parts)
 
     def settle(self, memory: Memory) -> None:
-        """Of the opened files, ask the kernel now which pages the process has of its own, and read those
-        of its constants, which were relocated: it is to be let go."""
+        """Of the opened files, ask the kernel now which pages the process has of its own, and read those of
+        its constants, which were relocated: it is to be let go, and the kernel is asked no more."""
         for span in self._spans:
             pages = self._pages_of(span) if self._files.is_open(span) else None
             if pages is None or span.writable or not span.private:
                 continue
             for low, high in pages.own.settled().pieces(span.start, span.end) or ():
                 for start in range(low, high, _PIECE):
-                    memory(start, min(_PIECE, high - start))
+                    try:
+                        memory(start, min(_PIECE, high - start))
+                    except UnreadableError:
+                        pass  # it will be missed when it is asked for
+        self._settled = True
 
     def _read(self, part: _Part, memory: Memory) -> bytes:
         size = part.end - part.start
@@ -156,6 +163,8 @@ class FileBacked:
     def _pages_of(self, span: _Span) -> Optional[FilePages]:
         """Which pages the process has; None if that cannot be known."""
         if span not in self._pages:
+            if self._settled:
+                raise LetGoError(f"{printable(span.path)} was not read while the process stood still")
             self._pages[span] = None
             try:
                 self._pages[span] = file_pages(self._proc, span.start, span.end, self._page_size)

@@ -12,8 +12,7 @@ from addrspace_gdb.common.problems import UnreadableError
 
 Read = Callable[[int, int], bytes]
 
-_MAX_KEPT = 64 << 20  # bytes of single reads; who reads more keeps it himself
-_MAX_ONE = 1 << 22  # bytes of one that is kept
+_MAX_KEPT = 256 << 20  # bytes of all single reads; columns and the like hold what is read in bulk
 
 
 class LetGoError(RuntimeError):
@@ -23,13 +22,13 @@ class LetGoError(RuntimeError):
 class KeptMemory:
     """Reads through to a process until it is let go; then only what was read before can be had."""
 
-    def __init__(self, read: Read) -> None:
-        """`read` raises UnreadableError."""
-        self._read = read
+    def __init__(self, read: Read, most: int = _MAX_KEPT) -> None:
+        """`read` raises UnreadableError; `most` bytes are kept."""
+        self._read, self._room = read, most
         self._kept: Dict[Tuple[int, int], Optional[bytes]] = {}  # None: it could not be read
-        self._size = 0
         self._order: List[Tuple[int, int]] = []  # the keys, once the process is gone
         self.let_go = False
+        self.whole = True  # False: more was read than is kept, so the process must stay until all is done
 
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes. UnreadableError, also where that was so before; LetGoError."""
@@ -47,9 +46,11 @@ class KeptMemory:
         except UnreadableError:
             self._kept[address, size] = None
             raise
-        if size <= _MAX_ONE and self._size + size <= _MAX_KEPT:
+        if size <= self._room:
             self._kept[address, size] = data
-            self._size += size
+            self._room -= size
+        else:
+            self.whole = False
         return data
 
     def release(self) -> None:

@@ -230,6 +230,7 @@ class Kept(Protocol):
     """What was read of a process that is to be let go (`process.kept_memory`)."""
 
     let_go: bool  # it runs again: nothing more is read of it
+    whole: bool  # False: more was read than is kept, so it must stay until all is done
 
 
 @runtime_checkable
@@ -239,6 +240,11 @@ class LetsGo(Protocol):
     @property
     def kept(self) -> Optional[Kept]:
         """What is kept of it; None: it stays as long as it is asked."""
+
+
+def kept_of(target: Target) -> Optional[Kept]:
+    """What is kept of its process; None where that stays as long as it is asked."""
+    return target.kept if isinstance(target, LetsGo) else None
 
 
 class StopSignal(NamedTuple):

@@ -14,10 +14,11 @@ from addrspace_gdb.debugger.direct.seize import Held, Seized
 from addrspace_gdb.process.elf import read_header
 from addrspace_gdb.process.elf_structs import pairs, structs_of
 from addrspace_gdb.process.file_backed import FileBacked
-from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
+from addrspace_gdb.process.kept_memory import KeptMemory
 from addrspace_gdb.process.loaded import open_path
 from addrspace_gdb.process.local_proc import LocalProc
 from addrspace_gdb.process.mappings import Mapping, parse_maps
+from addrspace_gdb.process.process_memory import ProcessMemory
 from addrspace_gdb.process.registers import architecture
 from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.target.hints import Hints
@@ -31,6 +32,7 @@ class LiveTarget(DirectTarget):
     """Process `pid`, which stands still from `hold` to `release`; what does not change is read before."""
 
     kind = "live"
+    pid: int
 
     def __init__(self, pid: int, program: Optional[str], hints: Hints) -> None:
         """`program`: the file to take symbols from, where that is not the running one. ProblemError."""
@@ -49,9 +51,8 @@ class LiveTarget(DirectTarget):
         self.executable = program or running
         self.pointer_size, self.byte_order = header.pointer_size, header.byte_order
         self.arch = architecture(header.machine, header.pointer_size, header.byte_order) or header.machine
-        self._backed: Optional[FileBacked] = None
         self._seized: Optional[Seized] = None
-        self.kept = KeptMemory(self._read_now)
+        self._process = ProcessMemory(pid, self._memory, keep=False)
         self._page_size = os.sysconf("SC_PAGE_SIZE")
 
     def __del__(self) -> None:
@@ -60,51 +61,34 @@ class LiveTarget(DirectTarget):
 
     def hold(self, patience: float, late: Callable[[], str]) -> None:
         """Stop every thread (Seized.hold)."""
-        seized = Seized(self.pid or 0, patience, late)
+        seized = Seized(self.pid, patience, late)
         seized.hold()
-        self._seized, self._stopped, self._threads = seized, None, None
-        self._backed = None  # which pages are the process's own may have changed
-        self.kept = KeptMemory(self._read_now)
+        self._seized, self._threads = seized, None
+        # From now on what is read is kept; and which pages are the process's own may have changed.
+        self._process = ProcessMemory(self.pid, self._memory, keep=True)
         self._stopped = self._read_threads()
 
     def release(self) -> None:
         """Let it go on: from now on there is what was read of it, and its files."""
-        if self._seized is not None:
-            if self._backed is not None:
-                self._backed.settle(self._keep_quietly)
-            self.kept.release()
+        if self._seized is None:
+            return
+        try:
+            self._process.let_go()
+        finally:
             self._seized.release()
             self._seized = None
 
-    def file_backed(self) -> Optional[FileBacked]:
-        """What it has mapped of files."""
-        if self._backed is None:
-            self._backed = FileBacked(self._proc, self._page_size)
-        return self._backed
+    @property
+    def kept(self) -> Optional[KeptMemory]:
+        """What is kept of it; None before it stands still."""
+        return self._process.kept
 
-    def _keep_quietly(self, address: int, size: int) -> bytes:
-        """What cannot be read will be missed when it is asked for."""
-        try:
-            return self.kept.read(address, size)
-        except UnreadableError:
-            return b""
+    def file_backed(self) -> FileBacked:
+        """What it has mapped of files."""
+        return self._process.file_backed
 
     def _read(self, address: int, size: int) -> bytes:
-        if self._seized is None and not self.kept.let_go:
-            return self._read_now(address, size)  # what does not change is read beforehand
-        backed = self._backed
-        if self.kept.let_go and backed is not None and backed.covers(address, size):
-            return backed.read(address, size, self.kept.read)
-        return self.kept.read(address, size)
-
-    def _read_now(self, address: int, size: int) -> bytes:
-        backed = self.file_backed()
-        if backed is None or not backed.covers(address, size):
-            return self._memory(address, size)
-        try:
-            return backed.read(address, size, self._memory)
-        except UnreadableError:
-            raise UnreadableError(address, size) from None
+        return self._process.read(address, size)
 
     def _memory(self, address: int, size: int) -> bytes:
         found: List[bytes] = []
@@ -152,9 +136,7 @@ class LiveTarget(DirectTarget):
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID. LetGoError once the process was let go."""
-        if self.kept.let_go:
-            raise LetGoError("/proc is asked for after the process was let go")
-        return self._proc
+        return self._process.proc_files()
 
     def signal(self) -> Optional[StopSignal]:
         """The signal that the first thread is about to get; a stop of ours counts as one by SIGSTOP."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
 from functools import partial
@@ -21,8 +20,8 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.types import convert
 from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
-from addrspace_gdb.process.kept_memory import KeptMemory, LetGoError
-from addrspace_gdb.process.local_proc import LocalProc
+from addrspace_gdb.process.kept_memory import KeptMemory
+from addrspace_gdb.process.process_memory import ProcessMemory
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -94,8 +93,9 @@ class GdbTarget:
         self._threads: Optional[List[Thread]] = None
         self._auxv: Optional[Dict[int, int]] = None
         self._held_memory: Optional[HeldMemory] = None
-        self._backed: Optional[FileBacked] = None
-        self.kept = KeptMemory(self._read_now) if keep and self.kind == "live" else None
+        self._process: Optional[ProcessMemory] = None  # of one on this machine
+        if self.kind == "live":
+            self._process = ProcessMemory(self._inferior.pid, self._memory, keep)
 
     def _check_stopped(self) -> None:
         running = [t for t in self._inferior.threads() if t.is_running()]
@@ -117,43 +117,24 @@ class GdbTarget:
             return b""
         if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
             raise UnreadableError(address, size)
-        if self.kept is None:
-            return self._read_now(address, size)
-        backed = self._backed
-        if self.kept.let_go and backed is not None and backed.covers(address, size):
-            return backed.read(address, size, self.kept.read)
-        return self.kept.read(address, size)
+        if self._process is not None:
+            return self._process.read(address, size)
+        in_file = self._held.check(address, size) if self._held is not None else None
+        return in_file if in_file is not None else self._memory(address, size)
+
+    @property
+    def kept(self) -> Optional[KeptMemory]:
+        """What is kept of a process that is to be let go."""
+        return self._process.kept if self._process is not None else None
 
     def let_go(self) -> None:
-        """The process is about to run on: from now on there is what was read of it, and its files."""
-        if self.kept is not None:
-            if self._backed is not None:
-                self._backed.settle(self._keep_quietly)
-            self.kept.release()
-
-    def _keep_quietly(self, address: int, size: int) -> bytes:
-        """What cannot be read will be missed when it is asked for."""
-        try:
-            return self.kept.read(address, size) if self.kept is not None else b""
-        except UnreadableError:
-            return b""
+        """The process is about to run on."""
+        if self._process is not None:
+            self._process.let_go()
 
     def _check_held(self, what: str) -> None:
-        if self.kept is not None and self.kept.let_go:
-            raise LetGoError(f"{what} is asked for after the process was let go")
-
-    def _read_now(self, address: int, size: int) -> bytes:
-        if self.core_file is not None and self._held is not None:
-            in_file = self._held.check(address, size)
-            if in_file is not None:
-                return in_file
-        backed = self.file_backed()
-        if backed is None or not backed.covers(address, size):
-            return self._memory(address, size)
-        try:
-            return backed.read(address, size, self._memory)
-        except UnreadableError:
-            raise UnreadableError(address, size) from None
+        if self._process is not None:
+            self._process.check_held(what)
 
     def _memory(self, address: int, size: int) -> bytes:
         """As gdb reads it."""
@@ -164,9 +145,7 @@ class GdbTarget:
 
     def file_backed(self) -> Optional[FileBacked]:
         """What a process of this machine has mapped of files."""
-        if self._backed is None and self.kind == "live" and self.pid:
-            self._backed = FileBacked(LocalProc(self.pid), os.sysconf("SC_PAGE_SIZE"))
-        return self._backed
+        return self._process.file_backed if self._process is not None else None
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A global variable by its linker name."""
@@ -246,9 +225,8 @@ class GdbTarget:
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID, here or behind the remote stub. LetGoError once the process was let go."""
-        self._check_held("/proc")
-        if self.kind == "live" and self.pid:
-            return LocalProc(self.pid)
+        if self._process is not None:
+            return self._process.proc_files()
         connection = self._inferior.connection
         if self.kind == "remote" and self.pid and isinstance(connection, gdb.RemoteTargetConnection):
             return RemoteProc(connection, self.pid)

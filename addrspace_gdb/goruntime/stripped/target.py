@@ -28,7 +28,6 @@ from addrspace_gdb.target.protocol import (
     FileMemory,
     FrameVariable,
     Kept,
-    LetsGo,
     MapsFiles,
     Named,
     Names,
@@ -39,6 +38,7 @@ from addrspace_gdb.target.protocol import (
     Target,
     Thread,
     Value,
+    kept_of,
 )
 
 _OURS = (PREFIX, "internal/runtime/", "internal/abi.", "internal/synctest.")
@@ -128,7 +128,7 @@ class StrippedTarget:
     @property
     def kept(self) -> Optional[Kept]:
         """What is kept of a process that is to be let go."""
-        return self._base.kept if isinstance(self._base, LetsGo) else None
+        return kept_of(self._base)
 
     def evaluate(self, expression: str) -> int:
         """An address from an expression in the debugger's own syntax."""

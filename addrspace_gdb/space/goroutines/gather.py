@@ -7,7 +7,7 @@ little things of single goroutines: `target.kept` remembers what is read here an
 from __future__ import annotations
 
 from itertools import compress
-from typing import Optional, Sequence
+from typing import Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.labels import read_labels
@@ -17,19 +17,13 @@ from addrspace_gdb.space.goroutines.listing import Listing, find_users, system_o
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import Kept, LetsGo
-
-
-def kept_of(reading: GoroutineReading) -> Optional[Kept]:
-    """What is kept of the process; None where it stays."""
-    target = reading.runtime.target
-    return target.kept if isinstance(target, LetsGo) else None
+from addrspace_gdb.target.protocol import kept_of
 
 
 def gather_list(listing: Listing, positions: Sequence[int]) -> None:
     """All that the rows of these goroutines show, but frames."""
     reading = listing.reading
-    if kept_of(reading) is None:
+    if kept_of(reading.runtime.target) is None:
         return
     with no_cycle_collection():
         find_users(listing, positions)
@@ -52,7 +46,7 @@ def _labels(reading: GoroutineReading, positions: Sequence[int]) -> None:
 
 def gather_stacks(reading: GoroutineReading, positions: Sequence[int]) -> None:
     """The frames of these goroutines: those of equal stacks once, so that no stack is kept."""
-    if kept_of(reading) is None:
+    if kept_of(reading.runtime.target) is None:
         return
     with no_cycle_collection():
         fold_of(reading).add(positions)
