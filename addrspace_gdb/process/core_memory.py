@@ -11,7 +11,9 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core, core_segments
+from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.process.elf_structs import PT_LOAD
+from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
 
@@ -25,6 +27,19 @@ class FilePart(NamedTuple):
     start: int
     end: int
     offset: int
+
+
+def program_parts(program: str, core: Core) -> List[FilePart]:
+    """What of the memory of a core its `program` has, none if that is not loaded there: by segments, as in a
+    file that was stripped other parts may lie elsewhere."""
+    try:
+        image = read_image(program)
+    except ProblemError:
+        return []
+    bias = load_bias(image, core.mappings, core.executable, core.page_size)
+    if bias is None:
+        return []
+    return [FilePart(program, bias + s.vaddr, bias + s.vaddr + s.filesz, s.offset) for s in image.segments]
 
 
 FilesOf = Callable[[Mapping], List[FilePart]]

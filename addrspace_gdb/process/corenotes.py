@@ -7,7 +7,7 @@ fill_files_note in fs/binfmt_elf.c (NT_FILE); registers as in arch/*/include/asm
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import Problems
@@ -115,7 +115,7 @@ def read_notes(  # noqa: C901  a branch for each kind of note
             elif kind == NT_AUXV:
                 auxv = _auxv(text, pointer_size, prefix)
             elif kind == NT_SIGINFO and signal is None:
-                signal = _signal(text, pointer_size, prefix)
+                signal = siginfo(text, pointer_size, byte_order)
             elif kind == NT_FILE:
                 files, unit = _files(text, pointer_size, prefix, problems)
             elif kind in (NT_386_TLS, NT_ARM_TLS) and threads:
@@ -169,11 +169,13 @@ def _auxv(text: memoryview, pointer_size: int, prefix: str) -> Dict[int, int]:
     return pairs(structs, bytes(text[:4096]))
 
 
-def _signal(text: memoryview, pointer_size: int, prefix: str) -> CoreSignal:
+def siginfo(text: Union[bytes, memoryview], pointer_size: int, byte_order: str) -> CoreSignal:
     """siginfo_t: si_signo, si_errno, si_code, then (aligned) si_addr for a fault that the CPU raised.
 
-    si_code <= 0 is a signal that somebody sent, 0x80 (SI_KERNEL) a fault without an address.
+    `pointer_size` is that of whom it was written for. si_code <= 0 is a signal that somebody sent, 0x80
+    (SI_KERNEL) a fault without an address. struct.error if it is too short.
     """
+    prefix = "<" if byte_order == "little" else ">"
     number, _errno, code = struct.unpack_from(prefix + "3i", text)
     address: Optional[int] = None
     if number in _FAULTS and 0 < code < 0x80:

@@ -66,7 +66,7 @@ def _visit(base: DirectTarget, hold: Hold, started: float, ask: Callable[[], Non
     if not isinstance(base, LiveTarget):
         ask()
         return Visit(time.monotonic() - started, None)
-    base.objects.symbol("runtime.mheap_")  # looked up before anything stands still
+    base.objects.load()  # before anything stands still
     stopped = time.monotonic()
     try:
         hold(base)

@@ -7,11 +7,10 @@ from typing import Dict, List, Optional
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.base import DirectTarget, Stopped
 from addrspace_gdb.debugger.direct.objects import Objects, Opened, load_objects
-from addrspace_gdb.process.core_memory import CoreMemory, FilePart
+from addrspace_gdb.process.core_memory import CoreMemory, FilePart, program_parts
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.process.corenotes import CoreThread
-from addrspace_gdb.process.elf import build_ids, read_image
-from addrspace_gdb.process.loaded import load_bias
+from addrspace_gdb.process.elf import build_ids
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.registers import architecture
 from addrspace_gdb.process.regular import open_regular, read_at
@@ -53,25 +52,9 @@ class CoreTarget(DirectTarget):
         if mapping.file is None:
             return []
         if mapping.file == self._core.executable:
-            return self._of_program()
+            return program_parts(self.executable, self._core) if self.executable is not None else []
         path = self._sysroot + mapping.file
         return [FilePart(path, mapping.start, mapping.end, mapping.offset)] if self._is_right(mapping) else []
-
-    def _of_program(self) -> List[FilePart]:
-        """By its segments: of a file that was stripped other parts may lie elsewhere."""
-        if self.executable is None:
-            return []
-        try:
-            image = read_image(self.executable)
-        except ProblemError:
-            return []
-        bias = load_bias(image, self._core.mappings, self._core.executable, self._core.page_size)
-        if bias is None:
-            return []
-        return [
-            FilePart(self.executable, bias + s.vaddr, bias + s.vaddr + s.filesz, s.offset)
-            for s in image.segments
-        ]
 
     def _is_right(self, mapping: Mapping) -> bool:
         """Whether the file of that name here is the one that was mapped, as far as the core tells."""
@@ -113,8 +96,7 @@ class CoreTarget(DirectTarget):
 
     def signal(self) -> Optional[StopSignal]:
         """The signal that ended the process."""
-        signal = self._core.signal
-        return StopSignal(signal.number, signal.code, signal.address) if signal is not None else None
+        return StopSignal(*self._core.signal) if self._core.signal is not None else None
 
     def auxv(self) -> Dict[int, int]:
         """The auxiliary vector."""

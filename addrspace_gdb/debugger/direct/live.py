@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
+from functools import cached_property
 from typing import Callable, Dict, List, Optional
 
 from addrspace_gdb.common.escape import decoded
@@ -11,6 +13,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.base import DirectTarget, Stopped
 from addrspace_gdb.debugger.direct.objects import Objects, Opened, load_objects
 from addrspace_gdb.debugger.direct.seize import Held, Seized
+from addrspace_gdb.process.corenotes import siginfo
 from addrspace_gdb.process.elf import read_header
 from addrspace_gdb.process.elf_structs import pairs, structs_of
 from addrspace_gdb.process.file_backed import FileBacked
@@ -25,7 +28,6 @@ from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.protocol import ProcFiles, StopSignal
 
 _SIGSTOP = 19
-_FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
 
 
 class LiveTarget(DirectTarget):
@@ -53,7 +55,6 @@ class LiveTarget(DirectTarget):
         self.arch = architecture(header.machine, header.pointer_size, header.byte_order) or header.machine
         self._seized: Optional[Seized] = None
         self._process = ProcessMemory(pid, self._memory, keep=False)
-        self._page_size = os.sysconf("SC_PAGE_SIZE")
 
     def __del__(self) -> None:
         if hasattr(self, "_mem"):
@@ -113,7 +114,7 @@ class LiveTarget(DirectTarget):
         running = os.readlink(self._proc.path("exe"))
         names = sorted(first, key=lambda name: name != running)  # the program first
         opened = [Opened(name, self._place(name, name == running, first[name])) for name in names]
-        return load_objects(mappings, opened, self._page_size)
+        return load_objects(mappings, opened, os.sysconf("SC_PAGE_SIZE"))
 
     def _place(self, name: str, is_program: bool, mapping: Mapping) -> str:
         if is_program:
@@ -140,17 +141,22 @@ class LiveTarget(DirectTarget):
 
     def signal(self) -> Optional[StopSignal]:
         """The signal that the first thread is about to get; a stop of ours counts as one by SIGSTOP."""
-        info = self._seized.siginfo(self.pid or 0) if self._seized is not None else None
+        self._process.check_held("a signal")
+        info = self._seized.siginfo(self.pid) if self._seized is not None else None
         if info is None:
             return StopSignal(_SIGSTOP, 0, None)
-        number, _, code = struct.unpack_from("=3i", info)
-        fault = number in _FAULTS and 0 < code < 0x80
-        at = struct.unpack_from("=Q" if self.pointer_size == 8 else "=I", info, 2 * self.pointer_size)[0]
-        return StopSignal(number, code, at if fault else None)
+        # The kernel writes it for whoever asks, whatever the process itself is.
+        return StopSignal(*siginfo(info, struct.calcsize("P"), sys.byteorder))
 
-    def auxv(self) -> Dict[int, int]:
-        """The auxiliary vector."""
+    @cached_property
+    def _auxv(self) -> Dict[int, int]:
         try:
-            return pairs(structs_of(self.pointer_size, self.byte_order), self._proc.read("auxv"))
+            return pairs(
+                structs_of(self.pointer_size, self.byte_order), self._process.proc_files().read("auxv")
+            )
         except OSError:
             return {}
+
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector, read once."""
+        return self._auxv

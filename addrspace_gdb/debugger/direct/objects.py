@@ -37,6 +37,10 @@ class LoadedFile:
         """Its headers."""
         return self.loaded.image
 
+    def load(self) -> None:
+        """Read its tables, unless they were."""
+        self._all()
+
     def _all(self) -> List[SymbolTables]:
         """Its own tables, then those of its debug file where it has no full one."""
         if self._tables is None:
@@ -81,6 +85,11 @@ class Objects:
 
     def __init__(self, files: Sequence[LoadedFile]) -> None:
         self.files = files
+
+    def load(self) -> None:
+        """Read every table now: a name that none has is looked up in all of them."""
+        for file in self.files:
+            file.load()
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A variable or function by its linker name."""

@@ -13,7 +13,6 @@ from typing import NamedTuple, Optional
 
 _DETACH = 17
 _GETSIGINFO, _GETREGSET, _SEIZE, _INTERRUPT = 0x4202, 0x4204, 0x4206, 0x4207
-_EVENT_STOP = 128
 _WALL = 0x40000000  # threads too, linux/wait.h
 _SIGINFO_SIZE = 128  # SI_MAX_SIZE
 _MAX_SET = 4096  # bytes of a register set that we ask for

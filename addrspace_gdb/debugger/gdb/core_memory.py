@@ -13,10 +13,9 @@ from typing import List, Optional, Tuple
 
 from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.text import output_of
+from addrspace_gdb.process.core_memory import FilePart, program_parts
 from addrspace_gdb.process.corefile import Core, part_of, read_core
 from addrspace_gdb.process.corenotes import AT_ENTRY
-from addrspace_gdb.process.elf import Image, read_image
-from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 
 # `info files` lists the sections of everything gdb reads from; those of the core itself are called load1 ...
@@ -46,9 +45,9 @@ class HeldMemory:
         # gdb leaves a position-independent program where the linker put it if its program headers are not the
         # core's to the byte: strip(1) changes them.
         self.misplaced = bool(program and entry and expected and int(entry.group(1), 16) != expected)
-        self._file: Optional[Tuple[Image, int]] = None
+        self._parts: List[FilePart] = []  # of the program's file, where gdb has it in the wrong place
         if self.misplaced and program is not None and core is not None:
-            self._file = _placed(program, core)
+            self._parts = program_parts(program, core)
 
     def check(self, address: int, size: int) -> Optional[bytes]:
         """The memory there, if that must be read from the program's file; None: gdb reads it.
@@ -60,8 +59,8 @@ class HeldMemory:
             low, high, mapping = self._lost[index]
             if not self._replaced(mapping, max(low, address), min(high, address + size)):
                 raise UnreadableError(address, size, self._why(mapping))
-            if self._file is not None and mapping.file == self._program:
-                return self._of_file(*self._file, address, size)
+            if self._parts and mapping.file == self._program:
+                return self._of_file(address, size)
             index += 1
         return None
 
@@ -73,28 +72,16 @@ class HeldMemory:
         """Whether a file has what is missing: not what the process may have changed."""
         if mapping.file is None or mapping.permissions[1] == "w":
             return False
-        if self._file is not None and mapping.file == self._program:
+        if self._parts and mapping.file == self._program:
             return True
         index = bisect_right(self._sections, (start, 1 << 64)) - 1
         # Between sections there is padding, which nobody reads for its own sake.
         return any(low < end and start < high for low, high in self._sections[max(0, index) : index + 2])
 
-    @staticmethod
-    def _of_file(image: Image, bias: int, address: int, size: int) -> bytes:
-        for segment in image.segments:
-            at = address - bias - segment.vaddr
-            if at >= 0 and at + size <= segment.filesz:
-                data = part_of(image.path, segment.offset + at, size)
+    def _of_file(self, address: int, size: int) -> bytes:
+        for part in self._parts:
+            if part.start <= address and address + size <= part.end:
+                data = part_of(part.path, part.offset + address - part.start, size)
                 if len(data) == size:
                     return data
         raise UnreadableError(address, size, NOT_HELD)
-
-
-def _placed(program: str, core: Core) -> Optional[Tuple[Image, int]]:
-    """The program's file, and what to add to its addresses in the core."""
-    try:
-        image = read_image(program)
-    except ProblemError:
-        return None
-    bias = load_bias(image, core.mappings, core.executable, core.page_size)
-    return None if bias is None else (image, bias)
