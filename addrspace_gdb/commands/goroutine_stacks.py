@@ -165,18 +165,18 @@ def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
 
 
 def _gather(answer: Answer) -> None:
-    """Read all that is needed of the process. Nearly all stacks cost less than choosing some of them."""
+    """Read all that is needed of the process."""
     reading, arguments = answer.reading, answer.arguments
-    every = range(len(reading.goroutines))
-    narrow = arguments.goids or arguments.status is not None or arguments.function is not None
-    if narrow or arguments.waiting_longer is not None or arguments.min_size or arguments.limit is not None:
-        every = range(0)
-    if arguments.group == "stack":
-        gather_stacks(reading, every or answer.listing.positions)
-        return
-    if arguments.format == "json" and arguments.frames is not None:
-        gather_stacks(reading, every)
+    by_stack = arguments.group == "stack"
+    all_frames = arguments.format == "json" and arguments.frames is not None
+    if (by_stack or all_frames) and not _is_narrow(arguments):
+        gather_stacks(reading, range(len(reading.goroutines)))  # which costs less than choosing some of them
+        if by_stack:
+            return
     listed = answer.listing.positions
+    if by_stack:
+        gather_stacks(reading, listed)
+        return
     if arguments.format == "json":
         listed = listed if arguments.limit is None else listed[: arguments.limit]
     elif arguments.group is None:
@@ -184,6 +184,12 @@ def _gather(answer: Answer) -> None:
     gather_list(answer.listing, listed)
     if arguments.frames is not None:
         gather_stacks(reading, listed)
+
+
+def _is_narrow(arguments: argparse.Namespace) -> bool:
+    """Whether only some of the goroutines are asked for."""
+    given = (arguments.status, arguments.function, arguments.waiting_longer, arguments.limit)
+    return bool(arguments.goids or arguments.min_size) or any(one is not None for one in given)
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:

@@ -14,10 +14,10 @@ from itertools import chain, compress
 from operator import sub
 from typing import Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
 
-from addrspace_gdb.goruntime.record import Runtime, bulk
+from addrspace_gdb.goruntime.record import Runtime, bulk, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, read_runs
 from addrspace_gdb.target.layout import Located, Type
-from addrspace_gdb.target.protocol import MapsFiles, Target
+from addrspace_gdb.target.protocol import Target
 
 _FLUSH = 1 << 18  # bytes that are held before they become columns
 _FEW = 64  # structs for which it does not pay to ask the kernel another way
@@ -132,17 +132,15 @@ def _direct(
     `breaks` are the positions of those that do not lie that far behind the one before.
     """
     size, stride = lie
-    proc = target.proc_files() if len(addresses) > _FEW else None
-    if proc is None or not proc.local or target.pid is None:
-        return
-    backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    if stride > TOGETHER or (backed is not None and backed.covers_any(addresses, size)):
+    few = len(addresses) <= _FEW or stride > TOGETHER
+    pid = None if few else direct_pid(target, addresses, size)
+    if pid is None:
         return
     firsts = array("Q", _not_longer([0, *breaks, len(addresses)], TOGETHER // stride))
     starts = array("Q", map(addresses.__getitem__, firsts[:-1]))
     places = array("Q", map(stride.__mul__, firsts))
     sizes = array("Q", map((size - stride).__add__, map(sub, places[1:], places)))
-    for first, after, data in read_runs(target.pid, starts, sizes, places):
+    for first, after, data in read_runs(pid, starts, sizes, places):
         yield firsts[first], firsts[after], data
 
 

@@ -223,6 +223,16 @@ def pieces(target: Target, ranges: Sequence[Tuple[int, int]]) -> Iterator[Option
         yield data if data is not None else _read(target, address, size)
 
 
+def direct_pid(target: Target, addresses: Sequence[int], size: int) -> Optional[int]:
+    """The process from which `size` bytes at each of the ascending `addresses` may be read past
+    `Target.read`: one of this machine that has no file there. None where there is no such way."""
+    proc = target.proc_files()
+    if proc is None or not proc.local or target.pid is None:
+        return None
+    backed = target.file_backed() if isinstance(target, MapsFiles) else None
+    return None if backed is not None and backed.covers_any(addresses, size) else target.pid
+
+
 def _read(target: Target, address: int, size: int) -> Optional[bytes]:
     try:
         return target.read(address, size)

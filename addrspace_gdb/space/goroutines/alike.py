@@ -14,13 +14,12 @@ from itertools import accumulate, chain, compress
 from operator import and_, lt, sub
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
 from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import MapsFiles
 
 Path = Sequence[Tuple[int, int]]  # number of a word above sp, and the pc that it holds
 
@@ -90,16 +89,14 @@ def side_by_side(
 ) -> Optional[Iterator[Tuple[Alike, List[int], Optional[Block]]]]:
     """The first `most` bytes above the sp of each of them, some at a time: of what they are, their positions,
     and the bytes, None if they cannot be read so. None where that is no way to read."""
-    target = reading.runtime.target
-    proc = target.proc_files()
-    if proc is None or not proc.local or target.pid is None or not is_there():
+    if not is_there():
         return None
     order = list(chain.from_iterable(one.positions for one in together))
     sps = array("Q", pick(reading.goroutines.columns["sp"], order))
-    backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    if backed is not None and backed.covers_any(sorted(sps), most):
+    pid = direct_pid(reading.runtime.target, sorted(sps), most)
+    if pid is None:
         return None  # no stack lies in a file, but a damaged stack pointer may
-    return _blocks(reading.runtime, target.pid, together, sps, most)
+    return _blocks(reading.runtime, pid, together, sps, most)
 
 
 def _blocks(

@@ -9,7 +9,7 @@ from operator import le
 from typing import List, Optional, Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.goruntime.record import Bytes
+from addrspace_gdb.goruntime.record import Bytes, direct_pid
 from addrspace_gdb.process.vm_readv import AT_ONCE, read_each
 from addrspace_gdb.space.goroutines.columns import by_stack, odd, of_mask, pick
 from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
@@ -17,7 +17,6 @@ from addrspace_gdb.space.goroutines.stack_reads import windows
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Skipper, Spot, Users, user_spot
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import MapsFiles
 
 _TOP = 512  # bytes above sp that mostly reach to the user's frame
 _WINDOW = 1024  # that nearly always do
@@ -81,16 +80,13 @@ def _fast(reading: GoroutineReading, order: Sequence[int], users: Users) -> List
 def _at_tops(seeker: _Seeker, order: Sequence[int], sps: Sequence[int]) -> Sequence[int]:
     """Look at the first bytes from `sps` of each stack only; returns the positions where that does not do."""
     target, columns = seeker.reading.runtime.target, seeker.reading.goroutines.columns
-    proc = target.proc_files()
-    if proc is None or not proc.local or target.pid is None:
-        return order
-    backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    if backed is not None and backed.covers_any(sps, _TOP):
+    pid = direct_pid(target, sps, _TOP)
+    if pid is None:
         return order  # no stack lies in a file, but a damaged stack pointer may
     pcs = pick(columns["pc"], order)
     left: List[int] = []
     done = 0
-    for data in read_each(target.pid, array("Q", sps), _TOP):
+    for data in read_each(pid, array("Q", sps), _TOP):
         seeker.reading.runtime.progress.step("stacks", done, len(order))
         after = min(done + AT_ONCE, len(order))
         if data is None:
