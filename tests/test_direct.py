@@ -129,6 +129,17 @@ def test_it_is_done_without_where_there_is_no_gdb(live: Process, tmp_path: Path)
     )
 
 
+def test_what_is_typed_goes_before_the_environment(live: Process, gdb_exe: Gdb, tmp_path: Path) -> None:
+    command = ("dump", live.pid, "--report", "whereis {int}1")
+    none = cli(*command, ADDRSPACE_DEBUGGER="none")
+    assert "needs a debugger" in none.stderr
+    for more in (("--gdb", gdb_exe.path), ("--debugger", "gdb", "--gdb", gdb_exe.path)):
+        by_gdb = cli(*command, *more, ADDRSPACE_DEBUGGER="none")
+        assert "cannot evaluate" in by_gdb.stderr
+    wrong = cli(*command, "--debugger", "none", "--gdb", gdb_exe.path)
+    assert_refused(wrong, "--gdb and --debugger none exclude each other")
+
+
 def test_an_expression_that_needs_a_debugger_says_so(live: Process) -> None:
     done = cli("dump", str(live.pid), "--debugger", "none", "--report", "whereis {int}1")
     assert_refused(done, r"'\{int\}1' needs a debugger \(--debugger gdb\): .*")

@@ -25,7 +25,9 @@ class Question(NamedTuple):
     """What is asked of a process or a core file."""
 
     target: str
-    debugger: Optional[str] = None  # "gdb" or "none"; None: gdb if there is one
+    debugger: Optional[str] = (
+        None  # "gdb" or "none"; None: as $ADDRSPACE_DEBUGGER says, else gdb if there is one
+    )
     gdb: Optional[str] = None
     wait: float = PATIENCE
     exe: Optional[str] = None
@@ -72,15 +74,16 @@ def check(question: Question) -> Asked:
 
 
 def _debugger(question: Question) -> Optional[str]:
-    """The gdb to run; None if the shell is to do without."""
-    if question.debugger not in (None, "gdb", "none"):
-        raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(question.debugger or '')} is not gdb or none")
-    if question.debugger == "none":
+    """The gdb to run; None if the shell is to do without. What is typed goes before the environment."""
+    wanted = question.debugger or ("gdb" if question.gdb else os.environ.get("ADDRSPACE_DEBUGGER"))
+    if wanted not in (None, "", "gdb", "none"):
+        raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(wanted)} is not gdb or none")
+    if wanted == "none":
         if question.gdb:
             raise ProblemError("--gdb and --debugger none exclude each other")
         return None
     gdb = find_gdb(question.gdb)
-    if gdb is None and question.debugger == "gdb":
+    if gdb is None and wanted == "gdb":
         raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
     return gdb
 

@@ -61,7 +61,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="addrspace-gdb", description="Where every byte of a Go process lives, by gdb."
+        prog="addrspace-gdb", description="Where every byte of a Go process lives."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -103,7 +103,7 @@ def _add_gdb(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
     add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
-    add("--debugger", choices=("gdb", "none"), default=os.environ.get("ADDRSPACE_DEBUGGER") or None,
+    add("--debugger", choices=("gdb", "none"),
         help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else gdb if there is"
         " one")  # fmt: skip
     add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
