@@ -423,6 +423,8 @@ def test_help_has_every_option(asked: Shown) -> None:
         "help regions": ["--summary", "--limit", "FILTER", "permissions", "resident", "$sp", "@EXPRESSION"],
     }.items():
         assert [option for option in options if option not in asked.text[name]] == []
+    for name in ("--help", "regions --help"):
+        assert "usage: addrspace" in asked.text[name]
     assert asked.text["--help"].strip() in asked.text["help"]
     assert asked.text["regions --help"].strip() in asked.text["help regions"]
 

@@ -10,7 +10,6 @@ import gdb
 
 from addrspace_gdb.commands import Listed, commands, loaded
 from addrspace_gdb.commands.command import run
-from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
 from addrspace_gdb.debugger.gdb.readonly import read_only
@@ -47,12 +46,8 @@ class _GdbCommand(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Run it; what is damaged makes the command fail after everything was shown."""
-        try:
-            with no_cycle_collection():
-                damaged = guarded(self._run, argument)
-        except HelpRequested as text:
-            gdb.write(str(text))
-            return
+        with no_cycle_collection():
+            damaged = guarded(self._run, argument)
         if damaged:
             raise gdb.GdbError(f"addrspace: {damaged}")
 

@@ -214,10 +214,7 @@ class _ApplyCommand(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Run the command for each goroutine."""
         self.dont_repeat()
-        try:
-            guarded(_apply_line, self._selector, argument, from_tty)
-        except HelpRequested as text:
-            gdb.write(str(text))
+        guarded(_apply_line, self._selector, argument, from_tty)
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Filters and flags, then gdb's commands."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 
 import gdb
 
+from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
@@ -218,11 +219,15 @@ def _color() -> bool:
 
 
 def guarded(run: Any, *arguments: Any) -> Any:
-    """Run a command, which can only read; whatever goes wrong becomes gdb's one-line error."""
+    """Run a command, which can only read; whatever goes wrong becomes a one-line error of gdb. Help that is
+    asked for is shown."""
     try:
         # Twice: an interrupt in the moment in which the inner one ends leaves it to the outer one.
         with read_only(), read_only():
             return run(*arguments)
+    except HelpRequested as text:
+        gdb.write(str(text))
+        return None
     except ProblemError as error:
         raise gdb.GdbError(f"addrspace: {error}") from None
     except (gdb.GdbError, KeyboardInterrupt):
