@@ -332,7 +332,7 @@ def test_a_process_is_shown_wherever_it_stands(
 # What may not be read.
 
 _DENY = """
-import errno, addrspace_gdb.debugger.gdb.target as t
+import errno, addrspace_gdb.process.local_proc as t
 def denied(self, name, offset=0, size=None, real=t.LocalProc.read):
     if name in {names!r}:
         raise PermissionError(errno.EACCES, "Permission denied")
