@@ -19,6 +19,7 @@ from test_process_support import Child, child, page_size
 from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.process.corefile import Core, read_core
 from addrspace_gdb.process.corenotes import read_notes
+from addrspace_gdb.process.elf_notes import iter_notes
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 
 CRASH = r"""
@@ -270,7 +271,7 @@ def test_notes_of_a_32_bit_process() -> None:
     tls = struct.pack("<4I", 11, 1, 0, 0) + struct.pack("<4I", 12, 0xF7D00940, 0, 0)
     files = struct.pack("<2I", 1, 4096) + struct.pack("<3I", 0x8048000, 0x8049000, 2) + b"/bin/x\0"
     data = note(b"CORE", 1, bytes(status)) + note(b"LINUX", 0x200, tls) + note(b"CORE", 0x46494C45, files)
-    found = read_notes(data, "EM_386", 4, "little", Problems())
+    found = read_notes([data], "EM_386", 4, "little", Problems())
     assert [thread[:5] for thread in found.threads] == [(77, 6, 0x8048123, 0xBFFF0000, 0xF7D00940)]
     assert found.threads[0].general == bytes(status[72:])
     assert found.files == [(0x8048000, 0x8049000, 8192, "/bin/x")]
@@ -281,7 +282,7 @@ def test_notes_of_a_32_bit_process() -> None:
 def test_impossible_count_of_mapped_files(count: int) -> None:
     text = struct.pack("<2Q", count, 4096) + struct.pack("<3Q", 0x1000, 0x2000, 0) + b"/x\0"
     problems = Problems()
-    found = read_notes(note(b"CORE", 0x46494C45, text), "EM_X86_64", 8, "little", problems)
+    found = read_notes([note(b"CORE", 0x46494C45, text)], "EM_X86_64", 8, "little", problems)
     assert found.files == []
     assert [str(count) in line for line in problems] == [True]
 
@@ -290,6 +291,14 @@ def test_short_notes_are_reported() -> None:
     kinds = (1, 3, 0x53494749, 0x46494C45)
     data = b"".join(note(b"CORE", kind, b"abc") for kind in kinds)
     problems = Problems()
-    found = read_notes(data + b"\xff" * 40, "EM_X86_64", 8, "little", problems)
+    found = read_notes([data + b"\xff" * 40], "EM_X86_64", 8, "little", problems)
     assert (found.threads, found.files, found.signal) == ([], [], None)
     assert len(problems) == len(kinds)
+
+
+def test_a_segment_of_nothing_is_no_million_of_empty_notes() -> None:
+    nothing = bytes(64 << 20)  # memory whose program header says that it is notes
+    thread = note(b"CORE", 1, bytes(336))
+    assert list(iter_notes(thread + nothing, "little"))[1:] == []
+    found = read_notes([thread + nothing, nothing, thread], "EM_X86_64", 8, "little", Problems())
+    assert len(found.threads) == 2

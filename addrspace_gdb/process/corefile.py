@@ -204,17 +204,14 @@ def _notes(
     places = [s for s in segments if s.type == PT_NOTE]
     if sum(s.filesz for s in places) > _MAX_NOTES:
         raise ProblemError(f"{printable(path)} claims more than {_MAX_NOTES >> 20} MiB of notes: damaged")
-    data = b""
-    for segment in places:
-        part = read_at(stream, segment.offset, segment.filesz)
-        data += part + bytes(-len(part) % 4)
-    if not data and missing:
+    parts = [part for part in (read_at(stream, s.offset, s.filesz) for s in places) if part]
+    if not parts and missing:
         raise ProblemError(
             f"{printable(path)} is truncated: {missing} bytes are missing, its notes among them"
         )
-    if not data:
+    if not parts:
         raise ProblemError(f"{printable(path)} has no notes: no threads and no mapped files are known")
-    return read_notes(data, header.machine, header.pointer_size, header.byte_order, problems)
+    return read_notes(parts, header.machine, header.pointer_size, header.byte_order, problems)
 
 
 def _join(

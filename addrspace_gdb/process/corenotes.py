@@ -7,7 +7,8 @@ fill_files_note in fs/binfmt_elf.c (NT_FILE); registers as in arch/*/include/asm
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from itertools import chain
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import Problems
@@ -90,7 +91,7 @@ class CoreNotes(NamedTuple):
 
 
 def read_notes(  # noqa: C901  a branch for each kind of note
-    data: bytes, machine: str, pointer_size: int, byte_order: str, problems: Problems
+    segments: Sequence[bytes], machine: str, pointer_size: int, byte_order: str, problems: Problems
 ) -> CoreNotes:
     """Decode the contents of a core's PT_NOTE segments; damaged notes are reported and left out."""
     prefix = "<" if byte_order == "little" else ">"
@@ -102,7 +103,8 @@ def read_notes(  # noqa: C901  a branch for each kind of note
     command: Optional[str] = None
     signal: Optional[CoreSignal] = None
     unit = 0
-    for owner, kind, text in iter_notes(data, byte_order):
+    notes = chain.from_iterable(iter_notes(data, byte_order) for data in segments)
+    for owner, kind, text in notes:
         if owner not in (b"CORE", b"LINUX"):
             continue
         try:

@@ -232,14 +232,21 @@ def guarded(run: Any, *arguments: Any) -> Any:
         raise gdb.GdbError(f"addrspace: {error}") from None
     except (gdb.GdbError, KeyboardInterrupt):
         raise
+    except gdb.error as error:  # its reader of symbols ends many a command, where those are damaged
+        _traceback()
+        raise gdb.GdbError(f"addrspace: gdb says: {printable(str(error).strip())}") from None
     except UnreadableError as error:
         raise gdb.GdbError(f"addrspace: {error}; the process may have exited") from None
     except MemoryError:
         raise gdb.GdbError("addrspace: not enough memory for this process; try `--limit`") from None
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
-        if gdb.parameter("addrspace debug"):
-            traceback.print_exc()
+        _traceback()
         what = printable(f"{type(error).__name__}: {error}")
         raise gdb.GdbError(
             f"addrspace: internal error: {what} (`set addrspace debug on` shows where; please report it)"
         ) from None
+
+
+def _traceback() -> None:
+    if gdb.parameter("addrspace debug"):
+        traceback.print_exc()
