@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from functools import cached_property
+from typing import Any, Dict, Iterator, List, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -12,7 +13,9 @@ from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.slotcount import ClassSlots
 from addrspace_gdb.space.heap.page_map import page_map
-from addrspace_gdb.space.heap.summary import Heap, heap_of
+from addrspace_gdb.space.heap.summary import Heap, gather_slots, heap_of
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views.documents.heap import heap_json
 from addrspace_gdb.views.heap import bytes_table, class_table, free_table, heading, large_table, states_line
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
@@ -51,18 +54,25 @@ def parser() -> Parser:
     return made
 
 
-class Answer(NamedTuple):
-    """The heap, and what of it is asked for."""
+class Answer:
+    """A heap that was read, and what of it is asked for; the rest is worked out when that is shown."""
 
-    heap: Heap
-    arguments: argparse.Namespace
+    def __init__(self, reading: Reading, target: Target, arguments: argparse.Namespace) -> None:
+        self._reading, self._target, self.arguments = reading, target, arguments
+
+    @cached_property
+    def heap(self) -> Heap:
+        """The heap, its largest objects first."""
+        heap = heap_of(self._reading, self._target)
+        heap.slots.large.sort(key=lambda one: (-one.size, one.start))
+        return heap
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
-    heap = heap_of(session.reading(), session.target())
-    heap.slots.large.sort(key=lambda one: (-one.size, one.start))
-    return Answer(heap, arguments)
+    reading, target = session.reading(), session.target()
+    gather_slots(reading, target)
+    return Answer(reading, target, arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -77,7 +87,7 @@ def verdict(answer: Answer) -> Optional[str]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The sections that are asked for, or all of them, short."""
-    heap, arguments = answer
+    heap, arguments = answer.heap, answer.arguments
     only = arguments.sizes or arguments.large or arguments.free or arguments.map
     if not only:
         yield from heading(heap, look.screen, look.unicode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import cached_property
 from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
@@ -12,14 +13,20 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime.in_motion import unsettled
-from addrspace_gdb.goruntime.mstats import Sources, returns_lazily
+from addrspace_gdb.goruntime.malloc import Owned
+from addrspace_gdb.goruntime.mstats import returns_lazily
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
-from addrspace_gdb.space.rss.build import RssTree, rss_tree
-from addrspace_gdb.space.rss.findings import Finding, circumstances, findings
+from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
+from addrspace_gdb.space.rss.findings import (
+    Background,
+    Finding,
+    circumstances,
+    findings,
+    gather_background,
+)
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.documents.rss import rss_json
@@ -37,7 +44,17 @@ A core does not say which pages were resident: the tree then shows what the proc
 its size without what is only reserved and what Go had returned to the OS."""
 
 
-class Answer(NamedTuple):
+class Read(NamedTuple):
+    """What was read of a process, and is not worked out yet."""
+
+    target: Target
+    reading: Reading
+    owners: List[Owned]
+    background: Background
+    returns_lazily: bool
+
+
+class Accounts(NamedTuple):
     """All there is to show."""
 
     reading: Reading
@@ -46,7 +63,18 @@ class Answer(NamedTuple):
     findings: List[Finding]
     sentences: List[str]
     unsettled: List[str]
-    depth: Optional[int] = None
+
+
+class Answer:
+    """What was read, and how it is to be shown; the accounts are made once, when they are asked for."""
+
+    def __init__(self, read: Read, by_class: bool, depth: Optional[int]) -> None:
+        self.read, self.by_class, self.depth = read, by_class, depth
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Worked out of what was read."""
+        return accounts_of(self.read, self.by_class)
 
 
 def parser() -> Parser:
@@ -69,67 +97,83 @@ def _depth(text: str) -> int:
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
-    """Read the selected inferior, and account for every resident byte."""
-    reading = session.reading(check=True)
-    return answer_of(session.target(), reading, arguments.by_class)._replace(depth=arguments.depth)
+    """Read the selected inferior."""
+    read = gathered(session.target(), session.reading(check=True))
+    return Answer(read, arguments.by_class, arguments.depth)
 
 
 def verdict(answer: Answer) -> Optional[str]:
     """What is damaged."""
-    return first_of(answer.reading.problems)
+    return first_of(answer.read.reading.problems)
 
 
-def answer_of(target: Target, reading: Reading, by_class: bool = False) -> Answer:
-    """Everything that is shown, from a reading made with `check`."""
+def gathered(target: Target, reading: Reading) -> Read:
+    """What takes the process, beside a reading made with `check`."""
     with no_cycle_collection():
-        tree = rss_tree(target, reading, by_class)
-        lazy = returns_lazily(Runtime(target, Problems()))
-        books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), lazy))
+        owners, background = gather_tree(target, reading), gather_background(target, reading)
+        return Read(target, reading, owners, background, returns_lazily(Runtime(target, Problems())))
+
+
+def accounts_of(read: Read, by_class: bool = False) -> Accounts:
+    """Every byte accounted for."""
+    reading = read.reading
+    with no_cycle_collection():
+        tree = rss_tree(read.target, reading, read.owners, by_class)
+        books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
         found = findings(tree.root)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (HUGE, LAZY) if name in steps)
-        about = circumstances(target, reading, found, tree.root.resident is not None, why)
+        about = circumstances(read.background, reading, found, tree.root.resident is not None, why)
         middle: List[str] = []
         if any(one.unexplained for one in books):
-            middle = unsettled(Sources(Runtime(target, Problems()), reading.go.scheduler))
-            middle += filter(None, [unowned(reading.go)])
-        return Answer(reading, tree, books, found, [sentence(one, about) for one in found], middle)
+            middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]
+        return Accounts(reading, tree, books, found, [sentence(one, about) for one in found], middle)
 
 
 def as_json(answer: Answer) -> Dict[str, object]:
     """rss/1."""
-    reading, tree = answer.reading, answer.tree
+    return json_of(answer.accounts)
+
+
+def json_of(made: Accounts) -> Dict[str, object]:
+    """rss/1."""
+    reading, tree = made.reading, made.tree
     return rss_json(
         reading.info,
         tree.root,
         reading.kernel,
-        answer.balances,
-        answer.findings,
-        answer.sentences,
-        [*tree.notes, *answer.unsettled, *reading.notes],
+        made.balances,
+        made.findings,
+        made.sentences,
+        [*tree.notes, *made.unsettled, *reading.notes],
         list(reading.problems),
     )
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The tree, how counters compare with it, and what stands out."""
-    reading, tree, unicode = answer.reading, answer.tree, look.unicode
+    yield from lines(answer.accounts, answer.depth, look)
+
+
+def lines(made: Accounts, depth: Optional[int], look: Look) -> Iterator[Pair]:
+    """The text of accounts."""
+    reading, tree, unicode = made.reading, made.tree, look.unicode
     width = look.width or 1 << 16
     for line in _head(reading, tree, width, unicode):
         yield from line
     yield NEWLINE
-    yield from view.tree_lines(tree.root, answer.depth, width, unicode)
+    yield from view.tree_lines(tree.root, depth, width, unicode)
     yield NEWLINE
-    if answer.balances:
-        yield from view.balance_lines(answer.balances, answer.unsettled, width, unicode)
+    if made.balances:
+        yield from view.balance_lines(made.balances, made.unsettled, width, unicode)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
     said += [(QUIET, f"note: {text}") for text in [*tree.notes, *reading.notes]]
     for token, text in said:
         for number, part in enumerate(wrap(clean(text, unicode), width - 2, 3, unicode)):
             yield from Line(width, unicode).skip_to(2 if number else 0).put(token, part)
-    if answer.sentences:
+    if made.sentences:
         yield NEWLINE
-        yield from view.sentence_lines(answer.sentences, width, unicode)
+        yield from view.sentence_lines(made.sentences, width, unicode)
 
 
 def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterator[Line]:

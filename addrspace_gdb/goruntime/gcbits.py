@@ -7,7 +7,9 @@ are read whole; bits that lie in none (a damaged list or pointer) are read by th
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from itertools import compress, repeat
+from operator import add, not_, rshift
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -17,6 +19,7 @@ IN_USE = ("next", "current", "previous")
 EVERY_LIST = ("free", *IN_USE)
 
 _MAX_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
+_PAGE_SHIFT = 12  # chunks are mapped, in whole pages
 _SPARE = 16 << 20
 _MAX_SINGLE = 1 << 12  # reads outside the chunks
 _MAX_LOST = 1 << 8  # of them that fail before no more are tried
@@ -42,6 +45,8 @@ class GcBits:
         self._low = self._high = 0  # the block that was asked for last
         self._block = b""
         self._single = self._lost = 0
+        self._others: Dict[Tuple[int, int], Optional[int]] = {}  # bits that lie in no chunk
+        self._all_read = False
         self._read(sorted(set(chunks(runtime, IN_USE))), spans * _MAX_BITS + _SPARE)
 
     def _read(self, found: List[Tuple[int, int]], budget: int) -> None:
@@ -88,6 +93,19 @@ class GcBits:
             low, high, block = self._low, self._high, self._block
             yield -1 if bits is None else bits
 
+    def gather(self, addresses: Sequence[int], counts: Sequence[int]) -> None:
+        """Read the bits of all spans that will be asked for: from then on nothing is read."""
+        pages = {
+            page
+            for start, block in zip(self._starts, self._blocks)
+            for page in range(start >> _PAGE_SHIFT, (start + len(block)) >> _PAGE_SHIFT)
+        }
+        for edge in (0, _MAX_BITS - 1):  # a span's bits touch no more pages than these two
+            there = map(rshift, map(add, addresses, repeat(edge)), repeat(_PAGE_SHIFT))
+            for at in compress(range(len(addresses)), map(not_, map(pages.__contains__, there))):
+                self.bits(addresses[at], counts[at])
+        self._all_read = True
+
     def _find(self, address: int, size: int) -> bool:
         """Make the block with [address, address + size) the current one."""
         index = bisect_right(self._starts, address) - 1
@@ -98,6 +116,12 @@ class GcBits:
         return True
 
     def _alone(self, address: int, count: int) -> Optional[int]:
+        key = (address, count)
+        if key not in self._others:
+            self._others[key] = self._read_alone(address, count) if not self._all_read else None
+        return self._others[key]
+
+    def _read_alone(self, address: int, count: int) -> Optional[int]:
         if not address or self._single >= _MAX_SINGLE or self._lost >= _MAX_LOST:
             return None
         self._single += 1

@@ -10,7 +10,6 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
 from addrspace_gdb.goruntime.mspan import IN_USE, Spans
-from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slots import (
     CACHED,
@@ -113,17 +112,16 @@ def sum_parts(many: Sequence[Parts]) -> Parts:
     return Parts(*map(sum, zip(*many))) if many else Parts()
 
 
-def read_slots(runtime: Runtime, spans: Spans, resident: Optional[PageRuns] = None) -> Slots:
+def count_slots(reader: SlotReader, spans: Spans, resident: Optional[PageRuns] = None) -> Slots:
     """Count the slots of every span in use; with `resident` also the bytes of each part in memory.
 
     Damaged spans are told as a problem and counted as unknown.
     """
-    reader = SlotReader(runtime, spans)
     counter = _Counter(reader, resident.settled() if resident is not None else None)
     counter.count(spans.columns)
     found = counter.finish()
     if found.impossible:
-        runtime.problems.add(
+        reader.runtime.problems.add(
             f"spans: {found.impossible:,} damaged, their slots are not known ({counter.example})"
         )
     return found

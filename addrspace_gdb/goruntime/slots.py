@@ -10,13 +10,14 @@ MemStats counts it until it is swept.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from itertools import compress
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
-from addrspace_gdb.goruntime.mspan import FAULT_CLASS, FIELDS, PAGE, Spans
-from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.mspan import FAULT_CLASS, FIELDS, IN_USE, PAGE, Spans
+from addrspace_gdb.goruntime.record import Runtime, pieces
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT, class_sizes
 
 # sweepgen of a span less that of the heap (src/runtime/mheap.go, all versions), modulo 2^32.
@@ -29,6 +30,7 @@ SWEEP_STATES = {
     CACHED: "cached",
 }
 _SETTLED = (SWEPT, CACHED)
+_WORD = 0xFFFFFFFF  # sweepgen is a uint32
 
 _MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
@@ -96,6 +98,23 @@ class SlotReader:
         self.heap_bits = 8 * runtime.word * runtime.word  # gc.MinSizeForMallocHeader (Go 1.22)
         self.headers = layout.has("largeType")  # Go 1.22
         self.expected = _expected_sizes(runtime)  # elemsize by span class, 0 where it varies or is not known
+        self._marks: Dict[int, Optional[bytes]] = {}  # inline mark bits by the start of their span
+
+    def gather(self) -> None:
+        """Read what it takes to tell the slots of every span, so that the process may be let go."""
+        spans = self._spans
+        in_use = list(compress(range(len(spans["state"])), map(IN_USE.__eq__, spans["state"])))
+        settled = {one for one in set(spans["sweepgen"]) if (one - self.generation) & _WORD in _SETTLED}
+        unswept = [at for at in in_use if spans["sweepgen"][at] not in settled]
+        bits = [*map(spans["alloc_bits"].__getitem__, in_use), *map(spans["mark_bits"].__getitem__, unswept)]
+        counts = map(spans["slots"].__getitem__, [*in_use, *unswept])
+        self.gc_bits.gather(bits, list(counts))
+        if self.inline is None:
+            return
+        offset, size = self.inline
+        starts = sorted(row.start for row in map(self.row, unswept) if self.has_inline_marks(row))
+        found = pieces(self.runtime.target, [(start + offset, size) for start in starts])
+        self._marks = {start: bytes(data) if data is not None else None for start, data in zip(starts, found)}
 
     def row(self, at: int) -> SpanRow:
         """The span at a position in the columns."""
@@ -130,7 +149,7 @@ class SlotReader:
 
     def state(self, row: SpanRow) -> int:
         """SWEPT, UNSWEPT ..., for a span that is possible."""
-        return (row.sweepgen - self.generation) & 0xFFFFFFFF
+        return (row.sweepgen - self.generation) & _WORD
 
     def masks(self, row: SpanRow) -> Optional[Masks]:
         """What each slot of a possible span holds; None if its bits cannot be read."""
@@ -161,12 +180,17 @@ class SlotReader:
         marks = self.bits(row.mark_bits, row.slots)
         if marks is None or not self.has_inline_marks(row):
             return marks
-        assert self.inline is not None
-        try:
-            raw = self.runtime.target.read(row.start + self.inline[0], self.inline[1])
-        except UnreadableError:
-            return None
-        return marks | int.from_bytes(raw, "little") & ((1 << row.slots) - 1)
+        raw = self._inline_marks(row.start)
+        return None if raw is None else marks | int.from_bytes(raw, "little") & ((1 << row.slots) - 1)
+
+    def _inline_marks(self, start: int) -> Optional[bytes]:
+        if start not in self._marks:
+            assert self.inline is not None
+            try:
+                self._marks[start] = self.runtime.target.read(start + self.inline[0], self.inline[1])
+            except UnreadableError:
+                self._marks[start] = None
+        return self._marks[start]
 
     def has_inline_marks(self, row: SpanRow) -> bool:
         """gcUsesSpanInlineMarkBits: small objects whose heap bits are in the span."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
@@ -136,12 +137,20 @@ def _summary_row(
     )
 
 
+_OK, _MISMATCH, _UNKNOWN, _CHANGING = "ok", "MISMATCH", "unknown", "changing"
+_COUNTED = {_OK: "ok", _MISMATCH: "mismatched", _CHANGING: "changing", _UNKNOWN: "unknown"}
+
+
+def _verdict(check: Check) -> str:
+    return _CHANGING if check.because else {True: _OK, False: _MISMATCH, None: _UNKNOWN}[check.ok]
+
+
 def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[tokens.Pair]:
-    """One row an invariant: our number, the other one and whose it is, and whether they agree."""
-    words = {True: "ok", False: "MISMATCH", None: "unknown"}
+    """One row an invariant: our number, the other one and whose it is, and whether they agree; then why some
+    may differ at this moment."""
     rows = [
         (
-            words[c.ok],
+            _verdict(c),
             sizes.count(c.ours),
             sizes.count(c.theirs),
             clean(c.source, unicode),
@@ -156,12 +165,18 @@ def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[toke
         Column("Source", "left", tokens.QUIET),
         Column("What", "left", tokens.TEXT),
     ]
-    verdicts = {"ok": tokens.GOOD, "MISMATCH": tokens.PROBLEM}
+    verdicts = {_OK: tokens.GOOD, _MISMATCH: tokens.PROBLEM}
     for token, text in table(columns, rows):
         yield verdicts.get(text.strip(), token), text
-    counts = [sum(1 for check in checks if check.ok is verdict) for verdict in (True, False, None)]
-    text = (
-        f"{sizes.plural(len(checks), 'check')}: {counts[0]} ok, {counts[1]} mismatched, {counts[2]} unknown"
+    for reason in dict.fromkeys(reason for check in checks for reason in check.because):
+        yield tokens.QUIET, f"note: {clean(reason, unicode)}"
+        yield tokens.NEWLINE
+    counts = Counter(_verdict(check) for check in checks)
+    text = ", ".join(
+        f"{counts[verdict]} {word}"
+        for verdict, word in _COUNTED.items()
+        if counts[verdict] or verdict != _CHANGING
     )
-    yield (tokens.PROBLEM if counts[1] else tokens.HEADING), text
+    token = tokens.PROBLEM if counts[_MISMATCH] else tokens.HEADING
+    yield token, f"{sizes.plural(len(checks), 'check')}: {text}"
     yield tokens.NEWLINE

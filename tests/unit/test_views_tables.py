@@ -166,3 +166,12 @@ def test_checks_table() -> None:
     tokens_of = {text.strip(): token for token, text in pairs}
     assert tokens_of["MISMATCH"] is tokens.PROBLEM
     assert tokens_of["ok"] is tokens.GOOD
+
+
+def test_a_check_that_the_runtime_was_changing_is_no_mismatch_and_says_why() -> None:
+    reason = "8.0 KiB of pages are allocated and in no span: a span was being made, or the heap is damaged"
+    check = Check("bytes of free pages", 8192, 16384, "MemStats.HeapIdle", (reason,))
+    assert check.ok is None
+    lines = render(list(checks_table([check, Check("released", 1, 1, "smaps")]))).rstrip().split("\n")
+    assert lines[1].split()[0] == "changing"
+    assert lines[3:] == [f"note: {reason}", "2 checks: 1 ok, 0 mismatched, 1 changing, 0 unknown"]

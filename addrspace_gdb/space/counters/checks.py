@@ -6,24 +6,47 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.counters.walks import idle_bytes, returned_bytes
+from addrspace_gdb.space.counters.walks import idle_bytes, returned_bytes, unowned, unowned_bytes
 from addrspace_gdb.space.regions.model import Check
 from addrspace_gdb.space.regions.partition import total
 from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, HEAP, Region
+
+_CHUNK = 4 << 20  # pallocChunkBytes, src/runtime/mpagealloc.go, all versions
 
 SmapsTotals = Dict[int, Tuple[int, int]]  # mapping start to (Rss, Swap) in bytes
 
 
 def checks(
-    mappings: Sequence[Mapping], regions: Sequence[Region], go: GoView, smaps: Optional[SmapsTotals]
+    mappings: Sequence[Mapping],
+    regions: Sequence[Region],
+    go: GoView,
+    smaps: Optional[SmapsTotals],
+    in_motion: Sequence[str] = (),
 ) -> List[Check]:
-    """Every invariant that can be checked here; `smaps` is None where there is none (cores)."""
+    """Every invariant that can be checked here; `smaps` is None where there is none (cores).
+
+    `in_motion`: what the runtime was in the middle of, when its counters may be behind.
+    """
     made = _cover(mappings, regions)
     if smaps is not None:
         made += _resident(mappings, regions, smaps)
     made.append(_arenas(mappings, regions, go))
-    made += _runtime(go)
+    made += [_excused(check, go, in_motion) for check in _runtime(go)]
     return made
+
+
+def _excused(check: Check, go: GoView, in_motion: Sequence[str]) -> Check:
+    """With the reasons for a difference: a lock that was held, or a few pages on their way.
+
+    Those the scavenger and the allocator move without a lock (scavengeOne in src/runtime/mgcscavenge.go,
+    mheap.allocSpan).
+    """
+    if check.ok is not False or check.ours is None or check.theirs is None:
+        return check
+    reasons, moved = list(in_motion), abs(unowned_bytes(go))
+    if moved == abs(check.ours - check.theirs) and moved <= _CHUNK:
+        reasons += filter(None, [unowned(go)])
+    return check._replace(because=tuple(reasons))
 
 
 def _by_mapping(mappings: Sequence[Mapping], regions: Sequence[Region]) -> List[List[Region]]:

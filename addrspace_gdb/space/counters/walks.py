@@ -41,17 +41,23 @@ def idle_bytes(go: GoView) -> int:
 
 def unowned(go: GoView) -> Optional[str]:
     """What to say if the page bitmaps and the spans disagree about what is allocated; None if they agree."""
+    amount = unowned_bytes(go)
+    if amount == 0:
+        return None
+    more = sizes.size(abs(amount))
+    if amount > 0:
+        return f"{more} of pages are allocated and in no span: a span was being made, or the heap is damaged"
+    return f"{more} of spans are on free pages: a span was being freed, or the heap is damaged"
+
+
+def unowned_bytes(go: GoView) -> int:
+    """Bytes of pages that are allocated and in no span, less those of spans on free pages."""
     grown = sum(end - start for start, end in go.pages.in_use)
     allocated = grown - idle_bytes(go)
     spans = go.spans.in_use_bytes + sum(span.size for span in go.spans.manual)
     # Chunks of user arenas come from arenas of their own, which the page allocator does not know.
     spans -= sum(end - start for start, end, kind in go.spans.runs if kind == USER_ARENA)
-    if allocated == spans:
-        return None
-    more = sizes.size(abs(allocated - spans))
-    if allocated > spans:
-        return f"{more} of pages are allocated and in no span: a span was being made, or the heap is damaged"
-    return f"{more} of spans are on free pages: a span was being freed, or the heap is damaged"
+    return allocated - spans
 
 
 def _padding(go: GoView) -> int:

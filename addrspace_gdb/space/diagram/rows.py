@@ -37,7 +37,9 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
         areas=_all_areas(unmapped, regions),
         goroutines=reading.goroutines,
         memstats=reading.go.memstats,
-        checks=checks(reading.mappings, regions, reading.go, reading.smaps) if check else [],
+        checks=(
+            checks(reading.mappings, regions, reading.go, reading.smaps, reading.in_motion) if check else []
+        ),
         picture=_picture(reading, regions, unmapped, uses),
         spans=list(reading.go.spans.classes.values()),
     )

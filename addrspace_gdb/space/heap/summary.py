@@ -6,7 +6,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.slotcount import Slots, read_slots
+from addrspace_gdb.goruntime.slotcount import Slots, count_slots
+from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.space.heap.pages import (
     RESERVED,
     USES,
@@ -54,7 +55,7 @@ class Heap(NamedTuple):
 
 
 def heap_of(reading: Reading, target: Target) -> Heap:
-    """The heap of a reading. Object slots are read now: `target` must be where the reading left it."""
+    """The heap of a reading: nothing more is read of `target` if the slots were gathered."""
     with no_cycle_collection():
         slots = slots_of(reading, target)
         go = reading.go
@@ -85,11 +86,25 @@ def heap_of(reading: Reading, target: Target) -> Heap:
     )
 
 
+def gather_slots(reading: Reading, target: Target) -> SlotReader:
+    """Read every bit of the object slots: `target` must be where the reading left it.
+
+    Raises UnreadableError, ProblemError and KeyError where the runtime's books cannot be read.
+    """
+
+    def read() -> SlotReader:
+        reader = SlotReader(Runtime(target, reading.problems), reading.go.spans)
+        reader.gather()
+        return reader
+
+    return cached(reading, gather_slots, read)
+
+
 def slots_of(reading: Reading, target: Target) -> Slots:
-    """Object slots of the reading, counted once."""
+    """Object slots of the reading, counted once. Raises as `gather_slots`."""
     resident = reading.residency.resident_runs if reading.residency.known else None
-    spans, problems = reading.go.spans, reading.problems
-    return cached(reading, slots_of, lambda: read_slots(Runtime(target, problems), spans, resident))
+    reader = gather_slots(reading, target)
+    return cached(reading, slots_of, lambda: count_slots(reader, reading.go.spans, resident))
 
 
 def _sum(parts: List[Optional[int]]) -> Optional[int]:

@@ -15,7 +15,10 @@ from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, read_go
+from addrspace_gdb.goruntime.in_motion import unsettled
+from addrspace_gdb.goruntime.mstats import Sources
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
@@ -56,6 +59,7 @@ class Reading:
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
     kernel: Optional[KernelCounts]  # only for checks
     inferred: bool  # whether mappings are
+    in_motion: List[str]  # what the runtime was in the middle of; only for checks
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
@@ -138,6 +142,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         smaps=smaps,
         kernel=kernel,
         inferred=inferred,
+        in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler)) if check else [],
         problems=problems,
     )
     _take_notes(reading, opening)

@@ -73,13 +73,14 @@ class Check(NamedTuple):
     ours: Optional[int]
     theirs: Optional[int]
     source: str  # who `theirs` is: "smaps", "runtime.MemStats" ...
+    because: Tuple[str, ...] = ()  # why they may differ at this moment
 
     @property
     def ok(self) -> Optional[bool]:
-        """None when one side cannot be known."""
+        """None when one side cannot be known, or when they differ and there is a reason for it."""
         if self.ours is None or self.theirs is None:
             return None
-        return self.ours == self.theirs
+        return self.ours == self.theirs or (None if self.because else False)
 
 
 @dataclass

@@ -12,13 +12,14 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
+from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, read_slots
+from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.goroutines.residency import resident_sum
-from addrspace_gdb.space.heap.summary import slots_of
+from addrspace_gdb.space.heap.summary import gather_slots, slots_of
 from addrspace_gdb.space.reading.claims import all_claims, rest_in
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.overlay import normalise, overlay
@@ -43,14 +44,25 @@ class RssTree:
     notes: List[str] = field(default_factory=list)
 
 
-def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTree:
-    """Build it. `target` is what `reading` was read of, and has not moved since.
+def gather_tree(target: Target, reading: Reading) -> List[Owned]:
+    """Read what the tree needs beside `reading`; `target` has not moved since that was read.
+
+    Returns what persistentalloc's chunks hold.
+    """
+    try:
+        gather_slots(reading, target)
+    except (UnreadableError, ProblemError, KeyError):
+        pass  # the tree says so
+    return persistent_owners(Runtime(target, reading.problems), reading.go)
+
+
+def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bool = False) -> RssTree:
+    """Build it of what was read; `owners` is what `gather_tree` returned.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
     """
     with no_cycle_collection():
-        runtime = Runtime(target, reading.problems)
-        regions = _regions(runtime, reading)
+        regions = _regions(reading, owners)
         leaves = Leaves()
         for region in regions:
             kept = region.size if places.is_kept(region) else 0
@@ -59,7 +71,7 @@ def rss_tree(target: Target, reading: Reading, by_class: bool = False) -> RssTre
         _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
         slots = _slots(target, reading)
         if slots is not None:
-            parts = _object_parts(slots, _swapped(runtime, reading), reading.residency.known, by_class)
+            parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
         leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
         return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
@@ -70,12 +82,10 @@ def _note(notes: List[str], what: str, why: Optional[str]) -> None:
         notes.append(f"{what} are not split: {why}")
 
 
-def _regions(runtime: Runtime, reading: Reading) -> List[Region]:
+def _regions(reading: Reading, owners: List[Owned]) -> List[Region]:
     """The partition, with owners inside persistentalloc's chunks."""
     claims = all_claims(reading, each_goroutine=False)
-    inner = normalise(
-        Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in persistent_owners(runtime, reading.go)
-    )
+    inner = normalise(Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in owners)
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
     return partition(reading.mappings, claims, rest_in(reading), reading.residency)
@@ -148,12 +158,12 @@ def _slots(target: Target, reading: Reading) -> Optional[Slots]:
         return None
 
 
-def _swapped(runtime: Runtime, reading: Reading) -> Optional[Slots]:
+def _swapped(target: Target, reading: Reading) -> Optional[Slots]:
     """The slots again, with what of them is in swap as `resident`; None where nothing is."""
     runs = reading.residency.swapped_runs
     if not reading.residency.known or (not len(runs) and runs.splittable):
         return None
-    return read_slots(runtime, reading.go.spans, runs)
+    return count_slots(gather_slots(reading, target), reading.go.spans, runs)
 
 
 def _object_parts(slots: Slots, swapped: Optional[Slots], known: bool, by_class: bool) -> Dict[Path, Amount]:

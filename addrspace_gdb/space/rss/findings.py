@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.mgcpacer import NEVER
+from addrspace_gdb.goruntime.stackpieces import GOROUTINE
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.listing import choose, find_users
+from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
@@ -99,17 +101,50 @@ def findings(root: Node) -> List[Finding]:
     return sorted(found, key=lambda one: -one.amount)[:MAX_FINDINGS]
 
 
+class Background(NamedTuple):
+    """What sentences may mention, read while the process stands still."""
+
+    gc: Optional[GCState]
+    parked: Optional[Listing]  # goroutines with the user's frames; None: too few for a sentence
+
+
+def gather_background(target: Target, reading: Reading) -> Background:
+    """Read it, as far as it can be."""
+    try:
+        gc: Optional[GCState] = read_gc(target)
+    except (UnreadableError, ProblemError, KeyError):
+        gc = None
+    return Background(gc, _parked(target, reading))
+
+
+def _parked(target: Target, reading: Reading) -> Optional[Listing]:
+    pieces = reading.go.stacks.pieces
+    mask = pieces.mask(GOROUTINE)
+    if sum(compress(pieces.ends, mask)) - sum(compress(pieces.starts, mask)) < SMALLEST:
+        return None
+    try:
+        listing = choose(of_reading(target, reading, none_too=True), Chosen(system=False))
+    except ProblemError:
+        return None
+    find_users(listing, listing.positions)
+    return listing
+
+
 def circumstances(
-    target: Target, reading: Reading, found: List[Finding], resident: bool, returned: Tuple[str, ...] = ()
+    read: Background,
+    reading: Reading,
+    found: List[Finding],
+    resident: bool,
+    returned: Tuple[str, ...] = (),
 ) -> Circumstances:
-    """Read what those sentences mention, and no more."""
+    """What those sentences mention."""
     kinds = {one.kind for one in found}
-    gc = read_gc(target) if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
+    gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
         resident=resident,
         goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
-        busiest=_busiest(target, reading) if STACKS in kinds else None,
+        busiest=_busiest(read.parked) if STACKS in kinds and read.parked is not None else None,
         gc_age=gc.age if gc is not None else None,
         gc_age_exact=gc is not None and gc.age_exact,
         cycles=values.get("cycles.completed"),
@@ -129,19 +164,14 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
     return {name: gc.get(name) for name in (*names, "heap.goal")}
 
 
-def _busiest(target: Target, reading: Reading) -> Optional[Tuple[int, str, str]]:
+def _busiest(listing: Listing) -> Optional[Tuple[int, str, str]]:
     """The user's function in which most goroutines are, and what most of those do."""
-    try:
-        listing = choose(of_reading(target, reading, none_too=True), Chosen(system=False))
-    except ProblemError:
-        return None
-    find_users(listing, listing.positions)
     users = listing.users.of(listing.positions)
     functions = Counter(spot.function for spot in users)
     (function, many), *_ = functions.most_common(1) or [(None, 0)]
     if function is None:
         return None
-    columns = reading.go.goroutines.columns
+    columns = listing.reading.goroutines.columns
     there = [at for at, user in zip(listing.positions, users) if user.function == function]
     pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
     (state, _), *_ = Counter(zip(*pick)).most_common(1)

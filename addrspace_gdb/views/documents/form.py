@@ -141,6 +141,7 @@ def _check(check: Check) -> Dict[str, Any]:
         "theirs": check.theirs,
         "source": check.source,
         "ok": check.ok,
+        "because": list(check.because),
     }
 
 
