@@ -25,8 +25,9 @@ def _much(found: Finding, about: Circumstances) -> str:
 def _stacks(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is goroutine stacks: {sizes.plural(about.goroutines, 'goroutine')}"
     if about.busiest is not None:
-        many, function, state = about.busiest
-        text += f", {sizes.count(many)} of them in {function}" + (f" ({state})" if state else "")
+        most = about.busiest
+        many = f"about {100 * most.many / most.among:.0f}%" if most.sample else sizes.count(most.many)
+        text += f", {many} of them in {most.function}" + (f" ({most.state})" if most.state else "")
     return f"{text}; see `goroutine-stacks --group stack`."
 
 

@@ -12,7 +12,7 @@ from addrspace_gdb.process.kernelcounts import read_kernel_counts
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
-from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Circumstances, Finding, findings
+from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Busiest, Circumstances, Finding, findings
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
 from addrspace_gdb.views.kit.render import render
@@ -173,10 +173,27 @@ def test_each_kind_of_memory_has_its_finding_and_its_sentence(name: str, kind: s
     (found,) = findings(root)
     assert found == Finding(kind, 64 * MIB, 65 * MIB)
     about = Circumstances(
-        True, 12, (10, "main.f", "select"), 4 * 60 * 10**9, True, 3, GIB, False, GIB, (HUGE,)
+        True,
+        12,
+        Busiest(10, 10, False, "main.f", "select"),
+        4 * 60 * 10**9,
+        True,
+        3,
+        GIB,
+        False,
+        GIB,
+        (HUGE,),
     )
     text = sentence(found, about)
     assert text.startswith("64.0 MiB (98.5% of RSS) ") and text.endswith(".") and text.isascii()
+
+
+def test_most_goroutines_of_a_sample_are_a_share() -> None:
+    about = Circumstances(
+        True, 100_000, Busiest(6, 8, True, "main.f", "select"), None, False, None, None, False, None, ()
+    )
+    text = sentence(Finding(kinds.STACKS, 64 * MIB, 65 * MIB), about)
+    assert "100,000 goroutines, about 75% of them in main.f (select)" in text
 
 
 def test_swap_is_said_by_what_is_swapped() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import compress
+from random import Random
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.mgcpacer import NEVER
-from addrspace_gdb.goruntime.stackpieces import GOROUTINE
+from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users
-from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
@@ -21,6 +21,7 @@ from addrspace_gdb.target.protocol import Target
 
 MAX_FINDINGS = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
+SAMPLE = 1 << 15  # goroutines that are looked at to say where most are: a share is right to 1 %
 SHARE = 5  # at least 1/5 of the whole
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
@@ -38,12 +39,22 @@ class Finding(NamedTuple):
     whole: int
 
 
+class Busiest(NamedTuple):
+    """Where most goroutines are; `many` of the `among` that were looked at."""
+
+    many: int
+    among: int
+    sample: bool  # whether those were not all
+    function: str
+    state: str  # in which most of those are
+
+
 class Circumstances(NamedTuple):
     """What the sentences mention besides; None where it is not known or not needed."""
 
     resident: bool  # whether `whole` is RSS; else what the process keeps (cores)
     goroutines: int
-    busiest: Optional[Tuple[int, str, str]]  # how many goroutines, in which function, doing what
+    busiest: Optional[Busiest]
     gc_age: Optional[int]  # nanoseconds since the last cycle ended
     gc_age_exact: bool
     cycles: Optional[int]
@@ -105,7 +116,7 @@ class Background(NamedTuple):
     """What sentences may mention, read while the process stands still."""
 
     gc: Optional[GCState]
-    parked: Optional[Listing]  # goroutines with the user's frames; None: too few for a sentence
+    parked: Optional[Listing]  # goroutines with the user's frames, of many a sample; None: not needed
 
 
 def gather_background(target: Target, reading: Reading) -> Background:
@@ -118,16 +129,23 @@ def gather_background(target: Target, reading: Reading) -> Background:
 
 
 def _parked(target: Target, reading: Reading) -> Optional[Listing]:
-    pieces = reading.go.stacks.pieces
-    mask = pieces.mask(GOROUTINE)
-    if sum(compress(pieces.ends, mask)) - sum(compress(pieces.starts, mask)) < SMALLEST:
+    if reading.go.stacks.in_use < SMALLEST:
         return None
     try:
-        listing = choose(of_reading(target, reading, none_too=True), Chosen(system=False))
+        goroutines = of_reading(target, reading, none_too=True)
     except ProblemError:
         return None
+    many = len(goroutines.goroutines) > SAMPLE
+    listing = _sampled(goroutines) if many else choose(goroutines, Chosen(system=False))
     find_users(listing, listing.positions)
     return listing
+
+
+def _sampled(reading: GoroutineReading) -> Listing:
+    """Some of the user's goroutines, always the same ones."""
+    statuses, system = reading.goroutines.columns["status"], set(system_of(reading))
+    some = sorted(Random(SAMPLE).sample(range(len(statuses)), SAMPLE))
+    return Listing(reading, [at for at in some if is_live(statuses[at]) and at not in system])
 
 
 def circumstances(
@@ -164,7 +182,7 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
     return {name: gc.get(name) for name in (*names, "heap.goal")}
 
 
-def _busiest(listing: Listing) -> Optional[Tuple[int, str, str]]:
+def _busiest(listing: Listing) -> Optional[Busiest]:
     """The user's function in which most goroutines are, and what most of those do."""
     users = listing.users.of(listing.positions)
     functions = Counter(spot.function for spot in users)
@@ -175,4 +193,5 @@ def _busiest(listing: Listing) -> Optional[Tuple[int, str, str]]:
     there = [at for at, user in zip(listing.positions, users) if user.function == function]
     pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
     (state, _), *_ = Counter(zip(*pick)).most_common(1)
-    return many, function, state_text(listing.reading.reasons, *state)
+    sample = len(listing.reading.goroutines) > SAMPLE
+    return Busiest(many, len(users), sample, function, state_text(listing.reading.reasons, *state))
