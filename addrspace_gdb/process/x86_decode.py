@@ -1,120 +1,29 @@
 """What an x86 instruction does to memory, read from its bytes: for where nobody disassembles.
 
-The encoding is in Intel's Software Developer's Manual, volume 2: chapter 2 (prefixes, ModRM, SIB, VEX, EVEX),
-appendix A, tables A-2 (one byte), A-3 (0F), A-4 (0F 38), A-5 (0F 3A), A-6 (groups) and A-7 to A-22 (x87).
-Privileged instructions, XOP and 16-bit addresses are not understood.
+The encoding is in Intel's Software Developer's Manual, volume 2, chapter 2 (prefixes, ModRM, SIB, VEX, EVEX).
+Privileged instructions, 3DNow, XOP and 16-bit addresses are not understood.
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.process.x86_access import READ, UPDATE, WRITE, Access, Register
+from addrspace_gdb.process.x86_opcodes import (
+    FAR,
+    GROUPS,
+    IN_32,
+    NARROWED,
+    ONE,
+    STRINGS,
+    TWO,
+    VECTOR,
+    VECTOR_INDEX,
+    WHOLE,
+)
 
 MAX_LENGTH = 15  # bytes of an instruction
-
-# How an opcode goes on. The first letter:
-#   r w u  ModRM follows, whose operand, if it is in memory, is read, written, both;
-#   n o    ModRM follows, of memory only the address is used; memory is not allowed;
-#   g      as _GROUPS has it for the field reg of ModRM;
-#   R W    the operand is at an address that follows;
-#   . s -  no ModRM; operands as in _STRINGS; not understood;
-# and the second, if there is one, what comes after all that:
-#   b w z v  1, 2, 2 or 4, 2 or 4 or 8 bytes;   e f  3 bytes, 6 bytes;   j  a distance to jump, 4 bytes.
 _KINDS = {"r": READ, "w": WRITE, "u": UPDATE, "R": READ, "W": WRITE}
-_SUMS = "u u r r .b .z"
-_ONE = f"""
-{_SUMS} - - {_SUMS} - -
-{_SUMS} - - {_SUMS} - -
-{_SUMS} - - {_SUMS} - -
-{_SUMS} - - r r r r .b .z - -
-- - - - - - - - - - - - - - - -
-. . . . . . . . . . . . . . . .
-- - - r - - - - .z rz .b rb s s s s
-.b .b .b .b .b .b .b .b .b .b .b .b .b .b .b .b
-g g - g r r u u w w r r w n r g
-. . . . . . . . . . - . . . . .
-R R W W s s s s .b .z s s s s s s
-.b .b .b .b .b .b .b .b .v .v .v .v .v .v .v .v
-ub ub .w . - - g g .e . .w . . .b - .
-u u u u - - - s g g g g g g g g
-.b .b .b .b .b .b .b .b .j .j - .b . . . .
-- . - - . . g g . . . . . . g g
-""".split()
-_TWO = """
-g g r r - . - - . . - . - r . rb
-r w r w r r r w r n n n n n n n
-- - - - - - - - r w r w r r r r
-- . - - . - - . - - - - - - - -
-r r r r r r r r r r r r r r r r
-o r r r r r r r r r r r r r r r
-r r r r r r r r r r r r r r r r
-rb ob ob ob r r r . - - - - r r w w
-.j .j .j .j .j .j .j .j .j .j .j .j .j .j .j .j
-w w w w w w w w w w w w w w w w
-. . . r ub u - - . . - u ub u g r
-u u r u r r r r r n g u r r r r
-u u rb w rb ob rb g . . . . . . . .
-r r r r r r w o r r r r r r r r
-r r r r r r r w r r r r r r r r
-r r r r r r r s r r r r r r r n
-""".split()
-_IN_32: Dict[int, str] = {
-    **{op: "." for op in (0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F, 0x60, 0x61, 0xCE)},
-    **{op: "." for op in range(0x40, 0x50)},
-    **{0x62: "r", 0x63: "u", 0x9A: ".f", 0xC4: "r", 0xC5: "r", 0xD4: ".b", 0xD5: ".b", 0xEA: ".f"},
-}
-# By map (0; 1 for 0F) and opcode: for each value of the field reg.
-_GROUPS: Dict[Tuple[int, int], List[str]] = {
-    (0, 0x80): "ub ub ub ub ub ub ub rb".split(),
-    (0, 0x81): "uz uz uz uz uz uz uz rz".split(),
-    (0, 0x83): "ub ub ub ub ub ub ub rb".split(),
-    (0, 0x8F): "w - - - - - - -".split(),
-    (0, 0xC6): "wb - - - - - - ob".split(),
-    (0, 0xC7): "wz - - - - - - oj".split(),
-    (0, 0xD8): "r r r r r r r r".split(),
-    (0, 0xD9): "r o w w r r w w".split(),
-    (0, 0xDA): "r r r r r r r r".split(),
-    (0, 0xDB): "r w w w o r o w".split(),
-    (0, 0xDC): "r r r r r r r r".split(),
-    (0, 0xDD): "r w w w r o w w".split(),
-    (0, 0xDE): "r r r r r r r r".split(),
-    (0, 0xDF): "r w w w r r w w".split(),
-    (0, 0xF6): "rb rb u u r r r r".split(),
-    (0, 0xF7): "rz rz u u r r r r".split(),
-    (0, 0xFE): "u u - - - - - -".split(),
-    (0, 0xFF): "u u r r r r r -".split(),
-    (1, 0x00): "w w r r r r - -".split(),
-    (1, 0x01): "w w r r w o r r".split(),
-    (1, 0xAE): "w r r w u r u r".split(),
-    (1, 0xBA): "- - - - rb ub ub ub".split(),
-    (1, 0xC7): "- u - r u u o o".split(),
-}
-# Operands that need no naming, in the order of the assembler's text.
-_STRINGS: Dict[Tuple[int, int], Tuple[Tuple[str, str], ...]] = {
-    **{(0, op): ((WRITE, "di"),) for op in (0x6C, 0x6D, 0xAA, 0xAB)},
-    **{(0, op): ((READ, "si"),) for op in (0x6E, 0x6F, 0xAC, 0xAD)},
-    **{(0, op): ((READ, "si"), (WRITE, "di")) for op in (0xA4, 0xA5)},
-    **{(0, op): ((READ, "di"), (READ, "si")) for op in (0xA6, 0xA7)},
-    **{(0, op): ((READ, "di"),) for op in (0xAE, 0xAF)},
-    (0, 0xD7): ((READ, ""),),  # xlat: at bx, and al after it
-}
-# What VEX and EVEX have otherwise, by map and opcode.
-_VECTOR: Dict[Tuple[int, int], str] = {
-    **{(1, op): "r" for op in (*range(0x78, 0x7C), 0x90, 0x92, 0x93, 0x98, 0x99)},
-    **{(2, op): "w" for op in (0x2E, 0x2F, 0x63, 0x8A, 0x8B, 0x8E, *range(0xA0, 0xA4))},
-    **{(3, op): "wb" for op in (0x19, 0x1B, 0x1D, 0x39, 0x3B)},
-}
-# Truncating stores of EVEX, with the prefix F3.
-_NARROWED = {(2, high + low) for high in (0x10, 0x20, 0x30) for low in range(6)}
-_FAR = {(1, op) for op in (0xA3, 0xAB, 0xB3, 0xBB)}  # bt, bts, btr, btc: the register counts bits from there
-_VECTOR_INDEX = {(2, op) for op in (*range(0x90, 0x94), *range(0xA0, 0xA4))}  # gather, scatter
-# EVEX counts a distance of one byte in units of what is moved: of these the whole vector.
-_WHOLE = {
-    *((1, op) for op in (0x28, 0x29, 0x2B, 0x6F, 0x7F, 0xE7, 0x74, 0x75, 0x76, 0xDA, 0xDB, 0xEB, 0xEF)),
-    *((2, op) for op in (0x26, 0x27)),
-    *((3, op) for op in (0x1E, 0x1F, 0x25, 0x3E, 0x3F)),
-}
 _REGISTERS = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di")
 _FS, _GS, _OPERAND_SIZE, _ADDRESS_SIZE, _LOCK, _REPNE, _REP = 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3
 _PREFIXES = (0x26, 0x2E, 0x36, 0x3E, _FS, _GS, _OPERAND_SIZE, _ADDRESS_SIZE, _LOCK, _REPNE, _REP)
@@ -162,7 +71,7 @@ class _Decoder:
         self._read_opcode()
         form = self._form()
         if form[0] == "s":
-            return Decoded(self._at, [self._implied(*one) for one in _STRINGS[self._place]], False)
+            return Decoded(self._at, [self._implied(*one) for one in STRINGS[self._place]], False)
         found = self._operand(form[0])
         self._skip(form[1:])
         if found is None:
@@ -184,16 +93,14 @@ class _Decoder:
         return (value ^ half) - half
 
     def _read_prefixes(self) -> None:
-        while True:
+        byte = self._take(1)
+        while byte in _PREFIXES:
+            self._prefixes.append(byte)
             byte = self._take(1)
-            if byte in _PREFIXES:
-                self._prefixes.append(byte)
-                self._rex = 0  # one that is not the last prefix does not count
-            elif self._bits == 64 and byte & 0xF0 == 0x40:
-                self._rex = byte
-            else:
-                break
-        self._at -= 1
+        if self._bits == 64 and byte & 0xF0 == 0x40:
+            self._rex = byte
+        else:
+            self._at -= 1
         if _ADDRESS_SIZE in self._prefixes and self._bits == 32:
             raise _NotUnderstoodError
         repeats = [byte for byte in self._prefixes if byte in (_REPNE, _REP)]
@@ -202,7 +109,8 @@ class _Decoder:
 
     def _read_opcode(self) -> None:
         first = self._take(1)
-        if first in (0xC4, 0xC5, 0x62) and (self._bits == 64 or self._code[self._at : self._at + 1] >= b"\xc0"):
+        following = self._code[self._at : self._at + 1]
+        if first in (0xC4, 0xC5, 0x62) and (self._bits == 64 or following >= b"\xc0"):
             self._read_vector(first)
         elif first != 0x0F:
             self._place = 0, first
@@ -236,7 +144,7 @@ class _Decoder:
     def _counted(self) -> Optional[int]:
         if self._place in ((1, 0x10), (1, 0x11)) and self._mandatory in (_REP, _REPNE):
             return 4 if self._mandatory == _REP else 8
-        whole = self._place in _WHOLE or self._place in ((1, 0x10), (1, 0x11))
+        whole = self._place in WHOLE or self._place in ((1, 0x10), (1, 0x11))
         return self._width if whole and self._width else None
 
     def _form(self) -> str:
@@ -244,7 +152,7 @@ class _Decoder:
         if form == "g":
             self._take(1)
             self._at -= 1
-            form = _GROUPS[self._place][self._code[self._at] >> 3 & 7]
+            form = GROUPS[self._place][self._code[self._at] >> 3 & 7]
         if form == "-":
             raise _NotUnderstoodError
         return form
@@ -252,12 +160,14 @@ class _Decoder:
     def _plain_form(self) -> str:
         where, op = self._place
         if where == 0:
-            return _IN_32.get(op, _ONE[op]) if self._bits == 32 else _ONE[op]
+            if self._bits == 32:
+                return IN_32.get(op, ONE[op])
+            return "-" if self._rex and op & 0xF0 == 0x40 else ONE[op]
         if where == 1:
             if self._mandatory == _REP and op == 0x7E:
                 return "r"  # movq
             unknown = (op == 0xB8 and self._mandatory != _REP) or (op == 0xAE and self._mandatory == _REP)
-            return "o" if unknown else _TWO[op]
+            return "o" if unknown else TWO[op]
         if where == 2:
             return self._of_0f38(op)
         return "wb" if 0x14 <= op <= 0x17 else "rb"
@@ -271,9 +181,9 @@ class _Decoder:
 
     def _vector_form(self) -> str:
         where, op = self._place
-        if self._place in _VECTOR:
-            return _VECTOR[self._place]
-        if self._width and self._mandatory == _REP and self._place in _NARROWED:
+        if self._place in VECTOR:
+            return VECTOR[self._place]
+        if self._width and self._mandatory == _REP and self._place in NARROWED:
             return "w"
         form = self._plain_form() if where != 2 else "r"
         return form if form[0] in "rwuog" or op == 0x77 else "-"
@@ -298,7 +208,7 @@ class _Decoder:
         found = self._addressed(modrm >> 6, modrm & 7)
         if use == "n":
             return None
-        unknown = self._based or self._place in _VECTOR_INDEX or self._place in _FAR
+        unknown = self._based or self._place in VECTOR_INDEX or self._place in FAR
         return (None, False) if unknown else found
 
     @property
