@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 import jsonschema
 import pytest
 from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.toolchains import NEWEST, Toolchain, selected_versions, toolchain_or_skip
@@ -106,6 +107,9 @@ def ask(gdb: Gdb, scene: Scene, folder: Path) -> Tuple[Document, str]:
         "addrspace fault",
         "echo =end\\n",
     ]
+    copy = folder / "stopped.core"
+    if scene.kind == "live":
+        commands.append(f"gcore {copy}")
     run = run_gdb(gdb, commands, scene, load=True, cwd=folder)
     assert "Traceback" not in run.stderr and path.exists(), run.stdout[-2000:] + run.stderr[-2000:]
     document: Document = json.loads(path.read_text())
@@ -113,7 +117,24 @@ def ask(gdb: Gdb, scene: Scene, folder: Path) -> Tuple[Document, str]:
     text = run.stdout.split("=text\n", 1)[1].split("=end", 1)[0]
     assert all(len(line) <= 100 for line in text.splitlines()), text
     assert document["problems"] == []
+    same_without_gdb(copy if scene.kind == "live" else Path(scene.enter[0].split(" ", 1)[1]), gdb, folder)
     return document, text
+
+
+def same_without_gdb(core: Path, gdb: Gdb, folder: Path) -> None:
+    """Of a core the same is told without a debugger, but for the text of the instruction."""
+    command = ("dump", core, "--report", "fault", "--format", "json")
+    told: List[Document] = []
+    for options in (("--gdb", gdb.path), ("--debugger", "none")):
+        done = cli(*command, *options, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout))
+    by_gdb, without = told
+    if by_gdb["fault"] is not None:
+        assert without["fault"]["instruction"] is None
+        assert by_gdb["fault"]["instruction"] is not None
+        without["fault"]["instruction"] = by_gdb["fault"]["instruction"]
+    assert without == by_gdb
 
 
 def live(binary: Binary, way: str, folder: Path) -> Scene:
@@ -149,7 +170,7 @@ def core(binary: Binary, way: str, folder: Path) -> Tuple[Scene, str]:
 def no_cores_left(tmp_path: Path) -> Iterator[None]:
     """pytest keeps the folders of several runs; cores would fill the disk."""
     yield
-    for file in tmp_path.glob("core*"):
+    for file in (*tmp_path.glob("core*"), *tmp_path.glob("*.core")):
         file.unlink()
 
 
@@ -164,6 +185,15 @@ def check(document: Document, cause: str, area: Optional[str], access: str) -> N
     assert re.match(cause, document["cause"]), document["cause"]
     assert document["fault"]["access"] == access
     assert document["where"]["area"] == area
+
+
+@pytest.mark.parametrize("way", ["nil-read", "rodata"])
+def test_a_fault_of_386(
+    newest_go: Toolchain, build_program: Builder, gdb: Gdb, tmp_path: Path, way: str
+) -> None:
+    cause, area, access, _ = GO[way]
+    document, _ = ask(gdb, live(build_program("faults", newest_go, "386"), way, tmp_path), tmp_path)
+    check(document, cause, area, access)
 
 
 @pytest.mark.parametrize(("way", "version"), ways(GO))
@@ -216,6 +246,16 @@ def test_an_address_that_the_kernel_does_not_tell(
     assert document["fault"]["address"] is None and document["where"] is None
     assert "the kernel does not tell which" in document["cause"]
     assert "not known: the kernel gives none" in text
+
+
+def test_the_bytes_stand_where_nobody_disassembles(
+    newest_go: Toolchain, build_program: Builder, gdb: Gdb, tmp_path: Path
+) -> None:
+    document, _ = ask(gdb, live(build_program("faults", newest_go), "rodata", tmp_path), tmp_path)
+    core = tmp_path / "stopped.core"
+    done = cli("dump", core, "--debugger", "none", "--report", "fault", cwd=tmp_path)
+    assert document["fault"]["instruction"].split() == ["movb", "$0x41,(%rax)"]
+    assert f"instruction {document['fault']['pc']} c6 00 41\n" in done.stdout
 
 
 @pytest.mark.parametrize(("way", "version"), ways(TOLD))
