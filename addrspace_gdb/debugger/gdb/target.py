@@ -13,7 +13,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb import names as gdb_names
 from addrspace_gdb.debugger.gdb import stops
 from addrspace_gdb.debugger.gdb.hints import GDB
-from addrspace_gdb.debugger.gdb.registers import REGISTERS, Names, go_arch, pointer_size
+from addrspace_gdb.debugger.gdb.registers import REGISTERS, GdbRegisters, go_arch, pointer_size
 from addrspace_gdb.debugger.gdb.remote_files import RemoteProc
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
@@ -40,7 +40,7 @@ from addrspace_gdb.target.protocol import (
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
 
-_UNKNOWN_ARCH = Names("pc", "sp", "fp")
+_UNKNOWN_ARCH = GdbRegisters("pc", "sp", "fp")
 
 
 class Variables(Protocol):
