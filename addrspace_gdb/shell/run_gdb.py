@@ -81,6 +81,7 @@ class Answer:
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.ending = Ending(None, "")
         self._more: List[str] = []
+        self._noted: List[str] = []
         self._names: Optional[Tuple[str, str]] = None
 
     @property
@@ -96,6 +97,10 @@ class Answer:
     def add(self, problems: Sequence[str]) -> None:
         """Further problems, told before gdb's."""
         self._more += problems
+
+    def note(self, line: str) -> None:
+        """What is worth knowing and no problem."""
+        self._noted.append(line)
 
     def rename(self, path: str, shown: str) -> None:
         """Call the file `path` by the name `shown` in all lines."""
@@ -113,7 +118,7 @@ class Answer:
         """Problems and notes on stderr."""
         for line in self.lines():
             tell(line)
-        for line in _lines(self.notes):
+        for line in [*self._noted, *_lines(self.notes)]:
             say(printable(line))
 
     def _last_words(self) -> str:
