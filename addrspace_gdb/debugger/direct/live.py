@@ -97,7 +97,7 @@ class LiveTarget(DirectTarget):
         while at < end:
             try:
                 data = os.pread(self._mem, end - at, at)
-            except (OSError, OverflowError):
+            except (OSError, OverflowError, MemoryError):
                 data = b""
             if not data:
                 raise UnreadableError(address, size)

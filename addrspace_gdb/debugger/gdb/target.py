@@ -40,6 +40,7 @@ from addrspace_gdb.target.protocol import (
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
 
+_LARGE = 1 << 28  # bytes of one read
 _UNKNOWN_ARCH = GdbRegisters("pc", "sp", "fp")
 
 
@@ -115,7 +116,8 @@ class GdbTarget:
         """Exactly `size` bytes at `address`."""
         if size == 0:
             return b""
-        if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
+        if size < 0 or address < 0 or address + size >= 1 << (8 * self.pointer_size):
+            # Nobody maps the very last byte; of a core gdb 18 makes one up, as the end after it is 0 again.
             raise UnreadableError(address, size)
         if self._process is not None:
             return self._process.read(address, size)
@@ -139,7 +141,13 @@ class GdbTarget:
     def _memory(self, address: int, size: int) -> bytes:
         """As gdb reads it."""
         try:
-            return bytes(self._inferior.read_memory(address, size))
+            if size <= _LARGE:
+                return bytes(self._inferior.read_memory(address, size))
+            # gdb ends itself where it cannot have room for all, before it looks whether there is anything.
+            starts = range(address, address + size, _LARGE)
+            return b"".join(
+                bytes(self._inferior.read_memory(at, min(_LARGE, address + size - at))) for at in starts
+            )
         except (gdb.error, MemoryError, OverflowError):
             raise UnreadableError(address, size) from None
 
