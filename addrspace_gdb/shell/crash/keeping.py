@@ -24,6 +24,8 @@ from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name,
 from addrspace_gdb.shell.crash.limits import TimeUpError
 from addrspace_gdb.shell.crash.told import Told, signal_name
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.regions.region import MAPPED_AREAS
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.views.documents.crash import About, Done, crash_json, thread_pieces, threads_json
 from addrspace_gdb.views.documents.form import pieces
@@ -32,6 +34,8 @@ META = "meta.json"
 _HINTS = Hints("addrspace-gdb dump --exe", "addrspace-gdb dump --exe", "addrspace-gdb dump", "gdbserver")
 _LOOK = Look(screen=100, file=True)
 _SETTINGS = Settings(100, True, False, "quiet")
+_MANY = 10_000  # goroutines
+_BUT_STACKS = " ".join(area for area in MAPPED_AREAS if area != "goroutine-stacks")
 
 Step = Callable[[], List[Tuple[str, Iterable[str]]]]
 
@@ -126,7 +130,7 @@ class _Keeping:
             ("goroutine-stacks", self._folded),
             ("memstats", lambda: self._report("memstats")),
             ("rss", lambda: self._report("rss")),
-            ("regions", lambda: self._report("regions")),
+            ("regions", self._regions),
             ("goroutines", self._listed),
         ]
 
@@ -157,13 +161,23 @@ class _Keeping:
             lines = file.read().split("\n")
         return [("maps.txt", (printable(line) + "\n" for line in lines if line))]
 
-    def _report(self, name: str) -> List[Tuple[str, Iterable[str]]]:
-        """A command as text and as JSON, of one reading."""
+    def _reading(self) -> Reading:
+        """The one that has all, which everybody else then gets."""
         assert self._session is not None
         check_layouts(self._session.target())
-        self._session.reading(check=True)  # the one that has all
+        return self._session.reading(check=True)
+
+    def _regions(self) -> List[Tuple[str, Iterable[str]]]:
+        """Of very many goroutines the stacks are in their list alone."""
+        many = len(self._reading().go.goroutines) > _MANY
+        return self._report("regions", _BUT_STACKS if many else "")
+
+    def _report(self, name: str, line: str = "") -> List[Tuple[str, Iterable[str]]]:
+        """A command as text and as JSON, of one reading."""
+        assert self._session is not None
+        self._reading()
         command = commands.report(name)
-        answer = command.ask(self._session, command.arguments(""))
+        answer = command.ask(self._session, command.arguments(line))
         return [(f"{name}.txt", self._text(command, answer)), (f"{name}.json", self._json(command, answer))]
 
     def _fault(self) -> List[Tuple[str, Iterable[str]]]:
@@ -183,8 +197,7 @@ class _Keeping:
 
         assert self._session is not None
         if self._goroutines is None:
-            check_layouts(self._session.target())
-            self._goroutines = of_reading(self._session.target(), self._session.reading(check=True))
+            self._goroutines = of_reading(self._session.target(), self._reading())
         return COMMAND, Answer(self._goroutines, COMMAND.arguments(line))
 
     def _folded(self) -> List[Tuple[str, Iterable[str]]]:
