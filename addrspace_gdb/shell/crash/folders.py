@@ -22,6 +22,7 @@ VARIABLE = "ADDRSPACE_CRASHES"
 _NAME = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9_.%+-]+-\d+(\.\d+)?")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALL = 1 << 20  # bytes
 _SAME_NAME = 100  # crashes of a process id in a second
 
 
@@ -129,26 +130,29 @@ class CrashFolder:
     ) -> None:
         os.close(self._descriptor)
 
-    def write(self, name: str, pieces: Iterable[str]) -> int:
-        """A file, which has its name when all of it is there; its size in bytes. ProblemError, OSError."""
+    def write(self, name: str, pieces: Iterable[str], anyway: bool = False) -> int:
+        """A file, which has its name when all of it is there; its size in bytes. ProblemError, OSError.
+
+        `anyway`: it is small, is written again and again, and takes none of the room.
+        """
         beside = name + ".part"
         try:
-            size = self._write(beside, pieces)
+            size = self._write(beside, pieces, _SMALL if anyway else self._room)
         except BaseException:
             os.unlink(beside, dir_fd=self._descriptor)
             raise
         os.replace(beside, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        self._room -= size
+        self._room -= 0 if anyway else size
         return size
 
-    def _write(self, name: str, pieces: Iterable[str]) -> int:
+    def _write(self, name: str, pieces: Iterable[str], room: int) -> int:
         size = 0
         descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=self._descriptor)
         with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
             for piece in pieces:
                 data = piece.encode("utf-8", "surrogateescape")
                 size += len(data)
-                if size > self._room:
+                if size > room:
                     raise ProblemError("it is too large for the room that there is (--keep)")
                 file.write(data)
         return size

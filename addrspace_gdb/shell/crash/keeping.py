@@ -99,7 +99,7 @@ class _Keeping:
                 self._note(folder, known, False)
         except TimeUpError:
             self._problems.append(f"the time was up ({self._options.time:g} s)")
-        done = {one.report for one in self._done if one.files}
+        done = {one.report for one in self._done if one.problem is None}
         missing = [name for name, _ in steps if name not in done]
         complete = not missing and self._session is not None
         self._note(folder, known, complete, missing)
@@ -110,7 +110,7 @@ class _Keeping:
         died = f"{known.command}[{self._what.pid}] died of {signal_name(known.signal_number)}: {folder.path}"
         if missing or self._problems:
             lacks = f" lacks {', '.join(missing)}" if missing else ""
-            said = [one.problem for one in self._done if one.problem and not one.files]
+            said = [one.problem for one in self._done if one.problem]
             why = "; ".join(dict.fromkeys([*self._problems, *said]))
             journal.failed(f"{died}{lacks}: {why}")
         else:
@@ -148,7 +148,7 @@ class _Keeping:
     def _note(self, folder: CrashFolder, known: About, complete: bool, missing: Iterable[str] = ()) -> None:
         seconds = time.monotonic() - self._started
         document = crash_json(known, complete, seconds, self._done, list(missing), self._problems)
-        folder.write(META, pieces(document))
+        folder.write(META, pieces(document), anyway=True)
 
     def _threads(self, known: About) -> List[Tuple[str, Iterable[str]]]:
         return [
