@@ -93,6 +93,8 @@ def test_the_oldest_go(folder: Path) -> None:
     (folder / "mine").mkdir()  # not a crash
     crashes.prune(3500)
     assert crashes.names() == names[2:] and (folder / "mine").exists()
+    crashes.prune(10, names[3])
+    assert crashes.names() == names[3:4]
     with CrashFolder(crashes, "19700101T000000Z-app-7", 10):  # the oldest, but it is being written
         crashes.prune(0)
         assert crashes.names() == ["19700101T000000Z-app-7"]

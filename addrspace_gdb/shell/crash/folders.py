@@ -76,14 +76,15 @@ class Crashes:
         except OSError:
             return 0  # it has gone meanwhile
 
-    def prune(self, most: int) -> None:
-        """Take the oldest away until all take at most so many bytes; not those that are being written."""
+    def prune(self, most: int, spared: str = "") -> None:
+        """Take the oldest away until all take at most so many bytes; not those that are being written, nor
+        the one that is `spared`."""
         found = self.kept()
         total = sum(one.size for one in found)
         for one in found:
             if total <= most:
                 return
-            if self._remove(one.name):
+            if one.name != spared and self._remove(one.name):
                 total -= one.size
 
     def _remove(self, name: str) -> bool:

@@ -78,7 +78,7 @@ class _Keeping:
         with CrashFolder(crashes, name, self._options.keep) as folder:
             known = about(self._what, self._head, self._session)
             complete = self._fill(folder, known)
-        crashes.prune(self._options.keep)
+        crashes.prune(self._options.keep, folder.name)
         return complete
 
     def _is_go(self) -> bool:
