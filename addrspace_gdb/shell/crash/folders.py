@@ -131,6 +131,10 @@ class CrashFolder:
     ) -> None:
         os.close(self._descriptor)
 
+    def share(self) -> None:
+        """Have half of the room from now on: another process has the other half."""
+        self._room //= 2
+
     def write(self, name: str, pieces: Iterable[str], anyway: bool = False) -> int:
         """A file, which has its name when all of it is there; its size in bytes. ProblemError, OSError.
 

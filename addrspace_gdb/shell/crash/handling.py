@@ -21,7 +21,7 @@ from addrspace_gdb.shell.crash import journal
 from addrspace_gdb.shell.crash.folders import place
 from addrspace_gdb.shell.crash.forwarding import forward
 from addrspace_gdb.shell.crash.installing import earlier
-from addrspace_gdb.shell.crash.limits import GRACE, bound
+from addrspace_gdb.shell.crash.limits import GRACE, bound, end_with_parent, leave_stdin
 from addrspace_gdb.shell.crash.told import Told, expanded, signal_name, told
 
 _STDIN = 0
@@ -82,9 +82,10 @@ def _hand_on(what: Told, core: ComingCore, options: argparse.Namespace) -> None:
 
 def _report(what: Told, head: CoreHead, options: argparse.Namespace, started: float) -> Optional[str]:
     """Have the reports made; a line if they were not, "" if the child has said it."""
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _in_child(what, head, options, started)
+        _in_child(what, head, options, started, parent)
     status = _ended(child, started + options.time)
     if status is None:
         os.kill(child, signal.SIGKILL)
@@ -106,9 +107,13 @@ def _ended(child: int, deadline: float) -> Optional[int]:
         time.sleep(_NAP)
 
 
-def _in_child(what: Told, head: CoreHead, options: argparse.Namespace, started: float) -> NoReturn:
+def _in_child(
+    what: Told, head: CoreHead, options: argparse.Namespace, started: float, parent: int
+) -> NoReturn:
     status = 2
     try:
+        leave_stdin()
+        end_with_parent(parent)
         bound(options.time - (time.monotonic() - started))
         from addrspace_gdb.shell.crash.keeping import keep
 

@@ -20,8 +20,9 @@ from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.process.core_head import CoreHead
 from addrspace_gdb.shell.crash import journal
 from addrspace_gdb.shell.crash.about import about, command_of
+from addrspace_gdb.shell.crash.aside import Aside
 from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name, place
-from addrspace_gdb.shell.crash.limits import TimeUpError
+from addrspace_gdb.shell.crash.limits import TimeUpError, unbind
 from addrspace_gdb.shell.crash.told import Told, signal_name
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
@@ -38,6 +39,7 @@ _MANY = 10_000  # goroutines
 _BUT_STACKS = " ".join(area for area in MAPPED_AREAS if area != "goroutine-stacks")
 
 Step = Callable[[], List[Tuple[str, Iterable[str]]]]
+Steps = List[Tuple[str, Step]]
 
 
 def keep(what: Told, head: CoreHead, options: argparse.Namespace, started: float) -> bool:
@@ -91,20 +93,40 @@ class _Keeping:
         )
 
     def _fill(self, folder: CrashFolder, known: About) -> bool:
-        steps = self._steps(known)
+        first, here, aside = self._steps(known)
+        other: Optional[Aside] = None
         self._note(folder, known, False)
         try:
-            for name, step in steps:
-                self._take(folder, name, step)
-                self._note(folder, known, False)
+            self._do(folder, known, first)
+            if here:
+                other = self._begin_aside(folder, aside)
+                self._do(folder, known, here)
+                other.wait()
         except TimeUpError:
             self._problems.append(f"the time was up ({self._options.time:g} s)")
+        unbind()  # what is left to do takes no time
+        self._done += other.end() if other is not None else []
         done = {one.report for one in self._done if one.problem is None}
-        missing = [name for name, _ in steps if name not in done]
+        missing = [name for name, _ in [*first, *here, *aside] if name not in done]
         complete = not missing and self._session is not None
         self._note(folder, known, complete, missing)
         self._say(folder, known, missing)
         return complete
+
+    def _do(self, folder: CrashFolder, known: About, steps: Steps) -> None:
+        for name, step in steps:
+            self._done.append(self._take(folder, name, step))
+            self._note(folder, known, False)
+
+    def _begin_aside(self, folder: CrashFolder, steps: Steps) -> Aside:
+        """Have a child do them with the reading that everybody shares."""
+        try:
+            self._reading()
+        except Exception:  # noqa: BLE001  every report will say it
+            pass
+        folder.share()
+        left = self._options.time - (time.monotonic() - self._started)
+        return Aside(lambda: (self._take(folder, name, step) for name, step in steps), left)
 
     def _say(self, folder: CrashFolder, known: About, missing: List[str]) -> None:
         died = f"{known.command}[{self._what.pid}] died of {signal_name(known.signal_number)}: {folder.path}"
@@ -116,25 +138,22 @@ class _Keeping:
         else:
             journal.noted(died)
 
-    def _steps(self, known: About) -> List[Tuple[str, Step]]:
-        """What there is to be, in the order in which it would be missed."""
-        steps: List[Tuple[str, Step]] = [("threads", lambda: self._threads(known))]
+    def _steps(self, known: About) -> Tuple[Steps, Steps, Steps]:
+        """What there is to be: first of all, then here and at the same time aside. Each in the order in which
+        it would be missed; the two take about as long."""
+        first: Steps = [("threads", lambda: self._threads(known))]
         if self._session is None:
-            return steps
-        steps.append(("maps", self._maps))
+            return first, [], []
+        first.append(("maps", self._maps))
         if not self._is_go():
-            return steps
-        return [
-            *steps,
-            ("fault", self._fault),
-            ("goroutine-stacks", self._folded),
-            ("memstats", lambda: self._report("memstats")),
-            ("rss", lambda: self._report("rss")),
-            ("regions", self._regions),
-            ("goroutines", self._listed),
-        ]
+            return first, [], []
+        here: Steps = [("fault", self._fault), ("memstats", lambda: self._report("memstats"))]
+        here.append(("regions", self._regions))
+        aside: Steps = [("goroutine-stacks", self._folded), ("rss", lambda: self._report("rss"))]
+        aside.append(("goroutines", self._listed))
+        return first, here, aside
 
-    def _take(self, folder: CrashFolder, name: str, step: Step) -> None:
+    def _take(self, folder: CrashFolder, name: str, step: Step) -> Done:
         """Do one of them; what stands in its way is noted, and the others are done."""
         began, files, size, problem = time.monotonic(), [], 0, None
         try:
@@ -143,7 +162,7 @@ class _Keeping:
                 files.append(file)
         except Exception as error:  # noqa: BLE001  whatever it is, the others come
             problem = problem_of(error)
-        self._done.append(Done(name, files, size, time.monotonic() - began, problem))
+        return Done(name, files, size, time.monotonic() - began, problem)
 
     def _note(self, folder: CrashFolder, known: About, complete: bool, missing: Iterable[str] = ()) -> None:
         seconds = time.monotonic() - self._started
