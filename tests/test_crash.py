@@ -54,7 +54,7 @@ def stopped(
 ) -> Iterator[Stopped]:
     """A process that was stopped by a signal, for its core and itself to be the same."""
     binary = build_program("shapes", newest_go, request.param)
-    live = start(processes, binary, oracle_file)
+    live = start(processes, binary, oracle_file, "quiet")
     os.kill(live.pid, signal.SIGSTOP)
     until(live.pid, "T")
     gcore(gdb_exe, attach(live, binary), tmp_path / "core")
