@@ -38,7 +38,7 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
     try:
         base = _opened(asked, sysroot, hints)
         session = DirectSession(base, settings_of(asked), asked.result)
-        _check_layouts(session.target())
+        check_layouts(session.target())
         problems += answer(asked, session, partial(_visit, base, hold, started))
     except NoLayoutsError:
         raise
@@ -54,7 +54,7 @@ def _opened(asked: Request, sysroot: str, hints: Hints) -> DirectTarget:
     return CoreTarget(asked.core or "", asked.exe, sysroot, asked.shown, hints)
 
 
-def _check_layouts(target: Target) -> None:
+def check_layouts(target: Target) -> None:
     """NoLayoutsError if only debug information could tell."""
     version = version_of(target) if target.symbol("runtime.mheap_") is not None else None
     if version is not None and not all(target.type(name) is not None for name in _NEEDED):

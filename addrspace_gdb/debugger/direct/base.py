@@ -11,6 +11,7 @@ from typing import Dict, List, Optional, Sequence
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.debugger.direct.expressions import Evaluator, Memory
 from addrspace_gdb.debugger.direct.objects import Objects
+from addrspace_gdb.process.corenotes import CoreThread
 from addrspace_gdb.process.registers import RegisterSet, register_set
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -74,6 +75,16 @@ class DirectTarget:
     def _read_threads(self) -> List[Stopped]:
         """Every thread, the selected one first."""
         raise NotImplementedError
+
+    # What some of them share
+
+    def _decoded(self, general: bytes) -> Dict[str, int]:
+        """Registers by their names, as the kernel has them; none for an architecture that is not known."""
+        return self.set.decode(general, self.byte_order) if self.set is not None else {}
+
+    def _of_notes(self, thread: CoreThread, name: Optional[str] = None) -> Stopped:
+        """A thread by its note in a core."""
+        return Stopped(thread.tid, name, self._decoded(thread.general), thread.fs_base)
 
     # The protocol
 
