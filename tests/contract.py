@@ -139,7 +139,6 @@ def threads(target: Target, known: Known) -> None:
     same(sorted({thread.number for thread in found}), list(range(1, len(found) + 1)))
     same([thread.selected for thread in found].count(True), 1)
     for thread in found:
-        true(thread.name is None or isinstance(thread.name, str), thread.name)
         true(thread.pc is not None and target.read(thread.pc, 1), thread.pc)
         true(inside(known, thread.sp), thread.sp)
         true(thread.tls is None or inside(known, thread.tls), thread.tls)

@@ -195,7 +195,7 @@ class ProcessTarget:
             thread = Stepper(tid)
             pc, sp, _ = thread.registers()
             thread.close()
-            found.append(Thread(len(found) + 1, tid, None, not found, partial(ThreadRegisters, pc, sp)))
+            found.append(Thread(len(found) + 1, tid, not found, partial(ThreadRegisters, pc, sp)))
         return found
 
     def proc_files(self) -> Optional[ProcFiles]:

@@ -201,8 +201,7 @@ class GdbTarget:
         For a frame in Go's runtime gdb needs more than 50 ms; a thread without a goroutine is not looked at.
         """
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        name = text_of(lambda: thread.name or "") or None
-        return Thread(thread.num, int(tid), name, selected, partial(self._registers_of, thread))
+        return Thread(thread.num, int(tid), selected, partial(self._registers_of, thread))
 
     def _registers_of(self, thread: gdb.InferiorThread) -> ThreadRegisters:
         """What the innermost frame of a thread has; the selection is put back."""
