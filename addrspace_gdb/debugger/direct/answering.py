@@ -39,7 +39,7 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
         base = _opened(asked, sysroot, hints)
         session = DirectSession(base, settings_of(asked), asked.result)
         check_layouts(session.target())
-        problems += answer(asked, session, partial(_visit, base, hold, started))
+        problems += answer(asked, session, partial(_visit, session, base, hold, started))
     except NoLayoutsError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
@@ -61,12 +61,14 @@ def check_layouts(target: Target) -> None:
         raise NoLayoutsError(f"no layouts are known for {printable(version)}")
 
 
-def _visit(base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]) -> Visit:
+def _visit(
+    session: DirectSession, base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]
+) -> Visit:
     """Ask while the process stands still, or of the core."""
     if not isinstance(base, LiveTarget):
         ask()
         return Visit(time.monotonic() - started, None)
-    base.objects.load()  # before anything stands still
+    session.prepare()
     stopped = time.monotonic()
     try:
         hold(base)

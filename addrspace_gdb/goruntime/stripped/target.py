@@ -180,6 +180,16 @@ class StrippedTarget:
             self._symbols[name] = self._find(name)
         return self._symbols[name]
 
+    def prepare(self) -> None:
+        """Look up everything that does not change, before the process is made to stand still."""
+        self._open()
+        if self.layouts is None:
+            return
+        self.layouts.load()
+        if self._has_symbols:
+            for name in self.layouts.names[1]:
+                self.symbol(name)
+
     def _find(self, name: str) -> Optional[Symbol]:
         self._open()
         type_ = self.layouts.variable(name) if self.layouts is not None else None
