@@ -141,7 +141,7 @@ def test_a_gdb_that_is_none(sleeper: Process) -> None:
         cli("dump", str(sleeper.pid), "--gdb", "/none"), "--gdb: /none is not a program that can be run"
     )
     assert_refused(
-        cli("dump", str(sleeper.pid), ADDRSPACE_GDB="/none"),
+        cli("dump", str(sleeper.pid), "--debugger", "gdb", ADDRSPACE_GDB="/none"),
         r"\$ADDRSPACE_GDB: /none is not a program that can be run",
     )
 

@@ -28,9 +28,10 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.gather import gather_list, gather_stacks
+from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
@@ -127,11 +128,15 @@ class Answer:
 
     def __init__(self, reading: GoroutineReading, arguments: argparse.Namespace, done: Any = None) -> None:
         self.reading, self.arguments, self.done = reading, arguments, done
+        self.users: Optional[Users] = None  # the users' frames of all goroutines, if they were looked for
 
     @cached_property
     def listing(self) -> Listing:
         """Which goroutines are wanted. ProblemError if none is like that."""
-        return _listing(self.reading, self.arguments)
+        found = _listing(self.reading, self.arguments)
+        if self.users is not None:
+            found.users = self.users
+        return found
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
@@ -140,9 +145,9 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
         if arguments.threads:
-            from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
+            from addrspace_gdb.space.goroutines.thread_stacks import m_stacks
 
-            return Answer(reading, arguments, thread_stacks(reading))
+            return Answer(reading, arguments, m_stacks(reading))
         if arguments.by_frame:
             return Answer(reading, arguments, _by_frame(reading))
         answer = Answer(reading, arguments)
@@ -165,31 +170,39 @@ def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
 
 
 def _gather(answer: Answer) -> None:
-    """Read all that is needed of the process."""
+    """Read all that is needed of the process: of all goroutines if of most, as choosing takes longer."""
     reading, arguments = answer.reading, answer.arguments
-    by_stack = arguments.group == "stack"
-    all_frames = arguments.format == "json" and arguments.frames is not None
-    if (by_stack or all_frames) and not _is_narrow(arguments):
-        gather_stacks(reading, range(len(reading.goroutines)))  # which costs less than choosing some of them
-        if by_stack:
-            return
-    listed = answer.listing.positions
-    if by_stack:
-        gather_stacks(reading, listed)
+    with_frames = arguments.group == "stack" or arguments.frames is not None
+    if arguments.group in ("created-by", "status"):
+        gather_stacks(reading, ())
         return
-    if arguments.format == "json":
-        listed = listed if arguments.limit is None else listed[: arguments.limit]
-    elif arguments.group is None:
-        listed = listed[: rows_shown(arguments.limit, arguments.output is not None, 25)]
-    gather_list(answer.listing, listed)
-    if arguments.frames is not None:
+    if _wants_all(arguments, len(reading.goroutines)):
+        if with_frames:
+            gather_stacks(reading, range(len(reading.goroutines)))
+        if arguments.group != "stack":
+            answer.users = gather_every(reading)
+        return
+    listed = answer.listing.positions
+    if arguments.group is None:
+        usual = len(listed) if arguments.format == "json" else 25
+        listed = listed[: rows_shown(arguments.limit, arguments.output is not None, usual)]
+    if with_frames:
         gather_stacks(reading, listed)
+    if arguments.group != "stack":
+        gather_list(answer.listing, listed)
 
 
-def _is_narrow(arguments: argparse.Namespace) -> bool:
-    """Whether only some of the goroutines are asked for."""
-    given = (arguments.status, arguments.function, arguments.waiting_longer, arguments.limit)
-    return bool(arguments.goids or arguments.min_size) or any(one is not None for one in given)
+def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
+    """Whether what is asked for is about all goroutines, or nearly all."""
+    if arguments.goids or arguments.status is not None or arguments.function is not None:
+        return False
+    if arguments.waiting_longer is not None or arguments.min_size:
+        return False
+    if arguments.group is not None:
+        return True
+    if arguments.format == "json":
+        return arguments.limit is None or arguments.limit >= count
+    return rows_shown(arguments.limit, arguments.output is not None, 25) >= count
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:

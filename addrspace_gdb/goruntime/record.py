@@ -13,7 +13,7 @@ from addrspace_gdb.common.problems import ABSENT, ProblemError, Problems, Unread
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.process.proc_mem import read_ranges
 from addrspace_gdb.target.layout import Located, Type
-from addrspace_gdb.target.protocol import MapsFiles, Target
+from addrspace_gdb.target.protocol import FileMemory, MapsFiles, Target
 
 MAX_READ = 1 << 28  # no single structure of the runtime is larger; a length beyond it is garbage
 
@@ -224,13 +224,19 @@ def pieces(target: Target, ranges: Sequence[Tuple[int, int]]) -> Iterator[Option
 
 
 def direct_pid(target: Target, addresses: Sequence[int], size: int) -> Optional[int]:
-    """The process from which `size` bytes at each of the ascending `addresses` may be read past
+    """The process from which `size` bytes at each of the `addresses` may be read past
     `Target.read`: one of this machine that has no file there. None where there is no such way."""
     proc = target.proc_files()
     if proc is None or not proc.local or target.pid is None:
         return None
     backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    return None if backed is not None and backed.covers_any(addresses, size) else target.pid
+    return None if backed is not None and _in_files(backed, addresses, size) else target.pid
+
+
+def _in_files(backed: FileMemory, addresses: Sequence[int], size: int) -> bool:
+    """Whether any of those bytes are a file's. Mostly no file is mapped between the stacks at all."""
+    low, high = min(addresses, default=0), max(addresses, default=0) + size
+    return backed.covers(low, high - low) and backed.covers_any(sorted(addresses), size)
 
 
 def _read(target: Target, address: int, size: int) -> Optional[bytes]:

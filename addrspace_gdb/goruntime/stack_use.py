@@ -31,7 +31,8 @@ def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
     if sizes and min(sizes) < 0:
         sizes = [max(0, size) for size in sizes]
     known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
-    used = sum(compress(his, known)) - sum(compress(sps, known)) if 0 in known else sum(his) - sum(sps)
+    ends, tops = (compress(his, known), compress(sps, known)) if 0 in known else (his, sps)
+    used = sum(ends) - sum(tops)
     return StackUse(len(los), sum(sizes), used, known.count(0), max(sizes, default=0))
 
 

@@ -1,4 +1,7 @@
-"""One question to gdb from the shell: what is asked, checked beforehand, and the answer in files."""
+"""One question from the shell: what is asked, checked beforehand, and the answer in files.
+
+It is answered without a debugger, or by gdb if that is wanted, or if only debug information can tell.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from addrspace_gdb.common.streams import show_line, tell
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
-from addrspace_gdb.shell.run_gdb import Answer, Debugger, find_gdb, run_gdb
+from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
 
@@ -25,9 +28,7 @@ class Question(NamedTuple):
     """What is asked of a process or a core file."""
 
     target: str
-    debugger: Optional[str] = (
-        None  # "gdb" or "none"; None: as $ADDRSPACE_DEBUGGER says, else gdb if there is one
-    )
+    debugger: Optional[str] = None  # "gdb" or "none"; None: as $ADDRSPACE_DEBUGGER says
     gdb: Optional[str] = None
     wait: float = PATIENCE
     exe: Optional[str] = None
@@ -43,17 +44,19 @@ class Question(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A question that makes sense, and the debugger to put it to."""
+    """A question that makes sense, and who is to answer it."""
 
     question: Question
     debugger: Debugger
+    only: bool  # nobody else
     pid: Optional[int]  # a process, or
     core: str  # the absolute path of a core file
 
 
 def check(question: Question) -> Asked:
     """Everything that can be refused without stopping anything is refused here: ProblemError."""
-    gdb = _debugger(question)
+    wanted = _wanted(question)
+    gdb = _gdb(question.gdb) if wanted == "gdb" else None
     pid, core, name = None, "", ""
     if is_pid(question.target):
         pid = int(question.target[:20])
@@ -70,20 +73,22 @@ def check(question: Question) -> Asked:
         raise ProblemError(f"{printable(question.exe)} is not an ELF executable")
     if question.sysroot and not os.path.isdir(question.sysroot):
         raise ProblemError(f"--sysroot: {printable(question.sysroot)} is not a directory")
-    return Asked(question, Debugger(gdb, question.wait, name), pid, core)
+    return Asked(question, Debugger(gdb, question.wait, name), bool(wanted), pid, core)
 
 
-def _debugger(question: Question) -> Optional[str]:
-    """The gdb to run; None if the shell is to do without. What is typed goes before the environment."""
-    wanted = question.debugger or ("gdb" if question.gdb else os.environ.get("ADDRSPACE_DEBUGGER"))
-    if wanted not in (None, "", "gdb", "none"):
+def _wanted(question: Question) -> str:
+    """ "gdb", "none", or "" for whoever can. What is typed goes before the environment."""
+    wanted = question.debugger or ("gdb" if question.gdb else os.environ.get("ADDRSPACE_DEBUGGER", ""))
+    if wanted not in ("", "gdb", "none"):
         raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(wanted)} is not gdb or none")
-    if wanted == "none":
-        if question.gdb:
-            raise ProblemError("--gdb and --debugger none exclude each other")
-        return None
-    gdb = find_gdb(question.gdb)
-    if gdb is None and wanted == "gdb":
+    if wanted == "none" and question.gdb:
+        raise ProblemError("--gdb and --debugger none exclude each other")
+    return wanted
+
+
+def _gdb(path: Optional[str]) -> str:
+    gdb = find_gdb(path)
+    if gdb is None:
         raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
     return gdb
 
@@ -104,9 +109,9 @@ def _check_report(question: Question) -> None:
         raise ProblemError("--check and --format classic are of the diagram, and do not go with --report")
 
 
-def ask(asked: Asked, folder: Path) -> Answer:
-    """Put the question to gdb; the answer's files are made in `folder`, which is private. ProblemError."""
-    answer = Answer(folder)
+def ask(asked: Asked, folder: Path) -> AnswerFiles:
+    """Have the question answered; the answer's files are made in `folder`, which is private. ProblemError."""
+    answer = AnswerFiles(folder)
     if asked.pid is not None:
         wait_stoppable(asked.pid, asked.debugger.name, asked.question.wait, tell)
         _run(asked, answer, None)
@@ -121,31 +126,64 @@ def ask(asked: Asked, folder: Path) -> Answer:
     return answer
 
 
-def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
-    """Make ready what gdb opens, under fixed names in the private folder, and run it."""
+def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
+    """Have it answered by whom it is for; where only debug information can tell, by gdb if there is one."""
     from addrspace_gdb.shell import vetting  # loads what most of the package stands on
 
+    exe = os.path.abspath(asked.question.exe) if asked.question.exe else None
+    if core is not None:
+        exe = exe or vetting.recorded_program(core)
+    if asked.debugger.path is not None:
+        _by_gdb(asked, answer, core, exe)
+        return
+    try:
+        from addrspace_gdb.shell.run_direct import NoLayoutsError, run_direct
+    except ImportError as error:  # ctypes is an optional part of Python
+        _instead(asked, answer, core, exe, f"this Python lacks {printable(str(error.name))}")
+        return
+    sysroot = os.path.abspath(asked.question.sysroot) if asked.question.sysroot else ""
+    try:
+        run_direct(asked.debugger, _request(asked, answer, core, exe, False), sysroot, answer)
+    except NoLayoutsError as error:
+        _instead(asked, answer, core, exe, str(error))
+
+
+def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:
+    """Ask gdb what cannot be told without it. ProblemError if it may not be asked, or is not there."""
+    gdb = None if asked.only else find_gdb(None)
+    if gdb is None:
+        raise ProblemError(f"{why}; it takes gdb (--debugger gdb)")
+    answer.note(f"{why}: gdb was asked")
+    _by_gdb(asked._replace(debugger=asked.debugger._replace(path=gdb)), answer, core, exe)
+
+
+def _by_gdb(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str]) -> None:
+    """Make ready what gdb opens, under fixed names in the private folder, and run it."""
+    from addrspace_gdb.shell import vetting
+
     question, folder = asked.question, answer.folder
-    exe = os.path.abspath(question.exe) if question.exe else None
     sysroot = os.path.abspath(question.sysroot) if question.sysroot else None
     place = str(folder / "vetted")
     if core is not None:
-        exe = exe or vetting.recorded_program(core)
-    if asked.debugger.path is None:
-        pass  # the shell opens nothing but files
-    elif core is not None:
         sysroot = vetting.vet_core(core, exe, sysroot, place)
         os.symlink(core, folder / requests.CORE)
     elif asked.pid is not None:
         sysroot = vetting.vet_process(asked.pid, exe, sysroot, place)
-    if sysroot is not None and asked.debugger.path is not None:
+    if sysroot is not None:
         os.symlink(sysroot, folder / requests.SYSROOT)
-    request = Request(
+    run_gdb(asked.debugger, _request(asked, answer, core, exe, sysroot is not None), answer)
+
+
+def _request(
+    asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], sysroot: bool
+) -> Request:
+    question = asked.question
+    return Request(
         pid=asked.pid,
         core=core,
         shown=asked.core or None,
         exe=exe,
-        sysroot=sysroot is not None,
+        sysroot=sysroot,
         format=question.format,
         report=question.report,
         check=question.check,
@@ -158,9 +196,3 @@ def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
         problems=str(answer.problems),
         notes=str(answer.notes),
     )
-    if asked.debugger.path is not None:
-        run_gdb(asked.debugger, request, answer)
-        return
-    from addrspace_gdb.shell.run_direct import run_direct
-
-    run_direct(asked.debugger, request, sysroot or "", answer)

@@ -106,10 +106,10 @@ def _add_gdb(parser: argparse.ArgumentParser) -> None:
     add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
     add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
     add("--debugger", choices=("gdb", "none"),
-        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else gdb if there is"
-        " one")  # fmt: skip
-    add("--gdb", metavar="PATH", help="the gdb to run; default: $ADDRSPACE_GDB, the one of this"
-        " environment, the one on PATH")  # fmt: skip
+        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for"
+        " what only debug information tells")  # fmt: skip
+    add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
+        " of this environment, or the one on PATH")  # fmt: skip
     add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
         " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
 

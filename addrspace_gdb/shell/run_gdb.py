@@ -72,7 +72,7 @@ def find_gdb(wanted: Optional[str]) -> Optional[str]:
     return os.path.abspath(found) if found is not None else None
 
 
-class Answer:
+class AnswerFiles:
     """The files that gdb answers to, in a private folder, and what it said on its own account."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,6 +81,7 @@ class Answer:
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.ending = Ending(None, "")
         self._more: List[str] = []
+        self._noted: List[str] = []
         self._names: Optional[Tuple[str, str]] = None
 
     @property
@@ -96,6 +97,10 @@ class Answer:
     def add(self, problems: Sequence[str]) -> None:
         """Further problems, told before gdb's."""
         self._more += problems
+
+    def note(self, line: str) -> None:
+        """What is worth knowing and no problem."""
+        self._noted.append(line)
 
     def rename(self, path: str, shown: str) -> None:
         """Call the file `path` by the name `shown` in all lines."""
@@ -113,7 +118,7 @@ class Answer:
         """Problems and notes on stderr."""
         for line in self.lines():
             tell(line)
-        for line in _lines(self.notes):
+        for line in [*self._noted, *_lines(self.notes)]:
             say(printable(line))
 
     def _last_words(self) -> str:
@@ -147,7 +152,7 @@ class Debugger(NamedTuple):
     name: str = ""  # of the process that it attaches to, as it is shown
 
 
-def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
+def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
     """Run gdb to its end and see that the process goes on; how it ended is put into `answer`.
 
     gdb's working directory is the answer's folder, in which its files have the names of `request`.

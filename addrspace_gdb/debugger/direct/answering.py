@@ -58,7 +58,7 @@ def check_layouts(target: Target) -> None:
     """NoLayoutsError if only debug information could tell."""
     version = version_of(target) if target.symbol("runtime.mheap_") is not None else None
     if version is not None and not all(target.type(name) is not None for name in _NEEDED):
-        raise NoLayoutsError(f"no layouts are known for {printable(version)}; gdb has them (--debugger gdb)")
+        raise NoLayoutsError(f"no layouts are known for {printable(version)}")
 
 
 def _visit(base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]) -> Visit:

@@ -6,6 +6,7 @@ reads debug information.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.problems import UnreadableError
@@ -29,10 +30,18 @@ from addrspace_gdb.target.protocol import (
 
 
 class Stopped:
-    """A thread as it is read: by its registers, by their names."""
+    """A thread as it is read, its registers as the kernel has them; `names` are those of its architecture."""
 
-    def __init__(self, tid: int, name: Optional[str], registers: Dict[str, int], tls: Optional[int]) -> None:
-        self.tid, self.name, self.registers, self.tls = tid, name, registers, tls
+    def __init__(
+        self, tid: int, general: bytes, tls: Optional[int], names: Optional[RegisterSet], byte_order: str
+    ) -> None:
+        self.tid, self.tls = tid, tls
+        self._general, self._names, self._order = general, names, byte_order
+
+    @cached_property
+    def registers(self) -> Dict[str, int]:
+        """By their names; none for an architecture that is not known."""
+        return self._names.decode(self._general, self._order) if self._names is not None else {}
 
 
 class _Typed:
@@ -78,13 +87,9 @@ class DirectTarget:
 
     # What some of them share
 
-    def _decoded(self, general: bytes) -> Dict[str, int]:
-        """Registers by their names, as the kernel has them; none for an architecture that is not known."""
-        return self.set.decode(general, self.byte_order) if self.set is not None else {}
-
-    def _of_notes(self, thread: CoreThread, name: Optional[str] = None) -> Stopped:
+    def _of_notes(self, thread: CoreThread) -> Stopped:
         """A thread by its note in a core."""
-        return Stopped(thread.tid, name, self._decoded(thread.general), thread.fs_base)
+        return Stopped(thread.tid, thread.general, thread.fs_base, self.set, self.byte_order)
 
     # The protocol
 
@@ -135,7 +140,7 @@ class DirectTarget:
         return self._threads
 
     def _thread(self, number: int, one: Stopped) -> Thread:
-        return Thread(number, one.tid, one.name, number == 1, lambda: self._registers(one))
+        return Thread(number, one.tid, number == 1, lambda: self._registers(one))
 
     def _registers(self, one: Stopped) -> ThreadRegisters:
         names, known = self.set, one.registers

@@ -12,7 +12,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.direct.base import Stopped
 from addrspace_gdb.debugger.direct.of_process import ProcessTarget
 from addrspace_gdb.goruntime.threadids import inner_ids
-from addrspace_gdb.process.corenotes import CoreNotes, CoreThread
+from addrspace_gdb.process.corenotes import CoreNotes
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.protocol import StopSignal
 
@@ -30,10 +30,7 @@ class CrashedTarget(ProcessTarget):
 
     def _read_threads(self) -> List[Stopped]:
         outer = self._outer_ids()
-        return [self._named(thread, outer.get(thread.tid, thread.tid)) for thread in self._notes.threads]
-
-    def _named(self, thread: CoreThread, tid: int) -> Stopped:
-        return self._of_notes(thread._replace(tid=tid), self._name_of(tid))
+        return [self._of_notes(t._replace(tid=outer.get(t.tid, t.tid))) for t in self._notes.threads]
 
     def _outer_ids(self) -> Dict[int, int]:
         """The numbers that /proc has of threads by those of the notes, which are the process's own."""

@@ -57,7 +57,7 @@ class LiveTarget(ProcessTarget):
 
     def _stopped_thread(self, held: Held) -> Stopped:
         tls = struct.unpack_from("=Q", held.tls)[0] if self.arch == "arm64" and len(held.tls) >= 8 else None
-        return Stopped(held.tid, self._name_of(held.tid), self._decoded(held.general), tls)
+        return Stopped(held.tid, held.general, tls, self.set, self.byte_order)
 
     def signal(self) -> Optional[StopSignal]:
         """The signal that the first thread is about to get; a stop of ours counts as one by SIGSTOP."""

@@ -6,7 +6,6 @@ import os
 from functools import cached_property
 from typing import Dict, List, Optional
 
-from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.debugger.direct.objects import Objects, Opened, load_objects
@@ -65,7 +64,7 @@ class ProcessTarget(DirectTarget):
         while at < end:
             try:
                 data = os.pread(self._mem, end - at, at)
-            except (OSError, OverflowError):
+            except (OSError, OverflowError, MemoryError):
                 data = b""
             if not data:
                 raise UnreadableError(address, size)
@@ -88,13 +87,6 @@ class ProcessTarget(DirectTarget):
         if is_program:
             return self._program or self._proc.path("exe")
         return open_path(self._proc, mapping)
-
-    def _name_of(self, tid: int) -> Optional[str]:
-        """What a thread is called; None if it has no name, or is gone."""
-        try:
-            return decoded(self._proc.read(f"task/{tid}/comm").rstrip(b"\n")) or None
-        except OSError:
-            return None
 
     def proc_files(self) -> Optional[ProcFiles]:
         """/proc/PID. LetGoError once the process was let go."""

@@ -36,30 +36,46 @@ def alike(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Ali
     """Those that are simply parked with a sound stack, together; and the positions of all others."""
     if sys.byteorder != reading.runtime.order:
         return [], list(positions)
-    names = ("lo", "hi", "sp", "pc", "status", "syscallsp")
-    los, his, sps, pcs, statuses, calls = (
-        pick(reading.goroutines.columns[name], positions) for name in names
-    )
+    columns = (reading.goroutines.columns[name] for name in ("lo", "hi", "sp", "pc", "status", "syscallsp"))
+    los, his, sps, pcs, statuses, calls = (pick(column, positions) for column in columns)
     plain = {status: is_plain(status) for status in set(statuses)}
     mask = bytearray(map(and_, map(plain.__getitem__, statuses), map(lt, los, sps)))
     rows, word = range(len(mask)), reading.runtime.word
-    for strange in (calls, map((word - 1).__and__, sps), map(reading.live.__contains__, positions)):
-        for row in compress(rows, strange):
-            mask[row] = 0
+    for row in chain(compress(rows, calls), _odd_rows(sps, word), _live_rows(reading, positions)):
+        mask[row] = 0
     found: Dict[Tuple[int, int], List[int]] = defaultdict(list)
     for row, key in compress(zip(rows, zip(pcs, map(sub, his, sps))), mask):
         found[key].append(row)
-    for (_, size), some in found.items():
-        if not 0 < size <= MAX_STACK or size % word:
+    together = []
+    for (pc, size), some in found.items():
+        if 0 < size <= MAX_STACK and size % word == 0:
+            together.append(Alike(pc, size, some if positions == rows else list(pick(positions, some))))
+        else:
             for row in some:
                 mask[row] = 0
-    together = [
-        Alike(pc, size, list(pick(positions, some))) for (pc, size), some in found.items() if mask[some[0]]
-    ]
-    return together, [at for at, good in zip(positions, mask) if not good]
+    return together, list(compress(positions, mask.translate(_NOT)))
 
 
-class Block:
+_NOT = bytes([1, 0]) + bytes(254)
+
+
+def _odd_rows(sps: Sequence[int], word: int) -> Iterator[int]:
+    """Where a stack pointer is no multiple of a word: hardly ever, which their lowest bytes say soonest."""
+    column = sps if isinstance(sps, array) else array("Q", sps)
+    data, step = column.tobytes(), column.itemsize
+    lowest = data[0 if sys.byteorder == "little" else step - 1 :: step]
+    if lowest.translate(None, bytes(range(0, 256, word))):
+        yield from compress(range(len(sps)), map((word - 1).__and__, sps))
+
+
+def _live_rows(reading: GoroutineReading, positions: Sequence[int]) -> Iterator[int]:
+    """Where those are that threads run."""
+    if isinstance(positions, range):
+        return (positions.index(at) for at in reading.live if at in positions)
+    return compress(range(len(positions)), map(reading.live.__contains__, positions))
+
+
+class SideBySide:
     """Some of those that are alike, with the first bytes above their sps side by side."""
 
     def __init__(self, of: Alike, positions: List[int], words: array[int]) -> None:
@@ -79,6 +95,14 @@ class Block:
             rows = [row for row in rows if column[row] == pc]
         return rows
 
+    def parted(self, path: Path, rows: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
+        """Those of the `rows` that are on the path, and the others."""
+        on = self.on(path, rows)
+        if len(on) == len(rows):
+            return rows, ()
+        known = set(on)
+        return on, [row for row in rows if row not in known]
+
     def _all_on(self, path: Path) -> bool:
         count, code = len(self.positions), self.words.typecode
         return all(self.words[number :: self._width] == array(code, [pc]) * count for number, pc in path)
@@ -86,14 +110,14 @@ class Block:
 
 def side_by_side(
     reading: GoroutineReading, together: Sequence[Alike], most: int = TOGETHER
-) -> Optional[Iterator[Tuple[Alike, List[int], Optional[Block]]]]:
+) -> Optional[Iterator[Tuple[Alike, List[int], Optional[SideBySide]]]]:
     """The first `most` bytes above the sp of each of them, some at a time: of what they are, their positions,
     and the bytes, None if they cannot be read so. None where that is no way to read."""
     if not is_there():
         return None
     order = list(chain.from_iterable(one.positions for one in together))
     sps = array("Q", pick(reading.goroutines.columns["sp"], order))
-    pid = direct_pid(reading.runtime.target, sorted(sps), most)
+    pid = direct_pid(reading.runtime.target, sps, most)
     if pid is None:
         return None  # no stack lies in a file, but a damaged stack pointer may
     return _blocks(reading.runtime, pid, together, sps, most)
@@ -101,7 +125,7 @@ def side_by_side(
 
 def _blocks(
     runtime: Runtime, pid: int, together: Sequence[Alike], sps: array[int], most: int
-) -> Iterator[Tuple[Alike, List[int], Optional[Block]]]:
+) -> Iterator[Tuple[Alike, List[int], Optional[SideBySide]]]:
     sizes = array("Q")
     for one in together:
         sizes.extend(array("Q", [min(one.size, most)]) * len(one.positions))
@@ -123,6 +147,6 @@ def _blocks(
             if data is not None:
                 words = array(code)
                 words.frombytes(data[places[at] - places[first] : places[until] - places[first]])
-                block = Block(group, some, words)
+                block = SideBySide(group, some, words)
             yield group, some, block
             at = until

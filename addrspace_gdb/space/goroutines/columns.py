@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from itertools import compress, islice
 from operator import ge, itemgetter, le, lt, sub
-from typing import Dict, List, Optional, Sequence, Set, Tuple, TypeVar
+from typing import Dict, Optional, Sequence, Set, Tuple, TypeVar
 
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
@@ -18,9 +18,6 @@ from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-
-_FEW = 4  # sorting this share of the stacks by itself is quicker than picking them out of all
-
 
 Item = TypeVar("Item")
 
@@ -30,26 +27,6 @@ def pick(column: Sequence[Item], positions: Sequence[int]) -> Sequence[Item]:
     if isinstance(positions, range):
         return column[positions.start : positions.stop : positions.step]
     return itemgetter(*positions)(column) if len(positions) > 1 else tuple(column[at] for at in positions)
-
-
-def by_stack(reading: GoroutineReading, positions: Optional[Sequence[int]] = None) -> Sequence[int]:
-    """`positions` (None: all goroutines) in the order of their stacks' addresses."""
-    los = reading.goroutines.columns["lo"]
-    if positions is not None and len(positions) * _FEW < len(los):
-        return sorted(positions, key=los.__getitem__)
-    order = reading.goroutines.by_stack
-    if positions is None or len(positions) == len(los):
-        return order
-    wanted = bytearray(len(los))
-    for at in positions:
-        wanted[at] = 1
-    return list(compress(order, pick(wanted, order)))
-
-
-def of_mask(reading: GoroutineReading, mask: bytearray) -> List[int]:
-    """The positions where `mask` has 1, in the order of their stacks' addresses."""
-    order = by_stack(reading)
-    return list(compress(order, pick(mask, order)))
 
 
 def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:
@@ -65,7 +42,7 @@ def disjoint(reading: GoroutineReading) -> bool:
 @once
 def _looked_at(reading: GoroutineReading) -> Tuple[bool, Sequence[Optional[int]]]:
     """`disjoint` and `residents`: both take the bounds in the order of the addresses."""
-    columns, order, residency = reading.goroutines.columns, by_stack(reading), reading.residency
+    columns, order, residency = reading.goroutines.columns, reading.goroutines.by_stack, reading.residency
     los, his = pick(columns["lo"], order), pick(columns["hi"], order)
     apart = all(map(le, los, his)) and all(map(le, his, islice(los, 1, None)))
     few = len(residency.resident_runs) * FEW < len(order)

@@ -18,14 +18,14 @@ from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER
-from addrspace_gdb.space.goroutines.alike import Block, Path, alike, side_by_side
+from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
-_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with before each is followed by itself
+_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with
 _SWITCHES = ("systemstack", "mcall", "morestack", "asmcgocall")
 
 
@@ -122,7 +122,7 @@ class Fold:
         for at in self._without_dead(apart):
             self._put(Same(at, walk(self._reading, at), False))
         self._apart.update(apart)
-        small = [] if self._reading.unwinder.linked else [one for one in together if one.size <= TOGETHER]
+        small = [one for one in together if one.size <= TOGETHER]
         blocks = side_by_side(self._reading, small)
         if blocks is None:
             self._one_by_one([at for one in together for at in one.positions])
@@ -164,7 +164,7 @@ class Fold:
         for same in self._tree.follow([(sps[at], his[at], at) for at in positions]):
             self._put(same)
 
-    def _together(self, block: Block, tried: List[Tuple[Path, int]]) -> None:
+    def _together(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> None:
         """Compare goroutines that are alike with the paths that others of them are on."""
         rows: Sequence[int] = range(len(block.positions))
         for path, number in tried:
@@ -178,15 +178,12 @@ class Fold:
                 tried.append((path, number))
                 rows = self._found(block, path, number, rows)
 
-    def _found(self, block: Block, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
+    def _found(self, block: SideBySide, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
         """Note which of the `rows` are on the path; the others."""
-        on, numbers = block.on(path, rows), self._numbers
+        on, rest = block.parted(path, rows)
         for at in pick(block.positions, on):
-            numbers[at] = number
-        if len(on) == len(rows):
-            return ()
-        known = set(on)
-        return [row for row in rows if row not in known]
+            self._numbers[at] = number
+        return rest
 
     def of(self, positions: Sequence[int]) -> Iterator[Same]:
         """What those goroutines have, which were looked at."""
@@ -261,7 +258,8 @@ class _Tree:
 
     def trace(self, at: int, words: array[int]) -> Tuple[Same, Path]:
         """One goroutine whose stack is `words`, and where on it its return addresses are."""
-        pc, node, here = self._reading.goroutines.column("pc")[at], self._root, -1
+        columns, linked = self._reading.goroutines.columns, self._reading.unwinder.linked
+        pc, node, here, size = columns["pc"][at], self._root, 0 if linked else -1, 0
         path: List[Tuple[int, int]] = []
         try:
             while True:
@@ -269,13 +267,13 @@ class _Tree:
                 if found is None:
                     break
                 step, node = found
-                here += step
+                # With a link register the return address is in the lowest word of the caller's frame.
+                here, size = (here + size, step) if linked else (here + step, 0)
                 pc = words[here]
                 path.append((here, pc))
         except (ValueError, IndexError):  # as in `follow`
             pass
-        sp = self._reading.goroutines.column("sp")[at]
-        return self._end(node, pc, at, Stack(sp, words.tobytes())), path
+        return self._end(node, pc, at, Stack(columns["sp"][at], words.tobytes())), path
 
     def _linked_path(self, pc: int, words: memoryview, here: int) -> Tuple[Node, int]:
         """Where the path ends of a stack whose sp is at index `here`, and the pc that has no branch there.

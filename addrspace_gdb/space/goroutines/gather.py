@@ -6,36 +6,51 @@ little things of single goroutines: `target.kept` remembers what is read here an
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.goruntime.columns import places
 from addrspace_gdb.goruntime.labels import read_labels
-from addrspace_gdb.space.goroutines.columns import odd, pick
+from addrspace_gdb.goruntime.proc import is_live
+from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
-from addrspace_gdb.space.goroutines.listing import Listing, find_users, system_of
-from addrspace_gdb.space.goroutines.user_frame import NOWHERE
-from addrspace_gdb.space.goroutines.walk import walk
+from addrspace_gdb.space.goroutines.listing import Listing, put_users, system_of
+from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Users
+from addrspace_gdb.space.goroutines.walk import start_of, walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.target.protocol import kept_of
 
 
 def gather_list(listing: Listing, positions: Sequence[int]) -> None:
     """All that the rows of these goroutines show, but frames."""
-    reading = listing.reading
-    if kept_of(reading.runtime.target) is None:
-        return
+    if kept_of(listing.reading.runtime.target) is not None:
+        with no_cycle_collection():
+            missing = [at for at in positions if at not in listing.users]
+            _rows(listing.reading, missing, listing.users)
+            _labels(listing.reading, positions)
+
+
+def gather_every(reading: GoroutineReading) -> Users:
+    """The same of all goroutines, before anybody chooses among them; their users' frames."""
+    users = Users(len(reading.goroutines))
     with no_cycle_collection():
-        find_users(listing, positions)
-        system_of(reading)
-        _labels(reading, positions)
-        strange = odd(reading)
-        for at in compress(positions, map(strange.__contains__, positions)):
+        everybody = range(len(reading.goroutines))
+        _rows(reading, everybody, users)
+        _labels(reading, everybody)
+    return users
+
+
+def _rows(reading: GoroutineReading, positions: Sequence[int], users: Users) -> None:
+    """What only the stack tells: the user's frame, and where those stand that are not simply parked."""
+    system_of(reading)
+    apart = set(put_users(reading, positions, users))
+    gone = {status for status in set(reading.goroutines.column("status")) if not is_live(status)}
+    for at in apart:
+        if reading.goroutines.column("status")[at] not in gone:
             walk(reading, at)
-        nowhere = {n for n, user in enumerate(listing.users.spots) if user == NOWHERE}
-        numbers = listing.users.numbers
-        for at in positions:
-            if numbers[at] in nowhere and at not in strange:
+    for number in [number for number, user in enumerate(users.spots) if user == NOWHERE and number]:
+        for at in places(users.numbers, number):
+            if at not in apart:
                 walk(reading, at)
 
 
@@ -46,9 +61,9 @@ def _labels(reading: GoroutineReading, positions: Sequence[int]) -> None:
 
 def gather_stacks(reading: GoroutineReading, positions: Sequence[int]) -> None:
     """The frames of these goroutines: those of equal stacks once, so that no stack is kept."""
-    if kept_of(reading.runtime.target) is None:
-        return
-    with no_cycle_collection():
-        fold_of(reading).add(positions)
-        system_of(reading)
-        odd(reading)
+    if kept_of(reading.runtime.target) is not None:
+        with no_cycle_collection():
+            fold_of(reading).add(positions)
+            system_of(reading)
+            for at in reading.live:
+                start_of(reading, at)

@@ -68,12 +68,10 @@ class Listing:
         reading: GoroutineReading,
         positions: List[int],
         unknown_wait: int = 0,
-        mask: Optional[bytearray] = None,
         users: Optional[Users] = None,
     ) -> None:
         self.reading = reading
         self.positions = positions
-        self.mask = mask  # 1 at each of the positions, 0 at others; None: not made
         self.users = users if users is not None else Users(len(reading.goroutines))
         self.unknown_wait = unknown_wait  # left out because how long they wait is not known
 
@@ -105,7 +103,7 @@ def choose(reading: GoroutineReading, which: Chosen) -> Listing:
         positions = _with_functions(reading, positions, which)
     goids = columns["goid"]
     positions.sort(key=goids.__getitem__)
-    return Listing(reading, positions, unknown, mask if sum(mask) == len(positions) else None)
+    return Listing(reading, positions, unknown)
 
 
 def _of_status(reading: GoroutineReading, which: Chosen) -> bytearray:
@@ -236,10 +234,14 @@ def find_users(listing: Listing, positions: Sequence[int]) -> List[int]:
     if positions and 0 not in pick(listing.users.numbers, positions):
         strange = odd(listing.reading)
         return list(compress(positions, map(strange.__contains__, positions)))
-    if fold_of(listing.reading).knows(positions):
-        return users_of_walks(listing.reading, positions, listing.users)
-    mask = listing.mask if len(positions) == len(listing.positions) else None
-    return user_frames(listing.reading, positions, listing.users, mask)
+    return put_users(listing.reading, positions, listing.users)
+
+
+def put_users(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
+    """Find the users' frames of these goroutines. Returns those not simply parked."""
+    if fold_of(reading).knows(positions):
+        return users_of_walks(reading, positions, users)
+    return user_frames(reading, positions, users)
 
 
 Key = Callable[[int], int]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
-from itertools import compress, islice
-from operator import le
-from typing import List, Optional, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.goruntime.record import Bytes, direct_pid
-from addrspace_gdb.process.vm_readv import AT_ONCE, read_each
-from addrspace_gdb.space.goroutines.columns import by_stack, odd, of_mask, pick
+from addrspace_gdb.goruntime.proc import is_live
+from addrspace_gdb.goruntime.record import Bytes
+from addrspace_gdb.space.goroutines.alike import Alike, Path, SideBySide, alike, side_by_side
+from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.stack_reads import windows
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Skipper, Spot, Users, user_spot
@@ -20,41 +18,38 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _TOP = 512  # bytes above sp that mostly reach to the user's frame
 _WINDOW = 1024  # that nearly always do
+_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with
 _MANY = 4096  # stacks for which it pays to prepare that
 
 
-def user_frames(
-    reading: GoroutineReading, positions: Sequence[int], users: Users, mask: Optional[bytearray] = None
-) -> List[int]:
-    """Put the user's frame of each goroutine into `users`. `mask`, if there is one, has 1 at each position.
+def user_frames(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
+    """Put the user's frame of each goroutine into `users`.
 
     Returns the positions of those that are not simply parked with a sound stack.
     """
     with no_cycle_collection():
-        strange = odd(reading)
-        if mask is not None:
-            apart, mask = [at for at in strange if mask[at]], mask[:]
-            for at in apart:
-                mask[at] = 0
-            order: Sequence[int] = of_mask(reading, mask)
-        else:
-            apart = list(compress(positions, map(strange.__contains__, positions)))
-            order = by_stack(reading, [at for at in positions if at not in strange] if apart else positions)
-        for at in apart + _fast(reading, order, users):
-            users.numbers[at] = users.number(user_of(reading, at))
+        together, apart = alike(reading, positions)
+        seeker = _Seeker(reading, users)
+        left = _at_tops(seeker, together)
+        sps = reading.goroutines.columns["sp"]
+        statuses = reading.goroutines.columns["status"]
+        gone = {status for status in set(statuses) if not is_live(status)}
+        for at in apart + _in_windows(seeker, sorted(left, key=sps.__getitem__)):
+            user = user_of(reading, at) if statuses[at] not in gone else NOWHERE
+            users.numbers[at] = users.number(user)
         return apart
 
 
 def users_of_walks(reading: GoroutineReading, positions: Sequence[int], users: Users) -> List[int]:
     """As `user_frames`, of goroutines whose whole stacks were looked at."""
-    for equal in equal_stacks(reading, positions):
-        found = equal.walk
+    apart: List[int] = []
+    for found, shared, some in equal_stacks(reading, positions):
         spot = user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
         number = users.number(spot)
-        for at in equal.positions:
+        for at in some:
             users.numbers[at] = number
-    strange = odd(reading)
-    return list(compress(positions, map(strange.__contains__, positions)))
+        apart += [] if shared else some
+    return apart
 
 
 def user_of(reading: GoroutineReading, at: int) -> Spot:
@@ -63,40 +58,22 @@ def user_of(reading: GoroutineReading, at: int) -> Spot:
     return user_spot(reading.unwinder.frames(found)) if found.pcs else NOWHERE
 
 
-def _fast(reading: GoroutineReading, order: Sequence[int], users: Users) -> List[int]:
-    """Put what is found of goroutines in order of their stacks into `users`; returns the positions where
-    only the whole stack can tell."""
-    if sys.byteorder != reading.runtime.order:
-        return list(order)
-    column = reading.goroutines.columns["sp"]
-    sps = pick(column, order)
-    if not all(map(le, sps, islice(sps, 1, None))):  # stacks overlap
-        order = sorted(order, key=column.__getitem__)
-        sps = pick(column, order)
-    seeker = _Seeker(reading, users)
-    return _in_windows(seeker, _at_tops(seeker, order, sps) if len(order) > _MANY else order)
-
-
-def _at_tops(seeker: _Seeker, order: Sequence[int], sps: Sequence[int]) -> Sequence[int]:
-    """Look at the first bytes from `sps` of each stack only; returns the positions where that does not do."""
-    target, columns = seeker.reading.runtime.target, seeker.reading.goroutines.columns
-    pid = direct_pid(target, sps, _TOP)
-    if pid is None:
-        return order  # no stack lies in a file, but a damaged stack pointer may
-    pcs = pick(columns["pc"], order)
+def _at_tops(seeker: _Seeker, together: Sequence[Alike]) -> List[int]:
+    """Look at the first bytes from sp of each stack only; returns the positions where that does not do."""
+    if sum(len(one.positions) for one in together) < _MANY:
+        blocks = None
+    else:
+        blocks = side_by_side(seeker.reading, together, _TOP)
+    if blocks is None:
+        return [at for one in together for at in one.positions]
     left: List[int] = []
-    done = 0
-    for data in read_each(pid, array("Q", sps), _TOP):
-        seeker.reading.runtime.progress.step("stacks", done, len(order))
-        after = min(done + AT_ONCE, len(order))
-        if data is None:
-            left += order[done:after]
+    tried: Dict[Tuple[int, int], List[Tuple[Path, int]]] = {}
+    for group, some, block in blocks:
+        if block is None:
+            left += some
         else:
-            size = _TOP // seeker.reading.runtime.word
-            starts = range(0, (after - done) * size, size)
-            left += seeker.seek(order[done:after], data, starts, pcs[done:after], size)
-        done = after
-    return [*left, *order[done:]]
+            left += seeker.compare(block, tried.setdefault((group.pc, group.size), []))
+    return left
 
 
 def _in_windows(seeker: _Seeker, order: Sequence[int]) -> List[int]:
@@ -120,6 +97,47 @@ class _Seeker:
         self._users = users
         self._skipper = Skipper(reading.unwinder, users)
         self._seek = self._linked if reading.unwinder.linked else self._pushed
+
+    def compare(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> List[int]:
+        """Find the frames of goroutines that stand alike. Returns those where only more of the stack can
+        tell."""
+        left: List[int] = []
+        rows: Sequence[int] = range(len(block.positions))
+        for path, number in tried:
+            on, rows = block.parted(path, rows)
+            self._put(pick(block.positions, on), number)
+        while rows:
+            path, number = self._path(block.of.pc, block.stack(rows[0]))
+            on, rest = rows[:1], rows[1:]
+            if number and len(tried) < _MAX_TRIED:
+                tried.append((path, number))
+                on, rest = block.parted(path, rows)
+            some = pick(block.positions, on)
+            self._put(some, number)
+            left += [] if number else some
+            rows = rest
+        return left
+
+    def _put(self, positions: Sequence[int], number: int) -> None:
+        numbers = self._users.numbers
+        for at in positions:
+            numbers[at] = number
+
+    def _path(self, pc: int, words: array[int]) -> Tuple[Path, int]:
+        """Where on a stack the return addresses are that lead to the user's frame, and its number; 0 where
+        only more of the stack can tell."""
+        skip, linked = self._skipper.skip, self.reading.unwinder.linked
+        here, size = 0 if linked else -1, 0
+        path: List[Tuple[int, int]] = []
+        while True:
+            step = skip[pc] if pc in skip else self._skipper.words(pc)
+            if not step:
+                return path, self._skipper.ends[pc]
+            here, size = (here + size, step) if linked else (here + step, 0)
+            if here >= len(words):
+                return path, 0
+            pc = words[here]
+            path.append((here, pc))
 
     def seek(
         self, order: Sequence[int], data: Bytes, starts: Sequence[int], pcs: Sequence[int], most: int
