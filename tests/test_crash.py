@@ -222,3 +222,26 @@ def test_the_kernel_calls_it(installed: Path, newest_go: Toolchain, build_progra
         assert found["crash/1"]["complete"] and found["crash/1"]["signal"]["name"] == "SIGABRT"
         assert cause in (kept / "fault.txt").read_text()
     assert "(this is ours)" in cli("crash", "--status", "--folder", installed).stdout
+
+
+def test_a_process_in_a_container(
+    installed: Path, newest_go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    """Other process ids, and a program that is nowhere to be found outside."""
+    root, program = tmp_path / "root", tmp_path / "program"
+    root.mkdir()
+    program.write_bytes(build_program("faults", newest_go).path.read_bytes())
+    program.chmod(0o755)
+    inside = "mount -t tmpfs none $0 && cp $1 $0/app && chroot $0 /app nil-read; true"
+    command = ["unshare", "-p", "-f", "-m", "sh", "-c", inside, str(root), str(program)]
+    done = subprocess.run(
+        command, capture_output=True, timeout=60, env={**os.environ, "GOTRACEBACK": "crash"}, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no namespaces here: {done.stderr.decode()[-200:]}")
+    (kept,) = installed.glob("*-app-*")
+    meta = checked(kept)["crash/1"]
+    assert meta["complete"] and meta["tid"] < meta["pid"] and not (root / "app").exists()
+    assert "nil dereference" in (kept / "fault.txt").read_text()
+    threads = {row["thread"] for row in checked(kept)["goroutine-stacks/1"]["goroutines"]} - {None}
+    assert threads and min(threads) >= meta["pid"]

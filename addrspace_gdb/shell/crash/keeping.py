@@ -147,11 +147,10 @@ class _Keeping:
         first.append(("maps", self._maps))
         if not self._is_go():
             return first, [], []
-        here: Steps = [("fault", self._fault), ("memstats", lambda: self._report("memstats"))]
-        here.append(("regions", self._regions))
-        aside: Steps = [("goroutine-stacks", self._folded), ("rss", lambda: self._report("rss"))]
-        aside.append(("goroutines", self._listed))
-        return first, here, aside
+        here: Steps = [("fault", self._fault), ("goroutine-stacks", self._folded)]
+        here += [("memstats", lambda: self._report("memstats")), ("regions", self._regions)]
+        here.append(("goroutines", self._listed))
+        return first, here, [("rss", lambda: self._report("rss"))]
 
     def _take(self, folder: CrashFolder, name: str, step: Step) -> Done:
         """Do one of them; what stands in its way is noted, and the others are done."""
