@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import List, Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 from harness.corehead import made_head
@@ -146,7 +146,12 @@ def test_two_processes_share_the_work() -> None:
     mine = list(waiting)
     other.wait()
     assert sorted(mine + [done.report for done in other.end()]) == items
-    slow = Aside(lambda: (Done("a", [], time.sleep(60) or 0, 0.0, None) for _ in items), 0.1)
+
+    def never() -> Iterator[Done]:
+        time.sleep(60)
+        yield Done("a", [], 0, 0.0, None)
+
+    slow = Aside(never, 0.1)
     slow.wait()
     assert slow.end() == []
 
