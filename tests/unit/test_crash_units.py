@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import List, Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 from harness.corehead import made_head
@@ -12,9 +13,11 @@ from harness.corehead import made_head
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_head import ComingCore
 from addrspace_gdb.shell.crash import installing
+from addrspace_gdb.shell.crash.aside import Aside, shared
 from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name
 from addrspace_gdb.shell.crash.installing import Kernel, Values, Wanted
 from addrspace_gdb.shell.crash.told import Told, expanded, signal_name, specifiers, told
+from addrspace_gdb.views.documents.crash import Done
 
 REST = bytes(range(256)) * 8192  # 2 MiB: more than a pipe holds
 
@@ -130,6 +133,27 @@ def make_named(folder: Path, name: str) -> Path:
     crashes = Crashes(str(folder), make=True)
     with CrashFolder(crashes, folder_name(name, 7, 0), 100) as made:
         return Path(made.path)
+
+
+# Aside
+
+
+def test_two_processes_share_the_work() -> None:
+    """What one has begun the other does not; what a child was ended in is not done."""
+    items = list("abcdef")
+    waiting = shared(items)
+    other = Aside(lambda: (Done(name, [], 0, 0.0, None) for name in waiting), 10)
+    mine = list(waiting)
+    other.wait()
+    assert sorted(mine + [done.report for done in other.end()]) == items
+
+    def never() -> Iterator[Done]:
+        time.sleep(60)
+        yield Done("a", [], 0, 0.0, None)
+
+    slow = Aside(never, 0.1)
+    slow.wait()
+    assert slow.end() == []
 
 
 # What the kernel says

@@ -5,10 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import Callable, Iterator, List, NoReturn
+from typing import Callable, Iterator, List, NoReturn, Sequence, TypeVar
 
 from addrspace_gdb.shell.crash.limits import TimeUpError, bound, end_with_parent
 from addrspace_gdb.views.documents.crash import Done
+
+Item = TypeVar("Item")
+
+
+def shared(items: Sequence[Item]) -> Iterator[Item]:
+    """The items, each once for all processes that have this iterator: whoever is free takes the next."""
+    waiting, fill = os.pipe()
+    os.write(fill, bytes(range(len(items))))
+    os.close(fill)
+    return _taken(items, waiting)
+
+
+def _taken(items: Sequence[Item], waiting: int) -> Iterator[Item]:
+    for number in iter(lambda: os.read(waiting, 1), b""):
+        yield items[number[0]]
+    os.close(waiting)
 
 
 class Aside:

@@ -20,7 +20,7 @@ from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.process.core_head import CoreHead
 from addrspace_gdb.shell.crash import journal
 from addrspace_gdb.shell.crash.about import about, command_of
-from addrspace_gdb.shell.crash.aside import Aside
+from addrspace_gdb.shell.crash.aside import Aside, shared
 from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name, place
 from addrspace_gdb.shell.crash.limits import TimeUpError, unbind
 from addrspace_gdb.shell.crash.told import Told, signal_name
@@ -93,33 +93,34 @@ class _Keeping:
         )
 
     def _fill(self, folder: CrashFolder, known: About) -> bool:
-        first, here, aside = self._steps(known)
+        first, reports = self._steps(known)
         other: Optional[Aside] = None
         self._note(folder, known, False)
         try:
             self._do(folder, known, first)
-            if here:
-                other = self._begin_aside(folder, aside)
-                self._do(folder, known, here)
+            if reports:
+                waiting = shared(reports)
+                other = self._begin_aside(folder, waiting)
+                self._do(folder, known, waiting)
                 other.wait()
         except TimeUpError:
             self._problems.append(f"the time was up ({self._options.time:g} s)")
         unbind()  # what is left to do takes no time
         self._done += other.end() if other is not None else []
         done = {one.report for one in self._done if one.problem is None}
-        missing = [name for name, _ in [*first, *here, *aside] if name not in done]
+        missing = [name for name, _ in [*first, *reports] if name not in done]
         complete = not missing and self._session is not None
         self._note(folder, known, complete, missing)
         self._say(folder, known, missing)
         return complete
 
-    def _do(self, folder: CrashFolder, known: About, steps: Steps) -> None:
+    def _do(self, folder: CrashFolder, known: About, steps: Iterable[Tuple[str, Step]]) -> None:
         for name, step in steps:
             self._done.append(self._take(folder, name, step))
             self._note(folder, known, False)
 
-    def _begin_aside(self, folder: CrashFolder, steps: Steps) -> Aside:
-        """Have a child do them with the reading that everybody shares."""
+    def _begin_aside(self, folder: CrashFolder, steps: Iterable[Tuple[str, Step]]) -> Aside:
+        """Have a child do some of them, with the reading that everybody shares."""
         try:
             self._reading()
         except Exception:  # noqa: BLE001  every report will say it
@@ -138,19 +139,18 @@ class _Keeping:
         else:
             journal.noted(died)
 
-    def _steps(self, known: About) -> Tuple[Steps, Steps, Steps]:
-        """What there is to be: first of all, then here and at the same time aside. Each in the order in which
-        it would be missed; the two take about as long."""
+    def _steps(self, known: About) -> Tuple[Steps, Steps]:
+        """What there is to be: at first, and then the reports, in the order in which they are begun."""
         first: Steps = [("threads", lambda: self._threads(known))]
         if self._session is None:
-            return first, [], []
+            return first, []
         first.append(("maps", self._maps))
         if not self._is_go():
-            return first, [], []
-        here: Steps = [("fault", self._fault), ("goroutine-stacks", self._folded)]
-        here += [("memstats", lambda: self._report("memstats")), ("regions", self._regions)]
-        here.append(("goroutines", self._listed))
-        return first, here, [("rss", lambda: self._report("rss"))]
+            return first, []
+        reports: Steps = [("fault", self._fault), ("rss", lambda: self._report("rss"))]
+        reports += [("goroutine-stacks", self._folded), ("memstats", lambda: self._report("memstats"))]
+        reports += [("regions", self._regions), ("goroutines", self._listed)]
+        return first, reports
 
     def _take(self, folder: CrashFolder, name: str, step: Step) -> Done:
         """Do one of them; what stands in its way is noted, and the others are done."""
