@@ -51,7 +51,7 @@ def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tup
         computed = ", from the instruction: the kernel gives none" if fault.computed else ""
         yield "address", f"{sizes.address(fault.address, pointer_size)}{computed}"
     yield "access", fault.access or "not known"
-    yield "instruction", f"{fault.pc:#x} {' '.join((fault.instruction or '?').split())}"
+    yield "instruction", f"{fault.pc:#x} {_instruction(fault)}"
     if report.code is not None:
         yield "in", what(report.code)
     if fault.thread is not None:
@@ -62,6 +62,13 @@ def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tup
         for name, text in facts(report.where, pointer_size):
             if name not in skipped:
                 yield f"  {name}", text
+
+
+def _instruction(fault: Fault) -> str:
+    """Its text; where nobody disassembles, its bytes."""
+    if fault.instruction.text is not None:
+        return " ".join(fault.instruction.text.split())
+    return fault.instruction.code.hex(" ") or "?"
 
 
 def panic_words(panic: Panic) -> str:

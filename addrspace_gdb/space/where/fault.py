@@ -21,6 +21,7 @@ from addrspace_gdb.goruntime.traceback import Frame, Stack, Walk
 from addrspace_gdb.process import x86_access
 from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
 from addrspace_gdb.space.where.answers import Where
+from addrspace_gdb.space.where.instruction import Instruction, instruction_at
 from addrspace_gdb.space.where.locator import Locator
 from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread, Value
 
@@ -46,7 +47,7 @@ class Fault(NamedTuple):
     computed: bool  # the address is from the instruction and its registers, not from the kernel
     access: Optional[str]  # "read", "write", "read and write", "execute"; None: not known
     pc: int
-    instruction: Optional[str]
+    instruction: Instruction
     source: str
     thread: Optional[Thread]
 
@@ -125,37 +126,34 @@ class _Reporter:
 
     def _at_stop(self, stop: StopSignal, thread: Thread) -> Fault:
         assert thread.pc is not None and self._stops is not None
-        text = self._stops.instruction(thread.pc)
-        made = Fault(stop.number, stop.code, stop.address, False, None, thread.pc, text, STOP, thread)
-        return self._with_access(made, self._stops.register)
+        found = instruction_at(self._target, thread.pc, self._stops.register)
+        made = Fault(stop.number, stop.code, stop.address, False, None, thread.pc, found, STOP, thread)
+        return self._with_access(made)
 
     def _in_handler(self, frame: SignalFrame, thread: Thread) -> Fault:
-        text = self._stops.instruction(frame.pc) if self._stops is not None else None
+        found = instruction_at(self._target, frame.pc, frame.registers.get)
         made = Fault(
-            frame.number, frame.code, frame.address, False, frame.access, frame.pc, text, HANDLER, thread
+            frame.number, frame.code, frame.address, False, frame.access, frame.pc, found, HANDLER, thread
         )
-        return self._with_access(made, frame.registers.get)
+        return self._with_access(made)
 
     def _recorded(self, position: int) -> Optional[Fault]:
         record = signal_record(self._locator.runtime, self._columns.column("address")[position])
         if record is None or record.number not in FAULTS:
             return None
-        text = self._stops.instruction(record.pc) if self._stops is not None else None
+        found = instruction_at(self._target, record.pc, lambda name: None)
         # sighandler stores 0 where the kernel gives no address.
         known = record.address if record.code != 0x80 else None
-        made = Fault(record.number, record.code, known, False, None, record.pc, text, RUNTIME, None)
-        return self._with_access(made, lambda name: None)
+        made = Fault(record.number, record.code, known, False, None, record.pc, found, RUNTIME, None)
+        return self._with_access(made)
 
-    def _with_access(self, fault: Fault, register: x86_access.Register) -> Fault:
+    def _with_access(self, fault: Fault) -> Fault:
         """What the instruction does to memory: the operand that the fault is about."""
         if fault.signal == SIGBUS and fault.code == BUS_ADRALN and not fault.address:
             fault = fault._replace(address=None)  # x86 has no address for an alignment check
         if fault.address is not None and fault.address == fault.pc:
             return fault._replace(access=x86_access.EXECUTE)
-        if fault.instruction is None or self._target.arch not in ("amd64", "386"):
-            return fault
-        bits = 8 * self._target.pointer_size
-        operands = x86_access.accesses(fault.instruction, register, bits)
+        operands = fault.instruction.accesses
         near = [o for o in operands if o.address is not None and fault.address is not None]
         near = [o for o in near if abs((o.address or 0) - (fault.address or 0)) < 64]
         one = near[0] if near else operands[0] if len(operands) == 1 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Optional, Tuple
 
 from addrspace_gdb.common import sizes
@@ -32,9 +31,6 @@ CODES = {
     (8, 1): "FPE_INTDIV",
     (8, 2): "FPE_INTOVF",
 }
-
-# A call of a func value loads the code's address through rdx, the closure's register (ABIInternal, amd64).
-_FUNC_VALUE = re.compile(r"mov\s+\(%rdx\),|call\s+\*\(%rdx\)")
 
 _MESSAGES = (
     (
@@ -112,7 +108,7 @@ def _verb(fault: Fault) -> str:
 def _segment(fault: Fault, address: int, where: Where) -> str:
     area, kind, verb = where.region.area, where.region.kind, _verb(fault)
     if address < _NIL:
-        if address == 0 and _FUNC_VALUE.match(fault.instruction or ""):
+        if address == 0 and fault.instruction.code_pointer:
             return "nil dereference: a call of a nil func value"
         field = f"the field at +{address:#x} of a nil pointer" if address else "a nil pointer"
         return f"nil dereference: {verb} of {field}"

@@ -43,7 +43,7 @@ def _fault_json(fault: Optional[Fault]) -> Optional[Dict[str, Any]]:
         "computed": fault.computed,
         "access": fault.access,
         "pc": hex(fault.pc),
-        "instruction": fault.instruction,
+        "instruction": fault.instruction.text,
         "source": fault.source,
         "thread": fault.thread.tid if fault.thread is not None else None,
     }
