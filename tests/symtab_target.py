@@ -171,6 +171,8 @@ class ProcessTarget:
         os.close(self._memory)
 
     def read(self, address: int, size: int) -> bytes:
+        if size == 0:
+            return b""
         try:
             data = os.pread(self._memory, size, address)
         except (OSError, OverflowError, MemoryError, ValueError):
@@ -180,11 +182,11 @@ class ProcessTarget:
         return data
 
     def symbol(self, name: str) -> Optional[Symbol]:
-        found = self.layouts.symbols.get(name)
+        found = self.layouts.symbols.get(name) if name else None
         return Symbol(name, found[0] + self._bias, found[1]) if found else None
 
     def type(self, name: str) -> Optional[Type]:
-        return self.layouts.type(name)
+        return self.layouts.type(name) if "." in name else None
 
     def threads(self) -> List[Thread]:
         """Threads with their registers, through a short ptrace attach (the process is stopped anyway)."""
@@ -193,7 +195,7 @@ class ProcessTarget:
             thread = Stepper(tid)
             pc, sp, _ = thread.registers()
             thread.close()
-            found.append(Thread(len(found) + 1, tid, None, not found, partial(ThreadRegisters, pc, sp)))
+            found.append(Thread(len(found) + 1, tid, not found, partial(ThreadRegisters, pc, sp)))
         return found
 
     def proc_files(self) -> Optional[ProcFiles]:
@@ -220,8 +222,10 @@ class FakeTarget:
         self.ranges, self.inner = ranges, inner
 
     def read(self, address: int, size: int) -> bytes:
+        if size == 0:
+            return b""
         for start, data in self.ranges.items():
-            if start <= address and address + size <= start + len(data):
+            if size > 0 and start <= address and address + size <= start + len(data):
                 return bytes(data[address - start : address - start + size])
         raise UnreadableError(address, size)
 

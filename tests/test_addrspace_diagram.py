@@ -50,6 +50,7 @@ PROGRAMS: List[Tuple[str, str, Tuple[str, ...]]] = [
     ("cshared", "c-shared", ()),
     ("pluginhost", "plugin", ()),
     ("maps60k", "plain", ("3000",)),
+    ("threads", "plain", ("300",)),
 ]
 MATRIX: List[Tuple[str, str, Tuple[str, ...]]] = [
     ("maps60k", "plain", ("60000",)),

@@ -8,16 +8,17 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
+from harness import full_matrix, qemu
 from harness.build import Builder
 from harness.command import assert_refused, cli
-from harness.debuggers import Gdb
+from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene
 from harness.processes import Process, Processes
-from harness.scenes import attach, gcore, start
-from harness.toolchains import Toolchain
+from harness.scenes import attach, gcore, kernel_core, start
+from harness.toolchains import NEWEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
 
 REPORTS = (
     *("addrspace", "regions", "rss", "rss --by-class", "memstats", "gc", "heap", "arenas", "spans"),
@@ -28,8 +29,23 @@ REPORTS = (
 MOVES = re.compile(
     r'"(wait_time|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
     r'|"the runtime\'s own: (never touched|only ever read)[^}]*'
+    # Nobody but gdb disassembles, so it alone tells whether memory was read or written.
+    r'|"(instruction|access)": (null|"(\\.|[^"\\])*")|(read|write|access)(?= of the field at)'
 )
+FEW = ("addrspace", "goroutine-stacks --system --dead", "whereis goroutine:1 $sp $pc")
 VARIANTS = ("plain", "stripped", "pie", "cgo")
+MATRIX_KINDS = ("plain", "stripped", "pie", "cgo", "race", "noopt", "static", "experiments")
+ALSO_OLD = True
+# Architecture, version, how it was built, and how it died.
+QEMU = [("arm64", NEWEST, "stripped", "segv"), ("s390x", NEWEST, "plain", "panic")]
+if full_matrix():
+    QEMU = [
+        (arch, version, variant, how)
+        for arch in qemu.MACHINES
+        for version in PINNED
+        for variant in ("plain", "stripped")
+        for how in ("panic", "segv")
+    ]
 
 
 def answer(target: object, report: str, *options: str) -> str:
@@ -39,8 +55,8 @@ def answer(target: object, report: str, *options: str) -> str:
     return MOVES.sub("", done.stdout)
 
 
-def compared(target: object, gdb_exe: Gdb, *options: str) -> None:
-    for report in REPORTS:
+def compared(target: object, gdb_exe: Gdb, *options: str, reports: Sequence[str] = REPORTS) -> None:
+    for report in reports:
         without = answer(target, report, "--debugger", "none", *options)
         assert without == answer(target, report, "--gdb", str(gdb_exe.path), *options), report
 
@@ -104,6 +120,54 @@ def test_a_core_without_its_program(
     other = build_program("sample", newest_go)
     done = cli("dump", str(core), "--debugger", "none", "--exe", str(other.path))
     assert done.returncode == 1 and "is not the program that made this core" in done.stderr
+
+
+# Without ADDRSPACE_MATRIX=1, one; and of the reports those that read registers, symbols and counters.
+KINDS = ("386", *(pytest.param(kind, marks=pytest.mark.matrix) for kind in MATRIX_KINDS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_core_of_every_kind(
+    kind: str, go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    if not gdbs():
+        pytest.skip("no gdb")
+    binary = build_program("cgo" if kind == "cgo" else "shapes", go, kind)
+    core = tmp_path / "core"
+    gcore(gdbs()[-1], attach(start(processes, binary, oracle_file), binary), core)
+    compared(core, gdbs()[-1], reports=REPORTS if full_matrix() else FEW)
+
+
+@pytest.mark.parametrize("case", QEMU, ids="-".join)
+def test_a_core_of_another_architecture(
+    case: Tuple[str, str, str, str], build_program: Builder, tmp_path: Path
+) -> None:
+    """Nothing of it is this machine's: registers, byte order, sizes of pages."""
+    arch, version, variant, how = case
+    binary = build_program("crash", toolchain_or_skip(version), f"{variant}@{arch}")
+    try:
+        made = qemu.core(arch, binary, tmp_path, how)
+        gdb = qemu.gdbs_for(arch)[-1]
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    reports = (*(REPORTS if full_matrix() else FEW), "fault")
+    compared(made.path, gdb, "--exe", str(binary.path), reports=reports)
+
+
+@pytest.mark.parametrize("how", ["segv", "panic"])
+@pytest.mark.parametrize("variant", ["plain", "stripped", "386"])
+def test_why_it_died(
+    how: str, variant: str, newest_go: Toolchain, build_program: Builder, oracle_file: Path, tmp_path: Path
+) -> None:
+    """By the kernel's core."""
+    try:
+        made = kernel_core(build_program("crash", newest_go, variant), tmp_path, oracle_file, how)
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    if not gdbs():
+        pytest.skip("no gdb")
+    compared(made.path, gdbs()[-1], reports=("fault", "rss", "addrspace"))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ OTHERS: List[Tuple[str, str, List[str]]] = [
     ("nodes", "plain", ["20000"]),
     ("parked", "plain", ["500"]),
     ("maps60k", "plain", ["3000"]),
+    ("threads", "plain", ["300"]),
     ("foreign", "plain", []),
     ("cgo", "cgo", []),
     ("crash", "plain", ["panic"]),

@@ -12,6 +12,8 @@ from typing import List
 import pytest
 from harness.build import Builder
 from harness.command import cli
+from harness.corehead import kernel_head
+from harness.crashes import crash
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.processes import Process, Processes
@@ -75,17 +77,19 @@ def test_gdb_commands_work_in_order(
 def test_dump_commands(
     running: Process, build_program: Builder, newest_go: Toolchain, tmp_path: Path
 ) -> None:
-    binary = build_program("shapes", newest_go)
-    run_gdb(gdbs()[0], [f"generate-core-file {tmp_path}/core.4242"], attach(running, binary))
+    binary, gdb, core = build_program("shapes", newest_go), str(gdbs()[0].path), tmp_path / "core.4242"
+    run_gdb(gdbs()[0], [f"generate-core-file {core}"], attach(running, binary))
     (tmp_path / "server").symlink_to(binary.path)
     if not shutil.which("zstd"):
         pytest.skip("no zstd on PATH")
-    subprocess.run(["zstd", "-q", str(tmp_path / "core.4242")], check=True)
+    subprocess.run(["zstd", "-q", str(core)], check=True)
+    crashes = tmp_path / "crashes"
+    crash(kernel_head(core), running.pid, running.pid, 6, "--folder", crashes)
     for command in shell_commands():
         words = shlex.split(command)
         if words[0] == "addrspace-gdb":
             words = [str(running.pid) if word == "4242" else word for word in words[1:]]
-            result = cli(*words, cwd=tmp_path, ADDRSPACE_GDB=str(gdbs()[0].path))
+            result = cli(*words, cwd=tmp_path, ADDRSPACE_GDB=gdb, ADDRSPACE_CRASHES=str(crashes))
             assert result.returncode == 0, (command, result.stderr)
             assert result.stdout or "--output" in words, command
     assert (tmp_path / "space.json").exists()

@@ -16,11 +16,16 @@ import invariants
 import pytest
 from harness import CHECKOUT
 from harness.build import Builder
+from harness.command import assert_refused
 from harness.debuggers import Gdb
 from harness.gdbrun import EARLY, SETTINGS, environment
 from harness.processes import Process, Processes
 from harness.smaps import smaps
 from harness.toolchains import Toolchain
+
+from addrspace_gdb.debugger.direct.live import LiveTarget
+from addrspace_gdb.shell import precheck
+from addrspace_gdb.shell.hints import SHELL
 
 Json = Dict[str, Any]
 NOBODY = 65534
@@ -176,3 +181,109 @@ for pid in {running.pid}, {other.pid}:
         "may be looked at",
         f"there is no process {other.pid}, or it is another user's and hidden (hidepid)",
     ]
+
+
+# Without a debugger: what is missing is said in one line, and nothing is left stopped.
+
+PYTHON = "/usr/bin/python3"  # which others may run too
+UNDUMPABLE = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0); print('ready', flush=True); time.sleep(60)"
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+
+
+def dumped(place: Place, how: Sequence[str], pid: int) -> subprocess.CompletedProcess[str]:
+    """The command, run that way, on a process."""
+    if not os.access(PYTHON, os.X_OK):
+        pytest.skip(f"no {PYTHON}")
+    return subprocess.run(
+        [*how, PYTHON, "-m", "addrspace_gdb", "dump", str(pid), "--debugger", "none"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=place.root,
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(place.out), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def assert_refused_and_runs(done: subprocess.CompletedProcess[str], process: Process, why: str) -> None:
+    assert_refused(done, rf"no permission to look into process {process.pid} \(\S+\): {why}")
+    assert process.state() in "RS" and tracer(process.pid) == "0"
+
+
+def tracer(pid: int) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("TracerPid:"))
+
+
+def test_nobody_dumps_a_process_of_its_own(place: Place, running: Process) -> None:
+    done = dumped(place, AS_NOBODY, running.pid)
+    assert (done.returncode, done.stderr) == (0, "") and "Goroutine Stacks" in done.stdout
+    assert process_goes_on(running)
+
+
+def process_goes_on(process: Process) -> bool:
+    return process.running() and tracer(process.pid) == "0"
+
+
+def test_a_process_of_somebody_else(place: Place, sleeper: Process) -> None:
+    done = dumped(place, AS_NOBODY, sleeper.pid)
+    assert_refused_and_runs(done, sleeper, "it belongs to user id 0; run as that user, or as root")
+
+
+def test_root_without_the_capability(place: Place, running: Process) -> None:
+    done = dumped(place, WITHOUT_RIGHTS, running.pid)
+    assert_refused_and_runs(done, running, r"root lacks the capability SYS_PTRACE here \(.*\)")
+
+
+def test_a_process_that_forbids_it(place: Place, processes: Processes) -> None:
+    process = processes.start([*AS_NOBODY, PYTHON, "-c", UNDUMPABLE]).wait_ready()
+    done = dumped(place, AS_NOBODY, process.pid)
+    assert_refused_and_runs(done, process, r"it has forbidden that \(PR_SET_DUMPABLE\), or .*; run as root")
+
+
+def test_from_a_user_namespace(place: Place, running: Process) -> None:
+    """Where the command is root, and of the same user outside."""
+    how = [*AS_NOBODY, "unshare", "--user", "--map-root-user"]
+    if subprocess.run([*how, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("others may not make user namespaces here")
+    why = "it is outside of the user namespace of addrspace-gdb; run that outside too"
+    assert_refused_and_runs(dumped(place, how, running.pid), running, why)
+
+
+def test_a_process_in_a_user_namespace(place: Place, processes: Processes) -> None:
+    """Root of the machine may, and so may who made it."""
+    how = [*AS_NOBODY, "unshare", "--user", "--map-root-user"]
+    if subprocess.run([*how, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("others may not make user namespaces here")
+    process = processes.start([*how, str(place.program), str(place.out / "oracle")]).wait_ready()
+    for who in ([], AS_NOBODY):
+        done = dumped(place, who, process.pid)
+        assert (done.returncode, done.stderr) == (0, "") and "Goroutine Stacks" in done.stdout
+        assert process_goes_on(process)
+
+
+def test_a_process_that_is_traced_already(place: Place, running: Process) -> None:
+    target = LiveTarget(running.pid, None, SHELL)
+    target.hold(10, lambda: "late")
+    try:
+        done = dumped(place, AS_NOBODY, running.pid)
+        assert tracer(running.pid) == str(os.getpid())
+    finally:
+        target.release()
+    by = rf"process {running.pid} \(app\) is being debugged already, by process {os.getpid()} \(.+\)"
+    assert_refused(done, by)
+    assert process_goes_on(running)
+
+
+SCOPES = [("1", "allows that to its parent only"), ("2", "wants the capability"), ("3", "forbids it")]
+
+
+@pytest.mark.parametrize(("scope", "why"), SCOPES)
+def test_yama(scope: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which this machine may not have."""
+    words = {"/proc/self/uid_map": "0 0 4294967295", "/proc/sys/kernel/yama/ptrace_scope": scope}
+    monkeypatch.setattr(precheck, "_word", words.__getitem__)
+    monkeypatch.setattr(precheck, "_is_not_dumpable", lambda pid, owner: False)
+    line = precheck._missing(1, str(NOBODY), str(NOBODY))
+    assert line.startswith(f"kernel.yama.ptrace_scope = {scope} {why}")

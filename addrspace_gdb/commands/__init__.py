@@ -36,7 +36,7 @@ REPORTS = tuple(module.replace("_", "-") for module in _OF_A_PROCESS)
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
 
 
-class Listed(NamedTuple):
+class ListedCommand(NamedTuple):
     """A command that is not loaded yet: its name in the debugger, its help text, and its module."""
 
     name: str
@@ -55,11 +55,13 @@ def report(name: str) -> Command:
     return loaded(name.replace("-", "_"))
 
 
-def commands() -> List[Listed]:
+def commands() -> List[ListedCommand]:
     """Every command, none of them loaded. OSError or ValueError if help.json is damaged."""
     with open(HELP, encoding="ascii") as file:
         known: Dict[str, Dict[str, Any]] = json.load(file)
-    return [Listed(str(known[module]["name"]), str(known[module]["help"]), module) for module in MODULES]
+    return [
+        ListedCommand(str(known[module]["name"]), str(known[module]["help"]), module) for module in MODULES
+    ]
 
 
 def help_json() -> str:

@@ -11,7 +11,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.stack_keys import Group, groups_of
+from addrspace_gdb.space.goroutines.stack_keys import KeyGroup, groups_of
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import AddressSpace
@@ -59,7 +59,7 @@ class Answer:
     """What was read; the address space is composed of it when it is first looked at."""
 
     def __init__(
-        self, reading: Reading, each_goroutine: bool, check: bool, stacks: Optional[List[Group]] = None
+        self, reading: Reading, each_goroutine: bool, check: bool, stacks: Optional[List[KeyGroup]] = None
     ) -> None:
         self.check, self.stacks = check, stacks
         self._reading, self._each_goroutine = reading, each_goroutine

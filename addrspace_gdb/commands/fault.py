@@ -10,7 +10,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.space.where.fault import Report, report
+from addrspace_gdb.space.where.fault import CrashReport, crash_report
 from addrspace_gdb.space.where.locator import Locator
 from addrspace_gdb.views.documents.fault import fault_json
 from addrspace_gdb.views.fault import fault_card
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     """What went wrong, in which process."""
 
     info: TargetInfo
-    report: Report
+    report: CrashReport
     problems: List[str]
 
 
@@ -45,7 +45,7 @@ def ask(session: Session, _arguments: argparse.Namespace) -> Answer:
     """Look at the selected inferior. ProblemError if nothing went wrong at this stop."""
     reading = session.reading()
     locator = Locator(reading, session.target())
-    found = report(locator)
+    found = crash_report(locator)
     if found is None:
         raise ProblemError("no fault, panic or fatal error is on record at this stop")
     return Answer(reading.info, found, list(dict.fromkeys([*reading.problems, *locator.problems])))

@@ -145,9 +145,9 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
         if arguments.threads:
-            from addrspace_gdb.space.goroutines.thread_stacks import thread_stacks
+            from addrspace_gdb.space.goroutines.thread_stacks import m_stacks
 
-            return Answer(reading, arguments, thread_stacks(reading))
+            return Answer(reading, arguments, m_stacks(reading))
         if arguments.by_frame:
             return Answer(reading, arguments, _by_frame(reading))
         answer = Answer(reading, arguments)

@@ -18,7 +18,7 @@ from addrspace_gdb.commands.values import (
 )
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.space.heap.spans import SORTS, STATES, Chosen, Filter, Span, SpanCard, SpanReader
+from addrspace_gdb.space.heap.spans import SORTS, STATES, ChosenSpans, Span, SpanCard, SpanFilter, SpanReader
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.views.documents.form import pieces
 from addrspace_gdb.views.documents.spans import card_json, spans_json
@@ -98,7 +98,7 @@ class SomeSpans(NamedTuple):
     """The spans that are wanted."""
 
     reading: Reading
-    chosen: Chosen
+    chosen: ChosenSpans
     shown: List[Span]
 
 
@@ -113,21 +113,21 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     if arguments.expression:
         return OneSpan(reading, spans.card(session.target().evaluate(arguments.expression)))
     chosen = spans.choose(which, arguments.sort)
-    if not chosen.addresses and which != Filter():
+    if not chosen.addresses and which != SpanFilter():
         raise ProblemError("no span is like that")
     usual = 25 if arguments.format == "text" else ALL
     addresses = chosen.addresses[: rows_shown(arguments.limit, arguments.output is not None, usual)]
     return SomeSpans(reading, chosen, list(map(spans.span, addresses)))
 
 
-def _filter(session: Session, arguments: argparse.Namespace) -> Filter:
+def _filter(session: Session, arguments: argparse.Namespace) -> SpanFilter:
     low, high = 0, 1 << 64
     if arguments.range is not None:
         low, high = (session.target().evaluate(text) for text in arguments.range)
         if high <= low:
             raise ProblemError(f"addrspace spans: the range {low:#x},{high:#x} is inverted")
     states = tuple(dict.fromkeys(arguments.state))
-    return Filter(arguments.size_class, states, arguments.noscan, arguments.min_size, low, high)
+    return SpanFilter(arguments.size_class, states, arguments.noscan, arguments.min_size, low, high)
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:

@@ -33,15 +33,19 @@ Columns = Dict[str, "array[int]"]
 
 
 def read_columns(
-    runtime: Runtime, addresses: Sequence[int], layout: Type, fields: Mapping[str, str], what: str
+    runtime: Runtime,
+    addresses: Sequence[int],
+    layout: Type,
+    fields: Mapping[str, Union[str, Located]],
+    what: str,
 ) -> Columns:
-    """The numbers at `fields` (column name to path in the struct) of the structs at the ascending
+    """The numbers at `fields` (column name to path or place in the struct) of the structs at the ascending
     `addresses`, and the column "address" of those that could be read; problems are told as of `what`.
 
     Every column is an array of numbers as wide as the field is, signed where it is; so a field of one byte
     is a column of bytes, which bytes' own methods search and translate.
     """
-    places = {name: layout.scalar(path) for name, path in fields.items()}
+    places = {name: layout.scalar(path) if isinstance(path, str) else path for name, path in fields.items()}
     # Made as long as they will be: arrays that grow are copied again and again.
     found: Columns = {name: array(_code(place), [0]) * len(addresses) for name, place in places.items()}
     runs: List[Sequence[int]] = []

@@ -137,10 +137,10 @@ def _value(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
     """The value of an interface, of the types whose text Go itself would print."""
     try:
         if type_.kind == "string":
-            text = read_string(runtime, data)
+            text = string_at(runtime, data)
             return f"runtime error: {text}" if type_.name == "runtime.errorString" else text
         if type_.name == "*errors.errorString":
-            return read_string(runtime, data)
+            return string_at(runtime, data)
         if type_.name == "runtime.boundsError":
             index = int.from_bytes(runtime.target.read(data, 8), runtime.order, signed=True)
             length = runtime.word_at(data + 8)
@@ -163,7 +163,7 @@ def _number(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
     return str(struct.unpack(form, runtime.target.read(data, struct.calcsize(form)))[0])
 
 
-def read_string(runtime: Runtime, header: int) -> Optional[str]:
+def string_at(runtime: Runtime, header: int) -> Optional[str]:
     """A Go string, by the address of its header. Raises UnreadableError."""
     word = runtime.word
     address, size = runtime.word_at(header), runtime.word_at(header + word)

@@ -31,7 +31,7 @@ _SLICES = ("funcnametab", "cutab", "filetab", "pctab", "pclntable", "ftab", "tex
 _STRINGS = ("modulename", "pluginpath")
 
 
-class Slice(NamedTuple):
+class TableSlice(NamedTuple):
     """A Go slice as it lies in memory: address of the first element, and the number of elements."""
 
     address: int
@@ -53,10 +53,10 @@ class Module:
         self,
         address: int,
         scalars: Dict[str, int],
-        slices: Dict[str, Slice],
+        slices: Dict[str, TableSlice],
         text_sections: Tuple[TextSection, ...],
         names: Tuple[str, str],
-        masks: Tuple[Optional[Slice], Optional[Slice]],
+        masks: Tuple[Optional[TableSlice], Optional[TableSlice]],
         size: int,
     ) -> None:
         self.address = address
@@ -76,9 +76,9 @@ class Module:
         """The scalar field `name`. Raises KeyError where this Go version has no such field."""
         return self.scalars[name]
 
-    def slice(self, name: str) -> Slice:
+    def slice(self, name: str) -> TableSlice:
         """The slice field `name`; an empty one where this Go version has no such field."""
-        return self.slices.get(name, Slice(0, 0))
+        return self.slices.get(name, TableSlice(0, 0))
 
     @property
     def data(self) -> Tuple[int, int]:
@@ -148,7 +148,7 @@ def _decode(target: Target, layout: Type, address: int) -> Module:
     raw = target.read(address, layout.size)
     scalars = {name: _scalar(target, raw, layout, name) for name in _SCALARS if layout.has(name)}
     slices = {
-        name: Slice(
+        name: TableSlice(
             _scalar(target, raw, layout, f"{name}.array"), _scalar(target, raw, layout, f"{name}.len")
         )
         for name in _SLICES
@@ -158,7 +158,7 @@ def _decode(target: Target, layout: Type, address: int) -> Module:
         address=address,
         scalars=scalars,
         slices=slices,
-        text_sections=_text_sections(target, slices.get("textsectmap", Slice(0, 0))),
+        text_sections=_text_sections(target, slices.get("textsectmap", TableSlice(0, 0))),
         names=(_string(target, raw, layout, _STRINGS[0]), _string(target, raw, layout, _STRINGS[1])),
         masks=(_bitvector(target, raw, layout, "gcdatamask"), _bitvector(target, raw, layout, "gcbssmask")),
         size=layout.size,
@@ -182,12 +182,12 @@ def _string(target: Target, raw: bytes, layout: Type, name: str) -> str:
         return ""
 
 
-def _bitvector(target: Target, raw: bytes, layout: Type, name: str) -> Optional[Slice]:
+def _bitvector(target: Target, raw: bytes, layout: Type, name: str) -> Optional[TableSlice]:
     data = _scalar(target, raw, layout, f"{name}.bytedata")
-    return Slice(data, _scalar(target, raw, layout, f"{name}.n")) if data else None
+    return TableSlice(data, _scalar(target, raw, layout, f"{name}.n")) if data else None
 
 
-def _text_sections(target: Target, where: Slice) -> Tuple[TextSection, ...]:
+def _text_sections(target: Target, where: TableSlice) -> Tuple[TextSection, ...]:
     """textsectmap: {vaddr, end, baseaddr} of uintptr (src/runtime/symtab.go, textsect)."""
     if where.length <= 1 or where.length > _MAX_TEXT_SECTIONS:
         return ()

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from functools import cached_property
 from itertools import compress
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns, read_columns
@@ -19,6 +19,7 @@ from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.threadids import Places, outer_ids
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.target.layout import Located, Type
 
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
 _MAX_PS = 1 << 16
@@ -189,14 +190,42 @@ def _ms(runtime: Runtime, mappings: Sequence[Mapping]) -> List[M]:
     # sched.freem: Ms that ended and whose g0 stack is not freed yet (src/runtime/proc.go, mexit).
     freed = runtime.variable("runtime.sched").number("freem")
     addresses += runtime.chain(freed, layout.scalar("freelink").offset, "sched.freem")
-    found = []
-    for address in addresses:
-        try:
-            found.append(_m(runtime, Record(runtime, layout, address)))
-        except UnreadableError:
-            runtime.problems.add(f"runtime.allm: m at {address:#x} cannot be read; left out")
+    columns = read_columns(runtime, sorted(set(addresses)), layout, _m_fields(layout), "runtime.allm")
+    stacks = _stacks(runtime, [*columns["g0"], *columns["gsignal"]])
+    row_of = {address: row for row, address in enumerate(columns["address"])}
     cut = within_mappings(mappings)
-    return _with_outer_ids(runtime, [m._replace(g0_stack=cut(m.g0_stack)) for m in found])
+    found = [_m(columns, row_of[address], stacks, cut) for address in addresses if address in row_of]
+    return _with_outer_ids(runtime, found)
+
+
+def _m_fields(layout: Type) -> Dict[str, Union[str, Located]]:
+    """Columns of an m. m.trace.buf is [2]*traceBuf since Go 1.22, [2][experiments]*traceBuf since 1.24; the
+    vDSO getrandom state came with Go 1.24 (mOS in src/runtime/os_linux.go)."""
+    fields: Dict[str, Union[str, Located]] = {
+        name: name for name in ("id", "procid", "curg", "g0", "gsignal")
+    }
+    state = next((path for path in ("vgetrandomState", "mOS.vgetrandomState") if layout.has(path)), None)
+    if state is not None:
+        fields["vgetrandom"] = state
+    buffers = layout.find("trace.buf")
+    if buffers is not None:
+        pointer = layout.scalar("g0")
+        for offset in range(buffers.offset, buffers.offset + buffers.size, pointer.size):
+            fields[f"{_TRACE}{offset}"] = pointer._replace(offset=offset)
+    return fields
+
+
+_TRACE = "trace buffer at "
+_Bounds = Tuple[int, int]
+
+
+def _stacks(runtime: Runtime, gs: Sequence[int]) -> Dict[int, Tuple[_Bounds, int]]:
+    """Stack bounds and saved sp of each g that can be read."""
+    fields = {"lo": "stack.lo", "hi": "stack.hi", "sp": "sched.sp"}
+    wanted = sorted(set(filter(None, gs)))
+    found = read_columns(runtime, wanted, runtime.layout("runtime.g"), fields, "g0 and gsignal of Ms")
+    bounds = zip(found["lo"], found["hi"])
+    return dict(zip(found["address"], zip(bounds, found["sp"])))
 
 
 def _with_outer_ids(runtime: Runtime, ms: List[M]) -> List[M]:
@@ -207,38 +236,28 @@ def _with_outer_ids(runtime: Runtime, ms: List[M]) -> List[M]:
     return [m._replace(procid=outer.get(m.procid, 0)) for m in ms] if outer else ms
 
 
-def _m(runtime: Runtime, record: Record) -> M:
-    g0, gsignal = record.number("g0"), record.number("gsignal")
-    g0_stack, g0_sp = _stack(runtime, g0)
+def _m(
+    columns: Columns, row: int, stacks: Dict[int, Tuple[_Bounds, int]], cut: Callable[[_Bounds], _Bounds]
+) -> M:
+    values = {name: column[row] for name, column in columns.items()}
+    g0, gsignal = values["g0"], values["gsignal"]
+    g0_stack, g0_sp = stacks.get(g0, _NO_STACK)
     return M(
-        record.address,
-        record.number("id"),
-        record.number("procid"),
-        record.number("curg"),
+        values["address"],
+        values["id"],
+        values["procid"],
+        values["curg"],
         g0,
-        g0_stack,
+        cut(g0_stack),
         g0_sp,
         gsignal,
-        _stack(runtime, gsignal)[0],
-        # Go 1.24 added the vDSO getrandom state (mOS in src/runtime/os_linux.go).
-        record.number("vgetrandomState", "mOS.vgetrandomState") if _has_vgetrandom(record) else 0,
-        _trace_buffers(record),
+        stacks.get(gsignal, _NO_STACK)[0],
+        values.get("vgetrandom", 0),
+        tuple(value for name, value in values.items() if name.startswith(_TRACE) and value),
     )
 
 
-def _has_vgetrandom(record: Record) -> bool:
-    return record.has("vgetrandomState") or record.has("mOS.vgetrandomState")
-
-
-def _trace_buffers(record: Record) -> Tuple[int, ...]:
-    """Pointers in m.trace.buf: [2]*traceBuf since Go 1.22, [2][experiments]*traceBuf since 1.24."""
-    place = record.type.find("trace.buf")
-    if place is None:
-        return ()
-    word = record.runtime.word
-    raw = record.data[place.offset : place.offset + place.size]
-    pointers = (int.from_bytes(raw[i : i + word], record.runtime.order) for i in range(0, place.size, word))
-    return tuple(p for p in pointers if p)
+_NO_STACK = ((0, 0), 0)
 
 
 def _stack(runtime: Runtime, g: int) -> Tuple[Tuple[int, int], int]:

@@ -31,7 +31,7 @@ from addrspace_gdb.goruntime.stackpieces import (
     SYSTEM_STACK,
     Piece,
     Pieces,
-    Place,
+    StackSpan,
     cut,
     with_others,
 )
@@ -92,10 +92,10 @@ class Stacks:
         lists, none = self._lists, _Free([], None)
         return [lists.pool.get(span.address, none) for span in self._sound[0] if span.free_list]
 
-    def _place(self, span: ManualSpan) -> Place:
+    def _place(self, span: ManualSpan) -> StackSpan:
         large = span.address in self._lists.large
         free = {span.start: FREE_LARGE} if large else self._free
-        return Place(span.start, span.start + span.size, span.element, free)
+        return StackSpan(span.start, span.start + span.size, span.element, free)
 
     @property
     def in_use(self) -> int:

@@ -35,7 +35,7 @@ class Piece(NamedTuple):
     owner: int
 
 
-class Place(NamedTuple):
+class StackSpan(NamedTuple):
     """A span of stacks."""
 
     start: int
@@ -121,7 +121,7 @@ def with_others(claims: Pieces, others: List[Piece]) -> Pieces:
     return made
 
 
-def cut(places: Sequence[Place], owners: Pieces) -> Tuple[Pieces, List[Piece]]:
+def cut(places: Sequence[StackSpan], owners: Pieces) -> Tuple[Pieces, List[Piece]]:
     """Cut the ascending, disjoint `places` among the `owners` that begin in them. Also the owners that begin
     in none.
 
@@ -151,7 +151,7 @@ def cut(places: Sequence[Place], owners: Pieces) -> Tuple[Pieces, List[Piece]]:
     return made, outside + owners.some(at, len(owners))
 
 
-def _pieces(place: Place, owned: List[Piece]) -> Iterator[Piece]:
+def _pieces(place: StackSpan, owned: List[Piece]) -> Iterator[Piece]:
     """Cut one place: owned stacks first, then free slots, then what nobody claims."""
     taken = 0
     at, end = place.start, place.end

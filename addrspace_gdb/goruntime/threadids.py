@@ -5,8 +5,10 @@ They differ for a process in another pid namespace (a container), pid_namespaces
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.process.local_proc import LocalProc
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
 
 _ID = b"NSpid:"
@@ -51,6 +53,17 @@ def _by_proc(proc: ProcFiles, threads: Callable[[], List[Thread]]) -> Dict[int, 
         if inner is not None:
             found[inner] = thread.tid
     return found
+
+
+def inner_ids(pid: int) -> Dict[int, int]:
+    """The number outside of each thread of a process of this machine, by the one in its own namespace."""
+    proc = LocalProc(pid)
+    try:
+        tids = [int(name) for name in os.listdir(proc.path("task"))]
+    except OSError:
+        return {}
+    found = {tid: _inner(proc, f"task/{tid}/status") for tid in tids}
+    return {inner: tid for tid, inner in found.items() if inner is not None}
 
 
 def _inner(proc: ProcFiles, name: str) -> Optional[int]:

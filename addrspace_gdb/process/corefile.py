@@ -169,6 +169,21 @@ def core_segments(stream: IO[bytes], path: str) -> List[Segment]:
     return _core_segments(stream, read_header(stream, path), path, os.fstat(stream.fileno()).st_size)
 
 
+def counted(stream: IO[bytes], header: Header, path: str) -> Header:
+    """The header with the number of its program headers, of which the first must be there.
+
+    Where there are too many for the field the count is in the section header, which the kernel writes last
+    and a truncated file lacks. Notes follow the program headers directly (elf_core_dump in fs/binfmt_elf.c).
+    """
+    if header.phnum != _PN_XNUM:
+        return header
+    first = read_segments(stream, header._replace(phnum=1), path)
+    size = structs_of(header.pointer_size, header.byte_order).program.size
+    if first and first[0].type == PT_NOTE and first[0].offset > header.phoff:
+        return header._replace(phnum=(first[0].offset - header.phoff) // size)
+    return header
+
+
 def part_of(path: str, offset: int, size: int) -> bytes:
     """Of the file that was there a moment ago; less than `size` where it has become shorter."""
     try:
@@ -180,13 +195,7 @@ def part_of(path: str, offset: int, size: int) -> bytes:
 
 def _core_segments(stream: IO[bytes], header: Header, path: str, length: int) -> List[Segment]:
     """The program headers; ProblemError unless the file holds all of them."""
-    if header.phnum == _PN_XNUM:
-        # The count is in the section header, which the kernel writes last and a truncated file lacks.
-        # Notes follow the program headers directly (elf_core_dump in fs/binfmt_elf.c).
-        first = read_segments(stream, header._replace(phnum=1), path)
-        size = structs_of(header.pointer_size, header.byte_order).program.size
-        if first and first[0].type == PT_NOTE and first[0].offset > header.phoff:
-            header = header._replace(phnum=(first[0].offset - header.phoff) // size)
+    header = counted(stream, header, path)
     segments = read_segments(stream, header, path)
     if len(segments) < max(header.phnum, 1):
         raise ProblemError(f"{printable(path)} is truncated: {length} bytes do not hold its program headers")

@@ -26,7 +26,7 @@ _FAULTS = (4, 5, 7, 8, 11)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV: siginfo has 
 _MAX_THREADS = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 
 
-class Registers(NamedTuple):
+class PrstatusLayout(NamedTuple):
     """Where a machine's elf_prstatus keeps what we want: byte offsets, and the size of a register."""
 
     pid: int
@@ -36,15 +36,15 @@ class Registers(NamedTuple):
     size: int
 
 
-_PRSTATUS: Dict[str, Registers] = {
-    "EM_X86_64": Registers(32, 112 + 16 * 8, 112 + 19 * 8, 112 + 21 * 8, 8),
-    "EM_386": Registers(24, 72 + 12 * 4, 72 + 15 * 4, None, 4),
-    "EM_AARCH64": Registers(32, 112 + 32 * 8, 112 + 31 * 8, None, 8),
-    "EM_ARM": Registers(24, 72 + 15 * 4, 72 + 13 * 4, None, 4),
-    "EM_LOONGARCH": Registers(32, 112 + 33 * 8, 112 + 3 * 8, 112 + 2 * 8, 8),
-    "EM_PPC64": Registers(32, 112 + 32 * 8, 112 + 8, 112 + 13 * 8, 8),
-    "EM_RISCV": Registers(32, 112, 112 + 2 * 8, 112 + 4 * 8, 8),
-    "EM_S390": Registers(32, 112 + 8, 112 + 17 * 8, None, 8),
+_PRSTATUS: Dict[str, PrstatusLayout] = {
+    "EM_X86_64": PrstatusLayout(32, 112 + 16 * 8, 112 + 19 * 8, 112 + 21 * 8, 8),
+    "EM_386": PrstatusLayout(24, 72 + 12 * 4, 72 + 15 * 4, None, 4),
+    "EM_AARCH64": PrstatusLayout(32, 112 + 32 * 8, 112 + 31 * 8, None, 8),
+    "EM_ARM": PrstatusLayout(24, 72 + 15 * 4, 72 + 13 * 4, None, 4),
+    "EM_LOONGARCH": PrstatusLayout(32, 112 + 33 * 8, 112 + 3 * 8, 112 + 2 * 8, 8),
+    "EM_PPC64": PrstatusLayout(32, 112 + 32 * 8, 112 + 8, 112 + 13 * 8, 8),
+    "EM_RISCV": PrstatusLayout(32, 112, 112 + 2 * 8, 112 + 4 * 8, 8),
+    "EM_S390": PrstatusLayout(32, 112 + 8, 112 + 17 * 8, None, 8),
 }
 _I386_GS = 72 + 10 * 4
 

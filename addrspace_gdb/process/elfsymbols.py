@@ -34,7 +34,7 @@ _MAX_HEADERS = 1 << 16  # headers
 _HOLDERS = (0, 1, 2)  # STT_NOTYPE, STT_OBJECT, STT_FUNC: symbols that name an address
 
 
-class Place(NamedTuple):
+class SymbolPlace(NamedTuple):
     """Where a symbol is, and its bytes."""
 
     address: int
@@ -56,7 +56,7 @@ class ElfSymbols:
         self._column = column[:: size // 4]  # st_name comes first in both classes
         self._order: Optional[Tuple[array[int], List[Tuple[int, int, int]]]] = None
 
-    def find(self, name: str) -> Optional[Place]:
+    def find(self, name: str) -> Optional[SymbolPlace]:
         """The variable or function of that name; None if the table lacks it or has it in another's tail."""
         at = self._names.find(b"\0" + name.encode("utf-8", "surrogateescape") + b"\0") + 1
         if at == 0:
@@ -67,7 +67,7 @@ class ElfSymbols:
         except ValueError:
             return None
         section, address, size = self._structs.symbol_row(fields)[3:]
-        return Place(address, size) if section else None
+        return SymbolPlace(address, size) if section else None
 
     def at(self, address: int) -> Optional[Tuple[str, int]]:
         """The variable or function that holds `address`, and the distance from its beginning.

@@ -153,12 +153,12 @@ class _Finder:
         found: List[Tuple[int, _Block]] = []
         if words is None or not any(words):
             return found
-        for index, (start, length, guard) in enumerate(zip(words, words[1:], words[2:])):
+        inside = self._page - 1
+        for index in [at for at, start in enumerate(words[:-2]) if start and not start & inside]:
+            start, length, guard = words[index : index + 3]
             if (
-                start
-                and start % self._page == 0
-                and 0 < length < _MAX_BLOCK
-                and guard % self._page == 0
+                0 < length < _MAX_BLOCK
+                and not guard & inside
                 and guard < length
                 and self._covers(start + guard, start + length)
             ):

@@ -20,7 +20,7 @@ from addrspace_gdb.common.streams import show_line, tell
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
-from addrspace_gdb.shell.run_gdb import Answer, Debugger, find_gdb, run_gdb
+from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
 
@@ -109,9 +109,9 @@ def _check_report(question: Question) -> None:
         raise ProblemError("--check and --format classic are of the diagram, and do not go with --report")
 
 
-def ask(asked: Asked, folder: Path) -> Answer:
+def ask(asked: Asked, folder: Path) -> AnswerFiles:
     """Have the question answered; the answer's files are made in `folder`, which is private. ProblemError."""
-    answer = Answer(folder)
+    answer = AnswerFiles(folder)
     if asked.pid is not None:
         wait_stoppable(asked.pid, asked.debugger.name, asked.question.wait, tell)
         _run(asked, answer, None)
@@ -126,7 +126,7 @@ def ask(asked: Asked, folder: Path) -> Answer:
     return answer
 
 
-def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
+def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
     """Have it answered by whom it is for; where only debug information can tell, by gdb if there is one."""
     from addrspace_gdb.shell import vetting  # loads what most of the package stands on
 
@@ -148,7 +148,7 @@ def _run(asked: Asked, answer: Answer, core: Optional[str]) -> None:
         _instead(asked, answer, core, exe, str(error))
 
 
-def _instead(asked: Asked, answer: Answer, core: Optional[str], exe: Optional[str], why: str) -> None:
+def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:
     """Ask gdb what cannot be told without it. ProblemError if it may not be asked, or is not there."""
     gdb = None if asked.only else find_gdb(None)
     if gdb is None:
@@ -157,7 +157,7 @@ def _instead(asked: Asked, answer: Answer, core: Optional[str], exe: Optional[st
     _by_gdb(asked._replace(debugger=asked.debugger._replace(path=gdb)), answer, core, exe)
 
 
-def _by_gdb(asked: Asked, answer: Answer, core: Optional[str], exe: Optional[str]) -> None:
+def _by_gdb(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str]) -> None:
     """Make ready what gdb opens, under fixed names in the private folder, and run it."""
     from addrspace_gdb.shell import vetting
 
@@ -174,7 +174,9 @@ def _by_gdb(asked: Asked, answer: Answer, core: Optional[str], exe: Optional[str
     run_gdb(asked.debugger, _request(asked, answer, core, exe, sysroot is not None), answer)
 
 
-def _request(asked: Asked, answer: Answer, core: Optional[str], exe: Optional[str], sysroot: bool) -> Request:
+def _request(
+    asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], sysroot: bool
+) -> Request:
     question = asked.question
     return Request(
         pid=asked.pid,

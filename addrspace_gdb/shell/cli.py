@@ -32,6 +32,7 @@ from addrspace_gdb.common.streams import (
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.asking import Question, ask, check, is_pid
 from addrspace_gdb.shell.compressed import format_of
+from addrspace_gdb.shell.crash.arguments import add_crash
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.stopping import PATIENCE
 
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
     _add_gdb(dump_parser)
     _add_from_dumps(commands)
+    add_crash(commands)
     return parser
 
 

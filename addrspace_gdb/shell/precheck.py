@@ -56,17 +56,49 @@ def _no_status(pid: int) -> str:
 
 
 def _no_permission(pid: int, name: str, status: Dict[str, str]) -> str:
-    line = f"no permission to look into process {pid} ({name}): "
     owner = status.get("Uid", "?").split()[0]
-    if owner != str(os.geteuid()):
-        return line + f"it belongs to user id {owner}; run as that user, or as root"
+    return f"no permission to look into process {pid} ({name}): {_missing(pid, owner, str(os.geteuid()))}"
+
+
+def _missing(pid: int, owner: str, own: str) -> str:
+    """What the kernel wants (ptrace(2), "Ptrace access mode checking"), for the first reason that is seen."""
+    if owner != own and own != "0":
+        return f"it belongs to user id {owner}; run as that user, or as root"
+    if _in_user_namespace():
+        return "it is outside of the user namespace of addrspace-gdb; run that outside too"
+    if own == "0":
+        return "root lacks the capability SYS_PTRACE here (docker run --cap-add SYS_PTRACE)"
+    if _is_not_dumpable(pid, owner):
+        return "it has forbidden that (PR_SET_DUMPABLE), or was started with more rights; run as root"
+    scope = _word("/proc/sys/kernel/yama/ptrace_scope")
+    return _BY_SCOPE.get(scope, "run as root, or with the capability SYS_PTRACE")
+
+
+_BY_SCOPE = {
+    "1": "kernel.yama.ptrace_scope = 1 allows that to its parent only; run with sudo",
+    "2": "kernel.yama.ptrace_scope = 2 wants the capability SYS_PTRACE; run with sudo",
+    "3": "kernel.yama.ptrace_scope = 3 forbids it to everybody until the next boot",
+}
+
+
+def _in_user_namespace() -> bool:
+    """Whether user ids are not those of the machine (user_namespaces(7))."""
+    return _word("/proc/self/uid_map").split() not in (["0", "0", "4294967295"], [])
+
+
+def _is_not_dumpable(pid: int, owner: str) -> bool:
+    """Its files in /proc are then root's (proc(5))."""
     try:
-        restricted = Path("/proc/sys/kernel/yama/ptrace_scope").read_text().strip() != "0"
+        return str(os.stat(f"/proc/{pid}/mem").st_uid) != owner
     except OSError:
-        restricted = False
-    if restricted:
-        return line + "kernel.yama.ptrace_scope allows that to its parent only; run with sudo"
-    return line + "run as root, or with the capability SYS_PTRACE"
+        return False
+
+
+def _word(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="backslashreplace").strip()
+    except OSError:
+        return ""
 
 
 def check_core(path: str) -> None:

@@ -10,13 +10,13 @@ from addrspace_gdb.debugger.direct.seize import Refused
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.shell.keeper import Ending
 from addrspace_gdb.shell.precheck import check_process
-from addrspace_gdb.shell.run_gdb import Answer, Debugger, Progressing
+from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, Progressing
 from addrspace_gdb.shell.stopping import hindrance, not_stopped
 
 __all__ = ["NoLayoutsError", "run_direct"]
 
 
-def run_direct(debugger: Debugger, request: Request, sysroot: str, answer: Answer) -> None:
+def run_direct(debugger: Debugger, request: Request, sysroot: str, answer: AnswerFiles) -> None:
     """Answer `request` into the files of `answer`. NoLayoutsError if that takes a debugger."""
     pid = request.pid
 

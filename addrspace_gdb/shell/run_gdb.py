@@ -72,7 +72,7 @@ def find_gdb(wanted: Optional[str]) -> Optional[str]:
     return os.path.abspath(found) if found is not None else None
 
 
-class Answer:
+class AnswerFiles:
     """The files that gdb answers to, in a private folder, and what it said on its own account."""
 
     def __init__(self, folder: Path) -> None:
@@ -152,7 +152,7 @@ class Debugger(NamedTuple):
     name: str = ""  # of the process that it attaches to, as it is shown
 
 
-def run_gdb(gdb: Debugger, request: Request, answer: Answer) -> None:
+def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
     """Run gdb to its end and see that the process goes on; how it ended is put into `answer`.
 
     gdb's working directory is the answer's folder, in which its files have the names of `request`.

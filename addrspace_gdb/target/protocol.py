@@ -51,13 +51,11 @@ class Thread:
         self,
         number: int,
         tid: int,
-        name: Optional[str],
         selected: bool,
         read: Callable[[], ThreadRegisters],
     ) -> None:
         self.number: Final = number  # the debugger's own, as `info threads` prints it
         self.tid: Final = tid  # the kernel's thread id
-        self.name: Final = name
         self.selected: Final = selected
         self._read: Final = read
 

@@ -13,10 +13,10 @@ from addrspace_gdb.space.moments.compare import (
     SAME_FILE,
     SAME_PAGE,
     ZERO_PAGE,
+    ComparedPlace,
     Comparison,
     Extent,
     PairRow,
-    Place,
     Point,
 )
 from addrspace_gdb.space.moments.shared_pages import BY_OFFSET, Side
@@ -201,7 +201,7 @@ def _point_sign(point: Point, unicode: bool) -> str:
     return unknown if point.left is not None else ""
 
 
-def _place(place: Optional[Place], unicode: bool) -> str:
+def _place(place: Optional[ComparedPlace], unicode: bool) -> str:
     """ "code: text sample+0x1000"; "not mapped"."""
     if place is None:
         return "not mapped"

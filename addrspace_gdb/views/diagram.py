@@ -12,7 +12,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb.space.regions.model import Picture, Row
 from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, HEAP
 from addrspace_gdb.views.kit import facts, tokens
-from addrspace_gdb.views.kit.block import Frame, block
+from addrspace_gdb.views.kit.block import BoxColumns, block
 from addrspace_gdb.views.kit.box import draw, draw_close, height
 from addrspace_gdb.views.kit.text import Line
 
@@ -30,13 +30,13 @@ def diagram(picture: Picture, width: int = 100, unicode: bool = True) -> Iterato
     head = facts.header(picture, width, unicode)
     wanted = facts.footer(picture, width, unicode, MAX_LINES)
     room = MAX_LINES - len(head) - min(len(wanted), FOOTER_LINES)
-    box = _fold(picture.rows, Frame.of(picture, width, unicode), room)
+    box = _fold(picture.rows, BoxColumns.of(picture, width, unicode), room)
     foot = facts.footer(picture, width, unicode, MAX_LINES - len(head) - len(box))
     for line in (*head, *box, *foot):
         yield from line
 
 
-def _fold(rows: Sequence[Row], frame: Frame, room: int) -> List[Line]:
+def _fold(rows: Sequence[Row], frame: BoxColumns, room: int) -> List[Line]:
     """The box in `room` lines: every row gets one, and more in the order of `_wishes` while there is room."""
     nested = nested_rows(rows)
     ranged = ranged_rows(rows, nested)

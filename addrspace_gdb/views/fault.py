@@ -7,7 +7,7 @@ from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.crash import Panic
-from addrspace_gdb.space.where.fault import Fault, Report
+from addrspace_gdb.space.where.fault import CrashReport, Fault
 from addrspace_gdb.space.where.fault_cause import cause, signal_words
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.text import Line, clean, wrap
@@ -19,7 +19,7 @@ _FRAMES = 8
 
 
 def fault_card(
-    report: Report, width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
+    report: CrashReport, width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
 ) -> Iterator[tokens.Pair]:
     """The cause, what is known of the fault, where it led, and the goroutine's frames."""
     columns = width if width is not None else 1 << 16
@@ -31,7 +31,7 @@ def fault_card(
             yield from line.put(tokens.TEXT, part)
 
 
-def _facts(report: Report, pointer_size: int) -> Iterator[Tuple[str, str]]:
+def _facts(report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:
     if report.message is not None:
         yield "fatal error", report.message
     for number, panic in enumerate(report.panics):
@@ -43,7 +43,7 @@ def _facts(report: Report, pointer_size: int) -> Iterator[Tuple[str, str]]:
     yield from _frames(report)
 
 
-def _fault(fault: Fault, report: Report, pointer_size: int) -> Iterator[Tuple[str, str]]:
+def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:
     yield "signal", f"{signal_words(fault)}; by {fault.source}"
     if fault.address is None:
         yield "address", "not known: the kernel gives none for this fault"
@@ -77,7 +77,7 @@ def panic_words(panic: Panic) -> str:
     return f"{text} ({panic.type or 'type not known'})" + (", recovered" if panic.recovered else "")
 
 
-def _frames(report: Report) -> Iterator[Tuple[str, str]]:
+def _frames(report: CrashReport) -> Iterator[Tuple[str, str]]:
     if report.goid is None:
         yield "goroutine", "none: it happened on a thread's own stack, or is not on record"
         return

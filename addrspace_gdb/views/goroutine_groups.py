@@ -8,7 +8,7 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.goroutines.by_frame import ByFrame
 from addrspace_gdb.space.goroutines.groups import Group
-from addrspace_gdb.space.goroutines.thread_stacks import ThreadStack
+from addrspace_gdb.space.goroutines.thread_stacks import MStack
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.table import GAP, Column, table
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip_left
@@ -165,7 +165,7 @@ def by_frame_table(
 
 
 def thread_table(
-    stacks: Sequence[ThreadStack], width: Optional[int] = 100, unicode: bool = True
+    stacks: Sequence[MStack], width: Optional[int] = 100, unicode: bool = True
 ) -> Iterator[tokens.Pair]:
     """The g0 and signal stacks of each M."""
     columns = [

@@ -12,7 +12,7 @@ from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import GAP, Alike, Column, table
+from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
 
@@ -112,7 +112,7 @@ def goroutine_table(
     longest = str(max(many.goids))
     fitted = _fit(columns, [(longest, *rest) for rest in many.rests.values()], width, unicode)
     rests = dict(zip(many.rests, (row[1:] for row in fitted)))
-    yield from table(columns, Alike(many.goids, many.kinds, rests))
+    yield from table(columns, AlikeRows(many.goids, many.kinds, rests))
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:

@@ -10,7 +10,7 @@ from addrspace_gdb.goruntime.slotcount import Parts
 from addrspace_gdb.goruntime.slots import popcount
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse
-from addrspace_gdb.space.heap.spans import Chosen, Slot, Span, SpanCard
+from addrspace_gdb.space.heap.spans import ChosenSpans, Slot, Span, SpanCard
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
@@ -86,7 +86,7 @@ def _cells(
     return (*what, *map(sizes.count, counts), full, state)
 
 
-def spans_total(chosen: Chosen, shown: int) -> str:
+def spans_total(chosen: ChosenSpans, shown: int) -> str:
     """The line under the table."""
     text = f"{sizes.plural(len(chosen.addresses), 'span')}, {sizes.size(chosen.size)}"
     if chosen.slots:

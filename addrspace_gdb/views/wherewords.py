@@ -8,7 +8,7 @@ from typing import Iterator, Optional, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.region import Region
-from addrspace_gdb.space.where.answers import Frame, Gap, InCode, InSymbol, InType, Object, OnStack, Where
+from addrspace_gdb.space.where.answers import FrameHit, Gap, InCode, InSymbol, InType, Object, OnStack, Where
 
 Fact = Tuple[str, str]
 
@@ -83,14 +83,14 @@ def _stack_line(found: OnStack) -> str:
     return f"{_owner(found)}, {frame_words(found.frame)}"
 
 
-def frame_words(frame: Frame) -> str:
+def frame_words(frame: FrameHit) -> str:
     """ "main.worker main.go:27, n + 8"."""
     file = f" {os.path.basename(frame.file)}:{frame.line}" if frame.line else ""
     part = frame.part if frame.variable is None else variable_words(frame)
     return f"{frame.function or 'code that is not Go'}{file}, {part}"
 
 
-def variable_words(frame: Frame) -> str:
+def variable_words(frame: FrameHit) -> str:
     """A variable, and where in it."""
     return f"{frame.variable}" + (f" + {frame.within}" if frame.within else "")
 

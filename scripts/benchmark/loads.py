@@ -41,8 +41,10 @@ def _memory(environment: Environment) -> List[Tool]:
     return [
         bare(environment),
         ours(environment, "memory", "addrspace", DIAGRAM),
-        let_go(environment, "memory", "", DIAGRAM),
-        let_go(environment, "resident", "rss", "Rss"),
+        let_go("memory", "", DIAGRAM),
+        let_go("memory", "", DIAGRAM, environment.gdb),
+        let_go("resident", "rss", "Rss"),
+        let_go("objects", "heap", "Spans"),
         viewcore("memory", "breakdown"),
     ]
 
@@ -55,10 +57,12 @@ def _list(environment: Environment) -> List[Tool]:
         ours_to_file(environment, "list", "goroutine-stacks --format json"),
         ours(environment, "summary", "goroutine-stacks", WORKER),
         ours(environment, "frames", "goroutine-stacks --group stack --frames", WORKER),
-        let_go(environment, "memory", "", DIAGRAM),
-        let_go(environment, "resident", "rss", "Rss"),
-        let_go(environment, "list", "goroutine-stacks --limit all", WORKER),
-        let_go(environment, "frames", "goroutine-stacks --group stack", WORKER),
+        let_go("memory", "", DIAGRAM),
+        let_go("memory", "", DIAGRAM, environment.gdb),
+        let_go("resident", "rss", "Rss"),
+        let_go("list", "goroutine-stacks --limit all", WORKER),
+        let_go("frames", "goroutine-stacks --group stack", WORKER),
+        let_go("frames", "goroutine-stacks --frames --format json", WORKER),
         delve("list", "-s"),
         info_goroutines(environment),
     ]
@@ -87,6 +91,7 @@ SCENARIOS = (
     ),
     Scenario("nodes", "530,000 spans, 4.3 GB", "nodes", 530_000 * NODES_PER_SPAN, 88, False, _memory),
     Scenario("mappings", "60,000 mappings", "maps60k", 60_000, 4096, False, _memory),
+    Scenario("threads", "2,000 threads", "threads", 2_000, 16384, False, _memory),
     Scenario("parked-100k", "100,000 goroutines", "parked", 100_000, 5500, True, _all),
     Scenario("parked-1m", "1,000,000 goroutines", "parked", 1_000_000, 5500, True, _list),
 )

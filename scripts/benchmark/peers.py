@@ -90,18 +90,20 @@ def ours(environment: Environment, work: str, command: str, expected: str) -> To
     return Tool(work, OURS + command, line, check)
 
 
-def let_go(environment: Environment, work: str, report: str, expected: str) -> Tool:
-    """`addrspace-gdb dump`, the diagram or with --report, which lets the process go before it draws."""
+def let_go(work: str, report: str, expected: str, gdb: Optional[Path] = None) -> Tool:
+    """`addrspace-gdb dump`, the diagram or with --report, which lets the process go before it draws; through
+    `gdb`, else without a debugger."""
 
     def line(subject: Subject) -> List[str]:
         words = ["env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-m", "addrspace_gdb", "dump"]
-        words += ["--gdb", str(environment.gdb)]
+        words += ["--gdb", str(gdb)] if gdb is not None else ["--debugger", "none"]
         return [*words, *(["--report", report] if report else []), str(subject.pid)]
 
     def check(run: Run, subject: Subject) -> Optional[str]:
         return _ended_well(run, subject) or _has(expected, run.output)
 
-    return Tool(work, f"{OURS}dump {report}".rstrip(), line, check)
+    how = " (by gdb)" if gdb is not None else ""
+    return Tool(work, f"{OURS}dump {report}".rstrip() + how, line, check)
 
 
 def ours_to_file(environment: Environment, work: str, command: str) -> Tool:

@@ -15,7 +15,7 @@ from harness.command import cli
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mspan import SpanClass
-from addrspace_gdb.space.goroutines.stack_keys import Stack
+from addrspace_gdb.space.goroutines.stack_keys import StackKey
 from addrspace_gdb.space.moments.diff import difference
 from addrspace_gdb.space.moments.diff_ranges import changes
 from addrspace_gdb.space.moments.dump_file import read_dump
@@ -103,8 +103,8 @@ def test_a_difference_of_a_moment_with_itself_is_nothing() -> None:
     assert "nothing has changed" in text and "┌" not in text
 
 
-def stack(function: str) -> Stack:
-    return Stack(function.encode(), function, "/src/a.go:3", (f"{function} /src/a.go:3",), False)
+def stack(function: str) -> StackKey:
+    return StackKey(function.encode(), function, "/src/a.go:3", (f"{function} /src/a.go:3",), False)
 
 
 def test_resident_bytes_that_are_not_known_make_no_sum() -> None:

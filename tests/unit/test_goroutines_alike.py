@@ -8,12 +8,12 @@ from typing import List, Tuple
 
 import pytest
 
-from addrspace_gdb.space.goroutines.alike import Alike, Block
+from addrspace_gdb.space.goroutines.alike import Alike, SideBySide
 
 _WIDTH = 12  # words of a stack
 
 
-def _block(rng: random.Random, strays: int) -> Tuple[Block, List[Tuple[int, int]]]:
+def _block(rng: random.Random, strays: int) -> Tuple[SideBySide, List[Tuple[int, int]]]:
     """Stacks of one path but for some, and the path."""
     path = [(2, 0x1000), (5, 0x2000), (11, 0x3000)]
     words = array("Q", (rng.getrandbits(64) for _ in range(_WIDTH * 50)))
@@ -24,7 +24,7 @@ def _block(rng: random.Random, strays: int) -> Tuple[Block, List[Tuple[int, int]
         number, _ = rng.choice(path)
         words[rng.randrange(50) * _WIDTH + number] ^= 1
     positions = rng.sample(range(1000), 50)
-    return Block(Alike(7, 8 * _WIDTH, positions), positions, words), path
+    return SideBySide(Alike(7, 8 * _WIDTH, positions), positions, words), path
 
 
 @pytest.mark.parametrize("strays", [0, 1, 30, 600])

@@ -16,7 +16,7 @@ from addrspace_gdb.goruntime.stackpieces import (
     UNCLAIMED,
     Piece,
     Pieces,
-    Place,
+    StackSpan,
     cut,
     with_others,
 )
@@ -24,9 +24,9 @@ from addrspace_gdb.goruntime.stackpieces import (
 _STEP = 64
 
 
-def _scene(rng: random.Random, sound: bool) -> Tuple[List[Place], List[Piece], Dict[int, str]]:
+def _scene(rng: random.Random, sound: bool) -> Tuple[List[StackSpan], List[Piece], Dict[int, str]]:
     """Places, owners by start, and free slots."""
-    places: List[Place] = []
+    places: List[StackSpan] = []
     owners: List[Piece] = []
     at = 1 << 20
     free: Dict[int, str] = {}
@@ -41,13 +41,13 @@ def _scene(rng: random.Random, sound: bool) -> Tuple[List[Place], List[Piece], D
                 owners.append(Piece(start + off, start + element + longer, kind, len(owners)))
             elif rng.random() < 0.5:
                 free[start] = FREE_POOL
-        places.append(Place(at, at + 2048, element, free))
+        places.append(StackSpan(at, at + 2048, element, free))
         at += 2048
     owners.append(Piece(at + 8192, at + 9000, SYSTEM_STACK, 1))
     return places, sorted(owners), free
 
 
-def _owner_of_each(places: List[Place], owners: List[Piece]) -> Dict[int, Tuple[str, int]]:
+def _owner_of_each(places: List[StackSpan], owners: List[Piece]) -> Dict[int, Tuple[str, int]]:
     """Kind and owner of each step: of owners that begin in a place the first that is not in another one."""
     found: Dict[int, Tuple[str, int]] = {}
     for place in places:
@@ -98,7 +98,7 @@ def test_neighbours_of_one_kind_are_one() -> None:
         assert sum(made.mask(kind)) == sum(piece.kind == kind for piece in made)
 
 
-def _with_claims(seed: int) -> Tuple[List[Place], Pieces]:
+def _with_claims(seed: int) -> Tuple[List[StackSpan], Pieces]:
     places, owners, _ = _scene(random.Random(seed), sound=True)
     claims = Pieces()
     for owner in owners:
@@ -120,5 +120,5 @@ def test_others_come_in_order(twice: bool) -> None:
 def test_nothing_at_all() -> None:
     made, outside = cut([], Pieces())
     assert not list(made) and not outside and not made.merged()
-    made, _ = cut([Place(4096, 8192, 2048, {})], Pieces())
+    made, _ = cut([StackSpan(4096, 8192, 2048, {})], Pieces())
     assert [(p.start, p.end, p.kind) for p in made] == [(4096, 6144, UNCLAIMED), (6144, 8192, UNCLAIMED)]

@@ -14,7 +14,7 @@ from addrspace_gdb.goruntime.slotcount import Large, Parts, in_range, sum_parts
 from addrspace_gdb.goruntime.slots import Masks, SpanRow
 from addrspace_gdb.process.page_runs import PageRuns
 from addrspace_gdb.space.heap.page_map import MIXED, page_map
-from addrspace_gdb.space.heap.pages import FREE, OBJECTS, RESERVED, RETURNED, STACKS, PageRun, free_runs
+from addrspace_gdb.space.heap.pages import FREE, OBJECTS, RESERVED, RETURNED, STACKS, UseRun, free_runs
 from addrspace_gdb.views.heap import free_table, large_table
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
 from addrspace_gdb.views.kit.render import render
@@ -92,7 +92,7 @@ def test_free_runs_join_what_was_returned_and_what_was_not() -> None:
     ]
     runs, at = [], 1 << 30
     for pages, use in kinds:
-        runs.append(PageRun(at, at + pages * PAGE, use))
+        runs.append(UseRun(at, at + pages * PAGE, use))
         at = runs[-1].end
     found = free_runs(runs)
     assert (found.runs, found.size) == (3, 13 * PAGE)
@@ -113,7 +113,7 @@ def test_any_heap_fits_its_rows(seed: int) -> None:
     runs, at = [], rng.choice((0xC000000000, 0x3A9F68000000))
     for _ in range(rng.choice((1, 40, 3000))):
         size = PAGE * rng.randint(1, rng.choice((4, 5000)))
-        runs.append(PageRun(at, at + size, rng.choice((OBJECTS, FREE, RETURNED, STACKS, RESERVED))))
+        runs.append(UseRun(at, at + size, rng.choice((OBJECTS, FREE, RETURNED, STACKS, RESERVED))))
         at += size + rng.choice((0, 0, 64 << 20))
     columns = map_columns(100, 8)
     made = page_map(runs, columns, 12)
@@ -131,18 +131,18 @@ def test_any_heap_fits_its_rows(seed: int) -> None:
 
 def test_a_cell_of_a_page_shows_the_page() -> None:
     kinds = [OBJECTS, OBJECTS, FREE, RETURNED, STACKS, "other"]
-    runs = [PageRun((64 + i) * PAGE, (65 + i) * PAGE, use) for i, use in enumerate(kinds)]
+    runs = [UseRun((64 + i) * PAGE, (65 + i) * PAGE, use) for i, use in enumerate(kinds)]
     made = page_map(runs, 64, 12)
     assert (made.cell, made.rows[0].start, made.rows[0].cells[:6]) == (PAGE, 64 * PAGE, kinds)
     lines = render(page_map_lines(made, 100)).splitlines()
     assert lines[0] == "Page map  a cell is a page; a row 512.0 KiB"
     assert lines[1] == "0x000000080000  ██░·s+"
     assert render(page_map_lines(made, 100, False)).splitlines()[1] == "0x000000080000  ##-.s+"
-    folded = page_map([runs[0], PageRun(65 * PAGE, 66 * PAGE, FREE)], 1, 1)
+    folded = page_map([runs[0], UseRun(65 * PAGE, 66 * PAGE, FREE)], 1, 1)
     assert folded.rows[0].cells == [MIXED] and folded.cell == 2 * PAGE
-    most = page_map([PageRun(64 * PAGE, 79 * PAGE, OBJECTS), PageRun(79 * PAGE, 80 * PAGE, FREE)], 1, 1)
+    most = page_map([UseRun(64 * PAGE, 79 * PAGE, OBJECTS), UseRun(79 * PAGE, 80 * PAGE, FREE)], 1, 1)
     assert most.rows[0].cells == [OBJECTS]
-    least = page_map([PageRun(64 * PAGE, 65 * PAGE, OBJECTS), PageRun(65 * PAGE, 68 * PAGE, FREE)], 1, 1)
+    least = page_map([UseRun(64 * PAGE, 65 * PAGE, OBJECTS), UseRun(65 * PAGE, 68 * PAGE, FREE)], 1, 1)
     assert least.rows[0].cells == [FREE]
 
 

@@ -22,6 +22,7 @@ FLOORS = (
     "debugger/gdb",
     "debugger/lldb",
     "shell",
+    "shell/crash",
     "debugger/direct",
     "commands",
     "views/web",

@@ -83,7 +83,7 @@ def mappings_of(running: Child) -> List[Mapping]:
 
 
 def thread_at(number: int, tid: int, sp: Optional[int], tls: Optional[int]) -> Thread:
-    return Thread(number, tid, None, number == 1, lambda: ThreadRegisters(sp=sp, tls=tls))
+    return Thread(number, tid, number == 1, lambda: ThreadRegisters(sp=sp, tls=tls))
 
 
 def test_registers_are_read_once_and_not_before_they_are_asked_for() -> None:
@@ -93,7 +93,7 @@ def test_registers_are_read_once_and_not_before_they_are_asked_for() -> None:
         reads.append(ThreadRegisters(pc=1 + len(reads), sp=2))
         return reads[-1]
 
-    thread = Thread(1, 17, None, True, read)
+    thread = Thread(1, 17, True, read)
     assert (thread.tid, thread.selected, reads) == (17, True, [])
     assert (thread.pc, thread.sp, thread.tls, thread.link, len(reads)) == (1, 2, None, None, 1)
 

@@ -15,7 +15,7 @@ from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.kit import table as table_module
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.render import render
-from addrspace_gdb.views.kit.table import Alike, Column, table
+from addrspace_gdb.views.kit.table import AlikeRows, Column, table
 from addrspace_gdb.views.kit.text import cells
 from addrspace_gdb.views.regions import checks_table, regions_summary, regions_table
 
@@ -93,7 +93,7 @@ def test_rows_that_are_alike_are_laid_out_as_others() -> None:
     kinds = random.Random(5).choices("abc", k=300)
     numbers = [7 * number for number in range(300)]
     rows = [(str(number), *rests[kind]) for number, kind in zip(numbers, kinds)]
-    assert render(table(columns, Alike(numbers, kinds, rests))) == render(table(columns, rows))
+    assert render(table(columns, AlikeRows(numbers, kinds, rests))) == render(table(columns, rows))
 
 
 def test_unknown_is_not_nothing() -> None:

@@ -38,8 +38,8 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
     try:
         base = _opened(asked, sysroot, hints)
         session = DirectSession(base, settings_of(asked), asked.result)
-        _check_layouts(session.target())
-        problems += answer(asked, session, partial(_visit, base, hold, started))
+        check_layouts(session.target())
+        problems += answer(asked, session, partial(_visit, session, base, hold, started))
     except NoLayoutsError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
@@ -54,19 +54,21 @@ def _opened(asked: Request, sysroot: str, hints: Hints) -> DirectTarget:
     return CoreTarget(asked.core or "", asked.exe, sysroot, asked.shown, hints)
 
 
-def _check_layouts(target: Target) -> None:
+def check_layouts(target: Target) -> None:
     """NoLayoutsError if only debug information could tell."""
     version = version_of(target) if target.symbol("runtime.mheap_") is not None else None
     if version is not None and not all(target.type(name) is not None for name in _NEEDED):
         raise NoLayoutsError(f"no layouts are known for {printable(version)}")
 
 
-def _visit(base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]) -> Visit:
+def _visit(
+    session: DirectSession, base: DirectTarget, hold: Hold, started: float, ask: Callable[[], None]
+) -> Visit:
     """Ask while the process stands still, or of the core."""
     if not isinstance(base, LiveTarget):
         ask()
         return Visit(time.monotonic() - started, None)
-    base.objects.load()  # before anything stands still
+    session.prepare()
     stopped = time.monotonic()
     try:
         hold(base)

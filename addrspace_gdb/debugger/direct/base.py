@@ -6,11 +6,13 @@ reads debug information.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.debugger.direct.expressions import Evaluator, Memory
 from addrspace_gdb.debugger.direct.objects import Objects
+from addrspace_gdb.process.corenotes import CoreThread
 from addrspace_gdb.process.registers import RegisterSet, register_set
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -28,10 +30,18 @@ from addrspace_gdb.target.protocol import (
 
 
 class Stopped:
-    """A thread as it is read: by its registers, by their names."""
+    """A thread as it is read, its registers as the kernel has them; `names` are those of its architecture."""
 
-    def __init__(self, tid: int, name: Optional[str], registers: Dict[str, int], tls: Optional[int]) -> None:
-        self.tid, self.name, self.registers, self.tls = tid, name, registers, tls
+    def __init__(
+        self, tid: int, general: bytes, tls: Optional[int], names: Optional[RegisterSet], byte_order: str
+    ) -> None:
+        self.tid, self.tls = tid, tls
+        self._general, self._names, self._order = general, names, byte_order
+
+    @cached_property
+    def registers(self) -> Dict[str, int]:
+        """By their names; none for an architecture that is not known."""
+        return self._names.decode(self._general, self._order) if self._names is not None else {}
 
 
 class _Typed:
@@ -74,6 +84,12 @@ class DirectTarget:
     def _read_threads(self) -> List[Stopped]:
         """Every thread, the selected one first."""
         raise NotImplementedError
+
+    # What some of them share
+
+    def _of_notes(self, thread: CoreThread) -> Stopped:
+        """A thread by its note in a core."""
+        return Stopped(thread.tid, thread.general, thread.fs_base, self.set, self.byte_order)
 
     # The protocol
 
@@ -124,7 +140,7 @@ class DirectTarget:
         return self._threads
 
     def _thread(self, number: int, one: Stopped) -> Thread:
-        return Thread(number, one.tid, one.name, number == 1, lambda: self._registers(one))
+        return Thread(number, one.tid, number == 1, lambda: self._registers(one))
 
     def _registers(self, one: Stopped) -> ThreadRegisters:
         names, known = self.set, one.registers

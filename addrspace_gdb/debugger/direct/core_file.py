@@ -9,7 +9,6 @@ from addrspace_gdb.debugger.direct.base import DirectTarget, Stopped
 from addrspace_gdb.debugger.direct.objects import Objects, Opened, load_objects
 from addrspace_gdb.process.core_memory import CoreMemory, FilePart, program_parts
 from addrspace_gdb.process.corefile import read_core
-from addrspace_gdb.process.corenotes import CoreThread
 from addrspace_gdb.process.elf import build_ids
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.registers import architecture
@@ -88,11 +87,7 @@ class CoreTarget(DirectTarget):
         return any(m.file == name and m.permissions[2] in "x?" for m in self._core.mappings)
 
     def _read_threads(self) -> List[Stopped]:
-        return [self._stopped_thread(thread) for thread in self._core.threads]
-
-    def _stopped_thread(self, thread: CoreThread) -> Stopped:
-        registers = self.set.decode(thread.general, self.byte_order) if self.set is not None else {}
-        return Stopped(thread.tid, None, registers, thread.fs_base)
+        return [self._of_notes(thread) for thread in self._core.threads]
 
     def signal(self) -> Optional[StopSignal]:
         """The signal that ended the process."""

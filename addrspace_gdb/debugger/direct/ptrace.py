@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional
 _DETACH = 17
 _GETSIGINFO, _GETREGSET, _SEIZE, _INTERRUPT = 0x4202, 0x4204, 0x4206, 0x4207
 _WALL = 0x40000000  # threads too, linux/wait.h
+_REPORTS = os.WEXITED | os.WSTOPPED | _WALL
 _SIGINFO_SIZE = 128  # SI_MAX_SIZE
 _MAX_SET = 4096  # bytes of a register set that we ask for
 
@@ -60,17 +61,22 @@ class Ptrace:
         self._do(_DETACH, tid, 0, signal)
 
     def waited(self, tid: int) -> Optional[Waited]:
-        """What a seized thread has reported; None: nothing yet."""
+        """What a seized thread has reported; None: nothing yet.
+
+        A stop is looked at and left unclaimed. Claiming it takes the signal from the thread, which would be
+        lost if this process were killed before it gave it back (kernel/exit.c, wait_task_stopped).
+        """
         try:
-            found, status = os.waitpid(tid, os.WNOHANG | _WALL)
+            found = os.waitid(os.P_PID, tid, _REPORTS | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return None
+            if found.si_code not in (os.CLD_TRAPPED, os.CLD_STOPPED):
+                os.waitpid(tid, os.WNOHANG | _WALL)
+                return Waited(False)
         except ChildProcessError:
             return Waited(False)
-        if found == 0:
-            return None
-        if not os.WIFSTOPPED(status):
-            return Waited(False)
         # With an event the signal is that of the event: SIGTRAP, or what a stopped process was stopped by.
-        return Waited(True, 0 if status >> 16 else os.WSTOPSIG(status))
+        return Waited(True, 0 if found.si_status >> 8 else found.si_status)
 
     def registers(self, tid: int, kind: int = NT_PRSTATUS) -> bytes:
         """A register set of a stopped thread, as the kernel has it. OSError if it has none of that kind."""

@@ -10,7 +10,7 @@ from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.direct.base import DirectTarget
-from addrspace_gdb.goruntime.stripped.target import with_runtime
+from addrspace_gdb.goruntime.stripped.target import StrippedTarget, with_runtime
 from addrspace_gdb.space.moments.snapshot import Moments
 from addrspace_gdb.space.reading.whole import Reading, read
 from addrspace_gdb.target.protocol import Target
@@ -23,7 +23,7 @@ class DirectSession:
     inferior = 1
 
     def __init__(self, base: DirectTarget, settings: Settings, result: str) -> None:
-        self._target: Target = with_runtime(base)
+        self._base, self._target = base, with_runtime(base)
         base.known = self._target
         self._settings = settings
         self._readings: Dict[bool, Reading] = {}
@@ -49,6 +49,12 @@ class DirectSession:
     def settings(self) -> Settings:
         """As the shell said."""
         return self._settings
+
+    def prepare(self) -> None:
+        """Read what does not change, before anything stands still."""
+        self._base.objects.load()
+        if isinstance(self._target, StrippedTarget):
+            self._target.prepare()
 
     def target(self) -> Target:
         """The target, with the runtime's layouts."""

@@ -8,7 +8,7 @@ from typing import List, Optional, Tuple
 
 import gdb
 
-from addrspace_gdb.commands import Listed, commands, loaded
+from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
@@ -31,14 +31,14 @@ def register() -> None:
     functions.register(session)
 
 
-def _under(prefix: Listed, command: Listed) -> bool:
+def _under(prefix: ListedCommand, command: ListedCommand) -> bool:
     return command.name.startswith(prefix.name + " ")
 
 
 class _GdbCommand(gdb.Command):
     """One command of ours."""
 
-    def __init__(self, command: Listed, session: GdbSession, prefix: bool) -> None:
+    def __init__(self, command: ListedCommand, session: GdbSession, prefix: bool) -> None:
         self.__doc__ = command.help
         self._module = command.module
         self._session = session

@@ -19,7 +19,7 @@ from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.values import evaluate
 
 if TYPE_CHECKING:
-    from addrspace_gdb.space.goroutines.census import Census, Place
+    from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
 
 # The first line of the command's help in runtime-gdb.py (Go 1.21 to 1.27), and of ours.
 _THEIRS = "Execute gdb command in the context of goroutine"
@@ -167,7 +167,7 @@ def _print_frame(from_tty: bool) -> None:
     gdb.execute("frame", from_tty)
 
 
-def _described(place: Place) -> str:
+def _described(place: GoroutinePlace) -> str:
     return f"{place.label} on thread {place.thread.number}" if place.thread else place.label
 
 
@@ -274,7 +274,7 @@ def _run_for(wanted: Apply, header: str, from_tty: bool) -> None:
         gdb.execute(wanted.command, from_tty)
 
 
-def _header(place: Place) -> str:
+def _header(place: GoroutinePlace) -> str:
     """As `thread apply` has it: an empty line, then who it is."""
     on = f" (thread {place.thread.number}, LWP {place.thread.tid})" if place.thread else ""
     return f"\nG{place.label[1:]}{on}:\n"

@@ -19,7 +19,7 @@ from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.symbolfile import FunctionNames
-    from addrspace_gdb.space.goroutines.census import Census, Place
+    from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
 
 # Commands after which the selection is looked at, and what is looked for (see Selector.after).
 _SWITCHING, _MOVING = ("thread", "inferior"), ("frame", "down", "select-frame")
@@ -105,14 +105,14 @@ class Selector:
         """The goroutine whose frames are shown on the selected thread in place of its own."""
         return self._injector.current
 
-    def go(self, goid: int) -> Place:
+    def go(self, goid: int) -> GoroutinePlace:
         """Select a goroutine and its innermost frame. ProblemError leaves the selection as it was."""
         census = self.census()
         place = census.place(goid)
         self.enter(census, place)
         return place
 
-    def enter(self, census: Census, place: Place) -> None:
+    def enter(self, census: Census, place: GoroutinePlace) -> None:
         """Select the place. A parked goroutine is shown on the selected thread."""
         thread: Optional[gdb.InferiorThread] = selected_thread()
         if place.thread is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 
-class Names(NamedTuple):
+class GdbRegisters(NamedTuple):
     """gdb's names of the registers of an architecture that frames are unwound by."""
 
     pc: str
@@ -16,20 +16,20 @@ class Names(NamedTuple):
 
 
 # By Go's name. On s390x gdb makes `pc` of the status word; it is what frames are unwound by.
-REGISTERS: Dict[str, Names] = {
-    "amd64": Names("rip", "rsp", "rbp", None, "fs_base"),
-    "386": Names("eip", "esp", "ebp", None, "gs_base"),
-    "arm64": Names("pc", "sp", "x29", "x30", "tpidr"),
-    "arm": Names("pc", "sp", "r11", "lr"),
-    "loong64": Names("pc", "r3", "r22", "r1", "r2"),
-    "mips": Names("pc", "sp", "s8", "ra"),
-    "mipsle": Names("pc", "sp", "s8", "ra"),
-    "mips64": Names("pc", "sp", "s8", "ra"),
-    "mips64le": Names("pc", "sp", "s8", "ra"),
-    "ppc64": Names("pc", "r1", "r31", "lr", "r13"),
-    "ppc64le": Names("pc", "r1", "r31", "lr", "r13"),
-    "riscv64": Names("pc", "sp", "fp", "ra", "tp"),
-    "s390x": Names("pc", "r15", "r11", "r14"),
+REGISTERS: Dict[str, GdbRegisters] = {
+    "amd64": GdbRegisters("rip", "rsp", "rbp", None, "fs_base"),
+    "386": GdbRegisters("eip", "esp", "ebp", None, "gs_base"),
+    "arm64": GdbRegisters("pc", "sp", "x29", "x30", "tpidr"),
+    "arm": GdbRegisters("pc", "sp", "r11", "lr"),
+    "loong64": GdbRegisters("pc", "r3", "r22", "r1", "r2"),
+    "mips": GdbRegisters("pc", "sp", "s8", "ra"),
+    "mipsle": GdbRegisters("pc", "sp", "s8", "ra"),
+    "mips64": GdbRegisters("pc", "sp", "s8", "ra"),
+    "mips64le": GdbRegisters("pc", "sp", "s8", "ra"),
+    "ppc64": GdbRegisters("pc", "r1", "r31", "lr", "r13"),
+    "ppc64le": GdbRegisters("pc", "r1", "r31", "lr", "r13"),
+    "riscv64": GdbRegisters("pc", "sp", "fp", "ra", "tp"),
+    "s390x": GdbRegisters("pc", "r15", "r11", "r14"),
 }
 # gdb's name of an architecture, up to where its variants differ: Go's, little and big endian, 32 and 64 bits.
 _GDB: Tuple[Tuple[str, str], ...] = (

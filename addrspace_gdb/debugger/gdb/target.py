@@ -13,7 +13,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb import names as gdb_names
 from addrspace_gdb.debugger.gdb import stops
 from addrspace_gdb.debugger.gdb.hints import GDB
-from addrspace_gdb.debugger.gdb.registers import REGISTERS, Names, go_arch, pointer_size
+from addrspace_gdb.debugger.gdb.registers import REGISTERS, GdbRegisters, go_arch, pointer_size
 from addrspace_gdb.debugger.gdb.remote_files import RemoteProc
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
@@ -40,7 +40,8 @@ from addrspace_gdb.target.protocol import (
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.core_memory import HeldMemory
 
-_UNKNOWN_ARCH = Names("pc", "sp", "fp")
+_LARGE = 1 << 28  # bytes of one read
+_UNKNOWN_ARCH = GdbRegisters("pc", "sp", "fp")
 
 
 class Variables(Protocol):
@@ -115,7 +116,8 @@ class GdbTarget:
         """Exactly `size` bytes at `address`."""
         if size == 0:
             return b""
-        if size < 0 or address < 0 or address + size > 1 << (8 * self.pointer_size):
+        if size < 0 or address < 0 or address + size >= 1 << (8 * self.pointer_size):
+            # Nobody maps the very last byte; of a core gdb 18 makes one up, as the end after it is 0 again.
             raise UnreadableError(address, size)
         if self._process is not None:
             return self._process.read(address, size)
@@ -139,7 +141,13 @@ class GdbTarget:
     def _memory(self, address: int, size: int) -> bytes:
         """As gdb reads it."""
         try:
-            return bytes(self._inferior.read_memory(address, size))
+            if size <= _LARGE:
+                return bytes(self._inferior.read_memory(address, size))
+            # gdb ends itself where it cannot have room for all, before it looks whether there is anything.
+            starts = range(address, address + size, _LARGE)
+            return b"".join(
+                bytes(self._inferior.read_memory(at, min(_LARGE, address + size - at))) for at in starts
+            )
         except (gdb.error, MemoryError, OverflowError):
             raise UnreadableError(address, size) from None
 
@@ -193,8 +201,7 @@ class GdbTarget:
         For a frame in Go's runtime gdb needs more than 50 ms; a thread without a goroutine is not looked at.
         """
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        name = text_of(lambda: thread.name or "") or None
-        return Thread(thread.num, int(tid), name, selected, partial(self._registers_of, thread))
+        return Thread(thread.num, int(tid), selected, partial(self._registers_of, thread))
 
     def _registers_of(self, thread: gdb.InferiorThread) -> ThreadRegisters:
         """What the innermost frame of a thread has; the selection is put back."""

@@ -90,6 +90,13 @@ class Layouts:
             self._types[name] = named(text) if text is not None else None
         return self._types[name]
 
+    def load(self) -> None:
+        """Read every type's fields now, which is else done when the first of them is asked for."""
+        for name in self._table["types"]:
+            found = self.type(name)
+            if found is not None:
+                len(found.fields)
+
     def variable(self, name: str) -> Optional[Type]:
         """The type of a variable by its linker name (`runtime.mheap_`)."""
         text = self._pick(self._table["variables"].get(name, {}))

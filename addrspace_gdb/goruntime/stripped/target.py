@@ -17,7 +17,7 @@ from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stripped.checks import Shapes
 from addrspace_gdb.goruntime.stripped.data_search import Scan
-from addrspace_gdb.goruntime.stripped.variables import PREFIX, Code, Image, Roots, find_images
+from addrspace_gdb.goruntime.stripped.variables import PREFIX, Code, GoImage, Roots, find_go_images
 from addrspace_gdb.process.mapping_list import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.target.layout import Type
@@ -50,7 +50,7 @@ _SAME = 128  # bytes of the module data by which it is known again
 
 
 @dataclass
-class Settled:
+class SettledCore:
     """Of a core, which does not change: what was looked for, also where nothing was found."""
 
     files: Tuple[object, ...] = ()  # the core and its program, as they were then
@@ -65,14 +65,14 @@ class Findings:
     """What was found in one inferior. Who makes targets keeps it, so that the next need not search."""
 
     pid: Optional[int] = None
-    image: Optional[Image] = None
+    image: Optional[GoImage] = None
     begins: bytes = b""  # of the module data
     addresses: Dict[str, int] = field(default_factory=dict)
-    settled: Settled = field(default_factory=Settled)
+    settled: SettledCore = field(default_factory=SettledCore)
 
     def unsettle(self) -> None:
         """What the debugger knows of the program is no longer the same: look for everything again."""
-        self.settled = Settled()
+        self.settled = SettledCore()
 
 
 def with_runtime(base: Target, findings: Optional[Findings] = None) -> Target:
@@ -97,7 +97,7 @@ class StrippedTarget:
         self._build_version: Optional[str] = None
         self._is_go = has_symbols
         self._opened = False
-        self._image: Optional[Image] = None
+        self._image: Optional[GoImage] = None
         self._version = ""  # by which the layouts were chosen
         self._roots: Optional[Roots] = None
         self._symbols: Dict[str, Optional[Symbol]] = {}
@@ -180,6 +180,16 @@ class StrippedTarget:
             self._symbols[name] = self._find(name)
         return self._symbols[name]
 
+    def prepare(self) -> None:
+        """Look up everything that does not change, before the process is made to stand still."""
+        self._open()
+        if self.layouts is None:
+            return
+        self.layouts.load()
+        if self._has_symbols:
+            for name in self.layouts.names[1]:
+                self.symbol(name)
+
     def _find(self, name: str) -> Optional[Symbol]:
         self._open()
         type_ = self.layouts.variable(name) if self.layouts is not None else None
@@ -211,10 +221,10 @@ class StrippedTarget:
             return
         files = self._files()
         if not files or self._findings.settled.files != files:
-            self._findings.settled = Settled(files)
+            self._findings.settled = SettledCore(files)
         if self._findings.settled.nothing:
             return
-        self._image = self._known_image() or next(iter(find_images(self._base, self._mappings())), None)
+        self._image = self._known_image() or next(iter(find_go_images(self._base, self._mappings())), None)
         if self._image is None:
             self._findings.settled.nothing = bool(files)
             return
@@ -271,20 +281,20 @@ class StrippedTarget:
         except ProblemError:
             return []
 
-    def _known_image(self) -> Optional[Image]:
+    def _known_image(self) -> Optional[GoImage]:
         """The image that was found before, if it is still there."""
         kept = self._findings
         if kept.image is None or kept.pid != self.pid:
             return None
         return kept.image if self._begins(kept.image) == kept.begins else None
 
-    def _begins(self, image: Image) -> bytes:
+    def _begins(self, image: GoImage) -> bytes:
         try:
             return self.read(image.module, _SAME)
         except UnreadableError:
             return b""
 
-    def _remember(self, image: Image) -> None:
+    def _remember(self, image: GoImage) -> None:
         kept = self._findings
         if kept.image != image or kept.pid != self.pid:
             kept.addresses = {}

@@ -126,7 +126,7 @@ _BEFORE_LARGE = (*_LARGE, "allglen", "allgptr", "allgs", "allm", "allp", "buildV
 PREFIX = "runtime."
 
 
-class Image(NamedTuple):
+class GoImage(NamedTuple):
     """A Go runtime found in the target: its build information and where its module data lies."""
 
     file: str
@@ -134,13 +134,13 @@ class Image(NamedTuple):
     module: int
 
 
-def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
+def find_go_images(target: Target, mappings: Iterable[Mapping]) -> List[GoImage]:
     """Every Go image among the mapped files, in address order; the runtime's own module comes first.
 
     Files without code are not looked at: to read what nobody has touched would make it resident.
     """
     texts: Dict[str, BuildInfo] = {}
-    found: List[Image] = []
+    found: List[GoImage] = []
     mapped = [m for m in mappings if m.file is not None and not is_anonymous(m)]
     programs = {m.file for m in mapped if m.permissions[2] != "-"}  # "?" in cores: not known
     for mapping in mapped:
@@ -150,12 +150,12 @@ def find_images(target: Target, mappings: Iterable[Mapping]) -> List[Image]:
         info = find_build_info(data, target.read, mapping.start)
         if info is not None:
             texts.setdefault(mapping.file, info)
-        found += [Image(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
+        found += [GoImage(mapping.file, None, at) for at in _module_data(target, data, mapping.start)]
     found = [image._replace(info=texts.get(image.file)) for image in found]
     return [*_first(target, [image for image in found if _is_plausible(target, image)] or found)]
 
 
-def _is_plausible(target: Target, image: Image) -> bool:
+def _is_plausible(target: Target, image: GoImage) -> bool:
     """Whether the module data is what its version's layout says; any version's where none is known."""
     known = [image.info.version] if image.info is not None else [f"go1.{minor}" for minor in known_minors()]
     for layouts in (layouts_of(version, target.arch)[0] for version in reversed(known)):
@@ -205,7 +205,7 @@ def _has_table(target: Target, address: int) -> bool:
     return magic in MAGICS and head[4:6] == b"\0\0" and head[7] == target.pointer_size
 
 
-def _first(target: Target, found: List[Image]) -> List[Image]:
+def _first(target: Target, found: List[GoImage]) -> List[GoImage]:
     """The images, with those that no other's `next` leads to first: plugins stand behind the runtime's."""
     places = {image.module for image in found}
     linked: Set[int] = set()

@@ -12,7 +12,7 @@ from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.metrics import metrics
 from addrspace_gdb.goruntime.mstats import BySize, Field, Sources
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.space.counters.walks import Walked, unowned, walk
+from addrspace_gdb.space.counters.walks import Walked, recount, unowned
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.image_claims import other_runtimes
 from addrspace_gdb.space.regions.model import TargetInfo
@@ -83,7 +83,7 @@ def read_statistics(target: Target, reading: Reading) -> Statistics:
     runtime = Runtime(target, problems)
     sources = Sources(runtime, reading.go.scheduler)
     with no_cycle_collection():
-        walked = walk(reading.go, sources)
+        walked = recount(reading.go, sources)
         return Statistics(
             info=reading.info,
             phase=reading.go.gc_phase,

@@ -88,7 +88,7 @@ _WALKS: Tuple[Tuple[str, str, str], ...] = (
 )
 
 
-def walk(go: GoView, sources: Sources) -> Dict[str, Walked]:
+def recount(go: GoView, sources: Sources) -> Dict[str, Walked]:
     """Every statistic that can be walked, by the name that a `Field` gives in `walk`."""
     walks = _Walks(go, sources)
     return {name: _one(walks, attribute, over) for name, attribute, over in _WALKS}

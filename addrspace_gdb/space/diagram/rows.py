@@ -9,7 +9,7 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.space.counters.checks import checks
 from addrspace_gdb.space.diagram import bands as rows
 from addrspace_gdb.space.diagram.row_details import detail
-from addrspace_gdb.space.reading.claims import all_claims, rest_in, unmapped_of
+from addrspace_gdb.space.reading.claims import all_claims, regions_of, rest_in, unmapped_of
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.model import AddressSpace, AreaTotal, MappingUse, Picture, Row
@@ -24,10 +24,7 @@ def build(reading: Reading, each_goroutine: bool = True, check: bool = False) ->
 
 
 def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
-    regions = partition(
-        reading.mappings, all_claims(reading, each_goroutine), rest_in(reading), reading.residency
-    )
-    unmapped = unmapped_of(reading)
+    regions, unmapped = regions_of(reading) if each_goroutine else _with_stacks_joined(reading)
     uses = mapping_uses(reading.mappings, reading.residency)
     return AddressSpace(
         target=reading.info,
@@ -43,6 +40,11 @@ def _build(reading: Reading, each_goroutine: bool, check: bool) -> AddressSpace:
         picture=_picture(reading, regions, unmapped, uses),
         spans=list(reading.go.spans.classes.values()),
     )
+
+
+def _with_stacks_joined(reading: Reading) -> Tuple[List[Region], List[Region]]:
+    claims = all_claims(reading, each_goroutine=False)
+    return partition(reading.mappings, claims, rest_in(reading), reading.residency), unmapped_of(reading)
 
 
 def _all_areas(unmapped: Sequence[Region], regions: Sequence[Region]) -> List[AreaTotal]:

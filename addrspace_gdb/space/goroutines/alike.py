@@ -75,7 +75,7 @@ def _live_rows(reading: GoroutineReading, positions: Sequence[int]) -> Iterator[
     return compress(range(len(positions)), map(reading.live.__contains__, positions))
 
 
-class Block:
+class SideBySide:
     """Some of those that are alike, with the first bytes above their sps side by side."""
 
     def __init__(self, of: Alike, positions: List[int], words: array[int]) -> None:
@@ -110,7 +110,7 @@ class Block:
 
 def side_by_side(
     reading: GoroutineReading, together: Sequence[Alike], most: int = TOGETHER
-) -> Optional[Iterator[Tuple[Alike, List[int], Optional[Block]]]]:
+) -> Optional[Iterator[Tuple[Alike, List[int], Optional[SideBySide]]]]:
     """The first `most` bytes above the sp of each of them, some at a time: of what they are, their positions,
     and the bytes, None if they cannot be read so. None where that is no way to read."""
     if not is_there():
@@ -125,7 +125,7 @@ def side_by_side(
 
 def _blocks(
     runtime: Runtime, pid: int, together: Sequence[Alike], sps: array[int], most: int
-) -> Iterator[Tuple[Alike, List[int], Optional[Block]]]:
+) -> Iterator[Tuple[Alike, List[int], Optional[SideBySide]]]:
     sizes = array("Q")
     for one in together:
         sizes.extend(array("Q", [min(one.size, most)]) * len(one.positions))
@@ -147,6 +147,6 @@ def _blocks(
             if data is not None:
                 words = array(code)
                 words.frombytes(data[places[at] - places[first] : places[until] - places[first]])
-                block = Block(group, some, words)
+                block = SideBySide(group, some, words)
             yield group, some, block
             at = until

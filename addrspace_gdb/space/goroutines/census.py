@@ -18,7 +18,7 @@ from addrspace_gdb.space.reading.walkable import Walkable, read_walkable, runs
 from addrspace_gdb.target.protocol import Target, Thread
 
 
-class Place(NamedTuple):
+class GoroutinePlace(NamedTuple):
     """Where a goroutine stands. Without `pc` it is where its thread is."""
 
     goid: int
@@ -103,7 +103,7 @@ class Census:
             return False
         return not wanted.functions or wanted.calls(functions_of(self._reading, at)) == wanted.all_functions
 
-    def place(self, goid: int) -> Place:
+    def place(self, goid: int) -> GoroutinePlace:
         """Where the goroutine stands. ProblemError, in one line, if it does not exist or is damaged."""
         at = self._at(goid)
         reading, live = self._reading, self._reading.live.get(at)
@@ -112,11 +112,13 @@ class Census:
         thread = live.thread if live is not None and runs(reading, at) else None
         # Through the frame of a signal handler gdb finds the way back itself.
         if thread is not None and live is not None and (start.trap or live.on == "signal"):
-            return Place(goid, label, thread)
+            return GoroutinePlace(goid, label, thread)
         wrong = self._wrong(at, start, thread)
         if wrong:
             raise ProblemError(f"{label}: {wrong}")
-        return Place(goid, label, thread, self._resumed(start.pc), start.sp, start.bp, start.link or 0)
+        return GoroutinePlace(
+            goid, label, thread, self._resumed(start.pc), start.sp, start.bp, start.link or 0
+        )
 
     def _wrong(self, at: int, start: Start, thread: Optional[Thread]) -> str:
         """Why the goroutine cannot be shown where it stands; empty if it can."""

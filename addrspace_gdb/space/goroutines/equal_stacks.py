@@ -18,7 +18,7 @@ from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER
-from addrspace_gdb.space.goroutines.alike import Block, Path, alike, side_by_side
+from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
@@ -164,7 +164,7 @@ class Fold:
         for same in self._tree.follow([(sps[at], his[at], at) for at in positions]):
             self._put(same)
 
-    def _together(self, block: Block, tried: List[Tuple[Path, int]]) -> None:
+    def _together(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> None:
         """Compare goroutines that are alike with the paths that others of them are on."""
         rows: Sequence[int] = range(len(block.positions))
         for path, number in tried:
@@ -178,7 +178,7 @@ class Fold:
                 tried.append((path, number))
                 rows = self._found(block, path, number, rows)
 
-    def _found(self, block: Block, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
+    def _found(self, block: SideBySide, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
         """Note which of the `rows` are on the path; the others."""
         on, rest = block.parted(path, rows)
         for at in pick(block.positions, on):

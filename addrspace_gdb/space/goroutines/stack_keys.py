@@ -18,7 +18,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 FRAMES = 64  # innermost frames that are kept of a stack; all of them make its key
 
 
-class Stack(NamedTuple):
+class StackKey(NamedTuple):
     """A stack that goroutines share: functions and lines, no addresses, so it is alike in any process."""
 
     key: bytes  # of all frames
@@ -28,27 +28,27 @@ class Stack(NamedTuple):
     system: bool  # of a goroutine of the runtime's own
 
 
-def stacks_of(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Stack], array[int]]:
+def stacks_of(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[StackKey], array[int]]:
     """The distinct stacks of the goroutines at `positions`, and which of them each goroutine has."""
     keys = _Keys(reading)
     found = {one.at: keys.number(one.at, one.walk, one.shared) for one in same_stacks(reading, positions)}
     return keys.stacks, array("I", map(found.__getitem__, positions))
 
 
-class Group(NamedTuple):
+class KeyGroup(NamedTuple):
     """A stack and the goroutines that have it."""
 
-    stack: Stack
+    stack: StackKey
     goids: List[int]
 
 
-def groups_of(reading: GoroutineReading) -> List[Group]:
+def groups_of(reading: GoroutineReading) -> List[KeyGroup]:
     """Every goroutine that exists, by its stack."""
     goids, statuses = reading.goroutines.column("goid"), reading.goroutines.column("status")
     living = {status for status in set(statuses) if is_live(status)}
     positions = list(compress(range(len(statuses)), map(living.__contains__, statuses)))
     stacks, ids = stacks_of(reading, positions)
-    found = [Group(stack, []) for stack in stacks]
+    found = [KeyGroup(stack, []) for stack in stacks]
     for at, number in zip(positions, ids):
         found[number].goids.append(goids[at])
     return found
@@ -59,7 +59,7 @@ class _Keys:
 
     def __init__(self, reading: GoroutineReading) -> None:
         self._reading = reading
-        self.stacks: List[Stack] = []
+        self.stacks: List[StackKey] = []
         self._numbers: Dict[bytes, int] = {}
         self._shared: Dict[int, Tuple[Walk, int]] = {}
 
@@ -87,5 +87,5 @@ class _Keys:
             spot = user_spot(every)
             place = f"{spot.file}:{spot.line}" if spot.file else None
             system = is_system(self._reading, at)
-            self.stacks.append(Stack(key, spot.function, place, tuple(lines[:FRAMES]), system))
+            self.stacks.append(StackKey(key, spot.function, place, tuple(lines[:FRAMES]), system))
         return number

@@ -9,7 +9,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.target.protocol import Thread
 
 
-class ThreadStack(NamedTuple):
+class MStack(NamedTuple):
     """One stack. Sizes in bytes; what is not known is None."""
 
     m: int
@@ -24,7 +24,7 @@ class ThreadStack(NamedTuple):
     function: Optional[str]  # where the thread is, if it is on this stack
 
 
-def thread_stacks(reading: GoroutineReading) -> List[ThreadStack]:
+def m_stacks(reading: GoroutineReading) -> List[MStack]:
     """Every M's stacks, by the M's id. A g0 that the thread is not on is used as far as it was left."""
     threads = {thread.tid: thread for thread in reading.threads}
     found = []
@@ -38,13 +38,13 @@ def thread_stacks(reading: GoroutineReading) -> List[ThreadStack]:
 
 def _stack(
     reading: GoroutineReading, m: M, thread: Optional[Thread], kind: str, bounds: Tuple[int, int], saved: int
-) -> ThreadStack:
+) -> MStack:
     lo, hi = bounds
     here = thread is not None and thread.sp is not None and lo < thread.sp <= hi
     sp = thread.sp if here and thread is not None and thread.sp is not None else saved
     at = reading.position(m.curg) if m.curg else None
     name = reading.tables.function_name(thread.pc) if here and thread is not None and thread.pc else None
-    return ThreadStack(
+    return MStack(
         m=m.id,
         tid=m.procid,
         number=thread.number if thread is not None else None,

@@ -8,7 +8,7 @@ from typing import Dict, List, Sequence, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Bytes
-from addrspace_gdb.space.goroutines.alike import Alike, Block, Path, alike, side_by_side
+from addrspace_gdb.space.goroutines.alike import Alike, Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.stack_reads import windows
@@ -98,7 +98,7 @@ class _Seeker:
         self._skipper = Skipper(reading.unwinder, users)
         self._seek = self._linked if reading.unwinder.linked else self._pushed
 
-    def compare(self, block: Block, tried: List[Tuple[Path, int]]) -> List[int]:
+    def compare(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> List[int]:
         """Find the frames of goroutines that stand alike. Returns those where only more of the stack can
         tell."""
         left: List[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Sequence
 
 from addrspace_gdb.goruntime.mspan import PAGE
-from addrspace_gdb.space.heap.pages import OBJECTS, RESERVED, USES, PageRun
+from addrspace_gdb.space.heap.pages import OBJECTS, RESERVED, USES, UseRun
 
 MIXED = "mixed"  # mostly objects, with other pages among them
 NOTHING = ""  # reserved, or no arena
@@ -27,7 +27,7 @@ class PageMap(NamedTuple):
     rows: List[MapRow]
 
 
-def page_map(runs: Sequence[PageRun], columns: int, most_rows: int) -> PageMap:
+def page_map(runs: Sequence[UseRun], columns: int, most_rows: int) -> PageMap:
     """Fold the ascending `runs` into at most `most_rows` rows where that is possible.
 
     A cell is a power of two of pages, at least one, and begins at a multiple of its size.
@@ -50,7 +50,7 @@ def page_map(runs: Sequence[PageRun], columns: int, most_rows: int) -> PageMap:
     return PageMap(cell, columns, rows)
 
 
-def _rows(used: Sequence[PageRun], width: int) -> int:
+def _rows(used: Sequence[UseRun], width: int) -> int:
     """How many rows of `width` bytes have something in them."""
     count, last = 0, -1
     for run in used:
@@ -61,7 +61,7 @@ def _rows(used: Sequence[PageRun], width: int) -> int:
     return count
 
 
-def _cells(used: Sequence[PageRun], cell: int) -> Dict[int, List[int]]:
+def _cells(used: Sequence[UseRun], cell: int) -> Dict[int, List[int]]:
     """Bytes of each use in each cell that has any."""
     found: Dict[int, List[int]] = {}
     for start, end, use in used:

@@ -34,7 +34,7 @@ _BY_KIND = {
 }
 
 
-class PageRun(NamedTuple):
+class UseRun(NamedTuple):
     """A run of pages of one use."""
 
     start: int
@@ -74,13 +74,13 @@ class FreeRuns(NamedTuple):
 
     runs: int
     size: int
-    longest: Optional[PageRun]
+    longest: Optional[UseRun]
     by_length: List[FreeLength]
 
 
-def page_runs(go: GoView) -> List[PageRun]:
+def page_runs(go: GoView) -> List[UseRun]:
     """Every page of every arena in address order, neighbours of one use joined."""
-    made: List[PageRun] = []
+    made: List[UseRun] = []
     start = end = 0
     use = ""
     for claim in heap_claims(go, each_goroutine=False):
@@ -89,14 +89,14 @@ def page_runs(go: GoView) -> List[PageRun]:
             end = claim.end
             continue
         if end:
-            made.append(PageRun(start, end, use))
+            made.append(UseRun(start, end, use))
         start, end, use = claim.start, claim.end, what
     if end:
-        made.append(PageRun(start, end, use))
+        made.append(UseRun(start, end, use))
     return made
 
 
-def arena_uses(arenas: Sequence[Arena], runs: Sequence[PageRun], residency: Residency) -> List[ArenaUse]:
+def arena_uses(arenas: Sequence[Arena], runs: Sequence[UseRun], residency: Residency) -> List[ArenaUse]:
     """What each arena is used for; arenas and runs ascend."""
     made = []
     at = 0
@@ -113,10 +113,10 @@ def arena_uses(arenas: Sequence[Arena], runs: Sequence[PageRun], residency: Resi
     return made
 
 
-def free_runs(runs: Sequence[PageRun]) -> FreeRuns:
+def free_runs(runs: Sequence[UseRun]) -> FreeRuns:
     """Runs of free pages. Pages that went back to the OS are as free as others for the allocator."""
     found: Dict[int, List[int]] = {}
-    longest: Optional[PageRun] = None
+    longest: Optional[UseRun] = None
     count = size = 0
     for run, returned in _joined(runs):
         pages = run.size // PAGE
@@ -129,9 +129,9 @@ def free_runs(runs: Sequence[PageRun]) -> FreeRuns:
     return FreeRuns(count, size, longest, [FreeLength(pages, *found[pages]) for pages in sorted(found)])
 
 
-def _joined(runs: Sequence[PageRun]) -> List[Tuple[PageRun, int]]:
+def _joined(runs: Sequence[UseRun]) -> List[Tuple[UseRun, int]]:
     """Neighbouring free and returned runs as one, with how many bytes of it are returned."""
-    made: List[Tuple[PageRun, int]] = []
+    made: List[Tuple[UseRun, int]] = []
     for run in runs:
         if run.use not in (FREE, RETURNED):
             continue

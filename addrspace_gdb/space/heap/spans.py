@@ -87,7 +87,7 @@ class SpanCard(NamedTuple):
     slot: Optional[Slot]
 
 
-class Filter(NamedTuple):
+class SpanFilter(NamedTuple):
     """Which spans; everything given must hold, states are alternatives."""
 
     size_class: Optional[int] = None
@@ -101,7 +101,7 @@ class Filter(NamedTuple):
 _TOLD_BY = ("spanclass", "state", "user", "element", "sweepgen")  # the arguments of _keeps
 
 
-class Chosen(NamedTuple):
+class ChosenSpans(NamedTuple):
     """The spans that a filter leaves: their mspans' addresses in order, and what they add up to."""
 
     addresses: List[int]
@@ -138,7 +138,7 @@ class SpanReader:
         self._runtime = Runtime(target, reading.problems)
         self._slots = SlotReader(self._runtime, reading.go.spans)
 
-    def choose(self, which: Filter, sort: str) -> Chosen:
+    def choose(self, which: SpanFilter, sort: str) -> ChosenSpans:
         """The spans that `which` leaves, sorted; those that are equal in it by their mspans' addresses."""
         spans = self._reading.go.spans.columns
         with no_cycle_collection():
@@ -152,9 +152,9 @@ class SpanReader:
             keys = SORTS[sort](spans)
             rows = sorted(rows, key=keys.__getitem__, reverse=sort != "address")
             addresses = list(map(spans["address"].__getitem__, rows))
-        return Chosen(addresses, size << PAGE_SHIFT, slots, used)
+        return ChosenSpans(addresses, size << PAGE_SHIFT, slots, used)
 
-    def _rows(self, which: Filter) -> Sequence[int]:
+    def _rows(self, which: SpanFilter) -> Sequence[int]:
         """Positions of the spans that `which` leaves. Whole columns say it, and few values are in most."""
         spans = self._reading.go.spans.columns
         rows: Sequence[int] = range(len(spans["address"]))
@@ -172,7 +172,9 @@ class SpanReader:
             rows = list(compress(rows, map(masks.__getitem__, rows)))
         return rows
 
-    def _keeps(self, which: Filter, class_: int, state: int, user: int, element: int, sweepgen: int) -> bool:
+    def _keeps(
+        self, which: SpanFilter, class_: int, state: int, user: int, element: int, sweepgen: int
+    ) -> bool:
         """Whether a span with those fields is of the class and in the state that `which` asks for."""
         in_use = state == IN_USE
         if which.size_class is not None and not (in_use and class_ >> 1 == which.size_class):

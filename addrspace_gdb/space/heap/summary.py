@@ -13,7 +13,7 @@ from addrspace_gdb.space.heap.pages import (
     USES,
     ArenaUse,
     FreeRuns,
-    PageRun,
+    UseRun,
     arena_uses,
     free_runs,
     page_runs,
@@ -43,7 +43,7 @@ class Heap(NamedTuple):
     states: List[SpanState]
     slots: Slots
     free: FreeRuns
-    pages: List[PageRun]
+    pages: List[UseRun]
     gc_phase: Optional[str]
     notes: List[str]
     problems: List[str]
@@ -111,7 +111,7 @@ def _sum(parts: List[Optional[int]]) -> Optional[int]:
     return None if None in parts else sum(part or 0 for part in parts)
 
 
-def _states(reading: Reading, slots: Slots, pages: List[PageRun]) -> List[SpanState]:
+def _states(reading: Reading, slots: Slots, pages: List[UseRun]) -> List[SpanState]:
     spans = reading.go.spans
     rows = []
     for name, wanted in (

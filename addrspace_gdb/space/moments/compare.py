@@ -57,7 +57,7 @@ class PairRow(NamedTuple):
     same: int
 
 
-class Place(NamedTuple):
+class ComparedPlace(NamedTuple):
     """What an address is in one of the two. The page frame is None where it is not known or there is none."""
 
     what: What
@@ -72,8 +72,8 @@ class Point(NamedTuple):
     """One address in both; `reason` says why the verdict is no better."""
 
     address: int
-    left: Optional[Place]
-    right: Optional[Place]
+    left: Optional[ComparedPlace]
+    right: Optional[ComparedPlace]
     verdict: str
     reason: str
 
@@ -229,7 +229,7 @@ def _word(side: Side, address: int) -> Optional[int]:
         return None
 
 
-def _place(side: Side, address: int, word: Optional[int]) -> Optional[Place]:
+def _place(side: Side, address: int, word: Optional[int]) -> Optional[ComparedPlace]:
     regions: Regions = side.snapshot.regions
     at = bisect_right(regions.starts, address) - 1
     if at < 0 or address >= regions.ends[at]:
@@ -240,7 +240,9 @@ def _place(side: Side, address: int, word: Optional[int]) -> Optional[Place]:
     if mapping is not None and file is not None and mapping.offset >= 0:
         offset = mapping.offset + address - mapping.start
     frame = word & FRAME if word is not None and word & PRESENT and word & FRAME else None
-    return Place(regions.whats[regions.ids[at]], regions.starts[at], regions.ends[at], file, offset, frame)
+    return ComparedPlace(
+        regions.whats[regions.ids[at]], regions.starts[at], regions.ends[at], file, offset, frame
+    )
 
 
 def _mapping(mappings: Sequence[Mapping], address: int) -> Optional[Mapping]:

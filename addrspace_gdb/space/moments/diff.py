@@ -8,7 +8,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.space.diagram import bands
-from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, compare
+from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, compare_goroutines
 from addrspace_gdb.space.moments.diff_ranges import CARVED, Flow, Kind, RangeChange, changes
 from addrspace_gdb.space.moments.snapshot import UNKNOWN, Regions, Snapshot
 from addrspace_gdb.space.regions import go_claims
@@ -129,7 +129,7 @@ def difference(before: Snapshot, after: Snapshot) -> Difference:
         areas = _areas(kinds)
         goroutines = None
         if before.goroutines is not None and after.goroutines is not None:
-            goroutines = compare(before.goroutines, after.goroutines, same)
+            goroutines = compare_goroutines(before.goroutines, after.goroutines, same)
         return Difference(
             before,
             after,

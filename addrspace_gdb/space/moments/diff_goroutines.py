@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from addrspace_gdb.space.goroutines.stack_keys import Stack
+from addrspace_gdb.space.goroutines.stack_keys import StackKey
 from addrspace_gdb.space.moments.snapshot import GoroutineTable
 
 _FEW = 5  # goids that a group names
@@ -20,13 +20,13 @@ class StackMove(NamedTuple):
     was_size: int
     lo: int
     size: int
-    stack: Optional[Stack]
+    stack: Optional[StackKey]
 
 
 class GroupChange(NamedTuple):
     """The goroutines that have one stack. `born` and `gone` are None where goids cannot be matched."""
 
-    stack: Stack
+    stack: StackKey
     before: int
     after: int
     born: Optional[int]
@@ -53,14 +53,14 @@ class GoroutineChanges(NamedTuple):
 class _Group:
     __slots__ = ("after", "before", "born", "gone", "grown", "size_after", "size_before", "stack")
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: StackKey) -> None:
         self.stack = stack
         self.before = self.after = self.grown = self.size_before = self.size_after = 0
         self.born: List[int] = []
         self.gone: List[int] = []
 
 
-def compare(before: GoroutineTable, after: GoroutineTable, same_process: bool) -> GoroutineChanges:
+def compare_goroutines(before: GoroutineTable, after: GoroutineTable, same_process: bool) -> GoroutineChanges:
     """What became of the goroutines. Only in one process does a goid mean the same goroutine."""
     born: Optional[List[int]] = None
     gone: Optional[List[int]] = None

@@ -20,7 +20,7 @@ from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
-from addrspace_gdb.space.goroutines.stack_keys import Stack
+from addrspace_gdb.space.goroutines.stack_keys import StackKey
 from addrspace_gdb.space.moments.json_stream import Items, JsonStream, NotAnObjectError
 from addrspace_gdb.space.moments.snapshot import GoroutineTable, Regions, Snapshot
 from addrspace_gdb.space.regions.model import TargetInfo
@@ -36,7 +36,7 @@ _TOP = 1 << 64
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,17}", re.ASCII)
 _GOID = re.compile(r"goroutine ([0-9]{1,19})", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_NO_STACK = Stack(b"", None, None, (), False)
+_NO_STACK = StackKey(b"", None, None, (), False)
 _KINDS = ("live", "core", "remote")
 
 
@@ -221,7 +221,7 @@ def _total(found: Any) -> Optional[int]:
     return _number(found.get("total"), "goroutines.total")
 
 
-_Stacks = Tuple[List[Stack], Dict[int, int]]
+_Stacks = Tuple[List[StackKey], Dict[int, int]]
 
 
 def _with_stacks(
@@ -253,7 +253,7 @@ def _stacks(found: Any) -> _Stacks:
         all_frames = _list(one.get("frames"), "frames", _MAX_FRAMES - frames)
         own = tuple(sys.intern(_text(frame, f"{where}.frames") or "") for frame in all_frames)
         frames += len(own)
-        stacks.append(Stack(bytes.fromhex(key), function, place, own, one["system"]))
+        stacks.append(StackKey(bytes.fromhex(key), function, place, own, one["system"]))
         for goid in _list(one.get("goids"), "goids", _MAX_REGIONS - len(numbers)):
             numbers[_number(goid, f"{where}.goids")] = number
     return stacks, numbers

@@ -16,7 +16,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mspan import SpanClass
 from addrspace_gdb.goruntime.proc import Goroutines, is_live
 from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.stack_keys import Stack, stacks_of
+from addrspace_gdb.space.goroutines.stack_keys import StackKey, stacks_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import TargetInfo
@@ -78,7 +78,7 @@ class GoroutineTable:
     los: array[int]
     sizes: array[int]  # bytes of their stacks; 0 where the bounds are garbage
     ids: array[int]
-    stacks: Optional[List[Stack]] = None
+    stacks: Optional[List[StackKey]] = None
 
     def __len__(self) -> int:
         return len(self.goids)
@@ -170,7 +170,9 @@ class Moments:
 
     def __init__(self) -> None:
         self._named: Dict[str, Snapshot] = {}
-        self._last: Dict[int, List[Kept]] = {}  # by inferior: the last two moments, the older one first
+        self._last: Dict[
+            int, List[KeptSnapshot]
+        ] = {}  # by inferior: the last two moments, the older one first
 
     def __iter__(self) -> Iterator[Snapshot]:
         return iter(list(self._named.values()))
@@ -215,10 +217,10 @@ class Moments:
     def taken(self, inferior: int, moment: int, snapshot: Snapshot) -> None:
         """Remember what was taken at this stop, and what was taken at the one before."""
         others = [kept for kept in self._last.get(inferior, []) if kept.moment != moment]
-        self._last[inferior] = [*others[-1:], Kept(moment, snapshot)]
+        self._last[inferior] = [*others[-1:], KeptSnapshot(moment, snapshot)]
 
 
-class Kept(NamedTuple):
+class KeptSnapshot(NamedTuple):
     """A snapshot and the stop it was taken at (a number that grows whenever the process moves)."""
 
     moment: int

@@ -120,7 +120,9 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     main = next((t for t in threads if t.tid == opening.pid), None)
     main_tid = main.tid if main is not None else None
     word, order = target.pointer_size, target.byte_order
-    stacks = thread_stacks(threads, mappings, target.read, word, order, page_size, main_tid)
+    # Without libc no thread but the first can have a block of its, and there may be thousands to look at.
+    of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
+    stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
     libc = _libc(target, mappings, go, loaded, stacks, page_size)
     reading = Reading(
         info=opening.info,

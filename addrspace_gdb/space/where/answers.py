@@ -33,7 +33,7 @@ class Object(NamedTuple):
     problem: Optional[str]
 
 
-class Frame(NamedTuple):
+class FrameHit(NamedTuple):
     """A frame on a stack. `part` says what of it the address is."""
 
     level: int  # physical frames, innermost 0
@@ -57,7 +57,7 @@ class OnStack(NamedTuple):
     hi: int
     sp: Optional[int]
     use: str  # "frame", "below sp", "above the frames", "stale", "not walked"
-    frame: Optional[Frame]
+    frame: Optional[FrameHit]
     problem: Optional[str]
 
 

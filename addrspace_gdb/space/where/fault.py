@@ -52,7 +52,7 @@ class Fault(NamedTuple):
     thread: Optional[Thread]
 
 
-class Report(NamedTuple):
+class CrashReport(NamedTuple):
     """Everything about the crash. At least one of fault, panics, message is there."""
 
     fault: Optional[Fault]
@@ -68,10 +68,10 @@ class Report(NamedTuple):
     signal: Optional[StopSignal]  # of the stop, whatever it is
 
 
-def report(locator: Locator) -> Optional[Report]:
+def crash_report(locator: Locator) -> Optional[CrashReport]:
     """What went wrong at this stop; None if nothing is on record."""
     with no_cycle_collection():
-        return _Reporter(locator).report()
+        return _Reporter(locator).crash_report()
 
 
 class _Reporter:
@@ -82,7 +82,7 @@ class _Reporter:
         self._stops: Optional[Stops] = self._target if isinstance(self._target, Stops) else None
         self._columns = self._goroutines.goroutines
 
-    def report(self) -> Optional[Report]:
+    def crash_report(self) -> Optional[CrashReport]:
         crash = read_crash(self._locator.runtime, self._reading.go.scheduler.ms)
         stop = self._stops.signal() if self._stops is not None else None
         found, position = self._found(crash, stop)
@@ -94,7 +94,7 @@ class _Reporter:
             return None
         frames, problem = self._frames(position)
         goid = self._columns.column("goid")[position] if position is not None else None
-        return Report(
+        return CrashReport(
             fault=found,
             where=self._where(found.address) if found is not None and found.address is not None else None,
             code=self._where(found.pc) if found is not None else None,

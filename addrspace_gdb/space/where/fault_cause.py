@@ -10,7 +10,7 @@ from addrspace_gdb.process.mappings import NO_ACCESS, Mapping
 from addrspace_gdb.space.regions import go_claims
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
-from addrspace_gdb.space.where.fault import BUS_ADRALN, FAULTS, SIGBUS, SIGFPE, SIGILL, Fault, Report
+from addrspace_gdb.space.where.fault import BUS_ADRALN, FAULTS, SIGBUS, SIGFPE, SIGILL, CrashReport, Fault
 
 _NIL = 4096  # below it sigpanic says "nil pointer dereference" (src/runtime/signal_unix.go)
 _NEAR = 1 << 20
@@ -57,7 +57,7 @@ def code_name(signal: int, code: int) -> str:
     return CODES.get((signal, code), f"code {code}")
 
 
-def cause(report: Report) -> str:
+def cause(report: CrashReport) -> str:
     """One sentence."""
     fault = report.fault
     if fault is not None and not _is_about(report.message, "stack overflow"):
@@ -74,17 +74,17 @@ def _is_about(message: Optional[str], text: str) -> bool:
     return message is not None and text in message
 
 
-def _is_go(report: Report) -> bool:
+def _is_go(report: CrashReport) -> bool:
     """Whether the faulting instruction is Go's; a jump to nowhere is whoever jumped's."""
     return report.code is None or report.code.code is not None or report.code.region.area != areas.CODE
 
 
-def _c_function(report: Report) -> str:
+def _c_function(report: CrashReport) -> str:
     symbol = report.code.symbol if report.code is not None else None
     return f" ({symbol.name})" if symbol is not None else ""
 
 
-def _of_fault(fault: Fault, report: Report) -> str:
+def _of_fault(fault: Fault, report: CrashReport) -> str:
     if fault.signal == SIGFPE:
         return "integer division by zero" if fault.code == _INTDIV else "an arithmetic error"
     if fault.signal == SIGILL:
@@ -178,7 +178,7 @@ def _length(mapping: Mapping) -> Tuple[Optional[int], str]:
         return None, "the file cannot be looked at now"
 
 
-def _of_message(report: Report) -> str:
+def _of_message(report: CrashReport) -> str:
     assert report.message is not None
     for text, sentence in _MESSAGES:
         if text in report.message:
@@ -186,7 +186,7 @@ def _of_message(report: Report) -> str:
     return report.message
 
 
-def _limit(report: Report) -> str:
+def _limit(report: CrashReport) -> str:
     for line in report.printed:
         if "exceeds" in line and line.endswith("-byte limit"):
             number = line.split("exceeds ", 1)[1].split("-", 1)[0]
@@ -194,12 +194,12 @@ def _limit(report: Report) -> str:
     return ""
 
 
-def _detail(report: Report) -> str:
+def _detail(report: CrashReport) -> str:
     found = [line for line in report.printed if "cannot allocate" in line]
     return f" ({found[-1].partition('runtime: ')[2]})" if found else ""
 
 
-def _recursion(report: Report) -> str:
+def _recursion(report: CrashReport) -> str:
     names = [frame.name for frame in report.frames if frame.name]
     if not names:
         return ""
@@ -207,7 +207,7 @@ def _recursion(report: Report) -> str:
     return f" (in {most})" if names.count(most) > 2 else ""
 
 
-def _of_panic(report: Report) -> str:
+def _of_panic(report: CrashReport) -> str:
     panic = report.panics[0]
     value = (
         panic.text if panic.text is not None else f"a {panic.type}" if panic.type else "a value not decoded"

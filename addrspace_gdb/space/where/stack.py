@@ -15,7 +15,7 @@ from addrspace_gdb.process.threads import GUARD, STACK, TLS
 from addrspace_gdb.space.goroutines.walk import start_of, walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.space.where.answers import Frame, OnStack
+from addrspace_gdb.space.where.answers import FrameHit, OnStack
 from addrspace_gdb.target.protocol import FrameVariable, Names, Target
 
 _MAX_ARGUMENTS = 1 << 20  # bytes; Func.args is negative where it is not known
@@ -159,13 +159,13 @@ class StackPlaces:
         first = cfa + (port.arguments if port is not None else 0)
         return first <= address < first + func.args
 
-    def _frame(self, frames: _Frames, index: int, address: int, names: bool) -> Frame:
+    def _frame(self, frames: _Frames, index: int, address: int, names: bool) -> FrameHit:
         pc, sp, trap = frames.pcs[index], frames.sps[index], frames.trap and index == 0
         cfa = self._cfa(frames, index)
         places = self._goroutines.unwinder.locations(pc, trap)
         innermost = places[0] if places else None
         variable, within = self._variable(pc if trap else pc - 1, cfa, address) if names else (None, 0)
-        return Frame(
+        return FrameHit(
             level=index,
             function=places[-1].name if places else None,
             file=innermost.file if innermost else "?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional
 
-from addrspace_gdb.space.moments.compare import Comparison, Extent, Place
+from addrspace_gdb.space.moments.compare import ComparedPlace, Comparison, Extent
 from addrspace_gdb.views.documents.diff import moment_json
 
 SCHEMA = "compare/1"
@@ -50,7 +50,7 @@ def _extent(side: Optional[Extent]) -> Optional[Dict[str, Any]]:
     return None if side is None else {"start": hex(side.start), "end": hex(side.end), "size": side.size}
 
 
-def _place(place: Optional[Place]) -> Optional[Dict[str, Any]]:
+def _place(place: Optional[ComparedPlace]) -> Optional[Dict[str, Any]]:
     if place is None:
         return None
     return {

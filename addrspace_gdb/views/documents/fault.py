@@ -7,13 +7,13 @@ from typing import Any, Dict, List, Optional
 from addrspace_gdb.goruntime.crash import Panic
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.space.where.fault import FAULTS, Fault, Report
+from addrspace_gdb.space.where.fault import FAULTS, CrashReport, Fault
 from addrspace_gdb.space.where.fault_cause import cause, code_name
 from addrspace_gdb.views.documents.form import target_json
 from addrspace_gdb.views.documents.whereis import place_json
 
 
-def fault_json(info: TargetInfo, report: Report, problems: List[str]) -> Dict[str, Any]:
+def fault_json(info: TargetInfo, report: CrashReport, problems: List[str]) -> Dict[str, Any]:
     """The document."""
     return {
         "schema": "fault/1",

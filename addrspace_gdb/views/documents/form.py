@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List, Match, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.goruntime.mspan import SpanClass
-from addrspace_gdb.space.goroutines.stack_keys import Group
+from addrspace_gdb.space.goroutines.stack_keys import KeyGroup
 from addrspace_gdb.space.regions.model import AddressSpace, Check, GoroutineCounts, MappingUse, TargetInfo
 from addrspace_gdb.space.regions.region import Region
 
@@ -34,7 +34,7 @@ def _shown(found: Match[str]) -> str:
     return found.group() if alone is None else _encode(printable(chr(int(alone, 16))))[1:-1]
 
 
-def addrspace_json(space: AddressSpace, stacks: Optional[List[Group]] = None) -> Dict[str, Any]:
+def addrspace_json(space: AddressSpace, stacks: Optional[List[KeyGroup]] = None) -> Dict[str, Any]:
     """The whole address space; `regions` are what is mapped, `unmapped` the rest of all addresses.
 
     `stacks`: which goroutines share which stack, where that was asked for.
@@ -117,7 +117,7 @@ def _span_class(one: SpanClass) -> Dict[str, Any]:
     }
 
 
-def _stack(group: Group) -> Dict[str, Any]:
+def _stack(group: KeyGroup) -> Dict[str, Any]:
     return {
         "key": group.stack.key.hex(),
         "function": group.stack.function,

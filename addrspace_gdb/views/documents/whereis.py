@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.where.answers import (
-    Frame,
+    FrameHit,
     Gap,
     InCode,
     InRuntime,
@@ -118,7 +118,7 @@ def _stack(found: Optional[OnStack]) -> Optional[Dict[str, Any]]:
     }
 
 
-def _frame(found: Optional[Frame]) -> Optional[Dict[str, Any]]:
+def _frame(found: Optional[FrameHit]) -> Optional[Dict[str, Any]]:
     if found is None:
         return None
     return {

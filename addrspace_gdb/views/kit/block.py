@@ -15,7 +15,7 @@ WIDE = 96  # from this width on the box is a little wider
 LEGIBLE = 10  # columns below which the beginning of a text is not worth showing
 
 
-class Frame(NamedTuple):
+class BoxColumns(NamedTuple):
     """Where the columns stand."""
 
     width: int
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
     inner: int  # columns between the edges of the box
 
     @classmethod
-    def of(cls, picture: Picture, width: int, unicode: bool) -> Frame:
+    def of(cls, picture: Picture, width: int, unicode: bool) -> BoxColumns:
         """The frame for these rows: the left edge is as wide as the widest address of them."""
         pointer_size = picture.target.pointer_size
         ends = [address for row in picture.rows if row.pieces for address in (row.start, row.end)]
@@ -80,7 +80,7 @@ class Block(NamedTuple):
         return max(len(self.inside), 1 + len(self.detail))
 
 
-def block(row: Row, nested: bool, ranged: bool, frame: Frame, limit: int) -> Block:
+def block(row: Row, nested: bool, ranged: bool, frame: BoxColumns, limit: int) -> Block:
     """Lay out `row` in at most 1 + `limit` lines.
 
     `ranged`: it must say its own range, as the separators cannot. What fits beside the sizes stands there.
@@ -115,7 +115,7 @@ def _join(*texts: str) -> str:
     return "; ".join(text for text in texts if text)
 
 
-def _growth(row: Row, frame: Frame) -> str:
+def _growth(row: Row, frame: BoxColumns) -> str:
     verb = "grow" if row.name.endswith("s") else "grows"
     arrow = {"up": frame.glyphs.up, "down": frame.glyphs.down}.get(row.growth)
     return f"{arrow} {verb} {row.growth}ward" if arrow else ""
@@ -125,5 +125,5 @@ def _pieces(row: Row) -> str:
     return f"in {sizes.count(row.pieces)} pieces" if row.pieces > 1 else ""
 
 
-def _origin(row: Row, frame: Frame) -> str:
+def _origin(row: Row, frame: BoxColumns) -> str:
     return clean(f"inside {row.inside}", frame.unicode) if row.inside else ""

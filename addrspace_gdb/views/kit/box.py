@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, NamedTuple, Sequence
 
 from addrspace_gdb.views.kit import facts, tokens
-from addrspace_gdb.views.kit.block import COLUMN, Block, Frame
+from addrspace_gdb.views.kit.block import COLUMN, Block, BoxColumns
 from addrspace_gdb.views.kit.text import Line, cells, clip
 
 HIGH = "High memory addresses"
@@ -30,7 +30,7 @@ def height(blocks: Sequence[Block]) -> int:
     return sum(block.height + 1 for block in blocks) + 1
 
 
-def draw(blocks: Sequence[Block], frame: Frame) -> List[Line]:
+def draw(blocks: Sequence[Block], frame: BoxColumns) -> List[Line]:
     """The box, each row between separators with addresses."""
     groups = _groups(blocks)
     lines = [_top(frame, frame.address(groups[0].end) if _exists(groups[:1]) else "")]
@@ -46,7 +46,7 @@ def draw(blocks: Sequence[Block], frame: Frame) -> List[Line]:
     return lines
 
 
-def draw_close(blocks: Sequence[Block], frame: Frame) -> List[Line]:
+def draw_close(blocks: Sequence[Block], frame: BoxColumns) -> List[Line]:
     """One line a row and no separators, for more rows than a screen has room for: each with its start."""
     lines = [_top(frame, "starts at")]
     for block in blocks:
@@ -70,7 +70,7 @@ def _exists(groups: Sequence[_Group]) -> bool:
     return bool(groups and groups[0].outer.row.pieces)
 
 
-def _boundary(groups: Sequence[_Group], index: int, frame: Frame) -> str:
+def _boundary(groups: Sequence[_Group], index: int, frame: BoxColumns) -> str:
     """The address between a row and the next, "" if they do not meet; rows that do not exist are no wall."""
     above = [group for group in groups[: index + 1] if group.outer.row.pieces]
     below = [group for group in groups[index + 1 :] if group.outer.row.pieces]
@@ -79,7 +79,7 @@ def _boundary(groups: Sequence[_Group], index: int, frame: Frame) -> str:
     return frame.address(below[0].end)
 
 
-def _top(frame: Frame, address: str) -> Line:
+def _top(frame: BoxColumns, address: str) -> Line:
     g = frame.glyphs
     beside = frame.width - frame.tail >= len(HIGH)
     middle = "" if beside else " High addresses "
@@ -89,13 +89,13 @@ def _top(frame: Frame, address: str) -> Line:
     return line.skip_to(frame.tail).put(tokens.QUIET, HIGH if beside else "")
 
 
-def _bottom(frame: Frame, address: str, foot: bool) -> Line:
+def _bottom(frame: BoxColumns, address: str, foot: bool) -> Line:
     line = _edge(frame, address, "corners", foot)
     column = frame.tail if frame.width - frame.tail >= len(LOW) else frame.right + 1
     return line.skip_to(column).put(tokens.QUIET, LOW)
 
 
-def _edge(frame: Frame, address: str, kind: str, foot: bool) -> Line:
+def _edge(frame: BoxColumns, address: str, kind: str, foot: bool) -> Line:
     """A horizontal line; `foot`: an inner box stands on it."""
     g = frame.glyphs
     left, right = (g.left_tee, g.right_tee) if kind == "tees" else (g.corners[2], g.corners[3])
@@ -105,13 +105,13 @@ def _edge(frame: Frame, address: str, kind: str, foot: bool) -> Line:
     return frame.line(address).put(tokens.BOX, left + middle + right)
 
 
-def _inner_top(frame: Frame) -> Line:
+def _inner_top(frame: BoxColumns) -> Line:
     g = frame.glyphs
     top = g.inner_top[0] + g.inner_top[1] * (frame.inner - 4) + g.inner_top[2]
     return frame.line().put(tokens.BOX, f"{g.vertical} {top} {g.vertical}")
 
 
-def _rows(block: Block, frame: Frame, address: str = "") -> List[Line]:
+def _rows(block: Block, frame: BoxColumns, address: str = "") -> List[Line]:
     lines = []
     for index in range(block.height):
         line = frame.line(address if index == 0 else "")
@@ -125,7 +125,7 @@ def _rows(block: Block, frame: Frame, address: str = "") -> List[Line]:
     return lines
 
 
-def _inside(line: Line, block: Block, index: int, frame: Frame) -> None:
+def _inside(line: Line, block: Block, index: int, frame: BoxColumns) -> None:
     """The box's part of a line: edges, and the name or what is said about it."""
     edge = frame.glyphs.vertical if block.row.mapped else frame.glyphs.gap
     if block.nested:
@@ -142,7 +142,7 @@ def _inside(line: Line, block: Block, index: int, frame: Frame) -> None:
     line.put(tokens.BOX, right)
 
 
-def _beside(line: Line, block: Block, frame: Frame) -> None:
+def _beside(line: Line, block: Block, frame: BoxColumns) -> None:
     """Sizes, marks, range and whatever else fits on the first line of a row."""
     number = tokens.SIZE if block.row.mapped and block.row.pieces else tokens.QUIET
     line.skip_to(frame.right).put(number, f"{facts.size(block.row):>{COLUMN}}")

@@ -25,7 +25,7 @@ Cells = Tuple[str, ...]
 _CHUNK = 1000  # lines handed on together
 
 
-class Alike(NamedTuple):
+class AlikeRows(NamedTuple):
     """Very many rows, most of them alike but for what stands first."""
 
     firsts: Sequence[Any]  # of each row the first cell: a text, or a number
@@ -33,14 +33,14 @@ class Alike(NamedTuple):
     rests: Mapping[Any, Cells]  # all cells but the first
 
 
-def table(columns: Sequence[Column], rows: Union[Sequence[Cells], Alike]) -> Iterator[Pair]:
+def table(columns: Sequence[Column], rows: Union[Sequence[Cells], AlikeRows]) -> Iterator[Pair]:
     """Lines of a table. Cells are clean text; characters of another width stand in the last column only."""
-    if isinstance(rows, Alike):
+    if isinstance(rows, AlikeRows):
         yield from _padded(columns, rows)
         return
     if len(rows) > TABULATE_ROWS:
         rests = dict(enumerate(row[1:] for row in rows))
-        yield from _padded(columns, Alike([row[0] for row in rows], range(len(rows)), rests))
+        yield from _padded(columns, AlikeRows([row[0] for row in rows], range(len(rows)), rests))
         return
     heading, *lines = _tabulated(columns, rows)
     yield HEADING, heading
@@ -78,7 +78,7 @@ def _bounds(widths: Sequence[int]) -> List[Tuple[int, int]]:
     return bounds
 
 
-def _padded(columns: Sequence[Column], rows: Alike) -> Iterator[Pair]:
+def _padded(columns: Sequence[Column], rows: AlikeRows) -> Iterator[Pair]:
     """What tabulate makes of so many rows, to the character, without a token for each cell.
 
     Of 10,000 rows with 7 columns tabulate 0.9 takes 0.55 s and of 60,000 rows 3.6 s; this takes 0.15 s for

@@ -13,6 +13,8 @@ NAMES = (
     "addrspace/1",
     "arenas/1",
     "compare/1",
+    "crash-threads/1",
+    "crash/1",
     "diff/1",
     "fault/1",
     "gc/1",

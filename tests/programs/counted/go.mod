@@ -1,0 +1,3 @@
+module addrspace.test/counted
+
+go 1.19
