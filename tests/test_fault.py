@@ -187,7 +187,7 @@ def check(document: Document, cause: str, area: Optional[str], access: str) -> N
     assert document["where"]["area"] == area
 
 
-@pytest.mark.parametrize("way", ["nil-read", "rodata"])
+@pytest.mark.parametrize("way", ["nil-write", "nil-call", "rodata"])
 def test_a_fault_of_386(
     newest_go: Toolchain, build_program: Builder, gdb: Gdb, tmp_path: Path, way: str
 ) -> None:

@@ -27,7 +27,9 @@ _STORES = re.compile(
 )
 _FAR = re.compile(r"bt[src]?[lqw]?$")  # with a register, which counts bits from there
 _HALF = re.compile(r"%e(\w\w)$|%r(\d+)d$")
-_CODE_POINTER = re.compile(r"mov\s+\(%rdx\),%r([a-z]+|\d+)\s*$|(call|jmp)\s+\*\(%rdx\)\s*$")
+_CODE_POINTER = re.compile(
+    r"mov\s+\(%(rdx\),%r([a-z]+|\d+)|edx\),%e[a-z]+)\s*$|(call|jmp)\s+\*\(%[re]dx\)\s*$"
+)
 
 Register = Callable[[str], Optional[int]]
 
@@ -59,9 +61,9 @@ def accesses(text: str, register: Register, bits: int = 64) -> List[Access]:
 
 
 def code_pointer(text: str) -> bool:
-    """Whether it loads, or jumps to, the word that rdx points to.
+    """Whether it loads, or jumps to, the word that rdx points to, or edx in 32 bits.
 
-    So Go calls a func value: rdx is the closure's register (ABIInternal, amd64).
+    So Go calls a func value: that is the closure's register (src/cmd/compile/abi-internal.md).
     """
     return _CODE_POINTER.match(text.split("#", 1)[0]) is not None
 

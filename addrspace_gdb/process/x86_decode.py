@@ -257,11 +257,11 @@ class _Decoder:
 
     @property
     def _is_code_pointer(self) -> bool:
-        """mov (%rdx) to a whole register, call *(%rdx), jmp *(%rdx)."""
+        """mov (%rdx) to a whole register, call *(%rdx), jmp *(%rdx), or with edx in 32 bits."""
         length = 2 + bool(self._rex)
-        if self._bits != 64 or self._at != length or self._prefixes or self._rex & (_X | _B):
+        if self._at != length or self._prefixes or self._rex & (_X | _B):
             return False
         op, modrm = self._code[length - 2 : length]
         if op == 0x8B:
-            return bool(self._rex & _W) and modrm & 0xC7 == 2
+            return bool(self._rex & _W or self._bits == 32) and modrm & 0xC7 == 2
         return op == 0xFF and modrm in (0x12, 0x22)

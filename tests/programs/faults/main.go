@@ -29,6 +29,9 @@ var Call func(int) int
 // Literal is read-only data.
 var Literal = "a string in the read-only data"
 
+// Far and NoAddress lie outside of the heap, and of what x86-64 can address; 32 bits hold a part of them.
+var Far, NoAddress uint64 = 0x123456789000, 0xdead00000000beef
+
 // Sink keeps loads alive.
 var Sink uint64
 
@@ -134,9 +137,9 @@ func die(way, path string) {
 	case "unmapped":
 		unmapped()
 	case "wild":
-		load(0x123456789000)
+		load(uintptr(Far))
 	case "noncanonical":
-		load(0xdead00000000beef)
+		load(uintptr(NoAddress))
 	case "noaccess":
 		store(at(mapped(syscall.PROT_NONE)) + 0x10)
 	case "truncated":
