@@ -105,7 +105,8 @@ def test_32_bits(code: str, expected: Optional[List[Tuple[str, Optional[int]]]])
 
 
 def test_code_out_of_a_func_value_in_32_bits() -> None:
-    found = [decode(bytes.fromhex(code), PC, REGISTERS.get, 32) for code in ("8b 0a", "ff 12", "8b 4a 04", "8a 0a")]
+    codes = ("8b 0a", "ff 12", "8b 4a 04", "8a 0a")
+    found = [decode(bytes.fromhex(code), PC, REGISTERS.get, 32) for code in codes]
     texts = ("mov    (%edx),%ecx", "call   *(%edx)", "mov    0x4(%edx),%ecx", "mov    (%edx),%cl")
     assert [one and one.code_pointer for one in found] == [True, True, False, False]
     assert [code_pointer(text) for text in texts] == [True, True, False, False]
