@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from harness import full_matrix, qemu
 from harness.build import Builder
 from harness.command import assert_refused, cli
@@ -234,3 +237,36 @@ def test_it_goes_on_whenever_the_command_is_ended(live: Process, number: int) ->
         assert state(live.pid)[1] == "0"
         assert state(live.pid)[0] in "SR"
     assert set(statuses) <= {0, 128 + number, -number}
+
+
+def names_of(image: ELFFile, bias: int) -> List[str]:
+    """Addresses in the middle of its functions; first those that have several names."""
+    functions = [s for s in image.get_section_by_name(".dynsym").iter_symbols() if s["st_size"] > 8]
+    counts = Counter(symbol["st_value"] for symbol in functions)
+    places = {
+        symbol["st_value"]: symbol["st_size"]
+        for symbol in functions
+        if symbol["st_info"]["type"] == "STT_FUNC"
+    }
+    chosen = sorted(places, key=lambda place: (-counts[place], place))[:60]
+    return [hex(bias + place + places[place] // 2) for place in chosen]
+
+
+def test_names_of_libraries_and_of_the_kernels_are_those_that_gdb_gives(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path, gdb_exe: Gdb
+) -> None:
+    live = start(processes, build_program("cgo", newest_go, "cgo"), oracle_file)
+    os.kill(live.pid, signal.SIGSTOP)
+    until(live.pid, "T")
+    maps = Path(f"/proc/{live.pid}/maps").read_text().splitlines()
+    vdso = next(int(line.partition("-")[0], 16) for line in maps if line.endswith("[vdso]"))
+    base, libc = next((int(line.partition("-")[0], 16), line.split()[-1]) for line in maps if "/libc" in line)
+    with open(f"/proc/{live.pid}/mem", "rb", buffering=0) as memory:
+        memory.seek(vdso)
+        addresses = names_of(ELFFile(io.BytesIO(memory.read(8192))), vdso)
+    with open(libc, "rb") as file:
+        addresses += names_of(ELFFile(file), base)
+    report = f"whereis {' '.join(addresses)}"
+    without = answer(live.pid, report, "--debugger", "none")
+    assert without.count('"section": ".text"') >= 60
+    assert without == answer(live.pid, report, "--gdb", str(gdb_exe.path))

@@ -181,10 +181,15 @@ def read_image(path: str, shown: Optional[str] = None) -> Image:
     """
     name = shown if shown is not None else path
     with open_regular(path, name) as stream:
-        try:
-            return _image(stream, read_header(stream, name), name)
-        except OSError as error:
-            raise ProblemError(f"cannot read {printable(name)}: {error.strerror}") from error
+        return image_of(stream, name)
+
+
+def image_of(stream: IO[bytes], name: str) -> Image:
+    """The same of an ELF file that is open."""
+    try:
+        return _image(stream, read_header(stream, name), name)
+    except OSError as error:
+        raise ProblemError(f"cannot read {printable(name)}: {error.strerror}") from error
 
 
 def build_ids(data: bytes) -> List[bytes]:

@@ -72,7 +72,8 @@ class ElfSymbols:
     def at(self, address: int) -> Optional[Tuple[str, int]]:
         """The variable or function that holds `address`, and the distance from its beginning.
 
-        Of several that begin at one place the first that has a size; one without a size reaches to the next.
+        Of several that begin at one place those that have a size, and of those, as gdb has it, the one whose
+        name is the last by its bytes; one without a size reaches to the next.
         """
         if self._order is None:
             self._order = self._sorted()
@@ -81,21 +82,25 @@ class ElfSymbols:
         if index < 0:
             return None
         first = bisect_left(starts, starts[index])
-        for at, size, name in rows[first : index + 1]:
-            if address < at + size or not size:
-                end = self._names.find(b"\0", name)
-                return decoded(self._names[name : end if end >= 0 else None]), address - at
-        return None
+        there = rows[first : index + 1]
+        holding = [row for row in there if address < row[0] + row[1]] or [row for row in there if not row[1]]
+        if not holding:
+            return None
+        return decoded(max(self._name(name) for _, _, name in holding)), address - starts[index]
+
+    def _name(self, at: int) -> bytes:
+        end = self._names.find(b"\0", at)
+        return self._names[at : end if end >= 0 else None]
 
     def _sorted(self) -> Tuple[array[int], List[Tuple[int, int, int]]]:
-        """(address, size, place of the name), those with a size before those without."""
+        """(address, size, place of the name) by address."""
         rows = map(self._structs.symbol_row, whole(self._structs.symbol, self._symbols))
         found = sorted(
-            (value, not size, order, size, name)
-            for order, (name, info, _, section, value, size) in enumerate(rows)
+            (value, size, name)
+            for name, info, _, section, value, size in rows
             if section and info & 15 in _HOLDERS
         )
-        return array("Q", (row[0] for row in found)), [(at, size, name) for at, _, _, size, name in found]
+        return array("Q", (row[0] for row in found)), found
 
 
 def elf_symbols(path: str) -> Optional[ElfSymbols]:
@@ -125,26 +130,31 @@ def symbol_tables(path: str) -> Optional[SymbolTables]:
 def _of_file(path: str, state: Tuple[int, int, int]) -> Optional[SymbolTables]:
     """`state` tells one file of that name from the next."""
     with open_regular(path) as file:
-        beginning = file.read(PAGE)
-        structs = structs_by_ident(beginning[:IDENT])
-        if structs is None or len(beginning) < IDENT + structs.file.size:
-            return None
-        header = FileHeader._make(structs.file.unpack_from(beginning, IDENT))
-        loads = structs.segments(_headers(file, header.phoff, header.phnum, structs.program.size))
-        start = next((vaddr for kind, _, offset, vaddr, *_ in loads if kind == PT_LOAD and not offset), None)
-        if start is None:
-            return None
-        sections = list(structs.sections(_headers(file, header.shoff, header.shnum, structs.section.size)))
+        return tables_of(file)
 
-        def table(kind: int) -> Optional[ElfSymbols]:
-            found = next((section for section in sections if section.type == kind), None)
-            if found is None or found.link >= len(sections):
-                return None
-            names = sections[found.link]
-            symbols = _part(file, found.offset, found.size)
-            return ElfSymbols(beginning, start, symbols, _part(file, names.offset, names.size), structs)
 
-        return SymbolTables(header.type == ET_EXEC, table(SHT_SYMTAB), table(SHT_DYNSYM))
+def tables_of(file: IO[bytes]) -> Optional[SymbolTables]:
+    """The tables of an ELF file that is open; None if it is none. ProblemError, OSError."""
+    beginning = file.read(PAGE)
+    structs = structs_by_ident(beginning[:IDENT])
+    if structs is None or len(beginning) < IDENT + structs.file.size:
+        return None
+    header = FileHeader._make(structs.file.unpack_from(beginning, IDENT))
+    loads = structs.segments(_headers(file, header.phoff, header.phnum, structs.program.size))
+    start = next((vaddr for kind, _, offset, vaddr, *_ in loads if kind == PT_LOAD and not offset), None)
+    if start is None:
+        return None
+    sections = list(structs.sections(_headers(file, header.shoff, header.shnum, structs.section.size)))
+
+    def table(kind: int) -> Optional[ElfSymbols]:
+        found = next((section for section in sections if section.type == kind), None)
+        if found is None or found.link >= len(sections):
+            return None
+        names = sections[found.link]
+        symbols = _part(file, found.offset, found.size)
+        return ElfSymbols(beginning, start, symbols, _part(file, names.offset, names.size), structs)
+
+    return SymbolTables(header.type == ET_EXEC, table(SHT_SYMTAB), table(SHT_DYNSYM))
 
 
 def _headers(file: IO[bytes], offset: int, count: int, size: int) -> bytes:

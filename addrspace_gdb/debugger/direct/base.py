@@ -6,13 +6,16 @@ reads debug information.
 
 from __future__ import annotations
 
+import io
 from functools import cached_property
 from typing import Dict, List, Optional, Sequence
 
-from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.expressions import Evaluator, Memory
-from addrspace_gdb.debugger.direct.objects import Objects
-from addrspace_gdb.process.corenotes import CoreThread
+from addrspace_gdb.debugger.direct.objects import LoadedFile, Objects, held_in_memory
+from addrspace_gdb.process.corenotes import AT_SYSINFO_EHDR, CoreThread
+from addrspace_gdb.process.elf import read_header
+from addrspace_gdb.process.elf_structs import structs_of
 from addrspace_gdb.process.registers import RegisterSet, register_set
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -27,6 +30,8 @@ from addrspace_gdb.target.protocol import (
     ThreadRegisters,
     Value,
 )
+
+_PAGE, _MAX_VDSO = 4096, 1 << 20  # bytes
 
 
 class Stopped:
@@ -83,6 +88,10 @@ class DirectTarget:
 
     def _read_threads(self) -> List[Stopped]:
         """Every thread, the selected one first."""
+        raise NotImplementedError
+
+    def auxv(self) -> Dict[int, int]:
+        """The auxiliary vector."""
         raise NotImplementedError
 
     # What some of them share
@@ -167,7 +176,30 @@ class DirectTarget:
 
     def names_at(self, addresses: Sequence[int]) -> List[Optional[Named]]:
         """The symbol that holds each address."""
-        return [self.objects.name_at(address) for address in addresses]
+        return [self.objects.name_at(address) or self._vdso_name(address) for address in addresses]
+
+    def _vdso_name(self, address: int) -> Optional[Named]:
+        found = self._vdso
+        inside = found is not None and found.loaded.start <= address < found.loaded.end
+        return found.name_at(address) if found is not None and inside else None
+
+    @cached_property
+    def _vdso(self) -> Optional[LoadedFile]:
+        """The library that the kernel has put into the process, called as gdb calls it."""
+        start = self.auxv().get(AT_SYSINFO_EHDR)
+        if not start:
+            return None
+        name = f"system-supplied DSO at {start:#x}"
+        try:
+            return held_in_memory(start, self.read(start, self._vdso_size(start, name)), name)
+        except (UnreadableError, ProblemError):
+            return None
+
+    def _vdso_size(self, start: int, name: str) -> int:
+        """Bytes of its image, which ends with the section headers."""
+        header = read_header(io.BytesIO(self.read(start, _PAGE)), name)
+        section = structs_of(self.pointer_size, self.byte_order).section
+        return min(header.shoff + header.shnum * section.size, _MAX_VDSO)
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """None: they are in the debug information."""

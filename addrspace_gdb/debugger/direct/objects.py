@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from functools import lru_cache
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.elf import Image, read_image
-from addrspace_gdb.process.elfsymbols import SymbolTables, symbol_tables
+from addrspace_gdb.process.elf import Image, image_of, read_image
+from addrspace_gdb.process.elfsymbols import SymbolTables, symbol_tables, tables_of
 from addrspace_gdb.process.loaded import LoadedImage, loaded_at
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
@@ -27,10 +28,13 @@ class Opened(NamedTuple):
 class LoadedFile:
     """One of them. What it does not have of symbols its debug file may have."""
 
-    def __init__(self, opened: Opened, loaded: LoadedImage, sysroot: str) -> None:
+    def __init__(
+        self, opened: Opened, loaded: LoadedImage, sysroot: str, tables: Optional[List[SymbolTables]] = None
+    ) -> None:
+        """`tables`: its symbols, if they were read."""
         self.loaded, self.path, self.name = loaded, opened.path, opened.name
         self._sysroot = sysroot
-        self._tables: Optional[List[SymbolTables]] = None
+        self._tables = tables
 
     @property
     def image(self) -> Image:
@@ -119,6 +123,22 @@ def load_objects(
         if loaded is not None:
             files.append(LoadedFile(one, loaded, sysroot))
     return Objects(files)
+
+
+def held_in_memory(start: int, data: bytes, name: str) -> Optional[LoadedFile]:
+    """A file of which there is only the image that the kernel has mapped at `start`; None if it is none."""
+    stream = io.BytesIO(data)
+    try:
+        image = image_of(stream, name)
+        stream.seek(0)
+        tables = tables_of(stream)
+    except ProblemError:
+        return None
+    if tables is None or not image.segments:
+        return None
+    bias = start - min(segment.vaddr for segment in image.segments)
+    loaded = LoadedImage(image, bias, start, start + len(data))
+    return LoadedFile(Opened(name, ""), loaded, "", [tables])
 
 
 def debug_files(path: str, name: str, build_id: Optional[str], sysroot: str = "") -> Iterator[str]:
