@@ -32,8 +32,7 @@ REPORTS = (
 MOVES = re.compile(
     r'"(wait_time|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
     r'|"the runtime\'s own: (never touched|only ever read)[^}]*'
-    # Nobody but gdb disassembles, so it alone tells whether memory was read or written.
-    r'|"(instruction|access)": (null|"(\\.|[^"\\])*")|(read|write|access)(?= of the field at)'
+    r'|"instruction": (null|"(\\.|[^"\\])*")'  # the assembler's text of it is gdb's alone
 )
 FEW = ("addrspace", "goroutine-stacks --system --dead", "whereis goroutine:1 $sp $pc")
 VARIANTS = ("plain", "stripped", "pie", "cgo")

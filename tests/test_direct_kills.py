@@ -24,6 +24,7 @@ from harness.toolchains import Toolchain
 
 KILLS = int(os.environ.get("ADDRSPACE_KILLS", "12"))
 THREADS = (1, 7, 60, 500)
+HELD, HELD_EACH = 0.02, 0.0001  # seconds, about, that it is held, and for each thread
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
 KINDS = ("to the process", "to a thread", "plain", "to itself")
 
@@ -122,8 +123,9 @@ class Ended(NamedTuple):
     left: List[str]  # in its $TMPDIR, and it was not there before
 
 
-def run(process: Counted, folder: Path, moment: float, number: int) -> Ended:
-    """Dump the process, and send the command that signal after `moment` seconds; 0: none."""
+def run(process: Counted, folder: Path, moment: float, number: int, held: bool = False) -> Ended:
+    """Dump the process, and send the command that signal after `moment` seconds of its run, or after it has
+    begun to hold the process; 0: none."""
     command = [sys.executable, "-c", INTERRUPTIBLE, "dump", str(process.pid), "--debugger", "none"]
     before = {*os.listdir(folder)}
     dump = subprocess.Popen(
@@ -137,13 +139,23 @@ def run(process: Counted, folder: Path, moment: float, number: int) -> Ended:
     )
     try:
         if number:
+            if held:
+                wait_until_held(dump, process.pid)
             time.sleep(moment)
             end(dump, number)
         stdout, stderr = dump.communicate(timeout=120)
     finally:
         dump.kill()
-    what = f"{signal.Signals(number).name if number else 'nothing'} after {moment:.4f} s"
+    since = " of holding" if held else ""
+    what = f"{signal.Signals(number).name if number else 'nothing'} after {moment:.4f} s{since}"
     return Ended(what, number, dump.returncode, stdout, stderr, [*{*os.listdir(folder)} - before])
+
+
+def wait_until_held(dump: subprocess.Popen[str], pid: int) -> None:
+    """Until it is traced, or the command has ended."""
+    status = Path(f"/proc/{pid}/status")
+    while "\nTracerPid:\t0\n" in status.read_text() and dump.poll() is None:
+        time.sleep(0.0005)
 
 
 def end(dump: subprocess.Popen[str], number: int) -> None:
@@ -190,14 +202,15 @@ def counted(
 
 
 def test_it_goes_on_whenever_the_command_is_ended(counted: Counted, tmp_path: Path) -> None:
-    """At seeded moments of all that it takes, and of a fifth more."""
+    """At seeded moments, in turn of all that it takes and a fifth more, and of the time that it is held."""
     chance = random.Random(counted.threads)
-    longest = 1.2 * min(usual(counted, tmp_path) for _ in range(2))
+    longest = [1.2 * min(usual(counted, tmp_path) for _ in range(2)), HELD + counted.threads * HELD_EACH]
     wrong: List[str] = []
     endings: Counter[str] = Counter()
-    for _ in range(KILLS // len(THREADS)):
-        ended = run(counted, tmp_path, chance.uniform(0, longest), chance.choice(ENDINGS))
-        endings[f"{signal.Signals(ended.number).name} {'done' if ended.status == 0 else 'ended'}"] += 1
+    for turn in range(KILLS // len(THREADS)):
+        held, number = turn % 2, chance.choice(ENDINGS)
+        ended = run(counted, tmp_path, chance.uniform(0, longest[held]), number, bool(held))
+        endings[f"{number.name} {'while held ' * held}{'done' if ended.status == 0 else 'ended'}"] += 1
         try:
             assert counted.odd() == []
             counted.assert_goes_on()
