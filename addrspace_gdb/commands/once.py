@@ -16,7 +16,7 @@ from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Session, Settings
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.target.protocol import kept_of
 
@@ -82,7 +82,7 @@ def problem_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, UnreadableError):
         return f"{error}; the process may have exited, or the core may be truncated"
-    if isinstance(error, KeyboardInterrupt):
+    if cut_short(error) is not None:
         return "interrupted"
     if isinstance(error, MemoryError):
         return "not enough memory"

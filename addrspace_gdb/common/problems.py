@@ -7,7 +7,7 @@ damaged or unknown on the way, so that the rest is still shown and the exit stat
 from __future__ import annotations
 
 from collections import Counter
-from typing import Callable, Dict, Iterable, Iterator, List, Union
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Union
 
 
 class ProblemError(Exception):
@@ -113,3 +113,16 @@ class Problems:
 
     def __bool__(self) -> bool:
         return bool(self._settled())
+
+
+def cut_short(error: Optional[BaseException]) -> Optional[BaseException]:
+    """What ended the program and became `error` on the way; None if it is an error of its own.
+
+    Python 3.11 and older make a RuntimeError of whatever is raised while a class is made, of an interrupt
+    in the middle of an import too (type_new_set_names in Objects/typeobject.c).
+    """
+    while error is not None:
+        if not isinstance(error, Exception):
+            return error
+        error = error.__cause__
+    return None

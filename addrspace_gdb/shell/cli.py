@@ -20,7 +20,7 @@ from addrspace_gdb.commands import REPORTS
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.streams import (
     chunks,
     secure_streams,
@@ -51,6 +51,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 128 + signal.SIGINT
     except Signalled as signalled:
         return 128 + signalled.number
+    except RuntimeError as error:
+        end = cut_short(error)
+        if end is None:
+            raise
+        return 128 + (end.number if isinstance(end, Signalled) else signal.SIGINT)
     except MemoryError:
         tell("not enough memory")
         return 1

@@ -13,6 +13,7 @@ from addrspace_gdb.commands import once
 from addrspace_gdb.commands.command import Command, Look
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.common.problems import cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.process.kept_memory import KeptMemory
 
@@ -120,3 +121,18 @@ def test_the_shells_form_counts(
     session = Session(said, tmp_path / "result")
     assert once.answer(asked(tmp_path, form, report), session, visit) == []  # type: ignore[arg-type]
     assert said == ["asked", f"drawn as {drawn}", "written"]
+
+
+def test_an_interrupt_while_a_class_is_made_is_one() -> None:
+    class Interrupts:
+        def __set_name__(self, owner: object, name: str) -> None:
+            raise KeyboardInterrupt
+
+    try:
+        type("Made", (), {"field": Interrupts()})
+    except (RuntimeError, KeyboardInterrupt) as error:  # by the version of Python
+        assert isinstance(cut_short(error), KeyboardInterrupt)
+        assert once.problem_of(error) == "interrupted"
+    else:
+        raise AssertionError
+    assert cut_short(RuntimeError("its own")) is None and cut_short(None) is None

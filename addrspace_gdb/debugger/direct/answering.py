@@ -8,7 +8,7 @@ from typing import Callable, List
 
 from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.debugger.direct.core_file import CoreTarget
@@ -43,6 +43,9 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
     except NoLayoutsError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
+        end = cut_short(error)
+        if end is not None:
+            raise end from None
         problems.append(problem_of(error))
     write_whole(asked.problems, (f"{line}\n" for line in problems))
     return not problems

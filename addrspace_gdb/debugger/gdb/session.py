@@ -13,7 +13,7 @@ import gdb
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.gdb.each_stop import StopWatch
 from addrspace_gdb.debugger.gdb.readonly import read_only
@@ -240,6 +240,8 @@ def guarded(run: Any, *arguments: Any) -> Any:
     except MemoryError:
         raise gdb.GdbError("addrspace: not enough memory for this process; try `--limit`") from None
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
+        if cut_short(error) is not None:
+            raise KeyboardInterrupt from None
         _traceback()
         what = printable(f"{type(error).__name__}: {error}")
         raise gdb.GdbError(
