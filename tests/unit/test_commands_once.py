@@ -128,11 +128,8 @@ def test_an_interrupt_while_a_class_is_made_is_one() -> None:
         def __set_name__(self, owner: object, name: str) -> None:
             raise KeyboardInterrupt
 
-    try:
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as raised:  # by the version of Python
         type("Made", (), {"field": Interrupts()})
-    except (RuntimeError, KeyboardInterrupt) as error:  # by the version of Python
-        assert isinstance(cut_short(error), KeyboardInterrupt)
-        assert once.problem_of(error) == "interrupted"
-    else:
-        raise AssertionError
+    assert isinstance(cut_short(raised.value), KeyboardInterrupt)
+    assert once.problem_of(raised.value) == "interrupted"
     assert cut_short(RuntimeError("its own")) is None and cut_short(None) is None
