@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from typing import Any, Iterator, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Iterator, Optional, Tuple
+
+from addrspace_gdb.common.ahead import ahead
 
 AT_ONCE = 1024  # IOV_MAX
+_MANY = 16 * AT_ONCE  # pieces for which it pays to read in a thread of its own
 TOGETHER = 1 << 18  # bytes: what stays in a processor's cache until it is looked at
 
 
@@ -53,22 +57,32 @@ def read_runs(
     import ctypes
 
     count = len(addresses)
-    buffer = bytearray(min(places[-1], TOGETHER))
-    base = ctypes.addressof(ctypes.c_char.from_buffer(buffer)) if buffer else 0
     wanted = array("Q", bytes(16 * count))
     wanted[0::2], wanted[1::2] = addresses, sizes
-    into = array("Q", bytes(16 * AT_ONCE))
-    first = 0
-    while first < count:
+
+    def calls() -> Iterator[Callable[[], Tuple[int, int, Optional[memoryview]]]]:
+        # Two in turn: one is filled while the other is looked at.
+        buffers = [bytearray(min(places[-1], TOGETHER)) for _ in range(2)]
+        bases = [ctypes.addressof(ctypes.c_char.from_buffer(one)) if one else 0 for one in buffers]
+        intos = [array("Q", bytes(16 * AT_ONCE)) for _ in range(2)]
+        first = turn = 0
+        while first < count:
+            after = min(bisect_right(places, places[first] + TOGETHER) - 1, first + AT_ONCE)
+            yield partial(read, first, after, buffers[turn], bases[turn], intos[turn])
+            first, turn = after, 1 - turn
+
+    def read(
+        first: int, after: int, buffer: bytearray, base: int, into: array[int]
+    ) -> Tuple[int, int, Optional[memoryview]]:
         start = places[first]
-        after = min(bisect_right(places, start + TOGETHER) - 1, first + AT_ONCE)
         into[0 : 2 * (after - first) : 2] = array("Q", map((base - start).__add__, places[first:after]))
         into[1 : 2 * (after - first) : 2] = sizes[first:after]
         from_ = wanted.buffer_info()[0] + 16 * first
         got = call(pid, into.buffer_info()[0], after - first, from_, after - first, 0)
         whole = got == sum(sizes[first:after])
-        yield first, after, memoryview(buffer)[: places[after] - start] if whole else None
-        first = after
+        return first, after, memoryview(buffer)[: places[after] - start] if whole else None
+
+    yield from ahead(calls()) if count > _MANY else (one() for one in calls())
 
 
 def is_there() -> bool:

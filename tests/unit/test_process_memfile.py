@@ -12,6 +12,7 @@ from typing import Iterator, Tuple
 
 import pytest
 
+from addrspace_gdb.process import vm_readv
 from addrspace_gdb.process.mappings import parse_maps
 from addrspace_gdb.process.proc_mem import read_ranges
 from addrspace_gdb.process.vm_readv import AT_ONCE, TOGETHER, read_each, read_runs
@@ -70,7 +71,10 @@ def test_one_that_cannot_be_read_spoils_its_block_only(block: Tuple[int, bytes])
     assert list(read_each(1 << 22, array("Q", [start]), 64)) == [None]
 
 
-def test_runs_lie_where_they_are_wanted() -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_runs_lie_where_they_are_wanted(ahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if ahead:
+        monkeypatch.setattr(vm_readv, "_MANY", 0)
     chance = random.Random(5)
     size = 3 * TOGETHER
     memory = ctypes.create_string_buffer(chance.randbytes(size), size)
