@@ -18,30 +18,6 @@ _MANY = 16 * AT_ONCE  # pieces for which it pays to read in a thread of its own
 TOGETHER = 1 << 18  # bytes: what stays in a processor's cache until it is looked at
 
 
-def read_each(pid: int, addresses: array[int], size: int) -> Iterator[Optional[memoryview]]:
-    """`size` bytes at each address, one behind the other, for AT_ONCE addresses at a time (the last may be
-    fewer), to be used before the next are asked for. None if not all of them can be read.
-
-    Nothing at all where the system or Python's ctypes lacks the call.
-    """
-    call = _call()
-    if call is None:
-        return
-    import ctypes
-
-    # struct iovec: base and length, both as long as a pointer.
-    wanted = array("Q", bytes(16 * len(addresses)))
-    wanted[0::2] = addresses
-    wanted[1::2] = array("Q", [size]) * len(addresses)
-    buffer = bytearray(AT_ONCE * size)
-    into = array("Q", [ctypes.addressof(ctypes.c_char.from_buffer(buffer)), len(buffer)])
-    for first in range(0, len(addresses), AT_ONCE):
-        count = min(AT_ONCE, len(addresses) - first)
-        from_ = wanted.buffer_info()[0] + 16 * first
-        got = call(pid, into.buffer_info()[0], 1, from_, count, 0)
-        yield memoryview(buffer)[: count * size] if got == count * size else None
-
-
 def read_runs(
     pid: int, addresses: array[int], sizes: array[int], places: array[int]
 ) -> Iterator[Tuple[int, int, Optional[memoryview]]]:
@@ -49,7 +25,8 @@ def read_runs(
     of which there is one more: the end. None of them may take more than TOGETHER.
 
     Yields as many at a time as go together: the first and one past the last of them, and their bytes, to be
-    used before the next are asked for; None if not all of them can be read. Nothing at all as `read_each`.
+    used before the next are asked for; None if not all of them can be read. Nothing at all where the system
+    or Python's ctypes lacks the call.
     """
     call = _call()
     if call is None:
