@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Pr
 
 import gdb
 
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb import names as gdb_names
 from addrspace_gdb.debugger.gdb import stops
@@ -249,9 +250,9 @@ class GdbTarget:
                 return int(value.address)
             return int(fetched(value, self.read)) & ((1 << (8 * self.pointer_size)) - 1)
         except UnreadableError as error:
-            raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
+            raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
         except (gdb.error, OverflowError, ValueError, TypeError) as error:
-            raise ProblemError(f"cannot evaluate {expression!r}: {error}") from None
+            raise ProblemError(f"cannot evaluate {printable(expression)!r}: {printable(str(error))}") from None
 
     def values(self, expression: str) -> List[Value]:
         """Every address that an expression comes to."""
