@@ -252,7 +252,9 @@ class GdbTarget:
         except UnreadableError as error:
             raise ProblemError(f"cannot evaluate {printable(expression)!r}: {error}") from None
         except (gdb.error, OverflowError, ValueError, TypeError) as error:
-            raise ProblemError(f"cannot evaluate {printable(expression)!r}: {printable(str(error))}") from None
+            raise ProblemError(
+                f"cannot evaluate {printable(expression)!r}: {printable(str(error))}"
+            ) from None
 
     def values(self, expression: str) -> List[Value]:
         """Every address that an expression comes to."""
