@@ -225,12 +225,14 @@ def test_no_home_and_hardly_any_environment(live: Process) -> None:
 
 
 def has_handler(process: Process) -> bool:
-    """Whether it catches SIGHUP: from then on signals are this project's, not Python's."""
+    """Whether it catches SIGHUP: from then on signals are this project's, not Python's. Or has ended: where
+    SIGHUP is ignored (nohup) it stays so."""
     try:
-        found = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+        status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
         return True
-    return found is None or bool(int(found.group(1), 16) & 1 << (signal.SIGHUP - 1))
+    found = re.search(r"SigCgt:\s*(\w+)", status)
+    return found is None or "State:\tZ" in status or bool(int(found.group(1), 16) & 1 << (signal.SIGHUP - 1))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
