@@ -121,11 +121,11 @@ def test_no_goroutines_is_one_line(subjects: Dict[str, Subject], gdb_exe: Gdb, t
 COUNTING = """
 import gdb
 from addrspace_gdb.goruntime.stripped import target as stripped
-real, count = stripped.find_images, [0]
+real, count = stripped.find_go_images, [0]
 def counted(*arguments):
     count[0] += 1
     return real(*arguments)
-stripped.find_images = counted
+stripped.find_go_images = counted
 def ask(*commands):
     for command in commands:
         try: gdb.execute(command, to_string=True)

@@ -41,7 +41,13 @@ def _name_at(address: int) -> Optional[Named]:
     if found is None:
         return None
     name, offset, section, file = found.groups()
-    return Named(shortened(name), int(offset or 0), shortened(section), file)
+    return Named(shortened(name), int(offset or 0), shortened(section), file or _only_file())
+
+
+def _only_file() -> Optional[str]:
+    """The object file that there is: gdb does not name it if there is no other."""
+    files = gdb.objfiles()
+    return files[0].filename if len(files) == 1 else None
 
 
 @contextmanager
