@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from addrspace_gdb.commands import addrspace
 from addrspace_gdb.commands.command import Look
-from addrspace_gdb.commands.rss import accounts_of, gathered, json_of, lines
+from addrspace_gdb.commands.rss import Answer, as_json, draw, gathered
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb.target import GdbTarget
 from addrspace_gdb.process.residency import Residency
@@ -94,14 +94,14 @@ def rss(target: GdbTarget, reading: Reading, seed: int) -> Tuple[List[str], int]
     """Every line of `addrspace rss`, and how many of its sums are wrong."""
     if seed & 2 * RSS_EACH:
         reading = replace(reading, residency=scattered(reading, seed))
-    made = accounts_of(gathered(target, reading), by_class=bool(seed & RSS_EACH))
-    dumps(json_of(made))
-    root, mapped = made.tree.root, sum(m.size for m in reading.mappings)
+    answer = Answer(gathered(target, reading), by_class=bool(seed & RSS_EACH), depth=None)
+    dumps(as_json(answer))
+    root, mapped = answer.accounts.tree.root, sum(m.size for m in reading.mappings)
     wrong = unsummed(root) + (root.size != mapped)
     runs = reading.residency.resident_runs
     if reading.residency.known:
         wrong += root.resident != sum(runs.count(m.start, m.end) or 0 for m in reading.mappings)
-    return render(lines(made, None, LOOK)).splitlines(), wrong
+    return render(draw(answer, LOOK)).splitlines(), wrong
 
 
 def too_long(number: int, frame: Any) -> None:

@@ -132,11 +132,7 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
 
 def as_json(answer: Answer) -> Dict[str, object]:
     """rss/1."""
-    return json_of(answer.accounts)
-
-
-def json_of(made: Accounts) -> Dict[str, object]:
-    """rss/1."""
+    made = answer.accounts
     reading, tree = made.reading, made.tree
     return rss_json(
         reading.info,
@@ -152,17 +148,13 @@ def json_of(made: Accounts) -> Dict[str, object]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The tree, how counters compare with it, and what stands out."""
-    yield from lines(answer.accounts, answer.depth, look)
-
-
-def lines(made: Accounts, depth: Optional[int], look: Look) -> Iterator[Pair]:
-    """The text of accounts."""
-    reading, tree, unicode = made.reading, made.tree, look.unicode
+    made, unicode = answer.accounts, look.unicode
+    reading, tree = made.reading, made.tree
     width = look.width or 1 << 16
     for line in _head(reading, tree, width, unicode):
         yield from line
     yield NEWLINE
-    yield from view.tree_lines(tree.root, depth, width, unicode)
+    yield from view.tree_lines(tree.root, answer.depth, width, unicode)
     yield NEWLINE
     if made.balances:
         yield from view.balance_lines(made.balances, made.unsettled, width, unicode)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from functools import cached_property
 from itertools import compress
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns, read_columns
@@ -94,6 +94,11 @@ class Goroutines:
         wanted = bytes(map(living.__contains__, statuses))
         found.update(zip(compress(goids, wanted), compress(rows, wanted)))
         return found
+
+    @cached_property
+    def gone(self) -> Set[int]:
+        """Those of the statuses that occur in which a goroutine is dead."""
+        return {status for status in set(self.columns["status"]) if not is_live(status)}
 
     @cached_property
     def by_stack(self) -> array[int]:

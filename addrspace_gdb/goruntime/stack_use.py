@@ -7,7 +7,7 @@ from itertools import compress
 from operator import and_, le, lt, not_, sub
 from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
-from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler, is_live
+from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler
 from addrspace_gdb.target.protocol import Thread
 
 
@@ -63,7 +63,7 @@ def _stacks(
         found = goroutines.position(address)
         if found is not None and statuses[found] & ~GSCAN == RUNNING:
             sps[found] = best_sp(sp, sps[found], los[found], his[found])
-    return los, his, sps, {status for status in set(statuses) if not is_live(status)}
+    return los, his, sps, goroutines.gone
 
 
 def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:

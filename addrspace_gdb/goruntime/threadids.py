@@ -6,10 +6,10 @@ They differ for a process in another pid namespace (a container), pid_namespaces
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.local_proc import LocalProc
-from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import ProcFiles, Target
 
 _ID = b"NSpid:"
 
@@ -30,7 +30,9 @@ def outer_ids(target: Target, places: Callable[[], Sequence[Places]]) -> Dict[in
     """
     proc = target.proc_files()
     if proc is not None:
-        return _by_proc(proc, target.threads) if _inner(proc, "status") is not None else {}
+        if _inner(proc, "status") is None:
+            return {}
+        return _by_inner(proc, [thread.tid for thread in target.threads()])
     threads, known = target.threads(), places()
     if {thread.tid for thread in threads} & {place.procid for place in known}:
         return {}
@@ -46,13 +48,10 @@ def _within(sp: Optional[int], stack: Tuple[int, int]) -> bool:
     return sp is not None and stack[0] < sp <= stack[1]
 
 
-def _by_proc(proc: ProcFiles, threads: Callable[[], List[Thread]]) -> Dict[int, int]:
-    found: Dict[int, int] = {}
-    for thread in threads():
-        inner = _inner(proc, f"task/{thread.tid}/status")
-        if inner is not None:
-            found[inner] = thread.tid
-    return found
+def _by_inner(proc: ProcFiles, tids: Sequence[int]) -> Dict[int, int]:
+    """The threads by their numbers inside, those that have one."""
+    found = {_inner(proc, f"task/{tid}/status"): tid for tid in tids}
+    return {inner: tid for inner, tid in found.items() if inner is not None}
 
 
 def inner_ids(pid: int) -> Dict[int, int]:
@@ -62,8 +61,7 @@ def inner_ids(pid: int) -> Dict[int, int]:
         tids = [int(name) for name in os.listdir(proc.path("task"))]
     except OSError:
         return {}
-    found = {tid: _inner(proc, f"task/{tid}/status") for tid in tids}
-    return {inner: tid for tid, inner in found.items() if inner is not None}
+    return _by_inner(proc, tids)
 
 
 def _inner(proc: ProcFiles, name: str) -> Optional[int]:

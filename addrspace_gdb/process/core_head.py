@@ -1,6 +1,6 @@
 """The head of a core that comes through a pipe: its headers and its notes, and not a byte more.
 
-The kernel writes them first (elf_core_dump in fs/binfmt_elf.c), gdb's gcore too.
+The kernel writes them first (elf_core_dump in fs/binfmt_elf.c); gdb's gcore writes the notes last.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def check(question: Question) -> Asked:
 
 
 def _wanted(question: Question) -> str:
-    """ "gdb", "none", or "" for whoever can. What is typed goes before the environment."""
+    """Who is to answer: "gdb", "none", or "" for whoever can. What is typed goes before the environment."""
     wanted = question.debugger or ("gdb" if question.gdb else os.environ.get("ADDRSPACE_DEBUGGER", ""))
     if wanted not in ("", "gdb", "none"):
         raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(wanted)} is not gdb or none")

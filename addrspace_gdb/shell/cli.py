@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_gdb(parser: argparse.ArgumentParser) -> None:
-    """What gdb is, and what it is given besides the process or core."""
+    """Who reads, and what besides the process or core."""
     add = parser.add_argument
     add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
     add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")

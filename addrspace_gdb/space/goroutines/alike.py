@@ -12,7 +12,7 @@ from array import array
 from collections import defaultdict
 from itertools import accumulate, chain, compress
 from operator import and_, lt, sub
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
@@ -20,6 +20,8 @@ from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
+
+_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with
 
 Path = Sequence[Tuple[int, int]]  # number of a word above sp, and the pc that it holds
 
@@ -95,7 +97,28 @@ class SideBySide:
             rows = [row for row in rows if column[row] == pc]
         return rows
 
-    def parted(self, path: Path, rows: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
+    def by_path(
+        self, tried: List[Tuple[Path, int]], follow: Callable[[int], Tuple[Path, int, bool]]
+    ) -> Iterator[Tuple[Sequence[int], int]]:
+        """The positions of those on one path together, and its number.
+
+        `tried`: paths that goroutines of this kind were found on, each with its number, to which more are
+        added. `follow` says of one row which path it is on, its number, and whether others may be on it.
+        """
+        rows: Sequence[int] = range(len(self.positions))
+        for path, number in tried:
+            on, rows = self._parted(path, rows)
+            yield pick(self.positions, on), number
+        while rows:
+            path, number, common = follow(rows[0])
+            on, rows = rows[:1], rows[1:]
+            if common and rows and len(tried) < _MAX_TRIED:
+                tried.append((path, number))
+                more, rows = self._parted(path, rows)
+                on = [*on, *more]
+            yield pick(self.positions, on), number
+
+    def _parted(self, path: Path, rows: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
         """Those of the `rows` that are on the path, and the others."""
         on = self.on(path, rows)
         if len(on) == len(rows):

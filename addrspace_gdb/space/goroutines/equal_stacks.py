@@ -15,7 +15,6 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Se
 
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
-from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER
 from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
@@ -25,7 +24,6 @@ from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
-_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with
 _SWITCHES = ("systemstack", "mcall", "morestack", "asmcgocall")
 
 
@@ -138,8 +136,7 @@ class Fold:
 
     def _without_dead(self, positions: Sequence[int]) -> Sequence[int]:
         """Of the dead ones one is as another: they get a walk together. The others."""
-        statuses = self._reading.goroutines.column("status")
-        gone = {status for status in set(statuses) if not is_live(status)}
+        statuses, gone = self._reading.goroutines.column("status"), self._reading.goroutines.gone
         dead = [at for at in positions if statuses[at] in gone]
         if dead:
             number = self._put(Same(dead[0], walk(self._reading, dead[0]), False))
@@ -166,24 +163,14 @@ class Fold:
 
     def _together(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> None:
         """Compare goroutines that are alike with the paths that others of them are on."""
-        rows: Sequence[int] = range(len(block.positions))
-        for path, number in tried:
-            rows = self._found(block, path, number, rows)
-        while rows:
-            row, at = rows[0], block.positions[rows[0]]
-            same, path = self._tree.trace(at, block.stack(row))
-            number = self._put(same)
-            rows = rows[1:]
-            if same.shared and rows and len(tried) < _MAX_TRIED:
-                tried.append((path, number))
-                rows = self._found(block, path, number, rows)
 
-    def _found(self, block: SideBySide, path: Path, number: int, rows: Sequence[int]) -> Sequence[int]:
-        """Note which of the `rows` are on the path; the others."""
-        on, rest = block.parted(path, rows)
-        for at in pick(block.positions, on):
-            self._numbers[at] = number
-        return rest
+        def follow(row: int) -> Tuple[Path, int, bool]:
+            same, path = self._tree.trace(block.positions[row], block.stack(row))
+            return path, self._put(same), same.shared
+
+        for positions, number in block.by_path(tried, follow):
+            for at in positions:
+                self._numbers[at] = number
 
     def of(self, positions: Sequence[int]) -> Iterator[Same]:
         """What those goroutines have, which were looked at."""

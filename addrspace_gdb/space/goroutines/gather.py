@@ -11,7 +11,6 @@ from typing import Sequence
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.columns import places
 from addrspace_gdb.goruntime.labels import read_labels
-from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.listing import Listing, put_users, system_of
@@ -44,9 +43,9 @@ def _rows(reading: GoroutineReading, positions: Sequence[int], users: Users) -> 
     """What only the stack tells: the user's frame, and where those stand that are not simply parked."""
     system_of(reading)
     apart = set(put_users(reading, positions, users))
-    gone = {status for status in set(reading.goroutines.column("status")) if not is_live(status)}
+    statuses, gone = reading.goroutines.column("status"), reading.goroutines.gone
     for at in apart:
-        if reading.goroutines.column("status")[at] not in gone:
+        if statuses[at] not in gone:
             walk(reading, at)
     for number in [number for number, user in enumerate(users.spots) if user == NOWHERE and number]:
         for at in places(users.numbers, number):

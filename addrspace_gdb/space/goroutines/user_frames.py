@@ -6,7 +6,6 @@ from array import array
 from typing import Dict, List, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Bytes
 from addrspace_gdb.space.goroutines.alike import Alike, Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.columns import pick
@@ -18,7 +17,6 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 
 _TOP = 512  # bytes above sp that mostly reach to the user's frame
 _WINDOW = 1024  # that nearly always do
-_MAX_TRIED = 8  # paths that goroutines which stand alike are compared with
 _MANY = 4096  # stacks for which it pays to prepare that
 
 
@@ -32,8 +30,7 @@ def user_frames(reading: GoroutineReading, positions: Sequence[int], users: User
         seeker = _Seeker(reading, users)
         left = _at_tops(seeker, together)
         sps = reading.goroutines.columns["sp"]
-        statuses = reading.goroutines.columns["status"]
-        gone = {status for status in set(statuses) if not is_live(status)}
+        statuses, gone = reading.goroutines.columns["status"], reading.goroutines.gone
         for at in apart + _in_windows(seeker, sorted(left, key=sps.__getitem__)):
             user = user_of(reading, at) if statuses[at] not in gone else NOWHERE
             users.numbers[at] = users.number(user)
@@ -102,26 +99,17 @@ class _Seeker:
         """Find the frames of goroutines that stand alike. Returns those where only more of the stack can
         tell."""
         left: List[int] = []
-        rows: Sequence[int] = range(len(block.positions))
-        for path, number in tried:
-            on, rows = block.parted(path, rows)
-            self._put(pick(block.positions, on), number)
-        while rows:
-            path, number = self._path(block.of.pc, block.stack(rows[0]))
-            on, rest = rows[:1], rows[1:]
-            if number and len(tried) < _MAX_TRIED:
-                tried.append((path, number))
-                on, rest = block.parted(path, rows)
-            some = pick(block.positions, on)
-            self._put(some, number)
-            left += [] if number else some
-            rows = rest
-        return left
-
-    def _put(self, positions: Sequence[int], number: int) -> None:
         numbers = self._users.numbers
-        for at in positions:
-            numbers[at] = number
+
+        def follow(row: int) -> Tuple[Path, int, bool]:
+            path, number = self._path(block.of.pc, block.stack(row))
+            return path, number, number != 0
+
+        for positions, number in block.by_path(tried, follow):
+            for at in positions:
+                numbers[at] = number
+            left += [] if number else positions
+        return left
 
     def _path(self, pc: int, words: array[int]) -> Tuple[Path, int]:
         """Where on a stack the return addresses are that lead to the user's frame, and its number; 0 where

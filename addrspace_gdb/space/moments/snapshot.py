@@ -170,9 +170,8 @@ class Moments:
 
     def __init__(self) -> None:
         self._named: Dict[str, Snapshot] = {}
-        self._last: Dict[
-            int, List[KeptSnapshot]
-        ] = {}  # by inferior: the last two moments, the older one first
+        # By inferior: the last two moments, the older one first.
+        self._last: Dict[int, List[KeptSnapshot]] = {}
 
     def __iter__(self) -> Iterator[Snapshot]:
         return iter(list(self._named.values()))

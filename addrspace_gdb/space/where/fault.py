@@ -71,7 +71,7 @@ class CrashReport(NamedTuple):
 def crash_report(locator: Locator) -> Optional[CrashReport]:
     """What went wrong at this stop; None if nothing is on record."""
     with no_cycle_collection():
-        return _Reporter(locator).crash_report()
+        return _Reporter(locator).report()
 
 
 class _Reporter:
@@ -82,7 +82,7 @@ class _Reporter:
         self._stops: Optional[Stops] = self._target if isinstance(self._target, Stops) else None
         self._columns = self._goroutines.goroutines
 
-    def crash_report(self) -> Optional[CrashReport]:
+    def report(self) -> Optional[CrashReport]:
         crash = read_crash(self._locator.runtime, self._reading.go.scheduler.ms)
         stop = self._stops.signal() if self._stops is not None else None
         found, position = self._found(crash, stop)
