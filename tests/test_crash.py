@@ -19,10 +19,11 @@ from harness.corehead import kernel_head
 from harness.crashes import crash, meta_of, only
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
+from harness.held import stop
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
-from test_direct import MOVES, until
+from test_direct import MOVES
 
 from addrspace_gdb.shell.crash.installing import Kernel
 from addrspace_gdb.views.documents import schema as schemas
@@ -54,9 +55,7 @@ def stopped(
 ) -> Iterator[Stopped]:
     """A process that was stopped by a signal, for its core and itself to be the same."""
     binary = build_program("shapes", newest_go, request.param)
-    live = start(processes, binary, oracle_file, "quiet")
-    os.kill(live.pid, signal.SIGSTOP)
-    until(live.pid, "T")
+    live = stop(start(processes, binary, oracle_file, "quiet"))
     gcore(gdb_exe, attach(live, binary), tmp_path / "core")
     yield Stopped(live, tmp_path / "core")
     os.kill(live.pid, signal.SIGCONT)

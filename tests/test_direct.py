@@ -19,6 +19,7 @@ from harness.build import Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene
+from harness.held import state, stop
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, kernel_core, start
 from harness.toolchains import NEWEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
@@ -74,26 +75,10 @@ def stopped(
     """A Go program that was stopped by a signal, so that two can look at the same."""
     name = "cgo" if request.param == "cgo" else "shapes"
     binary = build_program(name, newest_go, request.param)
-    live = start(processes, binary, oracle_file)
-    os.kill(live.pid, signal.SIGSTOP)
-    until(live.pid, "T")
+    live = stop(start(processes, binary, oracle_file))
     yield attach(live, binary)
     assert state(live.pid) == ("T", "0")  # as it was
     os.kill(live.pid, signal.SIGCONT)
-
-
-def state(pid: int) -> tuple[str, str]:
-    """The state of a process, and who traces it."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    fields: Dict[str, str] = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    return fields["State"][:1], fields["TracerPid"].strip()
-
-
-def until(pid: int, wanted: str) -> None:
-    deadline = time.monotonic() + 30
-    while state(pid)[0] != wanted:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def reports_for(gdb: Gdb) -> Sequence[str]:
@@ -259,9 +244,7 @@ def names_of(image: ELFFile, bias: int) -> List[str]:
 def test_names_of_libraries_and_of_the_kernels_are_those_that_gdb_gives(
     newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path, gdb_exe: Gdb
 ) -> None:
-    live = start(processes, build_program("cgo", newest_go, "cgo"), oracle_file)
-    os.kill(live.pid, signal.SIGSTOP)
-    until(live.pid, "T")
+    live = stop(start(processes, build_program("cgo", newest_go, "cgo"), oracle_file))
     maps = Path(f"/proc/{live.pid}/maps").read_text().splitlines()
     vdso = next(int(line.partition("-")[0], 16) for line in maps if line.endswith("[vdso]"))
     base, libc = next((int(line.partition("-")[0], 16), line.split()[-1]) for line in maps if "/libc" in line)

@@ -19,6 +19,7 @@ from typing import Dict, Iterator, List, NamedTuple
 import pytest
 from harness import CHECKOUT
 from harness.build import Builder
+from harness.held import stopped_or_traced
 from harness.processes import INTERRUPTIBLE
 from harness.toolchains import Toolchain
 
@@ -92,19 +93,6 @@ class Counted:
     def progress(counts: Counts) -> List[int]:
         """Everything that must rise."""
         return counts.done + [came for _, came, _ in counts.signals.values()]
-
-    def odd(self) -> List[str]:
-        """Every thread that is stopped or traced."""
-        found = []
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                lines = (task / "status").read_text().splitlines()
-            except OSError:
-                continue
-            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-            if fields["State"][:1] in "tT" or fields["TracerPid"].strip() != "0":
-                found.append(f"{task.name} {fields['State']} {fields['TracerPid']}")
-        return found
 
     def end(self) -> None:
         """Kill it; its child goes with it."""
@@ -212,7 +200,7 @@ def test_it_goes_on_whenever_the_command_is_ended(counted: Counted, tmp_path: Pa
         ended = run(counted, tmp_path, chance.uniform(0, longest[held]), number, bool(held))
         endings[f"{number.name} {'while held ' * held}{'done' if ended.status == 0 else 'ended'}"] += 1
         try:
-            assert counted.odd() == []
+            assert stopped_or_traced(counted.pid) == []
             counted.assert_goes_on()
             assert_ended(ended)
         except AssertionError as error:
@@ -233,7 +221,7 @@ def test_a_signal_that_was_on_its_way_is_not_lost(newest_go: Toolchain, build_pr
             command = [sys.executable, "-c", HOLDER, str(process.pid)]
             done = subprocess.run(command, cwd=CHECKOUT, timeout=60, check=False)
             assert done.returncode == -signal.SIGKILL
-            assert process.odd() == []
+            assert stopped_or_traced(process.pid) == []
             process.assert_goes_on()
     finally:
         process.end()

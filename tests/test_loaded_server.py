@@ -14,6 +14,7 @@ from typing import List
 from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
+from harness.held import stopped_or_traced
 from harness.toolchains import Toolchain
 
 DUMPS = int(os.environ.get("ADDRSPACE_DUMPS", "5"))
@@ -42,19 +43,6 @@ class Server:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def states(self) -> List[str]:
-        """State and TracerPid of every thread that is not as one that nobody looks at."""
-        odd = []
-        for task in Path(f"/proc/{self.popen.pid}/task").iterdir():
-            try:
-                lines = (task / "status").read_text().splitlines()
-            except OSError:
-                continue
-            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-            if fields["State"][:1] in "tT" or fields["TracerPid"].strip() != "0":
-                odd.append(f"{task.name} {fields['State']} {fields['TracerPid']}")
-        return odd
-
 
 def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb) -> None:
     server = Server(build_program("loaded", newest_go).path)
@@ -67,7 +55,7 @@ def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gd
             assert "ok" in done.stdout, done.stderr
             if done.returncode or done.stderr:
                 wrong.append(f"dump {number}: {done.stderr.strip()}\n{done.stdout}")
-            assert server.states() == []
+            assert stopped_or_traced(server.popen.pid) == []
             now = server.counts()  # it answers at once: it runs
             assert all(a < b for a, b in zip(last[:4], now[:4])), (last, now)
             last = now
@@ -84,7 +72,7 @@ def test_a_server_that_is_left_stopped_would_be_seen(newest_go: Toolchain, build
         server.wait_for_threads()
         os.kill(server.popen.pid, 19)
         deadline = time.monotonic() + 60
-        while len(server.states()) < 200:
+        while len(stopped_or_traced(server.popen.pid)) < 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from pathlib import Path
 from typing import Any, Iterator, List, NamedTuple, Tuple
 
@@ -14,11 +13,11 @@ from elftools.elf.elffile import ELFFile
 from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
+from harness.held import state, stop, until
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
 from symtab_target import FakeTarget, ProcessTarget
-from test_direct import state, until
 
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.debugger.direct.core_file import CoreTarget
@@ -48,9 +47,7 @@ def stopped(
 ) -> Iterator[Stopped]:
     name = "cgo" if request.param == "cgo" else "sample"
     binary = build_program(name, newest_go, request.param)
-    process = start(processes, binary, oracle_file)
-    os.kill(process.pid, signal.SIGSTOP)
-    until(process.pid, "T")
+    process = stop(start(processes, binary, oracle_file))
     yield Stopped(binary, process, known_of(process.pid, binary))
     until(process.pid, "T")
     assert state(process.pid) == ("T", "0")
@@ -140,9 +137,7 @@ def test_the_fakes(
 ) -> None:
     """What the tests of the upper rooms stand on keeps what it has of the contract."""
     binary = build_program("sample", newest_go)
-    process = start(processes, binary, oracle_file)
-    os.kill(process.pid, signal.SIGSTOP)
-    until(process.pid, "T")
+    process = stop(start(processes, binary, oracle_file))
     known = known_of(process.pid, binary)._replace(evaluates=False, has_proc=False)
     inner = ProcessTarget(process.pid, binary.path)
     assert broken(inner, known) == []

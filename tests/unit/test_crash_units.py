@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
@@ -85,7 +86,7 @@ def test_a_damaged_head_asks_for_no_more_than_a_bound(at: int) -> None:
 
 
 def make(crashes: Crashes, second: int, size: int) -> str:
-    with CrashFolder(crashes, folder_name("app", 7, second), 1 << 20) as made:
+    with closing(CrashFolder(crashes, folder_name("app", 7, second), 1 << 20)) as made:
         made.write("a", ["x" * size])
         return made.name
 
@@ -98,14 +99,14 @@ def test_the_oldest_go(folder: Path) -> None:
     assert crashes.names() == names[2:] and (folder / "mine").exists()
     crashes.prune(10, names[3])
     assert crashes.names() == names[3:4]
-    with CrashFolder(crashes, "19700101T000000Z-app-7", 10):  # the oldest, but it is being written
+    with closing(CrashFolder(crashes, "19700101T000000Z-app-7", 10)):  # the oldest, but it is being written
         crashes.prune(0)
         assert crashes.names() == ["19700101T000000Z-app-7"]
 
 
 def test_a_file_that_is_too_large_is_not_there(folder: Path) -> None:
     crashes = Crashes(str(folder), make=True)
-    with CrashFolder(crashes, folder_name("app", 7, 0), 100) as made:
+    with closing(CrashFolder(crashes, folder_name("app", 7, 0), 100)) as made:
         made.write("a", ["x" * 60])
         with pytest.raises(ProblemError, match="too large"):
             made.write("b", ["x" * 30, "x" * 30])
@@ -115,7 +116,7 @@ def test_a_file_that_is_too_large_is_not_there(folder: Path) -> None:
 def test_nothing_is_written_through_a_link(folder: Path, tmp_path: Path) -> None:
     crashes = Crashes(str(folder), make=True)
     (tmp_path / "elsewhere").write_text("as it was")
-    with CrashFolder(crashes, folder_name("app", 7, 0), 1000) as made:
+    with closing(CrashFolder(crashes, folder_name("app", 7, 0), 1000)) as made:
         Path(made.path, "a.part").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(FileExistsError):
             made.write("a", ["x"])
@@ -131,7 +132,7 @@ def test_names_are_escaped(folder: Path, name: str) -> None:
 
 def make_named(folder: Path, name: str) -> Path:
     crashes = Crashes(str(folder), make=True)
-    with CrashFolder(crashes, folder_name(name, 7, 0), 100) as made:
+    with closing(CrashFolder(crashes, folder_name(name, 7, 0), 100)) as made:
         return Path(made.path)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Iterable, List
 from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.streams import tell, to_stdout
-from addrspace_gdb.shell.crash.folders import DEFAULT, VARIABLE, place
+from addrspace_gdb.shell.crash.place import DEFAULT, VARIABLE, place
 
 KEEP, TIME = 256 << 20, 30.0  # bytes, seconds
 _NEWEST = ""

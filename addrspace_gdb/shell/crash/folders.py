@@ -11,14 +11,11 @@ import re
 import shutil
 import stat
 import time
-from types import TracebackType
-from typing import Iterable, List, NamedTuple, Optional, Type
+from typing import Iterable, List, NamedTuple
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 
-DEFAULT = "/var/lib/addrspace-gdb/crashes"
-VARIABLE = "ADDRSPACE_CRASHES"
 _NAME = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9_.%+-]+-\d+(\.\d+)?")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,11 +28,6 @@ class Kept(NamedTuple):
 
     name: str
     size: int  # bytes
-
-
-def place(option: Optional[str]) -> str:
-    """Path of the folder of all crashes: as it was said, else $ADDRSPACE_CRASHES, else the usual one."""
-    return os.path.abspath(option or os.environ.get(VARIABLE) or DEFAULT)
 
 
 def folder_name(command: str, pid: int, when: float) -> str:
@@ -111,7 +103,7 @@ def _make(path: str) -> None:
 
 
 class CrashFolder:
-    """The folder of a crash that is being written: until the block ends nobody takes it away."""
+    """The folder of a crash that is being written: until it is closed nobody takes it away."""
 
     def __init__(self, crashes: Crashes, name: str, room: int) -> None:
         """`room`: bytes that it may take at most. OSError."""
@@ -120,15 +112,8 @@ class CrashFolder:
         self._descriptor = os.open(self.name, _FOLDER, dir_fd=crashes.descriptor)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
-    def __enter__(self) -> CrashFolder:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        value: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
+        """From now on it may be taken away."""
         os.close(self._descriptor)
 
     def share(self) -> None:

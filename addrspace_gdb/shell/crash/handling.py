@@ -18,10 +18,10 @@ from typing import NoReturn, Optional
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_head import ComingCore, CoreHead
 from addrspace_gdb.shell.crash import journal
-from addrspace_gdb.shell.crash.folders import place
 from addrspace_gdb.shell.crash.forwarding import forward
 from addrspace_gdb.shell.crash.installing import earlier
 from addrspace_gdb.shell.crash.limits import GRACE, bound, end_with_parent, leave_stdin
+from addrspace_gdb.shell.crash.place import place
 from addrspace_gdb.shell.crash.told import Told, expanded, signal_name, told
 
 _STDIN = 0

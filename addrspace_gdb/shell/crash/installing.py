@@ -12,7 +12,8 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.shell.crash.folders import DEFAULT, Crashes
+from addrspace_gdb.shell.crash.folders import Crashes
+from addrspace_gdb.shell.crash.place import DEFAULT
 from addrspace_gdb.shell.crash.told import specifiers
 
 _LONGEST = 127  # bytes: CORENAME_MAX_SIZE in include/linux/binfmts.h, with its NUL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import closing
 from typing import Callable, Iterable, List, Optional, Tuple
 
 from addrspace_gdb import commands
@@ -21,8 +22,9 @@ from addrspace_gdb.process.core_head import CoreHead
 from addrspace_gdb.shell.crash import journal
 from addrspace_gdb.shell.crash.about import about, command_of
 from addrspace_gdb.shell.crash.aside import Aside, shared
-from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name, place
+from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name
 from addrspace_gdb.shell.crash.limits import TimeUpError, unbind
+from addrspace_gdb.shell.crash.place import META, place
 from addrspace_gdb.shell.crash.told import Told, signal_name
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
@@ -31,7 +33,6 @@ from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.views.documents.crash import About, Done, crash_json, thread_pieces, threads_json
 from addrspace_gdb.views.documents.form import pieces
 
-META = "meta.json"
 _HINTS = Hints("addrspace-gdb dump --exe", "addrspace-gdb dump --exe", "addrspace-gdb dump", "gdbserver")
 _LOOK = Look(screen=100, file=True)
 _SETTINGS = Settings(100, True, False, "quiet")
@@ -77,7 +78,7 @@ class _Keeping:
         crashes = Crashes(place(self._options.folder), make=True)
         crashes.prune(self._options.keep)
         name = folder_name(command_of(self._what.pid), self._what.pid, time.time())
-        with CrashFolder(crashes, name, self._options.keep) as folder:
+        with closing(CrashFolder(crashes, name, self._options.keep)) as folder:
             known = about(self._what, self._head, self._session)
             complete = self._fill(folder, known)
         crashes.prune(self._options.keep, folder.name)

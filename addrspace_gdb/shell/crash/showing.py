@@ -13,8 +13,8 @@ from addrspace_gdb.common.sizes import plural, size
 from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.shell.crash.folders import Crashes
 from addrspace_gdb.shell.crash.installing import Kernel, is_ours
+from addrspace_gdb.shell.crash.place import META
 
-_META = "meta.json"
 _MOST_META = 1 << 20  # bytes
 _LINES = 40  # of goroutines
 _MOST_LINE = 1000  # characters
@@ -49,10 +49,10 @@ def show(path: str) -> Iterator[str]:
 def _meta(path: str) -> Dict[str, Any]:
     shown = printable(path)
     try:
-        with open_regular(os.path.join(path, _META)) as file:
+        with open_regular(os.path.join(path, META)) as file:
             found = json.loads(file.read(_MOST_META))
     except (OSError, ValueError):
-        raise ProblemError(f"{shown} is not the folder of a crash: its {_META} is damaged") from None
+        raise ProblemError(f"{shown} is not the folder of a crash: its {META} is damaged") from None
     if not isinstance(found, dict) or found.get("schema") != "crash/1":
         raise ProblemError(f"{shown} is not the folder of a crash")
     return found
