@@ -27,6 +27,13 @@ from harness.smaps import parse_smaps
 from harness.toolchains import NEWEST, OLDEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
 from jsonschema import Draft202012Validator
 
+from addrspace_gdb.commands import rss
+from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.debugger.direct.live import LiveTarget
+from addrspace_gdb.debugger.direct.session import DirectSession
+from addrspace_gdb.shell.hints import SHELL
+from addrspace_gdb.space.reading.whole import read
+from addrspace_gdb.space.rss import findings
 from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
@@ -270,6 +277,25 @@ def test_what_stands_out_is_said_and_nothing_else(
     for one in stop.rss["findings"]:
         assert re.search(case.words, one["sentence"]), one["sentence"]
         assert one["of"] == stop.rss["tree"]["resident"]
+
+
+def test_of_very_many_goroutines_a_sample_says_where_most_are(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    live = start(processes, build_program("spent", newest_go), oracle_file, "goroutines")
+    monkeypatch.setattr(findings, "SAMPLE", 1000)
+    base = LiveTarget(live.pid, None, SHELL)
+    target = DirectSession(base, Settings(100, True, False, "quiet"), "").target()
+    base.hold(30, lambda: "late")
+    try:
+        read_now = rss.gathered(target, read(target, check=True))
+    finally:
+        base.release()
+    parked = read_now.background.parked
+    assert parked is not None and 900 < len(parked.positions) <= 1000
+    (said,) = [one for one in rss.accounts_of(read_now).sentences if "stacks" in one]
+    assert re.search(r"20,0\d\d goroutines, about (99|100)% of them in main\.leak", said), said
 
 
 def test_returned_pages_that_huge_pages_hold(

@@ -141,7 +141,9 @@ def lines(found: Installation, wanted: Wanted) -> List[str]:
     by_hand.append(f"kernel.core_pattern = {found.values.core_pattern}")
     if found.wrapper is not None:
         path = shlex.quote(os.path.join(wanted.folder, _WRAPPER))
-        by_hand.insert(0, f"# {path}, mode 0700, is a program that --yes writes: the line would be too long")
+        by_hand.insert(
+            0, f"# {path}, mode 0700, is a program that --yes writes, to call this from a line so short"
+        )
     return by_hand
 
 
