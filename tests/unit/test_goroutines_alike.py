@@ -8,7 +8,7 @@ from typing import List, Tuple
 
 import pytest
 
-from addrspace_gdb.space.goroutines.alike import Alike, SideBySide
+from addrspace_gdb.space.goroutines.alike import Alike, Path, SideBySide
 
 _WIDTH = 12  # words of a stack
 
@@ -43,3 +43,23 @@ def test_rows_on_a_path(seed: int, strays: int) -> None:
 def test_a_path_without_return_addresses_is_everybodys() -> None:
     block, _ = _block(random.Random(1), 3)
     assert list(block.on([], range(50))) == list(range(50))
+
+
+def test_a_path_is_followed_once_and_shared_by_all_that_are_on_it() -> None:
+    """Also in the next block; a row that nobody may share is by itself."""
+    block, path = _block(random.Random(2), 4)
+    stacks = [block.stack(row) for row in range(50)]
+    on = [row for row, stack in enumerate(stacks) if all(stack[n] == pc for n, pc in path)]
+    assert 45 < len(on) < 50
+    followed: List[int] = []
+
+    def follow(row: int) -> Tuple[Path, int, bool]:
+        followed.append(row)
+        return (path, 7, True) if row in on else ([], 100 + row, False)
+
+    tried: List[Tuple[Path, int]] = []
+    for turn in range(2):
+        numbers = {at: number for some, number in block.by_path(tried, follow) for at in some}
+        assert numbers == {at: 7 if row in on else 100 + row for row, at in enumerate(block.positions)}
+        assert tried == [(path, 7)]
+        assert len(followed) == (turn + 1) * (50 - len(on)) + 1
