@@ -38,9 +38,13 @@ def main() -> int:
     _end_by_signals()
     _own_modules_only()
     from addrspace_gdb.shell.cli import main as run
+    from addrspace_gdb.shell.run_gdb import Signalled
 
-    status = run()
-    _end_by_signals()  # from here on an end is the end
+    try:
+        status = run()
+        _end_by_signals()  # from here on an end is the end
+    except Signalled as signalled:  # it came when all was done
+        return 128 + signalled.number
     return status
 
 

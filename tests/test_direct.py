@@ -19,7 +19,7 @@ from harness.build import Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene
-from harness.held import state, stop
+from harness.held import state, stop, until_it_catches_signals
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, kernel_core, start
 from harness.toolchains import NEWEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
@@ -217,15 +217,18 @@ def test_it_goes_on_whenever_the_command_is_ended(live: Process, number: int) ->
 
     chance = random.Random(int(number))
     statuses: List[int] = []
+    said: List[str] = []
     for _ in range(10):
         command = [*COMMAND, "dump", str(live.pid), "--debugger", "none", "--check"]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.05, 0.5))
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        until_it_catches_signals(running.pid)
+        time.sleep(chance.uniform(0, 0.45))
         running.send_signal(number)
-        statuses.append(running.wait(60))
+        said.append(running.communicate(timeout=60)[1])
+        statuses.append(running.returncode)
         assert state(live.pid)[1] == "0"
         assert state(live.pid)[0] in "SR"
-    assert set(statuses) <= {0, 128 + number, -number}
+    assert set(statuses) <= {0, 128 + number, -number}, said
 
 
 def names_of(image: ELFFile, bias: int) -> List[str]:

@@ -9,6 +9,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Iterator, List
@@ -19,6 +20,7 @@ from harness.build import Builder
 from harness.command import COMMAND, FakeGdb, assert_refused, cli, make_fake_gdb
 from harness.debuggers import Gdb
 from harness.gdbrun import run_gdb
+from harness.held import until_it_catches_signals
 from harness.processes import Process, Processes
 from harness.scenes import attach, start
 from harness.toolchains import Toolchain
@@ -224,17 +226,6 @@ def test_no_home_and_hardly_any_environment(live: Process) -> None:
     assert b"Go Heap" in done.stdout
 
 
-def has_handler(process: Process) -> bool:
-    """Whether it catches SIGHUP: from then on signals are this project's, not Python's. Or has ended: where
-    SIGHUP is ignored (nohup) it stays so."""
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except OSError:
-        return True
-    found = re.search(r"SigCgt:\s*(\w+)", status)
-    return found is None or "State:\tZ" in status or bool(int(found.group(1), 16) & 1 << (signal.SIGHUP - 1))
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_any_moment(
     number: signal.Signals, processes: Processes, tmp_path: Path, live: Process, gdb_exe: Gdb
@@ -246,8 +237,7 @@ def test_a_signal_at_any_moment(
     )
     for _ in range(12):
         command = processes.start(["bash", "-c", script], cwd=CHECKOUT, env={"TMPDIR": str(tmp_path)})
-        while not has_handler(command):
-            time.sleep(0.002)
+        until_it_catches_signals(command.pid)
         moment = rng.uniform(0, 0.4)
         time.sleep(moment)
         command.popen.send_signal(number)
@@ -257,6 +247,30 @@ def test_a_signal_at_any_moment(
         assert command.popen.returncode in (128 + number, 0, -number)
         assert command.popen.returncode or b"Go Heap" in output
         assert live.running() and not list(tmp_path.glob(PREFIX + "*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_when_all_is_done(number: signal.Signals) -> None:
+    code = f"""
+import os, sys
+from addrspace_gdb import __main__
+from addrspace_gdb.shell import cli
+
+def late(real=cli.main):
+    status = real(["init"])
+    os.kill(os.getpid(), {int(number)})
+    return status
+
+cli.main = late
+sys.exit(__main__.main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, cwd=CHECKOUT,
+        check=False,
+        preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGHUP)],
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (128 + number, b"")
+    assert done.stdout.startswith(b"source ")
 
 
 def test_a_signal_while_unpacking(tmp_path: Path, processes: Processes, fake_gdb: FakeGdb) -> None:

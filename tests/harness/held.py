@@ -30,6 +30,19 @@ def until(pid: int, wanted: str) -> None:
         time.sleep(0.01)
 
 
+def until_it_catches_signals(pid: int) -> None:
+    """Until a command of ours catches SIGHUP: from then on signals are this project's, not Python's. Or has
+    ended: where SIGHUP is ignored (nohup) it stays so."""
+    while True:
+        try:
+            fields = _fields(Path(f"/proc/{pid}/status"))
+        except OSError:
+            return
+        if fields["State"][:1] == "Z" or int(fields["SigCgt"], 16) & 1 << (signal.SIGHUP - 1):
+            return
+        time.sleep(0.002)
+
+
 def stop(process: Process) -> Process:
     """Stop a process by a signal, so that several can look at the same."""
     os.kill(process.pid, signal.SIGSTOP)
