@@ -265,13 +265,17 @@ def assert_no_problems(document: Document) -> None:
 
 # What one more small object changes.
 _OBJECT_COUNTS = ("Alloc", "TotalAlloc", "HeapAlloc", "Mallocs", "HeapObjects")
+# What the runtime takes at a time for what it never gives back (persistentChunkSize in malloc.go), for which
+# the next object, thread or profiled site may ask; the heap's goal under a limit falls by 97 % of it.
+_PERSISTENT_CHUNK = 256 << 10
 
 
 def assert_memstats(document: Document, memstats: Dict[str, Any], later: int = 0) -> None:
     """Every field that is there is Go's own, exactly.
 
     `later` small objects at most may have been made since: a program that goes on to sleep grows the heap
-    of timers of a P, and one that panics makes its panic.
+    of timers of a P, and one that panics makes its panic. One more chunk of persistent memory may have been
+    taken by them, whole.
     """
     ours = document["memstats"]
     assert ours is not None
@@ -280,6 +284,8 @@ def assert_memstats(document: Document, memstats: Dict[str, Any], later: int = 0
     assert needed <= set(ours)
     more = {name: ours[name] - memstats[name] for name in ours if ours[name] != memstats[name]}
     if later:
+        if more.get("Sys") == _PERSISTENT_CHUNK == more.get("OtherSys"):
+            more = {name: value for name, value in more.items() if name not in ("Sys", "OtherSys", "NextGC")}
         assert more.get("Mallocs", 0) <= later
         assert all(0 < more[name] <= later * 256 for name in more), more
         more = {name: value for name, value in more.items() if name not in (*_OBJECT_COUNTS, "NextGC")}

@@ -32,7 +32,8 @@ def arguments() -> argparse.Namespace:
         prog="scripts/bench",
         description="Times this project and every peer on PATH (dlv, viewcore, Go's runtime-gdb.py, bare "
         "gdb) on the same processes, in turn. Seconds are medians of whole-process wall clock; "
-        "memory is the tool's peak resident size; stopped is how long the process looked at stood still.",
+        "memory is the tool's peak resident size; stopped is how long the process looked at stood still; "
+        "waited is the longest that a client of its waited meanwhile, where it is a server.",
     )
     names = ", ".join(s.name for s in SCENARIOS)
     parser.add_argument(
@@ -120,7 +121,9 @@ def measure(
             env={"ADDRSPACE_TEST_LIFETIME": "36000"},
         ).wait_ready(timeout=600)
         core = _core(environment, process, tools, scratch)
-        subject = Subject(process.pid, binary.path, core, count if scenario.goroutines else 0, scratch)
+        goroutines = count if scenario.goroutines else 0
+        port = int(oracle.read_text()) if scenario.serves else None
+        subject = Subject(process.pid, binary.path, core, goroutines, scratch, port)
         return _alternate(scenario, tools, subject, process, given)
     finally:
         processes.kill_all()
@@ -173,7 +176,8 @@ def _alternate(
 
 def _times(done: Run) -> str:
     stood = f", process stopped {done.stopped:.2f} s" if done.stopped is not None else ""
-    return f"{done.seconds:.2f} s{stood}"
+    waited = f", a client waited {done.waited:.3f} s" if done.waited is not None else ""
+    return f"{done.seconds:.2f} s{stood}{waited}"
 
 
 def _one_run(tool: Tool, row: Row, subject: Subject, timeout: float) -> None:
@@ -183,7 +187,8 @@ def _one_run(tool: Tool, row: Row, subject: Subject, timeout: float) -> None:
     if tool.needs_core and not subject.core:
         _failed(row, "there is no core")
         return
-    done = run(tool.command(subject), timeout, tool.stdin, None if tool.needs_core else subject.pid)
+    pid = None if tool.needs_core else subject.pid
+    done = run(tool.command(subject), timeout, tool.stdin, pid, subject.port)
     row.runs.append(done._replace(output=""))
     problem = f"killed after {timeout:.0f} s" if done.timed_out else tool.check(done, subject)
     if problem:
@@ -205,7 +210,7 @@ def table(rows: List[Row]) -> str:
         mine = (o for o in same if o.work == row.work and o.tool.startswith(peers.OURS))
         reference = next(mine, None)
         floor = next((o for o in same if o.work == "attach"), None)
-        median, stopped, peak = row.median(), row.stopped(), row.peak()
+        median, stopped, waited, peak = row.median(), row.stopped(), row.waited(), row.peak()
         lines.append(
             [
                 row.scenario,
@@ -216,14 +221,15 @@ def table(rows: List[Row]) -> str:
                 _difference(median, floor.median() if floor else None),
                 f"{stopped:.2f}" if stopped is not None else None,
                 _divided(stopped, reference.stopped() if reference else None),
+                f"{waited:.3f}" if waited is not None else None,
                 peak >> 20 if peak is not None else None,
                 len(row.runs) or None,
                 row.why or "",
             ]
         )
     headers = ["scenario", "work", "tool", "median s", "ratio", "over bare", "stopped s", "ratio"]
-    headers += ["peak MiB", "runs", "note"]
-    align = ("left", "left", "left", *["right"] * 7, "left")
+    headers += ["waited s", "peak MiB", "runs", "note"]
+    align = ("left", "left", "left", *["right"] * 8, "left")
     return tabulate(lines, headers, disable_numparse=True, colalign=align, missingval="-")
 
 

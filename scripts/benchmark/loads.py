@@ -11,6 +11,7 @@ from benchmark.peers import (
     delve,
     info_goroutines,
     let_go,
+    nobody,
     ours,
     ours_to_file,
     viewcore,
@@ -31,6 +32,7 @@ class Scenario(NamedTuple):
     bytes_each: int
     goroutines: bool  # whether the count is one of goroutines
     tools: Callable[[Environment], List[Tool]]
+    serves: bool = False  # whether it is asked for pages meanwhile, at the port that its oracle file names
 
 
 def _small(environment: Environment) -> List[Tool]:
@@ -78,6 +80,19 @@ def _all(environment: Environment) -> List[Tool]:
     ]
 
 
+def _served(environment: Environment) -> List[Tool]:
+    """How long clients of a server wait meanwhile."""
+    return [
+        nobody(),
+        bare(environment),
+        let_go("memory", "", DIAGRAM),
+        let_go("memory", "", DIAGRAM, environment.gdb),
+        let_go("resident", "rss", "Rss"),
+        let_go("list", "goroutine-stacks --limit all", WORKER),
+        delve("list", "-s"),
+    ]
+
+
 SCENARIOS = (
     Scenario("small", "a small process", "shapes", 0, 0, False, _small),
     Scenario(
@@ -92,6 +107,10 @@ SCENARIOS = (
     Scenario("nodes", "530,000 spans, 4.3 GB", "nodes", 530_000 * NODES_PER_SPAN, 88, False, _memory),
     Scenario("mappings", "60,000 mappings", "maps60k", 60_000, 4096, False, _memory),
     Scenario("threads", "2,000 threads", "threads", 2_000, 16384, False, _memory),
+    Scenario("served-100", "an HTTP server, 100 goroutines", "served", 100, 5500, True, _served, True),
+    Scenario(
+        "served-100k", "an HTTP server, 100,000 goroutines", "served", 100_000, 5500, True, _served, True
+    ),
     Scenario("parked-100k", "100,000 goroutines", "parked", 100_000, 5500, True, _all),
     Scenario("parked-1m", "1,000,000 goroutines", "parked", 1_000_000, 5500, True, _list),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import statistics
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 
 class Run(NamedTuple):
@@ -19,7 +20,7 @@ class Run(NamedTuple):
 
     `peak` is ru_maxrss of the tool and of the children it waited for, whichever is largest. `output` is
     dropped once it has been checked. `stopped` is how many seconds the process looked at stood still, None
-    if none was watched.
+    if none was watched; `waited` the longest that a client of its had to wait, None if it serves none.
     """
 
     seconds: float
@@ -28,25 +29,52 @@ class Run(NamedTuple):
     output: str
     timed_out: bool
     stopped: Optional[float] = None
+    waited: Optional[float] = None
 
 
-_SPAWN, _WATCH = (Path(__file__).with_name(name) for name in ("spawn.py", "watch.py"))
+_SPAWN, _WATCH, _VISIT = (Path(__file__).with_name(name) for name in ("spawn.py", "watch.py", "visit.py"))
 
 
-def run(command: Sequence[str], timeout: float, stdin: bytes = b"", subject: Optional[int] = None) -> Run:
-    """Run a command, and watch the process `subject` meanwhile."""
-    if subject is None:
-        return _run(command, timeout, stdin)
+def run(
+    command: Sequence[str],
+    timeout: float,
+    stdin: bytes = b"",
+    subject: Optional[int] = None,
+    port: Optional[int] = None,
+) -> Run:
+    """Run a command, watch the process `subject` and be a client of what serves `port` meanwhile."""
+    with _beside(_WATCH, subject) as stopped, _beside(_VISIT, port, answers=True) as waited:
+        done = _run(command, timeout, stdin)
+        return done._replace(stopped=stopped(), waited=waited())
+
+
+@contextlib.contextmanager
+def _beside(
+    script: Path, number: Optional[int], answers: bool = False
+) -> Iterator[Callable[[], Optional[float]]]:
+    """Run a script of ours that measures until its input ends; what is yielded ends it: its number."""
+    if number is None:
+        yield lambda: None
+        return
     with _result_file() as result:
-        watcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WATCH), str(subject), result.name], stdin=subprocess.PIPE
+        beside = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(script), str(number), result.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+
+        def measured() -> Optional[float]:
+            beside.communicate()
+            said = result.read()
+            return float(said) if said else None
+
         try:
-            done = _run(command, timeout, stdin)
+            if answers:
+                assert beside.stdout is not None
+                beside.stdout.readline()
+            yield measured
         finally:
-            watcher.communicate()
-        said = result.read()
-    return done._replace(stopped=float(said) if said else None)
+            beside.communicate()
 
 
 def _run(command: Sequence[str], timeout: float, stdin: bytes) -> Run:
@@ -131,6 +159,11 @@ class Row:
     def stopped(self) -> Optional[float]:
         """Median of the seconds the process stood still, None if it failed or was not looked at."""
         known = [] if self.failed else [r.stopped for r in self.runs if r.stopped is not None]
+        return statistics.median(known) if known else None
+
+    def waited(self) -> Optional[float]:
+        """Median of the longest waits of a client, None if it failed or there was none."""
+        known = [] if self.failed else [r.waited for r in self.runs if r.waited is not None]
         return statistics.median(known) if known else None
 
     def peak(self) -> Optional[int]:

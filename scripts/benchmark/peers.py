@@ -22,13 +22,15 @@ OURS = "addrspace-gdb: "
 
 
 class Subject(NamedTuple):
-    """The load program under the tools: running as `pid`, and as a core file if a tool wants one."""
+    """The load program under the tools: running as `pid`, and as a core file if a tool wants one; `port` is
+    where it serves clients, None if it does not."""
 
     pid: int
     binary: Path
     core: Optional[Path]
     goroutines: int  # how many it has at least
     scratch: Path
+    port: Optional[int] = None
 
 
 Check = Callable[[Run, Subject], Optional[str]]
@@ -76,6 +78,11 @@ def bare(environment: Environment) -> Tool:
     return Tool(
         "attach", "gdb: bare attach and detach", lambda s: _gdb(environment, s, ["detach"]), _ended_well
     )
+
+
+def nobody() -> Tool:
+    """A second in which nobody looks at the process."""
+    return Tool("nothing", "nobody: one second", lambda s: ["sleep", "1"], _ended_well)
 
 
 def ours(environment: Environment, work: str, command: str, expected: str) -> Tool:
