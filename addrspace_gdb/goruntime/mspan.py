@@ -284,9 +284,9 @@ def _covered(starts: Sequence[int], pages: Sequence[int], kinds: bytes) -> Optio
 
     for start, many, kind in zip(starts, pages, kinds):
         page = start >> PAGE_SHIFT
-        here = maps.get(page // _MAP)
-        if many == 1 and here is not None:
-            here[page % _MAP] = kind + 1
+        number, at = divmod(page, _MAP)
+        if number in maps and at + many <= _MAP:
+            maps[number][at : at + many] = bytes((kind + 1,)) * many
         else:
             fill(page, many, kind)
     if sum(len(one) - one.count(0) for one in maps.values()) != total:

@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from functools import cached_property
 from itertools import compress
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from operator import not_
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns, read_columns
@@ -87,23 +88,24 @@ class Goroutines:
     @cached_property
     def _by_goid(self) -> Dict[int, int]:
         """A dead g keeps its number until it is used again: a living one goes before it."""
-        goids, statuses = self.columns["goid"], self.columns["status"]
+        goids = self.columns["goid"]
         rows = range(len(goids))
-        living = {status for status in set(statuses) if is_live(status)}
         found = dict(zip(goids, rows))
-        wanted = bytes(map(living.__contains__, statuses))
+        wanted = bytes(map(not_, self.dead))
         found.update(zip(compress(goids, wanted), compress(rows, wanted)))
         return found
 
     @cached_property
-    def gone(self) -> Set[int]:
-        """Those of the statuses that occur in which a goroutine is dead."""
-        return {status for status in set(self.columns["status"]) if not is_live(status)}
+    def dead(self) -> bytes:
+        """A byte for each position: 1 for those of dead goroutines."""
+        statuses = self.columns["status"]
+        numbers = {status: not is_live(status) for status in set(statuses)}
+        return bytes(map(numbers.__getitem__, statuses))
 
     @cached_property
     def by_stack(self) -> array[int]:
         """Positions in the order of the stacks' addresses."""
-        los = self.columns["lo"]
+        los = self.columns["lo"].tolist()
         return array("I", sorted(range(len(los)), key=los.__getitem__))
 
     def column(self, name: str) -> array[int]:

@@ -17,7 +17,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mspan import ManualSpan, Spans
-from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, is_live
+from addrspace_gdb.goruntime.proc import Goroutines, Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stackpieces import (
     CRASH_STACK,
@@ -138,6 +138,9 @@ class Stacks:
         return lines + [one.problem for one in self._pool if one.problem is not None]
 
 
+_BY_DEATH = bytes.maketrans(b"\0\1", bytes((KINDS.index(GOROUTINE), KINDS.index(DEAD_GOROUTINE))))
+
+
 def _may_have(size: int, element: int) -> bool:
     """Whether a span of `size` bytes may be of stacks of `element` bytes."""
     return (size == POOL_SPAN and element >= SMALLEST_STACK) or element == size
@@ -175,12 +178,7 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     found.starts, found.ends, found.owners = (
         array("Q", map(goroutines.column(name).__getitem__, order)) for name in ("lo", "hi", "goid")
     )
-    statuses = goroutines.column("status")
-    numbers = {one: KINDS.index(GOROUTINE if is_live(one) else DEAD_GOROUTINE) for one in set(statuses)}
-    if len(set(numbers.values())) == 1:
-        found.kinds = bytearray(numbers.values())[:1] * len(order)
-    else:
-        found.kinds = bytearray(map(numbers.__getitem__, map(statuses.__getitem__, order)))
+    found.kinds = bytearray(map(goroutines.dead.__getitem__, order)).translate(_BY_DEATH)
     if not all(map(lt, found.starts, found.ends)):
         found = found.chosen(bytes(map(lt, found.starts, found.ends)))
     others = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from itertools import compress
 from operator import and_, le, lt, not_, sub
-from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler
 from addrspace_gdb.target.protocol import Thread
@@ -23,17 +24,23 @@ class StackUse(NamedTuple):
 
 def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
     """Add up the stacks of live goroutines. `running` is what `running_sp` says."""
-    los, his, sps, dead = _stacks(goroutines, running)
-    if dead:
-        alive = bytes(map(not_, map(dead.__contains__, goroutines.column("status"))))
-        los, his, sps = (array("Q", compress(column, alive)) for column in (los, his, sps))
-    sizes = list(map(sub, his, los))
-    if sizes and min(sizes) < 0:
-        sizes = [max(0, size) for size in sizes]
-    known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
-    ends, tops = (compress(his, known), compress(sps, known)) if 0 in known else (his, sps)
-    used = sum(ends) - sum(tops)
-    return StackUse(len(los), sum(sizes), used, known.count(0), max(sizes, default=0))
+    los, his, sps = _stacks(goroutines, running)
+    dead = goroutines.dead.count(1)
+    if dead:  # as stacks of one byte, all used: leaving them out costs more
+        los, his = los[:], his[:]
+        for at in compress(range(len(los)), goroutines.dead):
+            los[at], his[at], sps[at] = 0, 1, 1
+    sizes = Counter(map(sub, his, los))
+    sizes[1] -= dead
+    allocated = sum(size * count for size, count in sizes.items() if size > 0)
+    unknown = 0
+    if not (all(map(lt, los, sps)) and all(map(le, sps, his))):
+        known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
+        unknown = known.count(0)
+        his, sps = (array("Q", compress(column, known)) for column in (his, sps))
+    used = sum(his) - sum(sps)
+    largest = max((size for size, count in sizes.items() if count), default=0)
+    return StackUse(len(los) - dead, allocated, used, unknown, max(0, largest))
 
 
 def live_stacks(
@@ -41,19 +48,17 @@ def live_stacks(
 ) -> Tuple[array[int], array[int], array[int]]:
     """Low and high end of the stack of each live goroutine, and where its sp is, be that on it or not; in
     the order of the low ends."""
-    los, his, sps, dead = _stacks(goroutines, running)
+    los, his, sps = _stacks(goroutines, running)
     order = goroutines.by_stack
-    if dead:
-        alive = map(not_, map(dead.__contains__, map(goroutines.column("status").__getitem__, order)))
+    if 1 in goroutines.dead:
+        alive = map(not_, map(goroutines.dead.__getitem__, order))
         order = array("I", compress(order, alive))
     low, high, used = (array("Q", map(column.__getitem__, order)) for column in (los, his, sps))
     return low, high, used
 
 
-def _stacks(
-    goroutines: Goroutines, running: Mapping[int, int]
-) -> Tuple[array[int], array[int], array[int], Set[int]]:
-    """The bounds of all stacks and where each sp is, by position; and the statuses of those that are dead."""
+def _stacks(goroutines: Goroutines, running: Mapping[int, int]) -> Tuple[array[int], array[int], array[int]]:
+    """The bounds of all stacks and where each sp is, by position."""
     columns = goroutines.columns
     statuses, los, his, sps = columns["status"], columns["lo"], columns["hi"], columns["sp"][:]
     for at in compress(range(len(statuses)), columns["syscallsp"]):
@@ -63,7 +68,7 @@ def _stacks(
         found = goroutines.position(address)
         if found is not None and statuses[found] & ~GSCAN == RUNNING:
             sps[found] = best_sp(sp, sps[found], los[found], his[found])
-    return los, his, sps, goroutines.gone
+    return los, his, sps
 
 
 def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:

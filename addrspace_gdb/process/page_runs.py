@@ -104,7 +104,7 @@ class PageRuns:
 
     def count(self, start: int, end: int) -> Optional[int]:
         """Bytes of [start, end) that lie in runs; None where that is not known. O(log n)."""
-        if end <= start:
+        if end <= start or not (self.starts or self._wholes):
             return 0
         total = self._below(end) - self._below(start)
         if not self._wholes:

@@ -136,13 +136,13 @@ class Fold:
 
     def _without_dead(self, positions: Sequence[int]) -> Sequence[int]:
         """Of the dead ones one is as another: they get a walk together. The others."""
-        statuses, gone = self._reading.goroutines.column("status"), self._reading.goroutines.gone
-        dead = [at for at in positions if statuses[at] in gone]
+        is_dead = self._reading.goroutines.dead
+        dead = [at for at in positions if is_dead[at]]
         if dead:
             number = self._put(Same(dead[0], walk(self._reading, dead[0]), False))
             for at in dead:
                 self._numbers[at] = number
-        return [at for at in positions if statuses[at] not in gone] if dead else positions
+        return [at for at in positions if not is_dead[at]] if dead else positions
 
     def _put(self, same: Same) -> int:
         """Note what one goroutine has; the number of its walk."""

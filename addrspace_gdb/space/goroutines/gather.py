@@ -43,9 +43,9 @@ def _rows(reading: GoroutineReading, positions: Sequence[int], users: Users) -> 
     """What only the stack tells: the user's frame, and where those stand that are not simply parked."""
     system_of(reading)
     apart = set(put_users(reading, positions, users))
-    statuses, gone = reading.goroutines.column("status"), reading.goroutines.gone
+    dead = reading.goroutines.dead
     for at in apart:
-        if statuses[at] not in gone:
+        if not dead[at]:
             walk(reading, at)
     for number in [number for number, user in enumerate(users.spots) if user == NOWHERE and number]:
         for at in places(users.numbers, number):

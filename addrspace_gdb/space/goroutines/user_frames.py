@@ -30,9 +30,9 @@ def user_frames(reading: GoroutineReading, positions: Sequence[int], users: User
         seeker = _Seeker(reading, users)
         left = _at_tops(seeker, together)
         sps = reading.goroutines.columns["sp"]
-        statuses, gone = reading.goroutines.columns["status"], reading.goroutines.gone
+        dead = reading.goroutines.dead
         for at in apart + _in_windows(seeker, sorted(left, key=sps.__getitem__)):
-            user = user_of(reading, at) if statuses[at] not in gone else NOWHERE
+            user = user_of(reading, at) if not dead[at] else NOWHERE
             users.numbers[at] = users.number(user)
         return apart
 
