@@ -24,8 +24,8 @@ from addrspace_gdb.space.rss.findings import (
     Background,
     Finding,
     circumstances,
-    findings,
     gather_background,
+    with_finalizers,
 )
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
@@ -120,7 +120,7 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     with no_cycle_collection():
         tree = rss_tree(read.target, reading, read.owners, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = findings(tree.root)
+        found = with_finalizers(read.background, reading, tree.root)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (HUGE, LAZY) if name in steps)
         about = circumstances(read.background, reading, found, tree.root.resident is not None, why)

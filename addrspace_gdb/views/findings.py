@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.space.goroutines.queued import FINALIZER
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss.balances import HUGE, LAZY
 from addrspace_gdb.space.rss.findings import Circumstances, Finding
+from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import waited
 
 
@@ -119,6 +121,16 @@ def _returned(found: Finding, about: Circumstances) -> str:
     return f"{text}, for a reason that cannot be seen from here."
 
 
+def _finalizers(found: Finding, about: Circumstances) -> str:
+    queues = about.queued.queues
+    count = queues.finalizers if queues is not None else 0
+    text = f"{_much(found, about)} is {sizes.plural(count, 'object')} that wait for their finalizer"
+    busy = [at_work(one, unicode=False) for one in about.queued.workers if one.work == FINALIZER]
+    if not busy:
+        return f"{text}, and what these refer to stays too; see `addrspace gc`."
+    return f"{text}: {busy[0]}, and finalizers run one after the other; what the objects refer to stays too."
+
+
 def _swapped(found: Finding, about: Circumstances) -> str:
     return (
         f"{sizes.size(found.amount)} more is in swap: RSS leaves it out, and a collection will read it back."
@@ -141,4 +153,5 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
     kinds.SWAPPED: _swapped,
+    kinds.FINALIZERS: _finalizers,
 }

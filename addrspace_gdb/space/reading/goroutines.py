@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
-from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
+from addrspace_gdb.goruntime.queues import is_finalizing
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.versions import unreadable
@@ -184,8 +184,6 @@ def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
 def _fing_running(runtime: Runtime) -> bool:
     """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
     try:
-        if runtime.has("runtime.fingRunning"):  # up to Go 1.19
-            return bool(runtime.global_number("runtime.fingRunning", 1))
-        return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
+        return is_finalizing(runtime)
     except (UnreadableError, ProblemError):
         return False

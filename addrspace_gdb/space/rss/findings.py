@@ -13,6 +13,7 @@ from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
+from addrspace_gdb.space.goroutines.queued import Queued, read_queued
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
@@ -23,12 +24,14 @@ MAX_FINDINGS = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
 SAMPLE = 1 << 15  # goroutines that are looked at to say where most are: a share is right to 1 %
 SHARE = 5  # at least 1/5 of the whole
+_STUCK, _MANY = 10 * 10**9, 1000  # nanoseconds in one finalizer, and how many wait for it
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
+FINALIZERS = "finalizers"
 
 
 class Finding(NamedTuple):
@@ -62,6 +65,7 @@ class Circumstances(NamedTuple):
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
+    queued: Queued = Queued(None, [], [])
 
 
 class _Rule(NamedTuple):
@@ -112,9 +116,32 @@ def findings(root: Node) -> List[Finding]:
     return sorted(found, key=lambda one: -one.amount)[:MAX_FINDINGS]
 
 
+def with_finalizers(read: Background, reading: Reading, root: Node) -> List[Finding]:
+    """The findings, first of them what waits for finalizers. Most live objects of a process in which they are
+    stuck are live for that reason alone."""
+    first = _of_finalizers(read, reading, root)
+    rest = findings(root)
+    if first:
+        rest = [one for one in rest if one.kind != LIVE or one.amount > 2 * first[0].amount]
+    return [*first, *rest][:MAX_FINDINGS]
+
+
+def _of_finalizers(read: Background, reading: Reading, root: Node) -> List[Finding]:
+    """What the objects take whose finalizers wait, if that is much, or if the one that runs is stuck."""
+    queues = read.queued.queues
+    whole = root.resident if root.resident is not None else root.kept
+    if queues is None or not queues.finalizers or not whole:
+        return []
+    amount = min(whole, reading.go.spans.slot_bytes(queues.objects))
+    stuck = any((worker.goroutine.waited or 0) >= _STUCK for worker in read.queued.workers)
+    much = amount >= SMALLEST and amount * SHARE >= whole
+    return [Finding(FINALIZERS, amount, whole)] if much or (stuck and queues.finalizers >= _MANY) else []
+
+
 class Background(NamedTuple):
     """What sentences may mention, read while the process stands still."""
 
+    queued: Queued
     gc: Optional[GCState]
     parked: Optional[Listing]  # goroutines with the user's frames, of many a sample; None: not needed
 
@@ -125,7 +152,7 @@ def gather_background(target: Target, reading: Reading) -> Background:
         gc: Optional[GCState] = read_gc(target)
     except (UnreadableError, ProblemError, KeyError):
         gc = None
-    return Background(gc, _parked(target, reading))
+    return Background(read_queued(target, reading), gc, _parked(target, reading))
 
 
 def _parked(target: Target, reading: Reading) -> Optional[Listing]:
@@ -170,6 +197,7 @@ def circumstances(
         gc_off=bool(values.get("settings.gogc_off")),
         goal=_goal(values.get("heap.goal")),
         returned=returned,
+        queued=read.queued,
     )
 
 
