@@ -98,7 +98,7 @@ def _depth(text: str) -> int:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
-    read = gathered(session.target(), session.reading(check=True))
+    read = gathered(session.target(), session.reading(check=True, other_too=True))
     return Answer(read, arguments.by_class, arguments.depth)
 
 

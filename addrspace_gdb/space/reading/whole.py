@@ -11,10 +11,10 @@ from itertools import compress
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
-from addrspace_gdb.goruntime.all_of_go import GoView, read_go
+from addrspace_gdb.goruntime.all_of_go import GoView, no_go, read_go
 from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.mstats import Sources
 from addrspace_gdb.goruntime.proc import count_by_status, is_live
@@ -30,6 +30,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.other_go import other_go
 from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
@@ -59,6 +60,7 @@ class Reading:
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
     kernel: Optional[KernelCounts]  # only for checks
     inferred: bool  # whether mappings are
+    other: Optional[str]  # why the runtime cannot be read: it is another one; None: it was read
     in_motion: List[str]  # what the runtime was in the middle of; only for checks
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
@@ -92,10 +94,22 @@ class Reading:
         return [*self.said, *([outside] if unknown else []), *([INFERRED] if self.inferred else [])]
 
 
-def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
-    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
+def read(
+    target: Target, check: bool = False, progress: Optional[Progress] = None, other_too: bool = False
+) -> Reading:
+    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems.
+
+    With `other_too` also what the kernel knows of a Go program whose runtime is another one.
+    """
     with no_cycle_collection():
-        return _read(target, check, progress or Progress())
+        return required(_read(target, check, progress or Progress()), other_too)
+
+
+def required(reading: Reading, other_too: bool) -> Reading:
+    """The reading. ProblemError if it is one of another runtime, and that will not do."""
+    if reading.other is not None and not other_too:
+        raise ProblemError(reading.other)
+    return reading
 
 
 def _read(target: Target, check: bool, progress: Progress) -> Reading:
@@ -108,14 +122,19 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
     smaps = _smaps(proc, problems) if check else None
-    require_go(opening)
-    go = read_go(target, problems, progress, mappings)
+    other = other_go(opening)
+    if other is None:
+        require_go(opening)
+        go = read_go(target, problems, progress, mappings)
+    else:
+        problems.add(other)
+        go = no_go(Runtime(target, problems))
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
     progress.step("symbols and files")
-    tables = symtab.load(target, problems)
+    tables = symtab.load(target, problems if other is None else Problems())
     threads = target.threads()
-    modules = symtab.modules(target, problems)
+    modules = symtab.modules(target, problems) if other is None else []
     loaded = find_images(mappings, target, core, modules, page_size)
     main = next((t for t in threads if t.tid == opening.pid), None)
     main_tid = main.tid if main is not None else None
@@ -137,14 +156,17 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
         running=running_sp(go.scheduler, threads),
-        goroutines_known=bool(len(go.goroutines)) or not (problems or problems.left_out),
+        goroutines_known=bool(len(go.goroutines)) or not (other or problems or problems.left_out),
         system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
         kernel=kernel,
         inferred=inferred,
-        in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler)) if check else [],
+        other=other,
+        in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler))
+        if check and not other
+        else [],
         problems=problems,
     )
     _take_notes(reading, opening)

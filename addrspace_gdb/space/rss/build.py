@@ -49,6 +49,8 @@ def gather_tree(target: Target, reading: Reading) -> List[Owned]:
 
     Returns what persistentalloc's chunks hold.
     """
+    if reading.other is not None:
+        return []
     try:
         gather_slots(reading, target)
     except (UnreadableError, ProblemError, KeyError):
@@ -151,6 +153,8 @@ def _amount(residency: Residency, starts: array[int], ends: array[int]) -> Amoun
 
 
 def _slots(target: Target, reading: Reading) -> Optional[Slots]:
+    if reading.other is not None:
+        return None
     try:
         return slots_of(reading, target)
     except (UnreadableError, ProblemError, KeyError) as error:
