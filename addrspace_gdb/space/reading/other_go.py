@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.pclntab import MAGICS
+from addrspace_gdb.process.regular import open_regular
 
 if TYPE_CHECKING:
     from addrspace_gdb.process.elf import Image, Section
@@ -58,10 +59,10 @@ def _unknown_magic(opening: Opening) -> Optional[int]:
     if image is None or section is None or section.size < 4 or not section.in_file:
         return None
     try:
-        with open(image.path, "rb") as file:
+        with open_regular(image.path) as file:
             file.seek(section.offset)
             first = file.read(4)
-    except OSError:
+    except (OSError, ProblemError):
         return None
     magic = int.from_bytes(first, "little" if image.byte_order == "little" else "big")
     return magic if len(first) == 4 and magic not in (*MAGICS, *_OLD_MAGICS) else None
