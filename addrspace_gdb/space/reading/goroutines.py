@@ -17,6 +17,7 @@ from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.walkable import Walkable, read_walkable
@@ -99,7 +100,7 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     reading = _with_rest(found, opening.info, residency)
     if residency.reason:
         reading.said.append(residency.reason)
-    reading.said.extend([*opening.notes, *_other_runtimes(opening)])
+    reading.said.extend([*opening.notes, *_other_runtimes(opening), *forked(scheduler, target.threads())])
     return reading
 
 

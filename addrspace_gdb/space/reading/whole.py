@@ -28,6 +28,7 @@ from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.other_go import other_go
@@ -259,3 +260,4 @@ def _take_notes(reading: Reading, opening: Opening) -> None:
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))
+    notes.extend(forked(reading.go.scheduler, reading.threads))
