@@ -100,7 +100,9 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     reading = _with_rest(found, opening.info, residency)
     if residency.reason:
         reading.said.append(residency.reason)
-    reading.said.extend([*opening.notes, *_other_runtimes(opening), *forked(scheduler, target.threads())])
+    reading.said.extend(
+        [*opening.notes, *_other_runtimes(opening), *forked(target, scheduler, target.threads())]
+    )
     return reading
 
 

@@ -260,4 +260,4 @@ def _take_notes(reading: Reading, opening: Opening) -> None:
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))
-    notes.extend(forked(reading.go.scheduler, reading.threads))
+    notes.extend(forked(opening.target, reading.go.scheduler, reading.threads))
