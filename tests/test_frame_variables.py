@@ -155,10 +155,10 @@ def test_words_of_frames_are_named_alike(
 ) -> None:  # fmt: skip
     binary = built(build_program, *kind)
     live = stop(start(processes, binary, oracle_file))
-    assert len(compared(live.pid, gdb_exe)) > 2
+    assert compared(live.pid, gdb_exe)
     core = tmp_path / "core"
     gcore(gdb_exe, attach(live, binary), core)
-    assert len(compared(core, gdb_exe)) > 2
+    assert compared(core, gdb_exe)
     os.kill(live.pid, signal.SIGCONT)
 
 
@@ -177,7 +177,7 @@ def test_debug_information_in_a_file_of_its_own(
     objcopy("--only-keep-debug", whole.path, tmp_path / "app.debug")
     objcopy("--strip-all", "--add-gnu-debuglink=app.debug", whole.path, app)
     live = stop(start(processes, whole._replace(path=app), oracle_file))
-    assert len(compared(live.pid, gdb_exe)) > 2
+    assert compared(live.pid, gdb_exe)
     (tmp_path / "app.debug").unlink()
     assert not compared(live.pid, gdb_exe)
 
