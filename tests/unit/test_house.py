@@ -41,6 +41,7 @@ FLOORS = (
     "space/regions",
     "goruntime/stripped",
     "goruntime",
+    "process/dwarf",
     "process",
     "target",
     "common",
