@@ -30,7 +30,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
-from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
+from addrspace_gdb.space.regions.image_claims import Loaded, anonymous_tails, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
@@ -179,8 +179,8 @@ def _libc(
     """What malloc holds, looked for outside everything that has another owner."""
     if not _has_libc(loaded, go.cgo):
         return []
-    owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
-    owned += [(s.start, s.end) for s in stacks]
+    owned = [o.pages(page_size) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
+    owned += [(s.start, s.end) for s in stacks] + anonymous_tails(loaded, page_size)
     owned.sort()
     starts = [start for start, _ in owned]
 

@@ -252,8 +252,8 @@ def _rounding(books: Books) -> int:
     """mmap gives whole pages; the runtime counts what it asked sysAlloc for."""
     info, page = books.reading.info, books.reading.info.page_size
     whole = (*_UNCOUNTED, *_MAPPED, *(_LINEAR if info.pointer_size == 4 else ()))
-    asked = [(o.start, o.end) for o in books.reading.go.owned if o.kind not in whole]
-    return _covered([(s // page * page, -(-e // page) * page) for s, e in asked]) - _covered(asked)
+    asked = [o for o in books.reading.go.owned if o.kind not in whole]
+    return _covered([o.pages(page) for o in asked]) - _covered([(o.start, o.end) for o in asked])
 
 
 def _covered(ranges: List[Tuple[int, int]]) -> int:

@@ -1,0 +1,115 @@
+"""Memory whose owner is easily mistaken: whose it is, of live processes and cores, with and without symbols."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple
+
+import pytest
+from harness.build import Binary, Builder
+from harness.command import cli
+from harness.debuggers import gdbs
+from harness.held import stop
+from harness.processes import Process, Processes
+from harness.scenes import attach, gcore
+from harness.toolchains import Toolchain
+
+ALSO_OLD = True
+ALSO_STRIPPED = ""  # every test
+
+Json = Dict[str, Any]
+MIB = 1 << 20
+AGE = re.compile(r"GC ran \S+ ago")
+
+
+class Case(NamedTuple):
+    """A running `owners`, and what it said of itself."""
+
+    binary: Binary
+    process: Process
+    said: Dict[str, int]
+
+    def report(self, words: str, *options: object) -> Json:
+        """What a command says of the process, which is the same with and without gdb."""
+        return report(self.process.pid, words, *options)
+
+
+Start = Callable[..., Case]
+
+
+def report(target: object, words: str, *options: object) -> Json:
+    """The JSON of a command; `target` is a process or a core."""
+    (gdb, *_) = gdbs()
+    command = ("dump", target, "--report", words, "--format", "json", *options)
+    by_gdb = cli(*command, "--gdb", gdb.path)  # before the other: it makes pages of libraries resident
+    done = cli(*command, "--debugger", "none")
+    assert done.returncode == 0, done.stderr
+    assert stays(by_gdb.stdout) == stays(done.stdout)
+    found: Json = json.loads(done.stdout)
+    return found
+
+
+def stays(text: str) -> Json:
+    """The document without what moves with the clock, with who else maps a file, and by being read."""
+    found: Json = json.loads(AGE.sub("", text))
+    found.pop("kernel", None)
+    for one in found.get("balances", ()):
+        del one["steps"]
+    return found
+
+
+def node(document: Json, *names: str) -> Json:
+    """The node of the tree at that path; all zero where there is none."""
+    found: Json = document["tree"]
+    for name in names:
+        children = [child for child in found["children"] if child["name"] == name]
+        if not children:
+            return {"size": 0, "resident": 0, "swapped": 0, "kept": 0, "children": []}
+        (found,) = children
+    return found
+
+
+def assert_sound(document: Json) -> None:
+    """No damage, and every difference between counters has a name."""
+    assert document["problems"] == []
+    assert [one["counter"] for one in document["balances"] if one["unexplained"]] == []
+
+
+def sentences(document: Json) -> List[str]:
+    """The findings, the first first."""
+    return [one["sentence"] for one in document["findings"]]
+
+
+@pytest.fixture
+def running(processes: Processes, go: Toolchain, build_program: Builder, tmp_path: Path) -> Start:
+    """A function that starts `owners` and waits until it is ready."""
+
+    def begin(what: str, variant: str = "plain", **env: str) -> Case:
+        binary = build_program("owners", go, variant)
+        process = stop(processes.start([str(binary.path), "-", what], env=env).wait_ready())
+        lines = process.output["stdout"].decode().split("\n")
+        said = dict(line.split(" ") for line in lines if line.count(" ") == 1)
+        return Case(binary, process, {name: int(value) for name, value in said.items()})
+
+    return begin
+
+
+def core_of(case: Case, folder: Path) -> Path:
+    """A core of the process."""
+    (gdb, *_) = gdbs()
+    gcore(gdb, attach(case.process, case.binary), folder / "core")
+    return folder / "core"
+
+
+def test_blocks_of_malloc_that_share_a_mapping_with_go_s_metadata(running: Start, tmp_path: Path) -> None:
+    case = running("merged", "cgo")
+    live = case.report("rss")
+    assert_sound(live)
+    blocks = node(live, "C and others", "C heap", "malloc mmap")
+    assert blocks["size"] == case.said["hblkhd"] >= 20 * 2 * MIB
+    assert blocks["resident"] >= 20 * 2 * MIB
+    assert node(live, "C and others", "the program's own mappings")["size"] == 0
+    dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
+    assert node(dead, "C and others", "C heap", "malloc mmap")["size"] == case.said["hblkhd"]
