@@ -1,4 +1,4 @@
-"""Memory whose owner is easily mistaken: whose it is, of live processes and cores, with and without symbols."""
+"""Memory whose owner is easily mistaken: of live processes and cores, with and without symbols."""
 
 from __future__ import annotations
 
