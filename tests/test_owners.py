@@ -113,3 +113,43 @@ def test_blocks_of_malloc_that_share_a_mapping_with_go_s_metadata(running: Start
     assert node(live, "C and others", "the program's own mappings")["size"] == 0
     dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
     assert node(dead, "C and others", "C heap", "malloc mmap")["size"] == case.said["hblkhd"]
+
+
+def test_gs_of_goroutines_that_ended_are_the_runtime_s(running: Start, tmp_path: Path) -> None:
+    case = running("ended")
+    live, heap = case.report("rss"), case.report("heap")
+    assert_sound(live)
+    every = cli("dump", case.process.pid, "--report", "goroutine-stacks --dead --system", "--format", "json")
+    listed = json.loads(every.stdout)["goroutines"]
+    dead = sum(one["status"] == "dead" for one in listed)
+    assert 99_000 < dead <= 100_000  # some that run took the g of one that had ended
+    kinds = {one["kind"]: one for one in heap["runtime_objects"]}
+    ended = kinds["g structs of goroutines that ended"]
+    assert ended["objects"] == dead
+    assert kinds["g structs"]["objects"] >= len(listed) - dead
+    assert kinds["sudogs"]["objects"] >= 2 and kinds["timers"]["objects"] >= 1
+    (element,) = {ended["size"] // dead} & {one["object_size"] for one in heap["classes"]}
+    assert ended["size"] == element * dead
+    assert_own_objects(live, heap)
+    assert ended["size"] - MIB < node(live, *OBJECTS, OWN)["resident"]
+    assert node(live, *OBJECTS, "live at the last GC")["size"] < MIB
+    (first, *_) = live["findings"]
+    assert first["kind"] == "ended-goroutines"
+    assert f"g structs of {dead:,} goroutines that ended" in first["sentence"]
+    core = core_of(case, tmp_path)
+    dumped = (report(core, words, "--exe", case.binary.path) for words in ("rss", "heap"))
+    assert_own_objects(*dumped)
+
+
+OBJECTS = ("Go", "heap", "objects")
+OWN = "the runtime's own objects"
+
+
+def assert_own_objects(rss: Json, heap: Json) -> None:
+    """Both commands say the same of them, and the objects are what MemStats counts."""
+    of_heap = {one["kind"]: (one["size"], one["resident"]) for one in heap["runtime_objects"]}
+    of_tree = {one["name"]: (one["size"], one["resident"]) for one in node(rss, *OBJECTS, OWN)["children"]}
+    assert of_heap == of_tree
+    taken = ("live at the last GC", "allocated since", "dead, not swept yet", OWN)
+    sizes = sum(node(rss, *OBJECTS, name)["size"] for name in taken)
+    assert sizes == sum(heap["bytes"][part] for part in ("live", "since", "dead"))

@@ -138,7 +138,7 @@ def assert_go(stop: Stop) -> None:
     assert returned == said["HeapReleased"]
     assert heap["size"] - stop.node("Go", "heap", "not grown into")["size"] == said["HeapSys"]
     assert stop.node("Go", "goroutine stacks")["size"] == said["StackInuse"]
-    taken = ("live at the last GC", "allocated since", "dead, not swept yet")
+    taken = ("live at the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
     assert sum(stop.node("Go", "heap", "objects", name)["size"] for name in taken) == said["HeapAlloc"]
     values = {one["counter"]: one["value"] for one in stop.rss["balances"]}
     for counter in ("HeapInuse", "HeapIdle", "HeapReleased", "StackInuse"):

@@ -36,6 +36,17 @@ def _free_stacks(found: Finding, about: Circumstances) -> str:
     return f"{text}; a collection frees those in the pools; {_last_gc(about)}."
 
 
+def _ended(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is g structs of {sizes.plural(about.ended, 'goroutine')} that ended"
+    return f"{text}: the runtime never frees them; fewer at the same time would leave fewer behind."
+
+
+def _own_objects(found: Finding, about: Circumstances) -> str:
+    many = sizes.plural(about.goroutines, "goroutine")
+    text = f"{_much(found, about)} is what the runtime itself has in the heap for {many}"
+    return f"{text} (g structs, sudogs, timers); see `goroutine-stacks --group stack`."
+
+
 def _free_heap(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is free heap that Go has kept; {_last_gc(about)}, {_limit(about)}"
     return f"{text}; debug.FreeOSMemory returns it, a lower GOGC or GOMEMLIMIT keeps it from coming back."
@@ -128,6 +139,8 @@ def _swapped(found: Finding, about: Circumstances) -> str:
 _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.STACKS: _stacks,
     kinds.FREE_STACKS: _free_stacks,
+    kinds.ENDED: _ended,
+    kinds.OWN_OBJECTS: _own_objects,
     kinds.FREE_HEAP: _free_heap,
     kinds.GARBAGE: _garbage,
     kinds.FRAGMENTS: _fragments,

@@ -7,6 +7,7 @@ from random import Random
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime import own_objects
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
@@ -26,6 +27,7 @@ SHARE = 5  # at least 1/5 of the whole
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
+ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
@@ -62,6 +64,7 @@ class Circumstances(NamedTuple):
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
+    ended: int = 0  # goroutines of which only the g struct is left
 
 
 class _Rule(NamedTuple):
@@ -75,6 +78,8 @@ _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of 
 _RULES = (
     _Rule(STACKS, tuple(under(places.STACKS, n) for n in ("used", "unused", "use not known"))),
     _Rule(FREE_STACKS, _IDLE_STACKS),
+    _Rule(ENDED, (under(places.OBJECTS, places.OWN, own_objects.ENDED),)),
+    _Rule(OWN_OBJECTS, tuple(under(places.OBJECTS, places.OWN, kind) for kind in own_objects.OF_THE_LIVING)),
     _Rule(FREE_HEAP, (places.FREE,)),
     _Rule(GARBAGE, (under(places.OBJECTS, "allocated since"), under(places.OBJECTS, "dead, not swept yet"))),
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
@@ -170,6 +175,7 @@ def circumstances(
         gc_off=bool(values.get("settings.gogc_off")),
         goal=_goal(values.get("heap.goal")),
         returned=returned,
+        ended=reading.go.goroutines.ended.count(1),
     )
 
 
