@@ -365,8 +365,9 @@ def shapes(
 
 def test_by_class_the_same_objects(shapes: Tuple[Binary, Any, Processes], gdb: Gdb, tmp_path: Path) -> None:
     binary, process, _ = shapes
-    plain = look(gdb, attach(process, binary), tmp_path)
-    stop = look(gdb, attach(process, binary), tmp_path, "--by-class")
+    commands = [f"source {SIDE}", f"rss-stop {tmp_path / 'plain'}", f"rss-stop {tmp_path / 'by'} --by-class"]
+    run_gdb(gdb, commands, attach(process, binary), load=True, cwd=tmp_path)
+    plain, stop = read_stop(tmp_path / "plain"), read_stop(tmp_path / "by")
     assert_valid(stop.rss)
     assert_sums(stop.rss)
     objects = stop.node("Go", "heap", "objects")

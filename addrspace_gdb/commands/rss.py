@@ -13,8 +13,8 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mstats import returns_lazily
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
@@ -49,7 +49,7 @@ class Read(NamedTuple):
 
     target: Target
     reading: Reading
-    owners: List[Owned]
+    owners: PersistentOwners
     background: Background
     returns_lazily: bool
 

@@ -134,10 +134,14 @@ def _span_sets(heap: Record) -> Iterator[Owned]:
 
 
 def _persistent(runtime: Runtime) -> Iterator[Owned]:
+    for chunk in persistent_chunks(runtime):
+        yield Owned(chunk, chunk + PERSISTENT_CHUNK, "persistent allocations")
+
+
+def persistent_chunks(runtime: Runtime) -> Iterator[int]:
     """persistentalloc's chunks; the first word of each links to the one before."""
     first = runtime.global_word("runtime.persistentChunks")
-    for chunk in runtime.chain(first, 0, "runtime.persistentChunks"):
-        yield Owned(chunk, chunk + PERSISTENT_CHUNK, "persistent allocations")
+    return runtime.chain(first, 0, "runtime.persistentChunks")
 
 
 def _mark_bits(runtime: Runtime) -> Iterator[Owned]:

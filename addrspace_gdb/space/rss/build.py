@@ -12,8 +12,7 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
-from addrspace_gdb.goruntime.malloc import Owned
-from addrspace_gdb.goruntime.persistent import persistent_owners
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
@@ -44,7 +43,7 @@ class RssTree:
     notes: List[str] = field(default_factory=list)
 
 
-def gather_tree(target: Target, reading: Reading) -> List[Owned]:
+def gather_tree(target: Target, reading: Reading) -> PersistentOwners:
     """Read what the tree needs beside `reading`; `target` has not moved since that was read.
 
     Returns what persistentalloc's chunks hold.
@@ -53,10 +52,12 @@ def gather_tree(target: Target, reading: Reading) -> List[Owned]:
         gather_slots(reading, target)
     except (UnreadableError, ProblemError, KeyError):
         pass  # the tree says so
-    return persistent_owners(Runtime(target, reading.problems), reading.go)
+    return PersistentOwners(Runtime(target, reading.problems), reading.go)
 
 
-def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bool = False) -> RssTree:
+def rss_tree(
+    target: Target, reading: Reading, owners: PersistentOwners, by_class: bool = False
+) -> RssTree:
     """Build it of what was read; `owners` is what `gather_tree` returned.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
@@ -83,10 +84,10 @@ def _note(notes: List[str], what: str, why: Optional[str]) -> None:
         notes.append(f"{what} are not split: {why}")
 
 
-def _regions(reading: Reading, owners: List[Owned]) -> List[Region]:
+def _regions(reading: Reading, owners: PersistentOwners) -> List[Region]:
     """The partition, with owners inside persistentalloc's chunks."""
     claims = all_claims(reading, each_goroutine=False)
-    inner = normalise(Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in owners)
+    inner = normalise(Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in owners.owned)
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
     return partition(reading.mappings, claims, rest_in(reading), reading.residency)
