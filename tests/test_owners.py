@@ -153,3 +153,25 @@ def assert_own_objects(rss: Json, heap: Json) -> None:
     taken = ("live at the last GC", "allocated since", "dead, not swept yet", OWN)
     sizes = sum(node(rss, *OBJECTS, name)["size"] for name in taken)
     assert sizes == sum(heap["bytes"][part] for part in ("live", "since", "dead"))
+
+
+def test_buckets_of_the_profiler_are_found_however_many_there_are(running: Start, tmp_path: Path) -> None:
+    case = running("profiled")
+    live = case.report("rss")
+    assert_sound(live)
+    assert_buckets(case, live, case.report("memstats"))
+    (first, *_) = live["findings"]
+    assert first["kind"] == "runtime" and "profile buckets" in first["sentence"]
+    core = core_of(case, tmp_path)
+    dumped = (report(core, words, "--exe", case.binary.path) for words in ("rss", "memstats"))
+    assert_buckets(case, *dumped)
+
+
+def assert_buckets(case: Case, rss: Json, memstats: Json) -> None:
+    """Two commands and the program say the same of the buckets."""
+    row = memstats["memstats"]["BuckHashSys"]
+    assert row["counted"] == row["walked"] == case.said["BuckHashSys"]
+    buckets = node(rss, "Go", "runtime", "profiler buckets")
+    assert buckets["size"] > case.said["paths"] * 17 * 8
+    assert case.said["BuckHashSys"] - 4096 < buckets["size"] <= case.said["BuckHashSys"]  # less pointer masks
+    assert node(rss, "Go", "runtime", "other", "persistent allocations")["size"] < 4 * MIB

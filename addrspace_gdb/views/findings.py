@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.goruntime.persistent import BUCKETS
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss.balances import HUGE, LAZY
 from addrspace_gdb.space.rss.findings import Circumstances, Finding
@@ -87,9 +88,20 @@ def _live(found: Finding, about: Circumstances) -> str:
     return f"{text}: a heap profile (pprof -inuse_space) says who allocated them."
 
 
+# What is most of the runtime's own memory, and what that means.
+_OF_RUNTIME = {
+    BUCKETS: "one for each stack that was ever profiled, never freed: MemProfileRate and the rates of the "
+    "block and mutex profiles say how many come",
+}
+
+
 def _runtime(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is the runtime's own bookkeeping"
-    return f"{text}; see `addrspace rss --depth 4` for its owners."
+    if about.largest_of_runtime is None:
+        return f"{text}; see `addrspace rss --depth 4` for its owners."
+    kind, amount = about.largest_of_runtime
+    why = f", {_OF_RUNTIME[kind]}" if kind in _OF_RUNTIME else "; see `addrspace rss --depth 4`"
+    return f"{text}, {sizes.size(amount)} of it {kind}{why}."
 
 
 def _c_heap(found: Finding, about: Circumstances) -> str:

@@ -123,7 +123,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     # Without libc no thread but the first can have a block of its, and there may be thousands to look at.
     of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
     stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
-    libc = _libc(target, mappings, go, loaded, stacks, page_size)
+    cut_short: List[str] = []
+    libc = _libc(target, mappings, go, loaded, stacks, page_size, cut_short)
     reading = Reading(
         info=opening.info,
         mappings=mappings,
@@ -145,6 +146,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         kernel=kernel,
         inferred=inferred,
         in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler)) if check else [],
+        said=cut_short,
         problems=problems,
     )
     _take_notes(reading, opening)
@@ -175,8 +177,9 @@ def _libc(
     loaded: Loaded,
     stacks: List[ThreadStack],
     page_size: int,
+    said: List[str],
 ) -> List[Tuple[int, int, str]]:
-    """What malloc holds, looked for outside everything that has another owner."""
+    """What malloc holds, looked for outside everything that has another owner; `said` gets what is cut."""
     if not _has_libc(loaded, go.cgo):
         return []
     owned = [o.pages(page_size) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
@@ -189,7 +192,7 @@ def _libc(
         return (at > 0 and owned[at - 1][1] > start) or (at < len(owned) and owned[at][0] < end)
 
     word, order = target.pointer_size, target.byte_order
-    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
+    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order, said.append)
 
 
 def _linker(

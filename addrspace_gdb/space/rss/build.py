@@ -55,9 +55,7 @@ def gather_tree(target: Target, reading: Reading) -> PersistentOwners:
     return PersistentOwners(Runtime(target, reading.problems), reading.go)
 
 
-def rss_tree(
-    target: Target, reading: Reading, owners: PersistentOwners, by_class: bool = False
-) -> RssTree:
+def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_class: bool = False) -> RssTree:
     """Build it of what was read; `owners` is what `gather_tree` returned.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.

@@ -64,6 +64,7 @@ class Circumstances(NamedTuple):
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
+    largest_of_runtime: Optional[Tuple[str, int]] = None  # if it is more than half of the runtime's own
     ended: int = 0  # goroutines of which only the g struct is left
 
 
@@ -157,7 +158,7 @@ def circumstances(
     read: Background,
     reading: Reading,
     found: List[Finding],
-    resident: bool,
+    root: Node,
     returned: Tuple[str, ...] = (),
 ) -> Circumstances:
     """What those sentences mention."""
@@ -165,7 +166,7 @@ def circumstances(
     gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
-        resident=resident,
+        resident=root.resident is not None,
         goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
         busiest=_busiest(read.parked) if STACKS in kinds and read.parked is not None else None,
         gc_age=gc.age if gc is not None else None,
@@ -175,8 +176,17 @@ def circumstances(
         gc_off=bool(values.get("settings.gogc_off")),
         goal=_goal(values.get("heap.goal")),
         returned=returned,
+        largest_of_runtime=_most_of(root.node(*places.RUNTIME)),
         ended=reading.go.goroutines.ended.count(1),
     )
+
+
+def _most_of(node: Optional[Node]) -> Optional[Tuple[str, int]]:
+    """The leaf that is more than half of a node, and its figure."""
+    largest = max(node.leaves(), key=lambda leaf: leaf.figure) if node is not None else None
+    if node is None or largest is None or 2 * largest.figure <= node.figure:
+        return None
+    return largest.name, largest.figure
 
 
 def _goal(goal: Optional[int]) -> Optional[int]:

@@ -59,8 +59,49 @@ func ended() {
 	time.Sleep(10 * time.Millisecond)
 }
 
+var sink *[64]byte
+
+// zero and one allocate at the end of as many different stacks as there are paths.
+//
+//go:noinline
+func zero(path uint, depth int) {
+	switch {
+	case depth == 0:
+		sink = new([64]byte)
+	case path&1 == 0:
+		zero(path>>1, depth-1)
+	default:
+		one(path>>1, depth-1)
+	}
+}
+
+//go:noinline
+func one(path uint, depth int) {
+	switch {
+	case depth == 0:
+		sink = new([64]byte)
+	case path&1 == 0:
+		zero(path>>1, depth-1)
+	default:
+		one(path>>1, depth-1)
+	}
+}
+
+const paths = 130_000
+
+// profiled has a profile of very many stacks: each allocation is sampled.
+func profiled() {
+	runtime.MemProfileRate = 1
+	for path := uint(0); path < paths; path++ {
+		zero(path, 17)
+	}
+	runtime.MemProfileRate = 0
+	say("paths", paths)
+}
+
 func main() {
 	cases["ended"] = ended
+	cases["profiled"] = profiled
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)
 	say("BuckHashSys", statistics.BuckHashSys)
