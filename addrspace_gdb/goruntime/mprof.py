@@ -30,15 +30,20 @@ class Buckets(NamedTuple):
         """Bytes of all."""
         return self.fixed * len(self.addresses) + self.word * sum(self.frames)
 
+    def each(self) -> Iterator[Tuple[int, int]]:
+        """What each of them takes, in no order."""
+        for address, frames in zip(self.addresses, self.frames):
+            yield address, address + self.fixed + self.word * frames
+
     def ranges(self) -> Iterator[Tuple[int, int]]:
         """What they take, ascending; those side by side are one range."""
         start = end = 0
-        for address, frames in sorted(zip(self.addresses, self.frames)):
-            if address != end:
+        for low, high in sorted(self.each()):
+            if low != end:
                 if start:
                     yield start, end
-                start = address
-            end = address + self.fixed + self.word * frames
+                start = low
+            end = high
         if start:
             yield start, end
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import chain, compress
 from operator import gt, sub
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterable, Iterator, List, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
@@ -43,8 +43,16 @@ class PersistentOwners:
     def owned(self) -> List[Owned]:
         """Ranges inside the chunks, ascending within each kind; they may touch but not overlap in a sound
         heap."""
-        of_lists = (one.ranges() for one in self._buckets)
-        return self._found + [Owned(start, end, BUCKETS) for start, end in chain.from_iterable(of_lists)]
+        return self._found + _as_buckets(one.ranges() for one in self._buckets)
+
+    @property
+    def each(self) -> List[Owned]:
+        """The same with every bucket by itself."""
+        return self._found + _as_buckets(one.each() for one in self._buckets)
+
+
+def _as_buckets(lists: Iterable[Iterator[Tuple[int, int]]]) -> List[Owned]:
+    return [Owned(start, end, BUCKETS) for start, end in chain.from_iterable(lists)]
 
 
 def _left(runtime: Runtime) -> str:
