@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple
 
@@ -14,7 +16,10 @@ from harness.debuggers import gdbs
 from harness.held import stop
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
+from harness.smaps import parse_smaps
 from harness.toolchains import Toolchain
+
+from addrspace_gdb.common.sizes import size as in_words
 
 ALSO_OLD = True
 ALSO_STRIPPED = ""  # every test
@@ -175,3 +180,36 @@ def assert_buckets(case: Case, rss: Json, memstats: Json) -> None:
     assert buckets["size"] > case.said["paths"] * 17 * 8
     assert case.said["BuckHashSys"] - 4096 < buckets["size"] <= case.said["BuckHashSys"]  # less pointer masks
     assert node(rss, "Go", "runtime", "other", "persistent allocations")["size"] < 4 * MIB
+
+
+def test_returned_memory_that_the_process_has_locked(running: Start) -> None:
+    if os.geteuid() and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY:
+        pytest.skip("this user may not lock as much memory")
+    case = running("locked")
+    live, regions = case.report("rss"), case.report("regions")
+    assert_sound(live)
+    smaps = parse_smaps(Path(f"/proc/{case.process.pid}/smaps").read_bytes())
+    assert live["kernel"]["VmLck"] == sum(m.end - m.start for m in smaps if "lo" in m.flags)
+    held = {m.start: m.rss for m in smaps if "lo" in m.flags}
+    assert held
+    by_region: Dict[int, int] = {}
+    for one in regions["regions"]:
+        start = max(m.start for m in smaps if m.start <= int(one["start"], 16))
+        assert one.get("locked", False) == (start in held)
+        by_region[start] = by_region.get(start, 0) + one["resident"]
+    assert held == {start: by_region[start] for start in held}
+    locked = sum(held.values())
+    assert in_words(locked) in live["tree"]["note"]
+    returned = node(live, "Go", "heap", "pages returned to the OS")
+    assert returned["resident"] == returned["size"] > 90 * MIB and "locked" in returned["note"]
+    steps = {step["name"]: step["bytes"] for step in balance(live, "HeapReleased")["steps"]}
+    assert steps["returned, but locked in memory (mlock, mlockall)"] == returned["resident"]
+    (first, *rest) = live["findings"]
+    assert first["kind"] == "returned-resident" and "has locked it (mlock, mlockall)" in first["sentence"]
+    assert "locked" not in [one["kind"] for one in rest]
+
+
+def balance(document: Json, counter: str) -> Json:
+    """The balance of a counter."""
+    (found,) = [one for one in document["balances"] if one["counter"] == counter]
+    return dict(found)

@@ -18,7 +18,7 @@ from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
 from addrspace_gdb.space.rss.findings import (
     Background,
@@ -120,9 +120,9 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     with no_cycle_collection():
         tree = rss_tree(read.target, reading, read.owners, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = findings(tree.root)
+        found = findings(tree.root, tree.locked)
         steps = {step.name for one in books for step in one.steps}
-        why = tuple(name for name in (HUGE, LAZY) if name in steps)
+        why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
         about = circumstances(read.background, reading, found, tree.root, why)
         middle: List[str] = []
         if any(one.unexplained for one in books):

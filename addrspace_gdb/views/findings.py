@@ -7,7 +7,7 @@ from typing import Callable, Dict
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.persistent import BUCKETS
 from addrspace_gdb.space.rss import findings as kinds
-from addrspace_gdb.space.rss.balances import HUGE, LAZY
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED
 from addrspace_gdb.space.rss.findings import Circumstances, Finding
 from addrspace_gdb.views.stackparts import waited
 
@@ -135,11 +135,21 @@ def _sanitizer(found: Finding, about: Circumstances) -> str:
 
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
+    if LOCKED in about.returned:
+        text += ": the process has locked it (mlock, mlockall), and the kernel takes nothing that is locked"
+        return f"{text}; lock only what must never be swapped, or munlockall."
     if HUGE in about.returned:
+        if about.asked_huge:
+            return f"{text}: huge pages hold it, which were asked for there (madvise, MADV_HUGEPAGE)."
         return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
     if LAZY in about.returned:
         return f"{text}: the kernel takes it when it needs memory (GODEBUG=madvdontneed=0)."
     return f"{text}, for a reason that cannot be seen from here."
+
+
+def _locked(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is locked in memory (mlock, mlockall)"
+    return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
 
 
 def _swapped(found: Finding, about: Circumstances) -> str:
@@ -165,5 +175,6 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.RACE: _race,
     kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
+    kinds.LOCKED: _locked,
     kinds.SWAPPED: _swapped,
 }

@@ -152,6 +152,12 @@ def kernel_text(kernel: KernelCounts) -> str:
     text = ", ".join(f"{name} {sizes.size(amount)}" for name, amount in parts if amount is not None)
     if kernel.shared:
         text += f"; {sizes.size(kernel.shared)} of it other processes have mapped too"
+    kinds = (("in huge pages", kernel.huge), ("lazily freed (MADV_FREE)", kernel.lazily_free))
+    for name, amount in (*kinds, ("merged by KSM", kernel.merged), ("locked (VmLck)", kernel.locked)):
+        if amount:
+            text += f"; {sizes.size(amount)} {name}"
+    if kernel.hugetlb:
+        text += f"; {sizes.size(kernel.hugetlb)} of hugetlb pages, which no RSS counts"
     if kernel.page_tables is not None:
         text += f"; page tables {sizes.size(kernel.page_tables)} on top"
     return text

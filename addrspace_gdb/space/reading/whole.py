@@ -21,10 +21,10 @@ from addrspace_gdb.goruntime.proc import count_by_status, is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.process.geometry import Geometry, geometry
-from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
+from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
+from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals, with_flags
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
@@ -107,7 +107,9 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
-    smaps = _smaps(proc, problems) if check else None
+    text = _smaps(proc, problems) if check or (not residency.emulated and locks_memory(proc)) else None
+    smaps = parse_smaps_totals(text, problems) if check and text is not None else None
+    mappings = with_flags(mappings, text) if text is not None else mappings
     require_go(opening)
     go = read_go(target, problems, progress, mappings)
     if inferred:
@@ -153,11 +155,11 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     return reading
 
 
-def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
+def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[bytes]:
     if proc is None:
         return None
     try:
-        return parse_smaps_totals(proc.read("smaps"), problems)
+        return proc.read("smaps")
     except OSError as error:
         problems.add(
             f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"

@@ -40,6 +40,7 @@ class RssTree:
     root: Node
     regions: List[Region]
     slots: Optional[Slots]
+    locked: int = 0  # bytes of what is resident that the process has locked
     notes: List[str] = field(default_factory=list)
 
 
@@ -74,7 +75,24 @@ def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_clas
             parts = _own_apart(parts, _own_amounts(target, reading, by_class))
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
         leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
-        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
+        locked = _note_locked(leaves, regions)
+        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, locked, notes)
+
+
+_LOCKED = "is locked in memory (mlock, mlockall): resident, touched or not, until it is unlocked"
+
+
+def _note_locked(leaves: Leaves, regions: List[Region]) -> int:
+    """Say what the process has locked, at the root and at what was returned; returns the resident bytes."""
+    held = [region for region in regions if region.locked]
+    amounts = {
+        path: sum(region.resident or 0 for region in held if not path or places.place(region) == path)
+        for path in ((), places.RETURNED)
+    }
+    for path, amount in amounts.items():
+        if amount:
+            leaves.notes[path] = f"{in_words(amount)} of it {_LOCKED}"
+    return amounts[()]
 
 
 def _note(notes: List[str], what: str, why: Optional[str]) -> None:

@@ -31,6 +31,7 @@ ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
+LOCKED = "locked"
 
 
 class Finding(NamedTuple):
@@ -65,6 +66,7 @@ class Circumstances(NamedTuple):
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
     largest_of_runtime: Optional[Tuple[str, int]] = None  # if it is more than half of the runtime's own
+    asked_huge: bool = False  # whether the process asked for huge pages where those returned pages are
     ended: int = 0  # goroutines of which only the g struct is left
 
 
@@ -95,8 +97,11 @@ _RULES = (
 )
 
 
-def findings(root: Node) -> List[Finding]:
-    """The largest first. Judged by resident bytes, on a core by what is kept."""
+def findings(root: Node, locked: int = 0) -> List[Finding]:
+    """The largest first. Judged by resident bytes, on a core by what is kept.
+
+    `locked`: how many of the resident bytes the process has locked.
+    """
     known = root.resident is not None
     whole = root.resident if root.resident is not None else root.kept
     if not whole:
@@ -112,6 +117,8 @@ def findings(root: Node) -> List[Finding]:
     returned = figure(root.find(*places.RETURNED)) if known else 0
     if returned >= SMALLEST and returned * 2 * SHARE >= whole:
         found.append(Finding(RETURNED, returned, whole))
+    if locked >= SMALLEST and 2 * locked >= whole and 2 * returned < locked:
+        found.append(Finding(LOCKED, locked, whole))
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))
@@ -177,6 +184,7 @@ def circumstances(
         goal=_goal(values.get("heap.goal")),
         returned=returned,
         largest_of_runtime=_most_of(root.node(*places.RUNTIME)),
+        asked_huge=any(m.asked_huge for m in reading.mappings),
         ended=reading.go.goroutines.ended.count(1),
     )
 

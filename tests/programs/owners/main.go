@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"addrspace.test/kit"
@@ -87,6 +88,20 @@ func one(path uint, depth int) {
 	}
 }
 
+// lockedAndReturned gives memory back that it has locked, so that it stays.
+func lockedAndReturned() {
+	for i := 0; i < 96; i++ {
+		block := make([]byte, mib)
+		block[0] = 1
+		keep = append(keep, block)
+	}
+	if err := syscall.Mlockall(3); err != nil { // MCL_CURRENT, MCL_FUTURE
+		kit.Fail("mlockall", err)
+	}
+	keep = nil
+	debug.FreeOSMemory()
+}
+
 const paths = 130_000
 
 // profiled has a profile of very many stacks: each allocation is sampled.
@@ -102,6 +117,7 @@ func profiled() {
 func main() {
 	cases["ended"] = ended
 	cases["profiled"] = profiled
+	cases["locked"] = lockedAndReturned
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)
 	say("BuckHashSys", statistics.BuckHashSys)
