@@ -138,7 +138,7 @@ def assert_go(stop: Stop) -> None:
     assert returned == said["HeapReleased"]
     assert heap["size"] - stop.node("Go", "heap", "not grown into")["size"] == said["HeapSys"]
     assert stop.node("Go", "goroutine stacks")["size"] == said["StackInuse"]
-    taken = ("live at the last GC", "allocated since", "dead, not swept yet")
+    taken = ("live at the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
     assert sum(stop.node("Go", "heap", "objects", name)["size"] for name in taken) == said["HeapAlloc"]
     values = {one["counter"]: one["value"] for one in stop.rss["balances"]}
     for counter in ("HeapInuse", "HeapIdle", "HeapReleased", "StackInuse"):
@@ -365,8 +365,9 @@ def shapes(
 
 def test_by_class_the_same_objects(shapes: Tuple[Binary, Any, Processes], gdb: Gdb, tmp_path: Path) -> None:
     binary, process, _ = shapes
-    plain = look(gdb, attach(process, binary), tmp_path)
-    stop = look(gdb, attach(process, binary), tmp_path, "--by-class")
+    commands = [f"source {SIDE}", f"rss-stop {tmp_path / 'plain'}", f"rss-stop {tmp_path / 'by'} --by-class"]
+    run_gdb(gdb, commands, attach(process, binary), load=True, cwd=tmp_path)
+    plain, stop = read_stop(tmp_path / "plain"), read_stop(tmp_path / "by")
     assert_valid(stop.rss)
     assert_sums(stop.rss)
     objects = stop.node("Go", "heap", "objects")

@@ -13,12 +13,12 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mstats import returns_lazily
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
 from addrspace_gdb.space.rss.findings import (
     Background,
@@ -49,7 +49,7 @@ class Read(NamedTuple):
 
     target: Target
     reading: Reading
-    owners: List[Owned]
+    owners: PersistentOwners
     background: Background
     returns_lazily: bool
 
@@ -120,10 +120,10 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     with no_cycle_collection():
         tree = rss_tree(read.target, reading, read.owners, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = with_finalizers(read.background, reading, tree.root)
+        found = with_finalizers(read.background, reading, tree.root, tree.locked)
         steps = {step.name for one in books for step in one.steps}
-        why = tuple(name for name in (HUGE, LAZY) if name in steps)
-        about = circumstances(read.background, reading, found, tree.root.resident is not None, why)
+        why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
+        about = circumstances(read.background, reading, found, tree.root, why)
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.goruntime.persistent import BUCKETS
 from addrspace_gdb.space.goroutines.queued import FINALIZER
 from addrspace_gdb.space.rss import findings as kinds
-from addrspace_gdb.space.rss.balances import HUGE, LAZY
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED
 from addrspace_gdb.space.rss.findings import Circumstances, Finding
 from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import waited
@@ -36,6 +37,17 @@ def _stacks(found: Finding, about: Circumstances) -> str:
 def _free_stacks(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is stacks that no goroutine uses any more, kept for new ones"
     return f"{text}; a collection frees those in the pools; {_last_gc(about)}."
+
+
+def _ended(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is g structs of {sizes.plural(about.ended, 'goroutine')} that ended"
+    return f"{text}: the runtime never frees them; fewer at the same time would leave fewer behind."
+
+
+def _own_objects(found: Finding, about: Circumstances) -> str:
+    many = sizes.plural(about.goroutines, "goroutine")
+    text = f"{_much(found, about)} is what the runtime itself has in the heap for {many}"
+    return f"{text} (g structs, sudogs, timers); see `goroutine-stacks --group stack`."
 
 
 def _free_heap(found: Finding, about: Circumstances) -> str:
@@ -78,9 +90,20 @@ def _live(found: Finding, about: Circumstances) -> str:
     return f"{text}: a heap profile (pprof -inuse_space) says who allocated them."
 
 
+# What is most of the runtime's own memory, and what that means.
+_OF_RUNTIME = {
+    BUCKETS: "one for each stack that was ever profiled, never freed: MemProfileRate and the rates of the "
+    "block and mutex profiles say how many come",
+}
+
+
 def _runtime(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is the runtime's own bookkeeping"
-    return f"{text}; see `addrspace rss --depth 4` for its owners."
+    if about.largest_of_runtime is None:
+        return f"{text}; see `addrspace rss --depth 4` for its owners."
+    kind, amount = about.largest_of_runtime
+    why = f", {_OF_RUNTIME[kind]}" if kind in _OF_RUNTIME else "; see `addrspace rss --depth 4`"
+    return f"{text}, {sizes.size(amount)} of it {kind}{why}."
 
 
 def _c_heap(found: Finding, about: Circumstances) -> str:
@@ -114,7 +137,12 @@ def _sanitizer(found: Finding, about: Circumstances) -> str:
 
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
+    if LOCKED in about.returned:
+        text += ": the process has locked it (mlock, mlockall), and the kernel takes nothing that is locked"
+        return f"{text}; lock only what must never be swapped, or munlockall."
     if HUGE in about.returned:
+        if about.asked_huge:
+            return f"{text}: huge pages hold it, which were asked for there (madvise, MADV_HUGEPAGE)."
         return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
     if LAZY in about.returned:
         return f"{text}: the kernel takes it when it needs memory (GODEBUG=madvdontneed=0)."
@@ -131,6 +159,11 @@ def _finalizers(found: Finding, about: Circumstances) -> str:
     return f"{text}: {busy[0]}, and finalizers run one after the other; what the objects refer to stays too."
 
 
+def _locked(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is locked in memory (mlock, mlockall)"
+    return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
+
+
 def _swapped(found: Finding, about: Circumstances) -> str:
     return (
         f"{sizes.size(found.amount)} more is in swap: RSS leaves it out, and a collection will read it back."
@@ -140,6 +173,8 @@ def _swapped(found: Finding, about: Circumstances) -> str:
 _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.STACKS: _stacks,
     kinds.FREE_STACKS: _free_stacks,
+    kinds.ENDED: _ended,
+    kinds.OWN_OBJECTS: _own_objects,
     kinds.FREE_HEAP: _free_heap,
     kinds.GARBAGE: _garbage,
     kinds.FRAGMENTS: _fragments,
@@ -152,6 +187,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.RACE: _race,
     kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
+    kinds.LOCKED: _locked,
     kinds.SWAPPED: _swapped,
     kinds.FINALIZERS: _finalizers,
 }

@@ -6,27 +6,26 @@ from array import array
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import and_, le, lt
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
-from addrspace_gdb.goruntime.malloc import Owned
-from addrspace_gdb.goruntime.persistent import persistent_owners
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, count_slots
+from addrspace_gdb.goruntime.slotcount import Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.goroutines.residency import resident_sum
-from addrspace_gdb.space.heap.summary import gather_slots, slots_of
+from addrspace_gdb.space.heap.summary import gather_slots, own_of, slots_of, swapped_own
 from addrspace_gdb.space.reading.claims import all_claims, rest_in
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.overlay import normalise, overlay
 from addrspace_gdb.space.regions.partition import partition
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
-from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
+from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, added, under
 from addrspace_gdb.target.protocol import Target
 
 _PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
@@ -41,24 +40,25 @@ class RssTree:
     root: Node
     regions: List[Region]
     slots: Optional[Slots]
+    locked: int = 0  # bytes of what is resident that the process has locked
     notes: List[str] = field(default_factory=list)
 
 
-def gather_tree(target: Target, reading: Reading) -> List[Owned]:
+def gather_tree(target: Target, reading: Reading) -> PersistentOwners:
     """Read what the tree needs beside `reading`; `target` has not moved since that was read.
 
     Returns what persistentalloc's chunks hold.
     """
     if reading.other is not None:
-        return []
+        return PersistentOwners(Runtime(target, Problems()), reading.go)
     try:
         gather_slots(reading, target)
     except (UnreadableError, ProblemError, KeyError):
         pass  # the tree says so
-    return persistent_owners(Runtime(target, reading.problems), reading.go)
+    return PersistentOwners(Runtime(target, reading.problems), reading.go)
 
 
-def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bool = False) -> RssTree:
+def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_class: bool = False) -> RssTree:
     """Build it of what was read; `owners` is what `gather_tree` returned.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
@@ -74,9 +74,27 @@ def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bo
         slots = _slots(target, reading)
         if slots is not None:
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
+            parts = _own_apart(parts, _own_amounts(target, reading, by_class))
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
         leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
-        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
+        locked = _note_locked(leaves, regions)
+        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, locked, notes)
+
+
+_LOCKED = "is locked in memory (mlock, mlockall): resident, touched or not, until it is unlocked"
+
+
+def _note_locked(leaves: Leaves, regions: List[Region]) -> int:
+    """Say what the process has locked, at the root and at what was returned; returns the resident bytes."""
+    held = [region for region in regions if region.locked]
+    amounts = {
+        path: sum(region.resident or 0 for region in held if not path or places.place(region) == path)
+        for path in ((), places.RETURNED)
+    }
+    for path, amount in amounts.items():
+        if amount:
+            leaves.notes[path] = f"{in_words(amount)} of it {_LOCKED}"
+    return amounts[()]
 
 
 def _note(notes: List[str], what: str, why: Optional[str]) -> None:
@@ -84,10 +102,10 @@ def _note(notes: List[str], what: str, why: Optional[str]) -> None:
         notes.append(f"{what} are not split: {why}")
 
 
-def _regions(reading: Reading, owners: List[Owned]) -> List[Region]:
+def _regions(reading: Reading, owners: PersistentOwners) -> List[Region]:
     """The partition, with owners inside persistentalloc's chunks."""
     claims = all_claims(reading, each_goroutine=False)
-    inner = normalise(Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in owners)
+    inner = normalise(Claim(owned.start, owned.end, RUNTIME, owned.kind) for owned in owners.owned)
     chunks = [c for c in claims if c.area == RUNTIME and c.kind == "persistent allocations"]
     claims = overlay(claims, _inside(inner, chunks))
     return partition(reading.mappings, claims, rest_in(reading), reading.residency)
@@ -164,10 +182,15 @@ def _slots(target: Target, reading: Reading) -> Optional[Slots]:
 
 def _swapped(target: Target, reading: Reading) -> Optional[Slots]:
     """The slots again, with what of them is in swap as `resident`; None where nothing is."""
-    runs = reading.residency.swapped_runs
-    if not reading.residency.known or (not len(runs) and runs.splittable):
+    if not _is_swapped(reading):
         return None
-    return count_slots(gather_slots(reading, target), reading.go.spans, runs)
+    return count_slots(gather_slots(reading, target), reading.go.spans, reading.residency.swapped_runs)
+
+
+def _is_swapped(reading: Reading) -> bool:
+    """Whether anything is in swap."""
+    runs = reading.residency.swapped_runs
+    return reading.residency.known and bool(len(runs) or not runs.splittable)
 
 
 def _object_parts(slots: Slots, swapped: Optional[Slots], known: bool, by_class: bool) -> Dict[Path, Amount]:
@@ -178,7 +201,8 @@ def _object_parts(slots: Slots, swapped: Optional[Slots], known: bool, by_class:
         nothing = Parts() if known else None
         there = _amounts(one.bytes, one.resident, other.resident if other is not None else nothing)
         for name, amount in zip(PART_NAMES, there):
-            path = under(places.OBJECTS, _class_name(one), name) if by_class else under(places.OBJECTS, name)
+            place = under(places.OBJECTS, _class_name(one.user, one.element)) if by_class else places.OBJECTS
+            path = under(place, name)
             if amount.size:
                 found[path] = found.get(path, Amount()).plus(amount)
     return found
@@ -196,9 +220,45 @@ def _amounts(size: Parts, resident: Optional[Parts], swapped: Optional[Parts]) -
     ]
 
 
-def _class_name(one: ClassSlots) -> str:
-    if one.user:
+_Objects = Dict[Tuple[Path, int], Dict[str, Amount]]  # by their class and which of Parts, by kind
+
+
+def _own_amounts(target: Target, reading: Reading, by_class: bool) -> _Objects:
+    """What the runtime's own objects amount to."""
+    own = own_of(reading, target)
+    swapped = swapped_own(reading, target) if _is_swapped(reading) else []
+    others = {(one.kind, one.key): one.resident for one in swapped}
+    known = reading.residency.known
+    found: _Objects = {}
+    for one in own:
+        _, user, element = one.key
+        place = under(places.OBJECTS, _class_name(bool(user), element)) if by_class else places.OBJECTS
+        swap = others.get((one.kind, one.key)) if swapped else (Parts() if known else None)
+        for at, amount in enumerate(_amounts(one.bytes, one.resident, swap)):
+            if amount.size:
+                of_part = found.setdefault((place, at), {})
+                of_part[one.kind] = of_part.get(one.kind, Amount()).plus(amount)
+    return found
+
+
+def _own_apart(parts: Dict[Path, Amount], own: _Objects) -> Dict[Path, Amount]:
+    """The leaves of the objects with those of the runtime taken out of them, and beside them by kind."""
+    made = dict(parts)
+    for (place, at), kinds in own.items():
+        of_program = under(place, PART_NAMES[at])
+        rest = made.get(of_program, Amount()).minus(added(list(kinds.values())))
+        if not rest.possible:
+            continue
+        made[of_program] = rest
+        for kind, amount in kinds.items():
+            path = under(place, places.OWN, kind)
+            made[path] = made.get(path, Amount()).plus(amount)
+    return {path: amount for path, amount in made.items() if amount.size}
+
+
+def _class_name(user: bool, element: int) -> str:
+    if user:
         return "user arenas"
-    if not one.element:
+    if not element:
         return "large objects"
-    return f"objects of {in_words(one.element)}"
+    return f"objects of {in_words(element)}"

@@ -7,6 +7,7 @@ from random import Random
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime import own_objects
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
@@ -28,10 +29,12 @@ _STUCK, _MANY = 10 * 10**9, 1000  # nanoseconds in one finalizer, and how many w
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
+ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 FINALIZERS = "finalizers"
+LOCKED = "locked"
 
 
 class Finding(NamedTuple):
@@ -66,6 +69,9 @@ class Circumstances(NamedTuple):
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
     queued: Queued = Queued(None, [], [])
+    largest_of_runtime: Optional[Tuple[str, int]] = None  # if it is more than half of the runtime's own
+    asked_huge: bool = False  # whether the process asked for huge pages where those returned pages are
+    ended: int = 0  # goroutines of which only the g struct is left
 
 
 class _Rule(NamedTuple):
@@ -79,6 +85,8 @@ _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of 
 _RULES = (
     _Rule(STACKS, tuple(under(places.STACKS, n) for n in ("used", "unused", "use not known"))),
     _Rule(FREE_STACKS, _IDLE_STACKS),
+    _Rule(ENDED, (under(places.OBJECTS, places.OWN, own_objects.ENDED),)),
+    _Rule(OWN_OBJECTS, tuple(under(places.OBJECTS, places.OWN, kind) for kind in own_objects.OF_THE_LIVING)),
     _Rule(FREE_HEAP, (places.FREE,)),
     _Rule(GARBAGE, (under(places.OBJECTS, "allocated since"), under(places.OBJECTS, "dead, not swept yet"))),
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
@@ -93,8 +101,11 @@ _RULES = (
 )
 
 
-def findings(root: Node) -> List[Finding]:
-    """The largest first. Judged by resident bytes, on a core by what is kept."""
+def findings(root: Node, locked: int = 0) -> List[Finding]:
+    """The largest first. Judged by resident bytes, on a core by what is kept.
+
+    `locked`: how many of the resident bytes the process has locked.
+    """
     known = root.resident is not None
     whole = root.resident if root.resident is not None else root.kept
     if not whole:
@@ -110,17 +121,19 @@ def findings(root: Node) -> List[Finding]:
     returned = figure(root.find(*places.RETURNED)) if known else 0
     if returned >= SMALLEST and returned * 2 * SHARE >= whole:
         found.append(Finding(RETURNED, returned, whole))
+    if locked >= SMALLEST and 2 * locked >= whole and 2 * returned < locked:
+        found.append(Finding(LOCKED, locked, whole))
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))
     return sorted(found, key=lambda one: -one.amount)[:MAX_FINDINGS]
 
 
-def with_finalizers(read: Background, reading: Reading, root: Node) -> List[Finding]:
+def with_finalizers(read: Background, reading: Reading, root: Node, locked: int) -> List[Finding]:
     """The findings, first of them what waits for finalizers. Most live objects of a process in which they are
     stuck are live for that reason alone."""
     first = _of_finalizers(read, reading, root)
-    rest = findings(root)
+    rest = findings(root, locked)
     if first:
         rest = [one for one in rest if one.kind != LIVE or one.amount > 2 * first[0].amount]
     return [*first, *rest][:MAX_FINDINGS]
@@ -179,7 +192,7 @@ def circumstances(
     read: Background,
     reading: Reading,
     found: List[Finding],
-    resident: bool,
+    root: Node,
     returned: Tuple[str, ...] = (),
 ) -> Circumstances:
     """What those sentences mention."""
@@ -187,7 +200,7 @@ def circumstances(
     gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
-        resident=resident,
+        resident=root.resident is not None,
         goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
         busiest=_busiest(read.parked) if STACKS in kinds and read.parked is not None else None,
         gc_age=gc.age if gc is not None else None,
@@ -198,7 +211,18 @@ def circumstances(
         goal=_goal(values.get("heap.goal")),
         returned=returned,
         queued=read.queued,
+        largest_of_runtime=_most_of(root.node(*places.RUNTIME)),
+        asked_huge=any(m.asked_huge for m in reading.mappings),
+        ended=reading.go.goroutines.ended.count(1),
     )
+
+
+def _most_of(node: Optional[Node]) -> Optional[Tuple[str, int]]:
+    """The leaf that is more than half of a node, and its figure."""
+    largest = max(node.leaves(), key=lambda leaf: leaf.figure) if node is not None else None
+    if node is None or largest is None or 2 * largest.figure <= node.figure:
+        return None
+    return largest.name, largest.figure
 
 
 def _goal(goal: Optional[int]) -> Optional[int]:

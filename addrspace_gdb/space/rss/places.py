@@ -19,6 +19,7 @@ ROOT = "process"
 GO, OTHERS = "Go", "C and others"
 HEAP: Path = (GO, "heap")
 OBJECTS: Path = (*HEAP, "objects")
+OWN = "the runtime's own objects"
 FREE: Path = (*HEAP, "free pages kept")
 RETURNED: Path = (*HEAP, "pages returned to the OS")
 RESERVED: Path = (*HEAP, "not grown into")
@@ -97,7 +98,7 @@ _SEQUENCE = (
     *("heap", "goroutine stacks", "runtime", "program"),
     *("objects", "free pages kept", "pages returned to the OS", "freed user arenas"),
     *("not grown into", "pages in transit"),
-    *("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans"),
+    *("live at the last GC", "allocated since", "dead, not swept yet", OWN, "free slots in used spans"),
     "tail waste",
     *("of goroutines", "used", "unused", "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),

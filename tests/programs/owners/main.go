@@ -1,0 +1,129 @@
+// Owners has memory whose owner is easily mistaken, of one kind at a time, and says how much it is.
+//
+//	owners ORACLE WHAT
+//
+// ORACLE is not written: what is known is on stdout, a line "name number" each, before "ready".
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"addrspace.test/kit"
+)
+
+const mib = 1 << 20
+
+var (
+	statistics runtime.MemStats
+	cases      = map[string]func(){}
+	keep       [][]byte
+)
+
+//go:noinline
+func breakpoint() {
+	runtime.KeepAlive(keep)
+}
+
+func say(name string, number uint64) {
+	os.Stdout.WriteString(name + " " + strconv.FormatUint(number, 10) + "\n")
+}
+
+// ended lets many goroutines be there at once, and end.
+func ended() {
+	var all sync.WaitGroup
+	gate := make(chan bool)
+	for i := 0; i < 100_000; i++ {
+		all.Add(1)
+		go func() {
+			<-gate
+			all.Done()
+		}()
+	}
+	close(gate)
+	all.Wait()
+	runtime.GC()
+	debug.FreeOSMemory()
+	// Of what the runtime keeps for those that live, one of each kind.
+	go func() { time.Sleep(time.Hour) }()
+	go func() {
+		select {
+		case <-make(chan int):
+		case <-make(chan int):
+		}
+	}()
+	time.Sleep(10 * time.Millisecond)
+}
+
+var sink *[64]byte
+
+// zero and one allocate at the end of as many different stacks as there are paths.
+//
+//go:noinline
+func zero(path uint, depth int) {
+	switch {
+	case depth == 0:
+		sink = new([64]byte)
+	case path&1 == 0:
+		zero(path>>1, depth-1)
+	default:
+		one(path>>1, depth-1)
+	}
+}
+
+//go:noinline
+func one(path uint, depth int) {
+	switch {
+	case depth == 0:
+		sink = new([64]byte)
+	case path&1 == 0:
+		zero(path>>1, depth-1)
+	default:
+		one(path>>1, depth-1)
+	}
+}
+
+// lockedAndReturned gives memory back that it has locked, so that it stays.
+func lockedAndReturned() {
+	for i := 0; i < 96; i++ {
+		block := make([]byte, mib)
+		block[0] = 1
+		keep = append(keep, block)
+	}
+	if err := syscall.Mlockall(3); err != nil { // MCL_CURRENT, MCL_FUTURE
+		kit.Fail("mlockall", err)
+	}
+	keep = nil
+	debug.FreeOSMemory()
+}
+
+const paths = 130_000
+
+// profiled has a profile of very many stacks: each allocation is sampled.
+func profiled() {
+	runtime.MemProfileRate = 1
+	for path := uint(0); path < paths; path++ {
+		zero(path, 17)
+	}
+	runtime.MemProfileRate = 0
+	say("paths", paths)
+}
+
+func main() {
+	cases["ended"] = ended
+	cases["profiled"] = profiled
+	cases["locked"] = lockedAndReturned
+	cases[os.Args[2]]()
+	runtime.ReadMemStats(&statistics)
+	say("BuckHashSys", statistics.BuckHashSys)
+	say("HeapInuse", statistics.HeapInuse)
+	breakpoint()
+	os.Stdout.WriteString("ready\n")
+	time.Sleep(kit.Lifetime)
+	runtime.KeepAlive(keep)
+}
