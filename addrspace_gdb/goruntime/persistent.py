@@ -28,6 +28,8 @@ class PersistentOwners:
         """What cannot be found is told, and stays with "persistent allocations"."""
         self._found: List[Owned] = []
         self._buckets: List[Buckets] = []
+        if not go.spans.total:  # no runtime that is known here: none has no spans at all
+            return
         problems = runtime.problems
         for kind, source in ((SPAN_STRUCTURES, _spans), (CACHES, _caches)):
             try:

@@ -9,7 +9,7 @@ from operator import and_, le, lt
 from typing import Dict, List, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import PersistentOwners
@@ -49,12 +49,11 @@ def gather_tree(target: Target, reading: Reading) -> PersistentOwners:
 
     Returns what persistentalloc's chunks hold.
     """
-    if reading.other is not None:
-        return PersistentOwners(Runtime(target, Problems()), reading.go)
-    try:
-        gather_slots(reading, target)
-    except (UnreadableError, ProblemError, KeyError):
-        pass  # the tree says so
+    if reading.other is None:
+        try:
+            gather_slots(reading, target)
+        except (UnreadableError, ProblemError, KeyError):
+            pass  # the tree says so
     return PersistentOwners(Runtime(target, reading.problems), reading.go)
 
 
