@@ -32,6 +32,7 @@ class SignalFrame(NamedTuple):
     pc: int
     registers: Dict[str, int]  # on amd64; elsewhere empty
     access: Optional[str]  # "read", "write", "execute", by the hardware's error code; None: not known
+    sender: Optional[int] = None  # the process that sent it, where one did
 
 
 def signal_frame(stack: Stack, registers: Registers, arch: str, byte_order: str) -> Optional[SignalFrame]:
@@ -46,6 +47,7 @@ def signal_frame(stack: Stack, registers: Registers, arch: str, byte_order: str)
     try:
         number, second, third = struct.unpack_from(order + "3i", data, info)
         (address,) = struct.unpack_from(order + form, data, info + place)
+        (sender,) = struct.unpack_from(order + "i", data, info + place)
         values, access = _amd64(data, base) if arch == "amd64" else ({}, None)
     except struct.error:
         return None
@@ -53,7 +55,8 @@ def signal_frame(stack: Stack, registers: Registers, arch: str, byte_order: str)
         return None
     code = second if arch.startswith("mips") else third  # the other one is si_errno
     fault = number in _FAULTS and 0 < code < 0x80
-    return SignalFrame(number, code, address if fault else None, registers.pc, values, access)
+    sent = sender if code <= 0 else None
+    return SignalFrame(number, code, address if fault else None, registers.pc, values, access, sent)
 
 
 def _amd64(data: bytes, base: int) -> Tuple[Dict[str, int], Optional[str]]:
