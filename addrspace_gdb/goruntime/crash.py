@@ -6,8 +6,8 @@ from typing import List, NamedTuple, Optional, Set
 
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.printpanic import panic_value
+from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.rtype import Types
 

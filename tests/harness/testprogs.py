@@ -1,4 +1,4 @@
-"""Go's own test programs (src/runtime/testdata): built in place, run to their deaths, and what Go says of them."""
+"""Go's own test programs (src/runtime/testdata): built in place, run to their deaths, and what Go says."""
 
 from __future__ import annotations
 
@@ -125,6 +125,7 @@ _SIGNAL = re.compile(
 _RECORDED = re.compile(
     r"^\[signal SIG\w+(?:: .*)? code=(0x[0-9a-f]+) addr=(0x[0-9a-f]+) pc=(0x[0-9a-f]+)\]$", re.MULTILINE
 )
+_PANIC = re.compile(r"^\t?panic: (.*(?:\n\t(?!panic: |fatal error: ).*)*)$", re.MULTILINE)
 _FIRST = re.compile(r"^(?:goroutine (\d+) .*\[.*\].*:|runtime stack:)$", re.MULTILINE)
 
 
@@ -134,9 +135,7 @@ def said(text: str) -> Said:
     head = text[: first.start()] if first else text
     died, recorded = _SIGNAL.search(head), _RECORDED.search(head)
     fatal = re.search(r"^fatal error: (.*)$", head, re.MULTILINE)
-    panics = re.findall(
-        r"^(?:\t|panic: .*\n\t)?panic: (.*(?:\n\t(?!panic: ).*)*)$", head.replace("[signal", "\n[signal"), re.M
-    )
+    panics = [found.strip() for found in _PANIC.findall(head)]
     numbers = [int(number, 16) for number in recorded.groups()] if recorded else []
     return Said(
         panics=panics,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import FrozenSet, List, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.sigframe import SignalFrame, signal_frame
-from addrspace_gdb.goruntime.traceback import Registers, Stack, Unwinder
+from addrspace_gdb.goruntime.sigframe import SignalFrame, is_frame, scan_frame, signal_frame
+from addrspace_gdb.goruntime.traceback import Registers, Stack, Unwinder, Walk
 from addrspace_gdb.target.protocol import Target, Thread
 
 _MAX_NESTED = 8  # signal handlers
@@ -37,7 +37,7 @@ def interrupted(unwinder: Unwinder, target: Target, thread: Thread, top: int) ->
         return found
     while len(found) < _MAX_NESTED:
         walked = unwinder.walk(stack, pc, sp, lr=lr, trap=True, on_g0=True)
-        registers = unwinder.interrupted(stack, walked) if walked.pcs else None
+        registers = _out_of(unwinder, stack, walked, sp, target.arch)
         if registers is None:
             break
         names = (frame.function for frame in unwinder.frames(walked))
@@ -47,3 +47,12 @@ def interrupted(unwinder: Unwinder, target: Target, thread: Thread, top: int) ->
             break
         pc, sp, lr = registers.pc, registers.sp, registers.lr
     return found
+
+
+def _out_of(unwinder: Unwinder, stack: Stack, walked: Walk, sp: int, arch: str) -> Optional[Registers]:
+    """The registers that the handler interrupted: where Go's own code ends, or the next frame of the kernel
+    above it, where C called it."""
+    found = unwinder.interrupted(stack, walked) if walked.pcs else None
+    if found is not None and is_frame(stack, found.frame, arch):
+        return found
+    return scan_frame(stack, walked.sps[-1] if walked.sps else sp, arch)

@@ -10,7 +10,9 @@ from addrspace_gdb.process.mappings import NO_ACCESS, Mapping
 from addrspace_gdb.space.regions import go_claims
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
-from addrspace_gdb.space.where.fault import BUS_ADRALN, FAULTS, SIGBUS, SIGFPE, SIGILL, CrashReport, Fault
+from addrspace_gdb.space.where.death_cause import death_cause
+from addrspace_gdb.space.where.fault import BUS_ADRALN, CrashReport, Fault
+from addrspace_gdb.space.where.signalled import NAMES, SIGBUS, SIGFPE, SIGILL
 
 _NIL = 4096  # below it sigpanic says "nil pointer dereference" (src/runtime/signal_unix.go)
 _NEAR = 1 << 20
@@ -30,7 +32,11 @@ CODES = {
     (7, 5): "BUS_MCEERR_AO",
     (8, 1): "FPE_INTDIV",
     (8, 2): "FPE_INTOVF",
+    (5, 1): "TRAP_BRKPT",
+    (5, 2): "TRAP_TRACE",
 }
+
+_SENT = {0: "SI_USER", -1: "SI_QUEUE", -2: "SI_TIMER", -6: "SI_TKILL"}
 
 _MESSAGES = (
     (
@@ -53,7 +59,7 @@ def code_name(signal: int, code: int) -> str:
     if code == _KERNEL_CODE:
         return "SI_KERNEL"
     if code <= 0:
-        return f"code {code}, sent by a process"
+        return _SENT.get(code, f"code {code}, sent by a process")
     return CODES.get((signal, code), f"code {code}")
 
 
@@ -63,6 +69,8 @@ def cause(report: CrashReport) -> str:
     if fault is not None and not _is_about(report.message, "stack overflow"):
         where = "" if _is_go(report) else f"in C code{_c_function(report)}: "
         return where + _of_fault(fault, report)
+    if report.death is not None:
+        return death_cause(report, report.death)
     if report.message is not None:
         return _of_message(report)
     if report.panics:
@@ -215,6 +223,6 @@ def _of_panic(report: CrashReport) -> str:
     return f"panic: {value}"
 
 
-def signal_words(fault: Fault) -> str:
+def signal_words(signal: int, code: int) -> str:
     """ "SIGSEGV, SEGV_MAPERR"."""
-    return f"{FAULTS[fault.signal]}, {code_name(fault.signal, fault.code)}"
+    return f"{NAMES.get(signal, f'signal {signal}')}, {code_name(signal, code)}"
