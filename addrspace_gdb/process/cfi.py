@@ -66,7 +66,9 @@ class CUnwinder:
         pc, sp = register(self._names[16] if "rip" in self._names else "pc"), known.get(self._sp)
         found: List[CFrame] = []
         called = False
-        while pc and sp is not None and len(found) < _MAX_FRAMES and not stops(pc):
+        while pc is not None and sp is not None and len(found) < _MAX_FRAMES and not stops(pc):
+            if called and not self._is_code(pc):
+                return Walked(found, 0, 0)
             rules = self._rules(pc - called)
             found.append(CFrame(pc, sp, rules.entry if rules else None, called))
             caller = self._caller(rules, known) if rules else self._jumped(pc, sp, known, len(found))

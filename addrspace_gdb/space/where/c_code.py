@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Callable, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.common.escape import MAX_TEXT, decoded
@@ -10,9 +11,11 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.process.cfi import CFrame, CUnwinder
-from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Named, Names, Target
 
+_CGO = re.compile(r"_cgo_\w+?_Cfunc_(\w+)")
+_PART = re.compile(r"\.(cold|part|isra|constprop|localalias|lto_priv)(\.\d+)*\b.*$")
 _HEAD = 4  # bytes of struct abort_msg_s before its text: its size (glibc's include/stdlib.h)
 
 
@@ -25,15 +28,26 @@ class CPlace(NamedTuple):
     offset: int
     file: Optional[str]
     called: bool  # pc is where a call returns to
+    library: bool  # it is not the program's own
+
+    @property
+    def name(self) -> Optional[str]:
+        """The function as its author calls it: what cgo makes of a call of C is named as in Go, and a part
+        that the compiler set apart as the whole."""
+        if self.function is None:
+            return None
+        cgo = _CGO.match(self.function)
+        return f"C.{cgo.group(1)}" if cgo else _PART.sub("", self.function)
 
 
 class CCode:
     """Of one process."""
 
-    def __init__(self, target: Target, tables: Symtab, mappings: Sequence[Mapping]) -> None:
-        self._target, self._tables, self._mappings = target, tables, mappings
+    def __init__(self, target: Target, tables: Symtab, reading: Reading) -> None:
+        self._target, self._tables, self._mappings = target, tables, reading.mappings
+        self._program = os.path.basename(reading.info.executable or "")
         self._names: Optional[Names] = target if isinstance(target, Names) else None
-        self._unwinder = CUnwinder(target.arch, target.byte_order, target.read, mappings)
+        self._unwinder = CUnwinder(target.arch, target.byte_order, target.read, reading.mappings)
 
     def frames(self, register: Callable[[str], Optional[int]]) -> List[CPlace]:
         """From those registers up to the first Go function, innermost first; none if they are Go's."""
@@ -53,7 +67,15 @@ class CCode:
         if named is not None and frame.entry is not None and at - named.offset < frame.entry:
             named = None  # of the function before it: its own has no symbol
         offset = named.offset + frame.called if named is not None else 0
-        return CPlace(frame.pc, frame.sp, named.name if named else None, offset, file, frame.called)
+        return CPlace(
+            frame.pc,
+            frame.sp,
+            named.name if named else None,
+            offset,
+            file,
+            frame.called,
+            file != self._program,
+        )
 
 
 def abort_text(runtime: Runtime) -> Optional[str]:

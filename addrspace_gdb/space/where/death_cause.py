@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import List, Optional
 
+from addrspace_gdb.space.goroutines.user_frame import user_spot
 from addrspace_gdb.space.where.fault import CrashReport, Death
 from addrspace_gdb.space.where.signalled import NAMES, SIGABRT, SIGILL, SIGQUIT, SIGTRAP
 
 _KERNEL_CODE = 0x80
-_CGO = re.compile(r"_cgo_\w+_Cfunc_")
-_NOT_OURS = ("runtime.", "syscall.", "internal/", "_cgoexp", "main._Cfunc")
+_OF_CGO = re.compile(r"^_cgoexp_|\b_Cfunc_")  # what cgo makes of a call
 # What stands between a call of abort and the signal, in glibc, musl and libstdc++.
 _ABORTING = (
     *("abort", "raise", "gsignal", "pthread_kill", "tgkill", "kill", "__pthread_kill_implementation"),
@@ -64,15 +64,15 @@ def _aborted(report: CrashReport, death: Death) -> str:
         thrown = f" (thrown in {who})" if who else ""
         return f"C++ called std::terminate: an exception that nobody caught{thrown}{_for(report)}"
     if death.text:
-        return f"C code aborted{by}: {death.text}{_for(report)}"
+        return f"C code aborted{by}: {death.text.rstrip('.')}{_for(report)}"
     if functions:
         return f"C code called abort{by}{_for(report)}"
     return f"SIGABRT was sent by the process itself{_ran(report)}"
 
 
 def _is_aborting(name: str) -> bool:
-    if _CGO.match(name):
-        return True  # what cgo makes of the call itself
+    if name in ("C.abort", "C.raise"):
+        return True
     return name.lstrip("_").split("@")[0] in [one.lstrip("_") for one in _ABORTING] or any(
         word in name for word in _TERMINATE
     )
@@ -80,7 +80,7 @@ def _is_aborting(name: str) -> bool:
 
 def _functions(report: CrashReport) -> List[str]:
     """Of C, innermost first."""
-    return [place.function for place in report.c_frames if place.function]
+    return [place.name for place in report.c_frames if place.name]
 
 
 def _runs(report: CrashReport) -> Optional[str]:
@@ -110,6 +110,5 @@ def _ran(report: CrashReport) -> str:
 
 def _user(report: CrashReport) -> Optional[str]:
     """The innermost function of the goroutine that is not the runtime's."""
-    names = [frame.name for frame in report.frames if frame.name]
-    ours = (name for name in names if not name.startswith(_NOT_OURS))
-    return next(ours, None) or next(iter(names), None)
+    frames = [frame for frame in report.frames if not _OF_CGO.search(frame.name or "")]
+    return user_spot(frames).function

@@ -33,6 +33,7 @@ from addrspace_gdb.space.where.signalled import (
     Signalled,
     signalled,
 )
+from addrspace_gdb.space.where.transfers import transfer
 from addrspace_gdb.target.protocol import Target, Thread, Value
 
 BUS_ADRALN = 1  # asm-generic/siginfo.h
@@ -56,6 +57,7 @@ class Fault(NamedTuple):
     instruction: Instruction
     source: str
     thread: Optional[Thread]
+    transfer: Optional[str] = None  # how it came to code that is none: "call", "return", "jump"
 
 
 class Death(NamedTuple):
@@ -100,7 +102,7 @@ class _Reporter:
         self._locator = locator
         self._target: Target = locator.target
         self._reading, self._goroutines = locator.reading, locator.goroutines
-        self._c = CCode(self._target, locator.tables, self._reading.mappings)
+        self._c = CCode(self._target, locator.tables, self._reading)
         self._columns = self._goroutines.goroutines
 
     def report(self) -> Optional[CrashReport]:
@@ -155,7 +157,14 @@ class _Reporter:
             signal.source,
             signal.thread,
         )
-        return self._with_access(made)
+        made = self._with_access(made)
+        to = transfer(self._locator, signal, made.instruction.jump)
+        if to is None:
+            return made
+        computed = made.computed or signal.address is None
+        return made._replace(
+            address=to.address, access=x86_access.EXECUTE, transfer=to.kind, computed=computed
+        )
 
     def _death(self, signal: Signalled) -> Death:
         own = self._reading.info.pid
