@@ -107,6 +107,7 @@ def _value(panic: Document) -> Optional[str]:
 
 def _as_told(text: str) -> str:
     text = re.sub(r" \[(recovered|recovered, repanicked)\]$", "", text)
+    text = re.sub(r'^runtime\.errorString\("(.*)"\)$', r"runtime error: \1", text)  # its method not called
     return printable(text.replace("\n\t", "\n")).replace("\\t", "")
 
 

@@ -134,7 +134,7 @@ def said(text: str) -> Said:
     first = _FIRST.search(text)
     head = text[: first.start()] if first else text
     died, recorded = _SIGNAL.search(head), _RECORDED.search(head)
-    fatal = re.search(r"^fatal error: (.*)$", head, re.MULTILINE)
+    fatal = re.search(r"^\t?fatal error: (.*)$", head, re.MULTILINE)
     panics = [found.strip() for found in _PANIC.findall(head)]
     numbers = [int(number, 16) for number in recorded.groups()] if recorded else []
     return Said(

@@ -107,7 +107,7 @@ class _Reporter:
 
     def report(self) -> Optional[CrashReport]:
         crash = read_crash(self._locator.runtime, self._reading.go.scheduler.ms)
-        signal = signalled(self._target, self._goroutines, self._reading.mappings)
+        signal = signalled(self._target, self._goroutines, self._reading.mappings, crash.dying)
         position = self._of_signal(signal) if signal is not None else self._suspect(crash)
         found = self._fault(signal, position)
         chain = self._panics(position)

@@ -6,7 +6,7 @@ crash it sends SIGQUIT to every other thread first: neither is what it dies of.
 
 from __future__ import annotations
 
-from typing import Callable, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.sigframe import SignalFrame
@@ -70,13 +70,21 @@ class Signalled(NamedTuple):
         return self.number in FAULTS and self.code > 0
 
 
-def signalled(target: Target, goroutines: GoroutineReading, mappings: List[Mapping]) -> Optional[Signalled]:
-    """The signal that this is about; None where there is none, or only the runtime's own."""
-    return _Finder(target, goroutines, mappings).found()
+def signalled(
+    target: Target, goroutines: GoroutineReading, mappings: List[Mapping], dying: Sequence[M]
+) -> Optional[Signalled]:
+    """The signal that this is about; None where there is none, or only the runtime's own.
+
+    `dying` are the Ms that report a death: up to Go 1.22 it was another one that then ended the process.
+    """
+    return _Finder(target, goroutines, mappings, dying).found()
 
 
 class _Finder:
-    def __init__(self, target: Target, goroutines: GoroutineReading, mappings: List[Mapping]) -> None:
+    def __init__(
+        self, target: Target, goroutines: GoroutineReading, mappings: List[Mapping], dying: Sequence[M]
+    ) -> None:
+        self._dying = {m.procid for m in dying}
         self._target, self._goroutines, self._mappings = target, goroutines, mappings
         self._threads = goroutines.threads
         self._tables: Symtab = goroutines.tables
@@ -84,11 +92,13 @@ class _Finder:
         self._selected = next((t for t in self._threads if t.selected), None)
 
     def found(self) -> Optional[Signalled]:
-        """The selected thread's first, then the kernel's word for it, then another thread's fault."""
+        """That of the thread that reports its death, of the selected one, then the kernel's word for it, then
+        another thread's fault."""
         stops = self._target if isinstance(self._target, Stops) else None
         stop = stops.signal() if stops is not None else None
-        if self._selected is not None:
-            own = self._handled(self._selected)
+        first = [t for t in self._threads if t.tid in self._dying]
+        for thread in [*first, *([self._selected] if self._selected is not None else [])]:
+            own = self._handled(thread)
             if own is not None:
                 return own
         fault = stop is not None and stop.number in FAULTS and stop.code > 0
