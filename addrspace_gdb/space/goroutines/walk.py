@@ -13,6 +13,8 @@ from addrspace_gdb.space.goroutines.signals import interrupted
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
+CALLS_C = "runtime.cgocall"  # where a goroutine stands whose thread runs C code for it
+
 
 class Start(NamedTuple):
     """Where a goroutine stands on its own stack, or why that is not known."""
