@@ -49,7 +49,7 @@ def differences(died: Died, damaged: bool = False) -> List[str]:
     told = said(died.text)
     fault = asked(died.core, died.program, "fault")
     listed = asked(died.core, died.program, "goroutine-stacks --frames --system")
-    found = [*_cause(told, fault), *_goroutine(told, fault)]
+    found = [*_cause(told, fault), *goroutine_wrong(told, fault)]
     by_goid = {row["goid"]: row for row in listed["goroutines"]}
     for one in told.goroutines:
         if one.goid and one.frames:
@@ -69,7 +69,7 @@ def _sums(died: Died) -> List[str]:
 def _cause(told: Said, fault: Document) -> List[str]:
     """The kind and the value."""
     if told.signal is not None:
-        return _signal(told, fault)
+        return signal_wrong(told, fault)
     found = []
     if told.recorded is not None:
         one = fault["fault"] or {}
@@ -85,7 +85,7 @@ def _cause(told: Said, fault: Document) -> List[str]:
     return found
 
 
-def _signal(told: Said, fault: Document) -> List[str]:
+def signal_wrong(told: Said, fault: Document) -> List[str]:
     one = fault["fault"] or fault["death"] or {}
     code = told.code - (1 << 64) if told.code is not None and told.code >> 63 else told.code
     mine = (one.get("signal"), one.get("code"), int(one.get("pc") or "0", 16))
@@ -111,7 +111,7 @@ def _as_told(text: str) -> str:
     return printable(text.replace("\n\t", "\n")).replace("\\t", "")
 
 
-def _goroutine(told: Said, fault: Document) -> List[str]:
+def goroutine_wrong(told: Said, fault: Document) -> List[str]:
     """Go calls the runtime's own stack goroutine 0; where it began there, the thread's goroutine is next."""
     allowed = {told.goid or None}
     if not told.goid and told.goroutines:

@@ -14,6 +14,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.cfi_rules import Rules, rules_at
 from addrspace_gdb.process.cfi_tables import Bytes, Frames, frames_of
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.x86_jumps import calls_before
 
 # gdb's names of the registers by their DWARF numbers; the stack pointer's, and where the return address is.
 _NAMES: Dict[str, Tuple[str, ...]] = {
@@ -27,6 +28,7 @@ _NAMES: Dict[str, Tuple[str, ...]] = {
 }
 _SP = {"amd64": 7, "386": 4, "arm64": 31}
 _MAX_FRAMES = 64
+_LONGEST = 7  # bytes of a call on x86
 
 Read = Callable[[int, int], bytes]
 Register = Callable[[str], Optional[int]]
@@ -129,10 +131,13 @@ class CUnwinder:
             return None
         try:
             back = self._at(sp)
+            called = self._is_code(back) and calls_before(self._read(back - _LONGEST, _LONGEST))
         except UnreadableError:
             return None
+        if not called or self._at(sp - self._word.size) == pc:  # a return came there, not a call
+            return None
         known[self._sp] = sp + self._word.size
-        return (back, sp + self._word.size) if self._is_code(back) else None
+        return back, sp + self._word.size
 
     def _is_code(self, pc: int) -> bool:
         return any(m.start <= pc < m.end and "x" in m.permissions for m in self._mappings)

@@ -105,6 +105,9 @@ def _ran(report: CrashReport) -> str:
     if report.goid is None:
         return ""
     user = _user(report) or ran
+    if report.in_c:
+        c_function = next((name for name in _functions(report) if not _is_aborting(name)), ran)
+        return f"; goroutine {report.goid} ran C code ({c_function or '?'}), called by {user}"
     return f"; goroutine {report.goid} ran {user}" if user else f"; goroutine {report.goid} ran"
 
 

@@ -31,6 +31,7 @@ from addrspace_gdb.space.where.signalled import (
     SIGILL,
     SIGSEGV,
     Signalled,
+    flag,
     signalled,
 )
 from addrspace_gdb.space.where.transfers import transfer
@@ -40,7 +41,7 @@ BUS_ADRALN = 1  # asm-generic/siginfo.h
 _MAX_FRAMES = 64
 _SHALLOW = 1 << 20  # bytes: a stack that uses more is read in part
 _WINDOW = 1 << 16
-_KERNEL_CODE = 0x80
+_STACK_POINTERS = {"amd64": "rsp", "386": "esp"}
 
 RUNTIME = "the runtime's record in the g"  # who says what the signal was, beside signalled.STOP and HANDLER
 
@@ -89,6 +90,7 @@ class CrashReport(NamedTuple):
     crashing: bool
     c_frames: List[CPlace]  # of C, from where it happened to the first caller that is Go's
     foreign: bool  # it happened on a thread that Go did not make, outside all goroutines
+    in_c: bool  # C code ran, whatever is known of it
 
 
 def crash_report(locator: Locator) -> Optional[CrashReport]:
@@ -117,6 +119,7 @@ class _Reporter:
         if found is None and death is None and not told:
             return None
         frames, problem = self._frames(position)
+        c_frames = self._c.frames(signal.register) if signal is not None else []
         pc = found.pc if found is not None else death.pc if death is not None else None
         return CrashReport(
             fault=found,
@@ -130,15 +133,32 @@ class _Reporter:
             message=message,
             printed=printed_before(crash.printed) if message is not None else [],
             crashing=crash.crashing,
-            c_frames=self._c.frames(signal.register) if signal is not None else [],
+            c_frames=c_frames,
             foreign=signal is not None and signal.foreign,
+            in_c=signal is not None and self._in_c(signal, position, c_frames),
         )
 
     def _of_signal(self, signal: Signalled) -> Optional[int]:
         """The goroutine that the thread was running, on its own stack or in C."""
         if signal.foreign or signal.m is None or not signal.m.curg:
             return None
+        (low, high), sp = signal.m.g0_stack, self._stack_pointer(signal)
+        if low < (sp or 0) <= high and not flag(self._locator.runtime, signal.m, "incgo"):
+            return None  # Go says goroutine 0: the runtime's own work
         return self._goroutines.position(signal.m.curg)
+
+    def _stack_pointer(self, signal: Signalled) -> Optional[int]:
+        return signal.register(_STACK_POINTERS.get(self._target.arch, "sp"))
+
+    def _in_c(self, signal: Signalled, position: Optional[int], frames: List[CPlace]) -> bool:
+        """By the frames, and by the stack where the pc is nowhere."""
+        if signal.foreign or any(frame.file for frame in frames):
+            return True
+        sp = self._stack_pointer(signal)
+        if position is None or sp is None or self._locator.tables.find(signal.pc) is not None:
+            return False
+        lo, hi = (self._columns.column(name)[position] for name in ("lo", "hi"))
+        return not lo < sp <= hi
 
     def _fault(self, signal: Optional[Signalled], position: Optional[int]) -> Optional[Fault]:
         if signal is None:

@@ -89,7 +89,7 @@ def _is_about(message: Optional[str], text: str) -> bool:
 
 def _is_go(report: CrashReport) -> bool:
     """Whether the faulting instruction is Go's; a jump to nowhere is whoever jumped's."""
-    if _in_c(report):
+    if report.in_c:
         return False
     return report.code is None or report.code.code is not None or report.code.region.area not in _CODE
 
@@ -104,7 +104,10 @@ def _c_function(report: CrashReport) -> str:
     places = _in_c(report)
     if not places:
         symbol = report.code.symbol if report.code is not None else None
-        return f" ({symbol.name})" if symbol is not None else ""
+        if symbol is not None:
+            return f" ({symbol.name})"
+        called = next((f.name for f in report.frames if "._Cfunc_" in (f.name or "")), None)
+        return f" (C.{called.partition('._Cfunc_')[2]})" if called else ""
     first = places[0]
     callers = (place.name for place in places[1:] if place.file != first.file and place.name)
     caller = next(callers, None) if first.library else None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.proc import M
+from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sigframe import SignalFrame
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.process.mappings import Mapping
@@ -80,6 +82,15 @@ def signalled(
     return _Finder(target, goroutines, mappings, dying).found()
 
 
+def flag(runtime: Runtime, m: M, name: str) -> bool:
+    """A field of an M; False where this Go has none of that name."""
+    try:
+        record = runtime.record("runtime.m", m.address)
+    except (UnreadableError, ProblemError):
+        return False
+    return record.has(name) and bool(record.number(name))
+
+
 class _Finder:
     def __init__(
         self, target: Target, goroutines: GoroutineReading, mappings: List[Mapping], dying: Sequence[M]
@@ -113,7 +124,8 @@ class _Finder:
         if thread.pc is None:
             return None
         m = self._by_tid.get(thread.tid)
-        where = (thread.pc, stops.register, None, STOP, thread, m, m is None, False)
+        foreign = m is None or flag(self._goroutines.runtime, m, "isExtraInC")
+        where = (thread.pc, stops.register, None, STOP, thread, m, foreign, False)
         return Signalled(stop.number, stop.code, stop.address, stop.sender, *where)
 
     def _of_others(self) -> Optional[Signalled]:

@@ -27,11 +27,11 @@ def transfer(locator: Locator, signal: Signalled, jump: Optional[Jump]) -> Optio
         return None
     word = locator.runtime.word
     if signal.address is not None and signal.address == signal.pc:
+        if _word(locator, stack - word) == signal.pc:  # what it took from the stack is there still
+            return Transfer(RETURN, signal.pc)
         back = _word(locator, stack)
-        if back is not None and _is_after_call(locator, back):
-            return Transfer(CALL, signal.pc)
-        returned = _word(locator, stack - word) == signal.pc
-        return Transfer(RETURN if returned else JUMP, signal.pc)
+        called = back is not None and _is_after_call(locator, back)
+        return Transfer(CALL if called else JUMP, signal.pc)
     if signal.address is not None or jump is None:
         return None
     to = _word(locator, stack) if jump.kind == RETURN else jump.target
