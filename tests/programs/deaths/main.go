@@ -63,8 +63,14 @@ func (a *Account) settle(way string) {
 	}
 }
 
+func init() { runtime.LockOSThread() }
+
 func main() {
 	debug.SetGCPercent(-1)
+	if os.Args[1] == "spin" {
+		// On the main thread.
+		(&Account{"savings"}).settle("spin")
+	}
 	done := make(chan int)
 	go func() {
 		(&Account{"savings"}).settle(os.Args[1])
