@@ -123,18 +123,16 @@ class CUnwinder:
         self, pc: int, sp: int, known: Dict[int, Optional[int]], level: int
     ) -> Optional[Tuple[int, int]]:
         """The caller of an innermost frame that nothing describes: a call of what is no function."""
-        if (
-            level > 1
-            or self._link
-            or any(m.start <= pc < m.end and "x" in m.permissions for m in self._mappings)
-        ):
+        if level > 1 or self._link or self._is_code(pc):
             return None
+        back, called = 0, False
         try:
             back = self._at(sp)
             called = self._is_code(back) and calls_before(self._read(back - _LONGEST, _LONGEST))
+            returned = called and self._at(sp - self._word.size) == pc
         except UnreadableError:
-            return None
-        if not called or self._at(sp - self._word.size) == pc:  # a return came there, not a call
+            returned = False  # below the end of what is mapped
+        if not called or returned:
             return None
         known[self._sp] = sp + self._word.size
         return back, sp + self._word.size
