@@ -107,6 +107,7 @@ thread's own, which `bt` leaves out. Of the registers only pc, sp and the frame 
 A stripped program's functions get names in gdb, from Go's own tables (`set print demangle off` keeps gdb
 from printing main.worker as main[worker]); their arguments and locals need DWARF.
 A goroutine that runs on a thread, or is in a system call on one, is shown by selecting the thread.
+One that called C is shown from where it did; `goroutine --off` returns to the C code on its thread.
 
 It stays selected until the process moves; `thread N` and `goroutine --off` return to the thread.
 (While the thread itself stands in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
@@ -169,7 +170,10 @@ def _print_frame(from_tty: bool) -> None:
 
 
 def _described(place: GoroutinePlace) -> str:
-    return f"{place.label} on thread {place.thread.number}" if place.thread else place.label
+    if place.thread is None:
+        return place.label
+    in_c = "; the C code that it called runs there: `goroutine --off`, `bt`" if place.in_c else ""
+    return f"{place.label} on thread {place.thread.number}{in_c}"
 
 
 def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
