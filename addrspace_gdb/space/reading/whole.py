@@ -17,9 +17,10 @@ from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, no_go, read_go
 from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.mstats import Sources
-from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.proc import M, count_by_status, is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
+from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
@@ -32,6 +33,7 @@ from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.other_go import other_go
+from addrspace_gdb.space.reading.signals import before_signals
 from addrspace_gdb.space.regions.image_claims import Loaded, anonymous_tails, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
@@ -159,7 +161,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        running=running_sp(go.scheduler, threads),
+        running=running_sp(go.scheduler, threads, _Before(tables, target)),
         goroutines_known=bool(len(go.goroutines)) or not (other or problems or problems.left_out),
         system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
@@ -176,6 +178,17 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     )
     _take_notes(reading, opening)
     return reading
+
+
+class _Before:
+    """Where a thread's sp was when the first of the signals came that it handles."""
+
+    def __init__(self, tables: symtab.Symtab, target: Target) -> None:
+        self._tables, self._target = tables, target
+
+    def __call__(self, m: M, thread: Thread) -> Optional[int]:
+        found = before_signals(Unwinder(self._tables), self._target, thread, m.gsignal_stack[1])
+        return found.sp if found is not None else None
 
 
 def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[bytes]:
