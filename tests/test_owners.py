@@ -213,3 +213,47 @@ def balance(document: Json, counter: str) -> Json:
     """The balance of a counter."""
     (found,) = [one for one in document["balances"] if one["counter"] == counter]
     return dict(found)
+
+
+def test_executable_memory_without_a_file_is_code_made_at_run_time(running: Start, tmp_path: Path) -> None:
+    case = running("compiled")
+    live = case.report("rss")
+    assert_sound(live)
+    code = node(live, "C and others", "JIT code")
+    assert (code["size"], code["resident"]) == (64 * MIB, 64 * MIB)
+    assert node(live, "C and others", "the program's own mappings")["size"] == 0
+    regions = [one for one in case.report("regions")["regions"] if one["kind"] == "JIT code"]
+    assert sum(one["size"] for one in regions) == 64 * MIB
+    assert {(one["area"], one["permissions"]) for one in regions} == {("foreign", "r-xp")}
+    assert [one["kind"] for one in live["findings"]] == ["jit-code"]
+    dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
+    assert node(dead, "C and others", "JIT code")["size"] == 64 * MIB
+
+
+def test_a_memfd_has_its_name(running: Start, tmp_path: Path) -> None:
+    case = running("shared")
+    live = case.report("rss")
+    assert_sound(live)
+    (frames,) = node(live, "C and others", "the program's own mappings")["children"]
+    assert (frames["name"], frames["resident"]) == ("memfd: video frames", 64 * MIB)
+    (said,) = sentences(live)
+    assert "64.0 MiB of it memfd: video frames, 4 mappings" in said
+    dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
+    (frames,) = node(dead, "C and others", "the program's own mappings")["children"]
+    assert (frames["name"], frames["size"]) == ("memfd: video frames", 64 * MIB)
+
+
+def test_stacks_of_threads_are_used_or_left_behind(running: Start) -> None:
+    case = running("deep", "cgo")
+    live = case.report("rss")
+    assert_sound(live)
+    stacks = node(live, "C and others", "thread stacks", "thread stack")
+    parts = {one["name"]: one["resident"] for one in stacks["children"]}
+    assert set(parts) <= {"used", "left behind by deeper calls", "use not known"}
+    assert sum(parts.values()) == stacks["resident"]
+    assert parts["used"] < 4 * MIB
+    threads = len(list(Path(f"/proc/{case.process.pid}/task").iterdir()))
+    assert threads > 20 and parts["left behind by deeper calls"] > (threads - 6) * 500 * 4096
+    (said,) = [one["sentence"] for one in live["findings"] if one["kind"] == "thread-stacks"]
+    assert f"is stacks of {threads - 1} C threads: " in said
+    assert "left behind by deeper calls" in said

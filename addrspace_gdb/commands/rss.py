@@ -123,7 +123,7 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
         found = with_finalizers(read.background, reading, tree.root, tree.locked)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
-        about = circumstances(read.background, reading, found, tree.root, why)
+        about = circumstances(read.background, reading, found, tree, why)
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]

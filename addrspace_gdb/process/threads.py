@@ -16,6 +16,7 @@ from addrspace_gdb.process.pointers import Read, Words
 from addrspace_gdb.target.protocol import Thread
 
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
+MAIN_THREAD = "main thread"  # the note of its stack
 
 _DESCRIPTOR = 4096  # struct pthread is smaller in every glibc (2304 bytes in 2.36 on amd64)
 _MAX_BLOCK = 1 << 40  # bytes
@@ -75,7 +76,7 @@ def thread_stacks(
 
 def _main_stack(threads: Sequence[Thread], mapping: Mapping) -> ThreadStack:
     inside = (t.tid for t in threads if t.sp is not None and mapping.start <= t.sp < mapping.end)
-    return ThreadStack(mapping.start, mapping.end, next(inside, None), STACK, "main thread")
+    return ThreadStack(mapping.start, mapping.end, next(inside, None), STACK, MAIN_THREAD)
 
 
 def _ranges(block: _Block, tid: Optional[int], kind: str, note: str) -> List[ThreadStack]:

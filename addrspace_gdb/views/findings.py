@@ -113,7 +113,15 @@ def _c_heap(found: Finding, about: Circumstances) -> str:
 
 def _mappings(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is outside Go, in memory that the program mapped itself (mmap)"
+    if about.mapped is not None and ": " in about.mapped.name:
+        most = about.mapped
+        text += f", {sizes.size(most.figure)} of it {most.name}, {sizes.plural(most.mappings, 'mapping')}"
     return f"{text}; see `addrspace regions foreign resident`."
+
+
+def _jit(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is executable memory without a file: code made at run time (JIT)"
+    return f"{text}; see `addrspace regions JIT`."
 
 
 def _files(found: Finding, about: Circumstances) -> str:
@@ -124,7 +132,15 @@ def _files(found: Finding, about: Circumstances) -> str:
 
 
 def _threads(found: Finding, about: Circumstances) -> str:
-    return f"{_much(found, about)} is stacks of C threads; see `addrspace regions thread-stacks`."
+    text = f"{_much(found, about)} is stacks of C threads"
+    use = about.threads
+    if use is not None and about.resident:
+        text = f"{_much(found, about)} is stacks of {sizes.plural(use.live, 'C thread')}: "
+        text += f"{sizes.size(use.used)} in use, {sizes.size(use.left)} left behind by deeper calls"
+        if use.ended:
+            text += f", {sizes.size(use.cached)} of {sizes.plural(use.ended, 'thread')} that ended"
+        return f"{text}; fewer calls of C at the same time make fewer threads."
+    return f"{text}; see `addrspace regions thread-stacks`."
 
 
 def _race(found: Finding, about: Circumstances) -> str:
@@ -182,6 +198,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.RUNTIME: _runtime,
     kinds.C_HEAP: _c_heap,
     kinds.MAPPINGS: _mappings,
+    kinds.JIT: _jit,
     kinds.FILES: _files,
     kinds.THREADS: _threads,
     kinds.RACE: _race,

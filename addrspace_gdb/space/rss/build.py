@@ -19,8 +19,9 @@ from addrspace_gdb.goruntime.stack_use import live_stacks
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.goroutines.residency import resident_sum
 from addrspace_gdb.space.heap.summary import gather_slots, own_of, slots_of, swapped_own
-from addrspace_gdb.space.reading.claims import all_claims, rest_in
+from addrspace_gdb.space.reading.claims import THREAD_STACK, all_claims, rest_in, stack_kind
 from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.overlay import normalise, overlay
 from addrspace_gdb.space.regions.partition import partition
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
@@ -70,6 +71,8 @@ def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_clas
             leaves.add(places.place(region), Amount(region.size, region.resident, region.swapped, kept))
         notes: List[str] = []
         _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
+        for kind in (areas.MAIN_STACK_KIND, THREAD_STACK):
+            _note(notes, f"{kind}s", _split_threads(leaves, reading, kind))
         slots = _slots(target, reading)
         if slots is not None:
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
@@ -144,6 +147,28 @@ def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
 
 
 _NOT = bytes([1, 0]) + bytes(254)
+
+
+def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]:
+    """Stacks of C threads in the same way; what deeper calls have touched stays resident below."""
+    sps = {thread.tid: thread.sp for thread in reading.threads if thread.sp is not None}
+    of_g0 = {m.procid: m.g0_sp for m in reading.go.scheduler.ms}
+    found: Dict[str, List[Tuple[int, int]]] = {"used": [], places.LEFT_BEHIND: [], "use not known": []}
+    for stack in reading.thread_stacks:
+        if stack_kind(stack) != kind:
+            continue
+        tid = stack.tid or 0  # on a goroutine's stack it is where it left its own
+        own = (sp for sp in (sps.get(tid, 0), of_g0.get(tid, 0)) if stack.start < sp <= stack.end)
+        sp = next(own, None)
+        if sp is None:
+            found["use not known"].append((stack.start, stack.end))
+        else:
+            found["used"].append((sp, stack.end))
+            found[places.LEFT_BEHIND].append((stack.start, sp))
+    path = (*places.THREADS, kind)
+    columns = {name: [array("Q", part) for part in zip(*ranges)] for name, ranges in found.items() if ranges}
+    parts = {under(path, name): _amount(reading.residency, *both) for name, both in columns.items()}
+    return leaves.split(path, parts)
 
 
 def _stack_pointers(reading: Reading, starts: array[int]) -> array[int]:

@@ -11,6 +11,7 @@ from addrspace_gdb.goruntime import own_objects
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
+from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStack
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
@@ -18,6 +19,7 @@ from addrspace_gdb.space.goroutines.queued import Queued, read_queued
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.build import RssTree
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -33,8 +35,7 @@ ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
-FINALIZERS = "finalizers"
-LOCKED = "locked"
+FINALIZERS, LOCKED, JIT = "finalizers", "locked", "jit-code"
 
 
 class Finding(NamedTuple):
@@ -55,6 +56,24 @@ class Busiest(NamedTuple):
     state: str  # in which most of those are
 
 
+class Mapped(NamedTuple):
+    """Mappings of one name, most of those that the program made."""
+
+    name: str
+    figure: int
+    mappings: int
+
+
+class ThreadUse(NamedTuple):
+    """The stacks of C threads, in bytes of memory."""
+
+    live: int  # threads
+    ended: int  # whose stacks are kept for new ones
+    used: int
+    left: int  # below what is used now
+    cached: int  # of those that ended
+
+
 class Circumstances(NamedTuple):
     """What the sentences mention besides; None where it is not known or not needed."""
 
@@ -71,6 +90,8 @@ class Circumstances(NamedTuple):
     queued: Queued = Queued(None, [], [])
     largest_of_runtime: Optional[Tuple[str, int]] = None  # if it is more than half of the runtime's own
     asked_huge: bool = False  # whether the process asked for huge pages where those returned pages are
+    mapped: Optional[Mapped] = None  # what is most of the program's own mappings
+    threads: Optional[ThreadUse] = None
     ended: int = 0  # goroutines of which only the g struct is left
 
 
@@ -94,6 +115,7 @@ _RULES = (
     _Rule(RUNTIME, (places.RUNTIME,)),
     _Rule(C_HEAP, (places.C_HEAP,)),
     _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
+    _Rule(JIT, (places.JIT,)),
     _Rule(FILES, (places.FILES,)),
     _Rule(THREADS, (places.THREADS,)),
     _Rule(RACE, (places.RACE,)),
@@ -192,11 +214,11 @@ def circumstances(
     read: Background,
     reading: Reading,
     found: List[Finding],
-    root: Node,
+    tree: RssTree,
     returned: Tuple[str, ...] = (),
 ) -> Circumstances:
     """What those sentences mention."""
-    kinds = {one.kind for one in found}
+    kinds, root = {one.kind for one in found}, tree.root
     gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
@@ -212,6 +234,8 @@ def circumstances(
         returned=returned,
         queued=read.queued,
         largest_of_runtime=_most_of(root.node(*places.RUNTIME)),
+        mapped=_mapped(tree),
+        threads=_thread_use(root, reading.thread_stacks),
         asked_huge=any(m.asked_huge for m in reading.mappings),
         ended=reading.go.goroutines.ended.count(1),
     )
@@ -223,6 +247,26 @@ def _most_of(node: Optional[Node]) -> Optional[Tuple[str, int]]:
     if node is None or largest is None or 2 * largest.figure <= node.figure:
         return None
     return largest.name, largest.figure
+
+
+def _mapped(tree: RssTree) -> Optional[Mapped]:
+    most = _most_of(tree.root.node(*places.OWN_MAPPINGS))
+    if most is None:
+        return None
+    path = (*places.OWN_MAPPINGS, most[0])
+    return Mapped(*most, sum(places.place(region) == path for region in tree.regions))
+
+
+def _thread_use(root: Node, stacks: List[ThreadStack]) -> ThreadUse:
+    node = root.node(*places.THREADS) or Node("", Amount())
+    figures = {
+        name: sum(n.figure for n in node.leaves() if n.name == name) for name in ("used", _LEFT, CACHED)
+    }
+    live = sum(one.kind == STACK and one.note != MAIN_THREAD for one in stacks)
+    return ThreadUse(live, sum(one.kind == CACHED for one in stacks), *figures.values())
+
+
+_LEFT = places.LEFT_BEHIND
 
 
 def _goal(goal: Optional[int]) -> Optional[int]:

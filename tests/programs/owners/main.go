@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"addrspace.test/kit"
 )
@@ -102,6 +103,46 @@ func lockedAndReturned() {
 	debug.FreeOSMemory()
 }
 
+func pages(fd int, size int, flags int) []byte {
+	block, err := syscall.Mmap(fd, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, flags)
+	if err != nil {
+		kit.Fail("mmap", err)
+	}
+	for at := 0; at < size; at += os.Getpagesize() {
+		block[at] = 1
+	}
+	return block
+}
+
+// compiled makes instructions as a JIT compiler does, a module at a time.
+func compiled() {
+	for i := 0; i < 16; i++ {
+		block := pages(-1, 4*mib, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err := syscall.Mprotect(block, syscall.PROT_READ|syscall.PROT_EXEC); err != nil {
+			kit.Fail("mprotect", err)
+		}
+	}
+}
+
+// memfdCreate is the number of memfd_create, which package syscall lacks.
+var memfdCreate = map[string]uintptr{"amd64": 319, "386": 356, "arm64": 279}[runtime.GOARCH]
+
+// shared has files without a place in a file system.
+func shared() {
+	name := []byte("video frames\x00")
+	for i := 0; i < 4; i++ {
+		fd, _, errno := syscall.Syscall(memfdCreate, uintptr(unsafe.Pointer(&name[0])), 0, 0)
+		if errno != 0 {
+			kit.Fail("memfd_create", errno)
+		}
+		if err := syscall.Ftruncate(int(fd), 16*mib); err != nil {
+			kit.Fail("ftruncate", err)
+		}
+		pages(int(fd), 16*mib, syscall.MAP_SHARED)
+		syscall.Close(int(fd))
+	}
+}
+
 const paths = 130_000
 
 // profiled has a profile of very many stacks: each allocation is sampled.
@@ -118,6 +159,8 @@ func main() {
 	cases["ended"] = ended
 	cases["profiled"] = profiled
 	cases["locked"] = lockedAndReturned
+	cases["compiled"] = compiled
+	cases["shared"] = shared
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)
 	say("BuckHashSys", statistics.BuckHashSys)
