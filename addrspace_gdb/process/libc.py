@@ -14,7 +14,7 @@ from addrspace_gdb.process.pointers import Read, Words
 BRK, ARENA, ARENA_RESERVE, MMAPPED = "brk heap", "malloc arena", "malloc arena, reserved", "malloc mmap"
 
 # 2 * DEFAULT_MMAP_THRESHOLD_MAX, which is 4 MiB * sizeof(long) and on 32-bit 512 KiB.
-_MAX_HEAP = {8: 64 << 20, 4: 1 << 20}  # bytes, by the size of a pointer
+HEAP_MAX = {8: 64 << 20, 4: 1 << 20}  # bytes, by the size of a pointer
 _IS_MMAPPED, _FLAGS = 2, 7
 _MAX_HEADER = 0x100  # bytes from a heap_info to the arena behind it: 0x20, 0x30 since glibc 2.35 (pagesize)
 _MAX_CANDIDATES = 1 << 17  # reads in all
@@ -55,7 +55,7 @@ def libc_ranges(
     found: List[Range] = [(m.start, m.end, BRK) for m in data if m.name == "[heap]"]
     data = [m for m in data if m.name != "[heap]"]
     heaps = _arenas(data, words, page_size, excluded)
-    found += _arena_ranges(heaps, mappings, _MAX_HEAP[pointer_size])
+    found += _arena_ranges(heaps, mappings, HEAP_MAX[pointer_size])
     taken = sorted((start, end) for start, end, _ in found)
     ends = sorted(end for _, end in owned) + [end for _, end in taken]
     for mapping, start in _chunk_starts(data, sorted(ends)):
@@ -102,7 +102,7 @@ def _chunks(start: int, limit: int, words: Words, page_size: int) -> int:
 
 def _arenas(data: Sequence[Mapping], words: Words, page_size: int, excluded: Excluded) -> List[_Heap]:
     """Every heap of a thread arena: the first of an arena by its own header, the rest by their chain."""
-    step = _MAX_HEAP[words.size]
+    step = HEAP_MAX[words.size]
     candidates: Dict[int, _Heap] = {}
     left = _MAX_CANDIDATES
     for mapping in data:
@@ -122,7 +122,7 @@ def _heap(start: int, mapping: Mapping, words: Words, page_size: int) -> Optiona
     if fields is None:
         return None
     arena, previous, size, used = fields
-    step = _MAX_HEAP[words.size]
+    step = HEAP_MAX[words.size]
     if not 0 < size <= used <= step or used % page_size or start + used > mapping.end:
         return None
     if arena % (2 * words.size) or not arena or previous % step or previous == start:
