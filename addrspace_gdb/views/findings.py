@@ -82,8 +82,19 @@ def _runtime(found: Finding, about: Circumstances) -> str:
 
 
 def _c_heap(found: Finding, about: Circumstances) -> str:
-    text = f"{_much(found, about)} is outside Go, in C's heap"
-    return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
+    if about.c_heap is None or not about.c_heap.split:
+        text = f"{_much(found, about)} is outside Go, in C's heap"
+        return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
+    text = f"{_much(found, about)} is outside Go, in use in C's heap: live data, or a leak in C"
+    return f"{text}. Go's profiles do not see it; a profiler for C, such as heaptrack, says who took it."
+
+
+def _c_free(found: Finding, about: Circumstances) -> str:
+    arenas = about.c_heap.arenas if about.c_heap is not None else 0
+    kept = f"kept by C's malloc in {sizes.plural(arenas, 'arena')}"
+    text = f"{_much(found, about)} is free memory {kept} for later, no leak"
+    less = ", and a small MALLOC_ARENA_MAX keeps less" if arenas > 2 else ""
+    return f"{text}: malloc_trim(0) returns its whole pages{less}."
 
 
 def _mappings(found: Finding, about: Circumstances) -> str:
@@ -134,6 +145,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.LIVE: _live,
     kinds.RUNTIME: _runtime,
     kinds.C_HEAP: _c_heap,
+    kinds.C_FREE: _c_free,
     kinds.MAPPINGS: _mappings,
     kinds.FILES: _files,
     kinds.THREADS: _threads,

@@ -1,1 +1,1 @@
-"""glibc's malloc from outside: its arenas, and what of them is in use, free, or at the end (malloc/malloc.c)."""
+"""glibc's malloc from outside: its arenas, and what of them is in use or free (malloc/malloc.c)."""

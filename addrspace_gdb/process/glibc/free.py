@@ -7,7 +7,7 @@ from typing import Callable, Iterator, List, Optional, Tuple
 from addrspace_gdb.process.glibc.state import BINS, Arena, Reader
 
 _FLAGS = 7
-MOST = 1 << 20  # chunks that are looked at in all
+MOST = 1 << 19  # chunks that are looked at in all
 
 Chunk = Tuple[int, int]  # [start, end)
 Holds = Callable[[Arena, int, int], bool]  # whether memory from one address to another is the arena's

@@ -1,4 +1,4 @@
-"""The heap of glibc's malloc: every arena, and how much of it is in use, free in lists, and free at its end."""
+"""The heap of glibc's malloc: every arena, and what of it is in use, free in lists, and free at its end."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Malloc(NamedTuple):
     list_ends: array[int]
     tops: array[int]  # ascending starts of the free chunks at the ends of arenas
     top_ends: array[int]
+    returned: array[int]  # ascending starts of what heaps of threads had and gave back (shrink_heap)
+    returned_ends: array[int]
 
     @property
     def free(self) -> int:
@@ -129,7 +131,16 @@ def _counted(place: Place, reader: Reader, arenas: Sequence[Arena]) -> Malloc:
     system = sum(arena.system for arena in arenas)
     if sum(end - start for start, end in chunks) > system:
         raise OddHeapError("more of it is free than there is (damaged)")
-    return Malloc(len(arenas), system, *_columns(listed), *_columns(tops))
+    returned = list(_returned(place, reader))
+    return Malloc(len(arenas), system, *_columns(listed), *_columns(tops), *_columns(returned))
+
+
+def _returned(place: Place, reader: Reader) -> Iterator[Chunk]:
+    """Of each heap_info what lies between its size and its mprotect_size."""
+    for start in place.heaps:
+        fields = reader.words.some(start, 4)
+        if fields is not None and fields[2] < fields[3]:
+            yield start + fields[2], start + fields[3]
 
 
 def _columns(chunks: List[Chunk]) -> Tuple[array[int], array[int]]:

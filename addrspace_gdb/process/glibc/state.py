@@ -2,7 +2,7 @@
 
 malloc/malloc.c has, in glibc 2.27 to 2.42: mutex, flags, have_fastchunks (int each), fastbinsY, top,
 last_remainder, bins (a pair of pointers for each of 127), binmap, next, next_free, attached_threads,
-system_mem, max_system_mem. A release without fastbins has fewer words before the bins; nothing else here depends on that.
+system_mem, max_system_mem. A release without fastbins has fewer words before the bins.
 """
 
 from __future__ import annotations
@@ -73,7 +73,16 @@ class Reader:
         following, _, _, system, most = rest
         if not following or following % word or system > most or system % 4096:
             return None
-        return Arena(address, lists[:-1], lists[-1], bins, following, system, most, bool(state >> self._low & 0xFFFFFFFF))
+        return Arena(
+            address,
+            lists[:-1],
+            lists[-1],
+            bins,
+            following,
+            system,
+            most,
+            bool(state >> self._low & 0xFFFFFFFF),
+        )
 
     def _bins(self, bins: int) -> Iterator[bool]:
         return (self.is_bin(bins, number) for number in range(BINS))

@@ -35,7 +35,7 @@ class PagedWords:
         """The word there; None where it cannot be read or is not aligned."""
         if address % self.size:
             return None
-        page = self._page(address // _PAGE)
+        page = self._pages.get(address // _PAGE) or self._page(address // _PAGE)
         return page[address % _PAGE // self.size] if page is not None else None
 
     def some(self, address: int, count: int) -> Optional[List[int]]:

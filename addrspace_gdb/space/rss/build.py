@@ -17,8 +17,6 @@ from addrspace_gdb.goruntime.persistent import persistent_owners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
-from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.goroutines.residency import resident_sum
 from addrspace_gdb.space.heap.summary import gather_slots, slots_of
 from addrspace_gdb.space.reading.claims import all_claims, rest_in
 from addrspace_gdb.space.reading.whole import Reading
@@ -26,6 +24,8 @@ from addrspace_gdb.space.regions.overlay import normalise, overlay
 from addrspace_gdb.space.regions.partition import partition
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.amounts import amount_of
+from addrspace_gdb.space.rss.c_heap import CHeap, split_c_heap
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -56,8 +56,10 @@ def gather_tree(target: Target, reading: Reading) -> List[Owned]:
     return persistent_owners(Runtime(target, reading.problems), reading.go)
 
 
-def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bool = False) -> RssTree:
-    """Build it of what was read; `owners` is what `gather_tree` returned.
+def rss_tree(
+    target: Target, reading: Reading, owners: List[Owned], c_heap: CHeap, by_class: bool = False
+) -> RssTree:
+    """Build it of what was read; `owners` is what `gather_tree` returned, `c_heap` what `gather_c_heap` did.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
     """
@@ -73,7 +75,9 @@ def rss_tree(target: Target, reading: Reading, owners: List[Owned], by_class: bo
         if slots is not None:
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
-        leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
+        _note(notes, "parts of C's heap", split_c_heap(leaves, reading, regions, c_heap))
+        if c_heap.malloc is None:
+            leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
         return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
 
 
@@ -120,7 +124,7 @@ def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
             some = [
                 column if 0 not in rows else array("Q", compress(column, rows)) for column in (lows, highs)
             ]
-            parts[under(places.STACKS, name)] = _amount(reading.residency, *some)
+            parts[under(places.STACKS, name)] = amount_of(reading.residency, *some)
     return leaves.split(places.STACKS_OF_GOROUTINES, parts)
 
 
@@ -134,20 +138,6 @@ def _stack_pointers(reading: Reading, starts: array[int]) -> array[int]:
         return sps
     found = {lo: sp for lo, hi, sp in zip(los, his, sps) if lo < sp <= hi}
     return array("Q", (found.get(start, 0) for start in starts))
-
-
-def _amount(residency: Residency, starts: array[int], ends: array[int]) -> Amount:
-    """What ascending, disjoint ranges amount to."""
-    size = sum(ends) - sum(starts)
-    resident: Optional[int] = None
-    swapped: Optional[int] = None
-    if residency.known:
-        resident = resident_sum(residency, starts, ends)
-        swapped = 0
-        if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
-            some = [residency.swapped(start, end) for start, end in zip(starts, ends)]
-            swapped = None if None in some else sum(filter(None, some))
-    return Amount(size, resident, swapped, size)
 
 
 def _slots(target: Target, reading: Reading) -> Optional[Slots]:

@@ -16,6 +16,7 @@ from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, 
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.c_heap import FREE_PATHS, CUse
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -27,7 +28,13 @@ _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
-C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
+C_HEAP, C_FREE, MAPPINGS, FILES, THREADS = (
+    "c-heap",
+    "c-heap-free",
+    "own-mappings",
+    "mapped-files",
+    "thread-stacks",
+)
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 
 
@@ -62,6 +69,7 @@ class Circumstances(NamedTuple):
     gc_off: bool  # GOGC=off
     goal: Optional[int]  # heap size that the next cycle aims at; None: none
     returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
+    c_heap: Optional[CUse] = None
 
 
 class _Rule(NamedTuple):
@@ -69,6 +77,7 @@ class _Rule(NamedTuple):
     paths: Tuple[Path, ...]
     share: int = SHARE  # at least one of so many parts of the whole
     smallest: int = SMALLEST
+    but: Tuple[Path, ...] = ()  # nodes below those paths that do not count
 
 
 _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of dead goroutines"))
@@ -80,7 +89,8 @@ _RULES = (
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
     _Rule(LIVE, (under(places.OBJECTS, "live at the last GC"),), 2, 64 << 20),
     _Rule(RUNTIME, (places.RUNTIME,)),
-    _Rule(C_HEAP, (places.C_HEAP,)),
+    _Rule(C_HEAP, (places.C_HEAP,), but=FREE_PATHS),
+    _Rule(C_FREE, FREE_PATHS),
     _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
     _Rule(FILES, (places.FILES,)),
     _Rule(THREADS, (places.THREADS,)),
@@ -101,6 +111,7 @@ def findings(root: Node) -> List[Finding]:
         if rule.kind == RUNTIME and not known:
             continue  # what it has reserved there for later is far more than it ever touches
         amount = sum(figure(root.find(*path)) for path in rule.paths)
+        amount -= sum(figure(root.find(*path)) for path in rule.but)
         if amount >= rule.smallest and amount * rule.share >= whole:
             found.append(Finding(rule.kind, amount, whole))
     returned = figure(root.find(*places.RETURNED)) if known else 0

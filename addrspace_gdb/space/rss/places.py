@@ -105,6 +105,7 @@ _SEQUENCE = (
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
     *("shared libraries", "C heap", "thread stacks", "mapped files", OWN_MAPPINGS[1]),
     *(RACE[1], SANITIZER[1], KERNEL[1]),
+    *("in use", "free in malloc's lists", "free at the end"),
     LEFT_OVER,
 )
 ORDER: Dict[str, int] = {name: place for place, name in enumerate(_SEQUENCE)}
