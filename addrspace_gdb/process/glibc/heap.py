@@ -22,6 +22,7 @@ class Malloc(NamedTuple):
 
     arenas: int
     system: int
+    main: Range  # where the main arena is, as long as nobody else has moved the end of the data segment (brk)
     lists: array[int]  # ascending starts of the free chunks in lists
     list_ends: array[int]
     tops: array[int]  # ascending starts of the free chunks at the ends of arenas
@@ -132,7 +133,8 @@ def _counted(place: Place, reader: Reader, arenas: Sequence[Arena]) -> Malloc:
     if sum(end - start for start, end in chunks) > system:
         raise OddHeapError("more of it is free than there is (damaged)")
     returned = list(_returned(place, reader))
-    return Malloc(len(arenas), system, *_columns(listed), *_columns(tops), *_columns(returned))
+    main = (tops[0][1] - arenas[0].system, tops[0][1]) if arenas[0].system else (0, 0)
+    return Malloc(len(arenas), system, main, *_columns(listed), *_columns(tops), *_columns(returned))
 
 
 def _returned(place: Place, reader: Reader) -> Iterator[Chunk]:

@@ -71,7 +71,7 @@ class Reader:
         if lists is None or rest is None or state is None or not all(self._bins(bins)):
             return None
         following, _, _, system, most = rest
-        if not following or following % word or system > most or system % 4096:
+        if not following or following % word or system > most:
             return None
         return Arena(
             address,

@@ -19,6 +19,7 @@ from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
 IN_USE, FREE, TOP, RETURNED = "in use", "free in malloc's lists", "free at the end", "returned to the OS"
+OTHERS = "not of malloc"
 _KINDS = (libc.BRK, libc.ARENA)
 _GLIBC = re.compile(r"libc(-2\.\d+)?\.so(\.6)?")
 
@@ -102,12 +103,22 @@ def _parts(path: Path, reading: Reading, own: List[Region], malloc: Malloc) -> D
         TOP: (malloc.tops, malloc.top_ends),
         RETURNED: (malloc.returned, malloc.returned_ends),
     }
+    for region in own if path[-1] == libc.BRK else ():
+        ranges[OTHERS] = _around(region, malloc)
     found: Dict[Path, Amount] = {}
     for name, (starts, ends) in ranges.items():
         amount = amount_of(reading.residency, *_within(starts, ends, own))
         if amount.size:
             found[under(path, name)] = amount._replace(kept=0) if name == RETURNED else amount
     return found
+
+
+def _around(region: Region, malloc: Malloc) -> Tuple[array[int], array[int]]:
+    """What lies before and behind the main arena."""
+    start, end = malloc.main
+    if not region.start <= start < end <= region.end:
+        return array("Q"), array("Q")
+    return array("Q", [region.start, end]), array("Q", [start, region.end])
 
 
 def _within(starts: array[int], ends: array[int], own: List[Region]) -> Tuple[array[int], array[int]]:
