@@ -128,7 +128,7 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (HUGE, LAZY) if name in steps)
         about = circumstances(read.background, reading, found, tree.root.resident is not None, why)
-        about = about._replace(c_heap=use_of(tree.root, read.c_heap))
+        about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator))
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]

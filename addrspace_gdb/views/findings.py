@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss.balances import HUGE, LAZY
 from addrspace_gdb.space.rss.findings import Circumstances, Finding
@@ -81,7 +82,17 @@ def _runtime(found: Finding, about: Circumstances) -> str:
     return f"{text}; see `addrspace rss --depth 4` for its owners."
 
 
+def _allocators(found: Finding, about: Circumstances, allocator: Allocator) -> str:
+    name = f"{allocator.name} ({allocator.file})" if allocator.file else allocator.name
+    text = f"{_much(found, about)} is outside Go, most likely in the heap of {name}, C's allocator here"
+    if not allocator.statistics:
+        return f"{text}. Go's profiles do not see it; a profiler for C does."
+    return f"{text}. How much of that is in use it says itself: {allocator.statistics}."
+
+
 def _c_heap(found: Finding, about: Circumstances) -> str:
+    if about.c_heap is not None and about.c_heap.allocator is not None:
+        return _allocators(found, about, about.c_heap.allocator)
     if about.c_heap is None or not about.c_heap.split:
         text = f"{_much(found, about)} is outside Go, in C's heap"
         return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."

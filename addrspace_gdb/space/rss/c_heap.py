@@ -9,6 +9,7 @@ from bisect import bisect_left
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process import libc
+from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.process.glibc.heap import Malloc, OddHeapError, Place, read_malloc
 from addrspace_gdb.process.mappings import is_anonymous
 from addrspace_gdb.space.reading.whole import Reading
@@ -35,8 +36,8 @@ class CUse(NamedTuple):
     """Of C's heap what the figures of the tree say. Bytes."""
 
     arenas: int
-    free: int  # in lists and at the ends of arenas
     split: bool  # whether that is known
+    allocator: Optional[Allocator]  # another one than glibc's, that most of it is likely to be of
 
 
 def gather_c_heap(target: Target, reading: Reading) -> CHeap:
@@ -44,7 +45,8 @@ def gather_c_heap(target: Target, reading: Reading) -> CHeap:
     if not any(kind in _KINDS for _, _, kind in reading.libc):
         return CHeap(None)
     try:
-        return CHeap(read_malloc(_place(target, reading)))
+        malloc = read_malloc(_place(target, reading))
+        return CHeap(malloc if malloc is not None and malloc.system else None)
     except OddHeapError as error:
         return CHeap(None, str(error))
 
@@ -131,15 +133,20 @@ def _within(starts: array[int], ends: array[int], own: List[Region]) -> Tuple[ar
     return some, their_ends
 
 
-def use_of(root: Node, found: CHeap) -> CUse:
-    """What of it is free."""
-    known = root.resident is not None
-    free = 0
-    for path in FREE_PATHS:
-        amount = root.find(*path)
-        free += (amount.resident or 0) if known else amount.kept
+def use_of(root: Node, found: CHeap, allocator: Optional[Allocator]) -> CUse:
+    """What is said of it. What glibc's malloc does not know of the data segment is the other allocator's."""
+    if allocator is None:
+        return CUse(found.malloc.arenas if found.malloc is not None else 0, found.malloc is not None, None)
+    likely = root.find(*places.C_HEAP, allocator.kind)
+    brk = () if found.malloc is None else (OTHERS,)
+    likely = likely.plus(root.find(*places.C_HEAP, libc.BRK, *brk))
+    mostly = 2 * _figure(likely) > _figure(root.find(*places.C_HEAP))
     arenas = found.malloc.arenas if found.malloc is not None else 0
-    return CUse(arenas, free, found.malloc is not None)
+    return CUse(arenas, found.malloc is not None, allocator if mostly else None)
+
+
+def _figure(amount: Amount) -> int:
+    return amount.kept if amount.resident is None else amount.resident
 
 
 FREE_PATHS = tuple(under(places.C_HEAP, kind, name) for kind in _KINDS for name in (FREE, TOP))

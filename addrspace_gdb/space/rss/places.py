@@ -8,7 +8,7 @@ from typing import Dict
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
-from addrspace_gdb.process import libc
+from addrspace_gdb.process import allocators, libc
 from addrspace_gdb.process.mappings import NO_ACCESS
 from addrspace_gdb.space.regions import go_claims, sanitizers
 from addrspace_gdb.space.regions import region as areas
@@ -150,7 +150,7 @@ def _others(region: Region) -> Path:
         return (*FILES, _file(region) or kind)
     if area == areas.VDSO:
         return (*KERNEL, kind)
-    if kind in _LIBC:
+    if kind in _LIBC or kind.startswith(allocators.LIKELY):
         return (*C_HEAP, kind)
     if kind.startswith(sanitizers.RACE):
         return (*RACE, kind)
