@@ -66,10 +66,14 @@ def read_malloc(place: Place) -> Optional[Malloc]:
     """None where there is no arena of glibc's to be found. OddHeapError."""
     words = PagedWords(place.read, place.pointer_size, place.byte_order)
     reader = Reader(words, place.byte_order)
+    is_there = bool(place.heaps)
     for main, bins in _candidates(place, reader):
+        is_there = True
         arenas = _ring(place, reader, main, bins)
         if arenas is not None:
             return _counted(place, reader, arenas)
+    if is_there:
+        raise OddHeapError("its arenas cannot be followed (damaged, or a thread was in the middle of malloc)")
     return None
 
 
