@@ -86,18 +86,26 @@ def _chunk_starts(data: Sequence[Mapping], ends: Sequence[int]) -> List[Tuple[Ma
 def _chunks(start: int, limit: int, words: Words, page_size: int) -> int:
     """End of the chunks of malloc that were mapped one by one and lie side by side from `start`.
 
-    Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag.
+    Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag. On i386
+    blocks are aligned to 16 bytes since glibc 2.26: the chunk begins 8 bytes on, and prev_size says so.
     """
     at = start
     for _ in range(_MAX_CHUNKS):
-        header = words.at(at, 2) if at < limit else None
-        if header is None or header[0] != 0 or header[1] & _FLAGS != _IS_MMAPPED:
-            break
-        size = header[1] & ~_FLAGS
+        size = _mapped_chunk(words, at, 0) if at < limit else 0
+        if not size and words.size == 4 and at < limit:
+            size = _mapped_chunk(words, at, 8)
         if size == 0 or size % page_size or at + size > limit:
             break
         at += size
     return at
+
+
+def _mapped_chunk(words: Words, start: int, before: int) -> int:
+    """Bytes of the mapping that such a chunk says, which begins `before` bytes behind `start`; 0 for none."""
+    header = words.at(start + before, 2)
+    if header is None or header[0] != before or header[1] & _FLAGS != _IS_MMAPPED:
+        return 0
+    return before + (header[1] & ~_FLAGS)
 
 
 def _arenas(data: Sequence[Mapping], words: Words, page_size: int, excluded: Excluded) -> List[_Heap]:

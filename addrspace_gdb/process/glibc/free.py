@@ -24,7 +24,7 @@ class TooManyError(Exception):
 class FreeChunks:
     """Reads the lists of arenas."""
 
-    def __init__(self, reader: Reader, holds: Holds, most: int = MOST) -> None:
+    def __init__(self, reader: Reader, holds: Holds, most: int) -> None:
         self._reader, self._words, self._word = reader, reader.words, reader.word
         self._holds, self._left = holds, most
         self._shift = 12  # PROTECT_PTR, since 2.32

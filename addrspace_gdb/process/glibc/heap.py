@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.process.glibc.free import Chunk, FreeChunks, OddError, TooManyError
+from addrspace_gdb.process.glibc.free import MOST, Chunk, FreeChunks, OddError, TooManyError
 from addrspace_gdb.process.glibc.state import Arena, Reader, find_bins
 from addrspace_gdb.process.glibc.words import PagedWords
 from addrspace_gdb.process.libc import HEAP_MAX
@@ -117,7 +117,7 @@ def _heap_of(place: Place, reader: Reader, arena: Arena) -> bool:
 
 
 def _counted(place: Place, reader: Reader, arenas: Sequence[Arena]) -> Malloc:
-    free = FreeChunks(reader, _Owned(place, reader, arenas[0].address).holds)
+    free = FreeChunks(reader, _Owned(place, reader, arenas[0].address).holds, MOST)
     listed: List[Chunk] = []
     tops: List[Chunk] = []
     for arena in arenas:
@@ -129,7 +129,7 @@ def _counted(place: Place, reader: Reader, arenas: Sequence[Arena]) -> Malloc:
             why = "a thread was in the middle of malloc" if arena.busy else "damaged"
             raise OddHeapError(f"{error} ({why})") from None
         except TooManyError:
-            raise OddHeapError("it has too many free chunks") from None
+            raise OddHeapError(f"it has more than {MOST:,} free chunks") from None
     chunks = sorted([*listed, *tops])
     if any(after[0] < before[1] for before, after in zip(chunks, chunks[1:])):
         raise OddHeapError("its free chunks overlap (damaged)")
