@@ -263,7 +263,7 @@ SPENT = (
     Case("live", ("live-objects",), "live at the last GC"),
     Case("mapped", ("own-mappings",), "outside Go"),
     Case("file", ("mapped-files",), "pages of mapped files"),
-    Case("C", ("c-heap",), "outside Go, in C's heap", "cgo"),
+    Case("C", ("c-heap",), "outside Go, in use in C's heap: live data, or a leak in C", "cgo"),
 )
 
 

@@ -42,6 +42,7 @@ FLOORS = (
     "goruntime/stripped",
     "goruntime",
     "process/dwarf",
+    "process/glibc",
     "process",
     "target",
     "common",

@@ -21,6 +21,8 @@ from addrspace_gdb.goruntime.proc import M, count_by_status, is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
 from addrspace_gdb.goruntime.traceback import Unwinder
+from addrspace_gdb.process.allocators import Allocator, loaded_allocator
+from addrspace_gdb.process.elfsymbols import symbol_tables
 from addrspace_gdb.process.geometry import Geometry, geometry
 from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
@@ -65,6 +67,7 @@ class Reading:
     inferred: bool  # whether mappings are
     other: Optional[str]  # why the runtime cannot be read: it is another one; None: it was read
     in_motion: List[str]  # what the runtime was in the middle of; only for checks
+    allocator: Optional[Allocator] = None  # of C, if it is not glibc's
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
@@ -174,6 +177,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         if check and not other
         else [],
         said=cut_short,
+        allocator=_allocator(target, loaded, go.cgo),
         problems=problems,
     )
     _take_notes(reading, opening)
@@ -206,6 +210,19 @@ def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[bytes]:
 def _has_libc(loaded: Loaded, cgo: bool) -> bool:
     """Whether anything in the process may have called malloc: a dynamic program, or a static C library."""
     return cgo or bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
+
+
+def _allocator(target: Target, loaded: Loaded, cgo: bool) -> Optional[Allocator]:
+    """The allocator that C has instead of glibc's, by what is loaded and by the program's own symbols."""
+    if not _has_libc(loaded, cgo):
+        return None
+    tables = symbol_tables(target.executable) if target.executable is not None else None
+    own = (
+        [table for table in (tables.full, tables.dynamic) if table is not None] if tables is not None else []
+    )
+    interpreters = [image.image.interp for image in loaded.program if image.image.interp]
+    libraries = [*interpreters, *(image.image.path for image in loaded.libraries)]
+    return loaded_allocator(libraries, lambda name: any(table.find(name) is not None for table in own))
 
 
 def _libc(

@@ -20,6 +20,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.build import RssTree
+from addrspace_gdb.space.rss.c_heap import FREE_PATHS, CUse
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -33,7 +34,13 @@ _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
 ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
-C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
+C_HEAP, C_FREE, MAPPINGS, FILES, THREADS = (
+    "c-heap",
+    "c-heap-free",
+    "own-mappings",
+    "mapped-files",
+    "thread-stacks",
+)
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 FINALIZERS, LOCKED, JIT = "finalizers", "locked", "jit-code"
 
@@ -93,6 +100,7 @@ class Circumstances(NamedTuple):
     mapped: Optional[Mapped] = None  # what is most of the program's own mappings
     threads: Optional[ThreadUse] = None
     ended: int = 0  # goroutines of which only the g struct is left
+    c_heap: Optional[CUse] = None
 
 
 class _Rule(NamedTuple):
@@ -100,6 +108,7 @@ class _Rule(NamedTuple):
     paths: Tuple[Path, ...]
     share: int = SHARE  # at least one of so many parts of the whole
     smallest: int = SMALLEST
+    but: Tuple[Path, ...] = ()  # nodes below those paths that do not count
 
 
 _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of dead goroutines"))
@@ -113,7 +122,8 @@ _RULES = (
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
     _Rule(LIVE, (under(places.OBJECTS, "live at the last GC"),), 2, 64 << 20),
     _Rule(RUNTIME, (places.RUNTIME,)),
-    _Rule(C_HEAP, (places.C_HEAP,)),
+    _Rule(C_HEAP, (places.C_HEAP,), but=FREE_PATHS),
+    _Rule(C_FREE, FREE_PATHS),
     _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
     _Rule(JIT, (places.JIT,)),
     _Rule(FILES, (places.FILES,)),
@@ -138,6 +148,7 @@ def findings(root: Node, locked: int = 0) -> List[Finding]:
         if rule.kind == RUNTIME and not known:
             continue  # what it has reserved there for later is far more than it ever touches
         amount = sum(figure(root.find(*path)) for path in rule.paths)
+        amount -= sum(figure(root.find(*path)) for path in rule.but)
         if amount >= rule.smallest and amount * rule.share >= whole:
             found.append(Finding(rule.kind, amount, whole))
     returned = figure(root.find(*places.RETURNED)) if known else 0
