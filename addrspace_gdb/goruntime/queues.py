@@ -76,7 +76,8 @@ def _queued_finalizers(runtime: Runtime) -> Iterator[int]:
 
 
 def _cleanups(runtime: Runtime) -> Tuple[int, int]:
-    """How many wait, and how many goroutines are at work. What has begun is wiped out of its block."""
+    """How many wait, and how many goroutines are at work. What has begun is wiped out of its block, by
+    Go 1.25, whose entries are pointers, when it has ended."""
     queue = runtime.variable("runtime.gcCleanups")
     layout = runtime.layout("runtime.cleanupBlock")
     waiting = 0
@@ -84,7 +85,10 @@ def _cleanups(runtime: Runtime) -> Tuple[int, int]:
     for block, count in _blocks(runtime, layout, queue.number("all"), "gcCleanups.all", "n", header):
         words, width = _entries(runtime, layout, block, "cleanups", count)
         waiting += sum(map(bool, words[::width]))
-    return waiting, queue.number("running")
+    running = queue.number("running")
+    entry = layout.locate("cleanups").type.element
+    wiped_late = entry is not None and entry.size == runtime.word
+    return max(0, waiting - running) if wiped_late else waiting, running
 
 
 def _blocks(
