@@ -59,8 +59,8 @@ _RULES = (
 
 
 # In which order: first what names the place to look at, then memory with an owner who can do something about
-# it, a leak of goroutines that are little by themselves, what passes by itself or by a setting, and what is as
-# it should be. In each the largest first.
+# it, a leak of goroutines that are little by themselves, what passes by itself or by a setting, and what is
+# usual. In each the largest first.
 _FIRST, _OWNED, _BESIDE, _PASSING, _USUAL = range(5)
 _RANKS = {
     **dict.fromkeys((GARBAGE, FREE_STACKS, FRAGMENTS, SWAPPED), _PASSING),
