@@ -220,8 +220,9 @@ def test_most_goroutines_of_a_sample_are_a_share() -> None:
 
 def test_swap_is_said_by_what_is_swapped() -> None:
     root = base(64 * MIB, free=Amount(64 * MIB, 0, 60 * MIB, 64 * MIB))
-    (found,) = findings(root)
+    found, usual = findings(root)
     assert found == Finding(kinds.SWAPPED, 60 * MIB, 64 * MIB)
+    assert usual.kind == kinds.CODE
 
 
 def test_at_most_three_the_largest_first() -> None:
