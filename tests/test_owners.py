@@ -18,8 +18,10 @@ from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
 from harness.smaps import parse_smaps
 from harness.toolchains import Toolchain
+from jsonschema import Draft202012Validator
 
 from addrspace_gdb.common.sizes import size as in_words
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True
 ALSO_STRIPPED = ""  # every test
@@ -53,6 +55,7 @@ def report(target: object, words: str, *options: object) -> Json:
     assert done.returncode == 0, done.stderr
     assert stays(by_gdb.stdout) == stays(done.stdout)
     found: Json = json.loads(done.stdout)
+    assert not list(Draft202012Validator(schema(found["schema"])).iter_errors(found))
     return found
 
 
@@ -257,3 +260,41 @@ def test_stacks_of_threads_are_used_or_left_behind(running: Start) -> None:
     (said,) = [one["sentence"] for one in live["findings"] if one["kind"] == "thread-stacks"]
     assert f"is stacks of {threads - 1} C threads: " in said
     assert "left behind by deeper calls" in said
+
+
+def test_the_leak_comes_before_the_garbage_and_names_its_places(running: Start, tmp_path: Path) -> None:
+    case = running("leaking")
+    live = case.report("rss")
+    assert_sound(live)
+    assert_leak(live)
+    assert_leak(report(core_of(case, tmp_path), "rss", "--exe", case.binary.path))
+
+
+def assert_leak(document: Json) -> None:
+    """Where the goroutines are and who made them, before the garbage, which is more."""
+    first, second = document["findings"]
+    assert (first["kind"], second["kind"]) == ("stacks", "allocated-since-gc")
+    assert first["bytes"] < second["bytes"]
+    where = r"18,\d{3} goroutines, 18,000 of them in main\.\(\*client\)\.watch \(select\)"
+    assert re.search(where + ", made by main.handle;", first["sentence"]), first["sentence"]
+
+
+def test_pinned_objects_are_counted(running: Start) -> None:
+    case = running("pinned")
+    live = case.report("rss")
+    assert_sound(live)
+    (first, *_) = sentences(live)
+    assert "100,000 objects are pinned (runtime.Pinner)" in first
+    found = re.search(r"allocated in main\.pinned \(pins\.go:\d+\) about ([0-9.]+) MiB", first)
+    assert found, first
+    assert 100_000 * 1024 / 1.5 < float(found.group(1)) * MIB < 100_000 * 1024 * 1.5
+
+
+def test_of_a_healthy_process_it_is_said_what_is_most(running: Start, tmp_path: Path) -> None:
+    case = running("idle")
+    live = case.report("rss")
+    assert_sound(live)
+    dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
+    for document in (live, dead):
+        (said,) = sentences(document)
+        assert said.startswith("Nothing stands out: ") and "the largest part of it" in said

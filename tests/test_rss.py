@@ -34,7 +34,7 @@ from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.debugger.direct.session import DirectSession
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.space.reading.whole import read
-from addrspace_gdb.space.rss import findings
+from addrspace_gdb.space.rss import circumstances
 from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
@@ -254,8 +254,12 @@ class Case(NamedTuple):
 
 
 SPENT = (
-    Case("nothing", ()),
-    Case("goroutines", ("stacks",), r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak"),
+    Case("nothing", ("nothing-stands-out",), "Nothing stands out: .* the largest part of it"),
+    Case(
+        "goroutines",
+        ("stacks",),
+        r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak .*, made by main\.goroutines",
+    ),
     Case("free", ("free-heap",), r"GC ran \S+ ago, no memory limit set"),
     Case("limit", ("free-heap",), r"GC ran \S+ ago, memory limit 1\.0 GiB"),
     Case("garbage", ("allocated-since-gc",), "GC has not run yet, GOGC is off, no memory limit set"),
@@ -285,7 +289,7 @@ def test_of_very_many_goroutines_a_sample_says_where_most_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     live = start(processes, build_program("spent", newest_go), oracle_file, "goroutines")
-    monkeypatch.setattr(findings, "SAMPLE", 1000)
+    monkeypatch.setattr(circumstances, "SAMPLE", 1000)
     base = LiveTarget(live.pid, None, SHELL)
     target = DirectSession(base, Settings(100, True, False, "quiet"), "").target()
     base.hold(30, lambda: "late")

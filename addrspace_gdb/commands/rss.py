@@ -21,13 +21,15 @@ from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
 from addrspace_gdb.space.rss.c_heap import CHeap, gather_c_heap, use_of
-from addrspace_gdb.space.rss.findings import (
+from addrspace_gdb.space.rss.circumstances import (
     Background,
-    Finding,
+    busiest_of,
     circumstances,
+    finalizer_bytes,
     gather_background,
-    with_finalizers,
+    is_leak,
 )
+from addrspace_gdb.space.rss.findings import Facts, Finding, findings
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.documents.rss import rss_json
@@ -113,7 +115,8 @@ def verdict(answer: Answer) -> Optional[str]:
 def gathered(target: Target, reading: Reading) -> Read:
     """What takes the process, beside a reading made with `check`."""
     with no_cycle_collection():
-        owners, background = gather_tree(target, reading), gather_background(target, reading)
+        owners = gather_tree(target, reading)
+        background = gather_background(target, reading, owners.memory)
         c_heap = gather_c_heap(target, reading)
         return Read(target, reading, owners, c_heap, background, returns_lazily(Runtime(target, Problems())))
 
@@ -124,10 +127,12 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     with no_cycle_collection():
         tree = rss_tree(read.target, reading, read.owners, read.c_heap, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = with_finalizers(read.background, reading, tree.root, tree.locked)
+        busiest = busiest_of(read.background)
+        facts = Facts(tree.locked, is_leak(reading, busiest), finalizer_bytes(read.background, reading))
+        found = findings(tree.root, facts)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
-        about = circumstances(read.background, reading, found, tree, why)
+        about = circumstances(read.background, reading, found, tree, busiest, why)
         about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator))
         middle: List[str] = []
         if any(one.unexplained for one in books):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import chain, compress
 from operator import gt, sub
-from typing import Iterable, Iterator, List, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
@@ -40,6 +40,11 @@ class PersistentOwners:
             self._buckets = read_buckets(runtime)
         except (UnreadableError, ProblemError, KeyError) as error:
             problems.add(f"{BUCKETS}: {error}; {_left(runtime)} count as persistent allocations")
+
+    @property
+    def memory(self) -> Optional[Buckets]:
+        """The buckets of the heap profile; None if there are none."""
+        return next((one for one in self._buckets if one.sizes), None)
 
     @cached_property
     def owned(self) -> List[Owned]:

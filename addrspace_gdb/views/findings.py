@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
@@ -10,7 +11,10 @@ from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.space.goroutines.queued import FINALIZER
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED
-from addrspace_gdb.space.rss.findings import Circumstances, Finding
+from addrspace_gdb.space.rss.build import LiveClass
+from addrspace_gdb.space.rss.circumstances import Circumstances
+from addrspace_gdb.space.rss.findings import Finding
+from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import waited
 
@@ -32,6 +36,7 @@ def _stacks(found: Finding, about: Circumstances) -> str:
         most = about.busiest
         many = f"about {100 * most.many / most.among:.0f}%" if most.sample else sizes.count(most.many)
         text += f", {many} of them in {most.function}" + (f" ({most.state})" if most.state else "")
+        text += f", made by {most.made_by}" if most.made_by else ""
     return f"{text}; see `goroutine-stacks --group stack`."
 
 
@@ -88,7 +93,36 @@ def _fragments(found: Finding, about: Circumstances) -> str:
 
 def _live(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is objects that were live at the last GC"
-    return f"{text}: a heap profile (pprof -inuse_space) says who allocated them."
+    if about.sites:
+        text += ", allocated " + " and ".join(map(_site, about.sites))
+    elif about.live_class is not None:
+        text += f", most of it {_objects(about.live_class)}"
+    if about.pinned * _PINNED >= found.amount:
+        text += f"; {sizes.plural(about.pinned, 'object')} are pinned (runtime.Pinner) and stay until Unpin"
+    if about.sites:
+        return f"{text} (by its own heap profile)."
+    if about.profiled:
+        return f"{text}; a heap profile (pprof -inuse_space) says who allocated them."
+    return f"{text}; no heap profile is kept (a program without runtime/pprof has none)."
+
+
+_PINNED = 4096  # bytes that a pinned object may hold for pins to be worth a mention
+
+
+def _site(site: Site) -> str:
+    """ "in main.handle (main.go:35) about 76.2 MiB"."""
+    where = site.spot
+    line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
+    return f"in {where.function}{line} about {sizes.size(site.size)}"
+
+
+def _objects(some: LiveClass) -> str:
+    if some.element:
+        return f"{sizes.plural(some.objects, 'object')} of {sizes.size(some.element)}"
+    if some.objects == 1:
+        return f"one object of {sizes.size(some.size)}"
+    average = sizes.size(some.size // max(1, some.objects))
+    return f"{sizes.plural(some.objects, 'large object')}, {average} each on average"
 
 
 # What is most of the runtime's own memory, and what that means.
@@ -202,6 +236,17 @@ def _locked(found: Finding, about: Circumstances) -> str:
     return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
 
 
+def _code(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is code and data of the program and its libraries"
+    return f"{text}, which is as large as they are; what comes from files the kernel can drop and read again."
+
+
+def _nothing(found: Finding, about: Circumstances) -> str:
+    whole = "is resident" if about.resident else "is kept"
+    text = f"Nothing stands out: {sizes.size(found.whole)} {whole}"
+    return f"{text}, the largest part of it, {sizes.size(found.amount)}, is {about.largest}."
+
+
 def _swapped(found: Finding, about: Circumstances) -> str:
     return (
         f"{sizes.size(found.amount)} more is in swap: RSS leaves it out, and a collection will read it back."
@@ -228,6 +273,8 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
     kinds.LOCKED: _locked,
+    kinds.CODE: _code,
+    kinds.NOTHING: _nothing,
     kinds.SWAPPED: _swapped,
     kinds.FINALIZERS: _finalizers,
 }

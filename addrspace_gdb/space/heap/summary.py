@@ -126,6 +126,12 @@ def own_of(reading: Reading, target: Target) -> List[OwnSlots]:
     return cached(reading, own_of, lambda: count_own(reader, reading.go.spans, own, resident))
 
 
+def pinned_of(reading: Reading, target: Target) -> int:
+    """How many objects a runtime.Pinner holds. Raises as `gather_slots`."""
+    reader = gather_slots(reading, target)
+    return cached(reading, pinned_of, reader.count_pinned)
+
+
 def swapped_own(reading: Reading, target: Target) -> List[OwnSlots]:
     """The same with what of them is in swap as `resident`."""
     reader, own = gather_slots(reading, target), _gather_own(reading, target)

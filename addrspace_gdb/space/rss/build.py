@@ -6,17 +6,18 @@ from array import array
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import and_, le, lt
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
+from addrspace_gdb.goruntime.own_slots import OwnSlots
 from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
-from addrspace_gdb.space.heap.summary import gather_slots, own_of, slots_of, swapped_own
+from addrspace_gdb.space.heap.summary import gather_slots, own_of, pinned_of, slots_of, swapped_own
 from addrspace_gdb.space.reading.claims import THREAD_STACK, all_claims, rest_in, stack_kind
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
@@ -34,6 +35,14 @@ PART_NAMES = (*_PARTS, "tail waste", "of damaged spans")
 _IN_USE_UNKNOWN = "which of it C's malloc has handed out and which is free there is not known"
 
 
+class LiveClass(NamedTuple):
+    """The program's objects of one size class, or all large ones, that were live at the last collection."""
+
+    element: int  # bytes of a slot; 0 for large objects, which differ
+    objects: int
+    size: int
+
+
 @dataclass
 class RssTree:
     """The tree, and what else was found on the way to it."""
@@ -42,6 +51,8 @@ class RssTree:
     regions: List[Region]
     slots: Optional[Slots]
     locked: int = 0  # bytes of what is resident that the process has locked
+    live_class: Optional[LiveClass] = None  # the objects of one size that are most of what is live
+    pinned: int = 0  # objects that a runtime.Pinner holds
     notes: List[str] = field(default_factory=list)
 
 
@@ -84,7 +95,26 @@ def rss_tree(
         if c_heap.malloc is None:
             leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
         locked = _note_locked(leaves, regions)
-        return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, locked, notes)
+        root = leaves.tree(places.ROOT, places.ORDER)
+        if slots is None:
+            return RssTree(root, regions, slots, locked, notes=notes)
+        live = _live_class(slots, own_of(reading, target))
+        return RssTree(root, regions, slots, locked, live, pinned_of(reading, target), notes)
+
+
+def _live_class(slots: Slots, own: List[OwnSlots]) -> Optional[LiveClass]:
+    """The class that is more than half of what was live, the runtime's own objects left out."""
+    found: Dict[int, LiveClass] = {}
+    for one in slots.classes:
+        known = found.get(one.element, LiveClass(one.element, 0, 0))
+        objects, size = known.objects + one.objects.live, known.size + one.bytes.live
+        found[one.element] = LiveClass(one.element, objects, size)
+    for mine in own:
+        known = found[mine.key[2]]
+        objects = mine.bytes.live // known.element if known.element else 0
+        found[known.element] = LiveClass(known.element, known.objects - objects, known.size - mine.bytes.live)
+    most = max(found.values(), key=lambda one: one.size, default=None)
+    return most if most is not None and 2 * most.size > sum(one.size for one in found.values()) else None
 
 
 _LOCKED = "is locked in memory (mlock, mlockall): resident, touched or not, until it is unlocked"

@@ -114,6 +114,42 @@ func pages(fd int, size int, flags int) []byte {
 	return block
 }
 
+type client struct {
+	buffer [4096]byte
+	done   chan bool
+}
+
+func (c *client) watch() {
+	select {
+	case <-c.done:
+	case <-time.After(time.Hour):
+	}
+	c.buffer[0] = 1
+}
+
+var clients []*client
+
+func handle() {
+	c := &client{done: make(chan bool)}
+	clients = append(clients, c)
+	go c.watch()
+}
+
+// leaking has clients that nobody says goodbye to, and garbage besides.
+func leaking() {
+	for i := 0; i < 18_000; i++ {
+		handle()
+	}
+	runtime.GC()
+	debug.SetGCPercent(-1)
+	for i := 0; i < 60; i++ {
+		block := make([]byte, mib)
+		for at := 0; at < mib; at += 4096 {
+			block[at] = 1
+		}
+	}
+}
+
 // compiled makes instructions as a JIT compiler does, a module at a time.
 func compiled() {
 	for i := 0; i < 16; i++ {
@@ -160,7 +196,10 @@ func main() {
 	cases["profiled"] = profiled
 	cases["locked"] = lockedAndReturned
 	cases["compiled"] = compiled
+	cases["leaking"] = leaking
+	cases["idle"] = func() {}
 	cases["shared"] = shared
+	runtime.MemProfile(nil, false) // with it the linker keeps the heap profile going, as with runtime/pprof
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)
 	say("BuckHashSys", statistics.BuckHashSys)
