@@ -103,7 +103,7 @@ def _ran(report: CrashReport) -> str:
     if report.foreign:
         return f"; it came to a thread that Go did not make{f', in {ran}' if ran else ''}"
     if report.goid is None:
-        return ""
+        return "; it came to a thread that ran no goroutine"
     user = _user(report) or ran
     if report.in_c:
         c_function = next((name for name in _functions(report) if not _is_aborting(name)), ran)
