@@ -65,7 +65,7 @@ def _aborted(report: CrashReport, death: Death) -> str:
         return f"C++ called std::terminate: an exception that nobody caught{thrown}{_for(report)}"
     if death.text:
         return f"C code aborted{by}: {death.text.rstrip('.')}{_for(report)}"
-    if functions:
+    if functions or report.in_c:
         return f"C code called abort{by}{_for(report)}"
     return f"SIGABRT was sent by the process itself{_ran(report)}"
 

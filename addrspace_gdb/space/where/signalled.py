@@ -64,7 +64,6 @@ class Signalled(NamedTuple):
     thread: Thread
     m: Optional[M]
     foreign: bool  # the thread is none that Go made, or that runs Go
-    again: bool  # Go raised it a second time, for the kernel to end the process
 
     @property
     def is_fault(self) -> bool:
@@ -124,9 +123,12 @@ class _Finder:
         if thread.pc is None:
             return None
         m = self._by_tid.get(thread.tid)
-        foreign = m is None or flag(self._goroutines.runtime, m, "isExtraInC")
-        where = (thread.pc, stops.register, None, STOP, thread, m, foreign, False)
+        where = (thread.pc, stops.register, None, STOP, thread, m, self._is_foreign(m))
         return Signalled(stop.number, stop.code, stop.address, stop.sender, *where)
+
+    def _is_foreign(self, m: Optional[M]) -> bool:
+        """Whether the thread is none of Go's; its M is for when it calls Go, which it does not now."""
+        return m is None or flag(self._goroutines.runtime, m, "isExtraInC")
 
     def _of_others(self) -> Optional[Signalled]:
         """A fault or an abort that another thread handles; not what the runtime sends around."""
@@ -149,8 +151,8 @@ class _Finder:
     def _signalled(
         self, thread: Thread, m: Optional[M], frame: SignalFrame, handler: FrozenSet[str]
     ) -> Signalled:
-        foreign = _NEEDS_M in handler
-        where = (frame.pc, frame.registers.get, frame.access, HANDLER, thread, m, foreign, foreign)
+        foreign = _NEEDS_M in handler or self._is_foreign(m)
+        where = (frame.pc, frame.registers.get, frame.access, HANDLER, thread, m, foreign)
         return Signalled(frame.number, frame.code, frame.address, frame.sender, *where)
 
     def _chain(self, thread: Thread, m: Optional[M]) -> List[Interrupted]:
