@@ -19,6 +19,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread
 
 SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTERM = 3, 4, 5, 6, 7, 8, 11, 15
+SIGXCPU, SIGXFSZ, SIGSYS = 24, 25, 31
 NAMES = {
     1: "SIGHUP",
     3: "SIGQUIT",
@@ -40,9 +41,9 @@ NAMES = {
     31: "SIGSYS",
 }
 FAULTS = (SIGILL, SIGBUS, SIGFPE, SIGSEGV)
-_DEADLY = (*FAULTS, SIGQUIT, SIGTRAP, SIGABRT, 16, 31)
+_DEADLY = (*FAULTS, SIGQUIT, SIGTRAP, SIGABRT, 16, SIGXCPU, SIGXFSZ, SIGSYS)
 # A debugger stops a process by others, and at its breakpoints.
-_OF_STOPS = (*FAULTS, SIGQUIT, SIGABRT, SIGTERM, 1, 16, 24, 25, 31)
+_OF_STOPS = (*FAULTS, SIGQUIT, SIGABRT, SIGTERM, 1, 16, SIGXCPU, SIGXFSZ, SIGSYS)
 _MAX_STACK = 1 << 16  # bytes of a stack that is no signal stack
 _NEEDS_M = "runtime.badsignal"
 
