@@ -191,7 +191,7 @@ def quit_while_it_spins(binary: Binary, folder: Path, number: int) -> Tuple[Path
     process = subprocess.Popen(
         [str(binary.path), "spin"],
         cwd=folder,
-        env={**os.environ, "GOTRACEBACK": "crash"},
+        env={**os.environ, "GOTRACEBACK": "crash", "GODEBUG": "asyncpreemptoff=1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

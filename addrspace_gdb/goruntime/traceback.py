@@ -244,7 +244,8 @@ class Unwinder:
             return
         if self.linked and not self._has_caller(state, step):
             return
-        if in_syscall or state.pc == step.func.entry:
+        in_place = state.trap and not state.on_g0 and step.func.name in funcid.INTO_VDSO
+        if in_syscall or in_place or state.pc == step.func.entry:
             self._leave(state, step)
 
     def _jump(self, state: State, step: _Step) -> bool:

@@ -13,6 +13,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.cfi_rules import Rules, rules_at
 from addrspace_gdb.process.cfi_tables import Bytes, Frames, frames_of
+from addrspace_gdb.process.imports import imported_as
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.x86_jumps import calls_before
 
@@ -55,6 +56,7 @@ class CUnwinder:
     """Of one process."""
 
     def __init__(self, arch: str, order: str, read: Read, mappings: Sequence[Mapping]) -> None:
+        self._arch = arch
         self._names, self._sp = _NAMES.get(arch, ()), _SP.get(arch, 0)
         self._read, self._mappings = read, mappings
         self._word = struct.Struct(("<" if order == "little" else ">") + ("I" if arch == "386" else "Q"))
@@ -78,6 +80,13 @@ class CUnwinder:
                 return Walked(found, 0, 0)
             (pc, sp), called = caller, True
         return Walked(found, pc or 0, sp or 0)
+
+    def imported_as(self, caller: int, entry: int) -> Optional[str]:
+        """The name under which the file that has the instruction `caller` imports the function at `entry`."""
+        mapping = next((m for m in self._mappings if m.start <= caller < m.end), None)
+        if mapping is None or mapping.file is None:
+            return None
+        return imported_as(self._bytes, self._mappings, mapping.file, self._arch, entry)
 
     def _rules(self, pc: int) -> Optional[Rules]:
         mapping = next((m for m in self._mappings if m.start <= pc < m.end), None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import Callable, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.process.elf_structs import PT_LOAD, structs_by_ident
+from addrspace_gdb.process.elf_structs import IDENT, PT_LOAD, FileHeader, Row, structs_by_ident
 from addrspace_gdb.process.mappings import Mapping
 
 _PT_GNU_EH_FRAME = 0x6474E550
@@ -170,17 +170,24 @@ def frames_of(bytes_: Bytes, mappings: Sequence[Mapping], file: str) -> Optional
         return None
 
 
-def _header_place(bytes_: Bytes, start: int) -> Optional[int]:
-    """Where .eh_frame_hdr of the ELF file at `start` lies."""
+def segments_of(bytes_: Bytes, start: int) -> Tuple[int, List[Row]]:
+    """What is to be added to the addresses of the ELF file at `start`, and its program headers as
+    `Structs.segments` gives them. ValueError if it is none."""
     data = bytes_.read(start, _HEADER)
     structs = structs_by_ident(data)
     if structs is None:
-        return None
-    header = structs.file.unpack_from(data, 16)
-    offset, size, count = header[4], header[8], min(header[9], _MAX_SEGMENTS)
-    rows = list(structs.segments(bytes_.read(start + offset, size * count)))
+        raise ValueError(start)
+    header = FileHeader._make(structs.file.unpack_from(data, IDENT))
+    size = header.phentsize * min(header.phnum, _MAX_SEGMENTS)
+    rows = list(structs.segments(bytes_.read(start + header.phoff, size)))
     loads = [row for row in rows if row[0] == PT_LOAD and row[2] == 0]
+    if not loads:
+        raise ValueError(start)
+    return start - loads[0][3], rows
+
+
+def _header_place(bytes_: Bytes, start: int) -> Optional[int]:
+    """Where .eh_frame_hdr of the ELF file at `start` lies."""
+    bias, rows = segments_of(bytes_, start)
     found = next((row for row in rows if row[0] == _PT_GNU_EH_FRAME), None)
-    if found is None or not loads:
-        return None
-    return start - loads[0][3] + found[3]
+    return bias + found[3] if found is not None else None

@@ -47,6 +47,9 @@ def start_of(reading: Walkable, at: int) -> Start:
     before = _before_signal(reading, live) if live is not None and live.on == "signal" else None
     if before is not None and lo < before.sp <= hi:
         return Start(before.pc, before.sp, trap=True, link=before.lr)
+    called = _into_vdso(reading, live) if live is not None and live.on in ("g0", "signal") else None
+    if called is not None and lo < called.sp <= hi:
+        return called
     if columns["syscallsp"][at]:
         pc, sp = columns["syscallpc"][at], columns["syscallsp"][at]
         found = Start(pc, sp, in_syscall=True, bp=_syscall_bp(reading, pc, sp))
@@ -61,6 +64,17 @@ def start_of(reading: Walkable, at: int) -> Start:
     if not lo < found.sp <= hi:
         return found._replace(problem=f"sp {found.sp:#x} is outside its stack")
     return found
+
+
+def _into_vdso(reading: Walkable, live: Live) -> Optional[Start]:
+    """Where the goroutine called the vDSO, for which its thread is on g0's stack (m.vdsoSP); None if not."""
+    try:
+        m = reading.runtime.record("runtime.m", live.m.address)
+    except UnreadableError:
+        return None
+    if not m.has("vdsoSP") or not m.number("vdsoSP"):
+        return None
+    return Start(m.number("vdsoPC"), m.number("vdsoSP"), in_syscall=True)
 
 
 def _syscall_bp(reading: Walkable, pc: int, sp: int) -> int:

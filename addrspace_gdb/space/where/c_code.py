@@ -57,8 +57,15 @@ class CCode:
     def _places(self, frames: Sequence[CFrame]) -> List[CPlace]:
         addresses = [frame.pc - frame.called for frame in frames]
         named = self._names.names_at(addresses) if self._names is not None and addresses else []
-        pairs = zip(frames, named or [None] * len(frames))
-        return [self._place(frame, name) for frame, name in pairs]
+        places = [self._place(frame, name) for frame, name in zip(frames, named or [None] * len(frames))]
+        return [self._imported(*one) for one in zip(places, frames, [*frames[1:], None])]
+
+    def _imported(self, place: CPlace, frame: CFrame, caller: Optional[CFrame]) -> CPlace:
+        """A function of a library without a symbol has the name by which its caller asked for it."""
+        if place.function is not None or frame.entry is None or caller is None:
+            return place
+        name = self._unwinder.imported_as(caller.pc - caller.called, frame.entry)
+        return place._replace(function=name, offset=frame.pc - frame.entry) if name else place
 
     def _place(self, frame: CFrame, named: Optional[Named]) -> CPlace:
         mapping = next((m for m in self._mappings if m.start <= frame.pc < m.end), None)

@@ -7,10 +7,23 @@ from typing import List, Optional
 
 from addrspace_gdb.space.goroutines.user_frame import user_spot
 from addrspace_gdb.space.where.fault import CrashReport, Death
-from addrspace_gdb.space.where.signalled import NAMES, SIGABRT, SIGILL, SIGQUIT, SIGTRAP
+from addrspace_gdb.space.where.signalled import (
+    NAMES,
+    SIGABRT,
+    SIGILL,
+    SIGQUIT,
+    SIGSYS,
+    SIGTRAP,
+    SIGXCPU,
+    SIGXFSZ,
+)
 
 _KERNEL_CODE = 0x80
 _OF_CGO = re.compile(r"^_cgoexp_|\b_Cfunc_")  # what cgo makes of a call
+_LIMITS = {
+    SIGXCPU: "the limit of CPU time is used up (RLIMIT_CPU)",
+    SIGXFSZ: "a file would grow over the limit (RLIMIT_FSIZE)",
+}
 # What stands between a call of abort and the signal, in glibc, musl and libstdc++.
 _ABORTING = (
     *("abort", "raise", "gsignal", "pthread_kill", "tgkill", "kill", "__pthread_kill_implementation"),
@@ -36,6 +49,11 @@ def death_cause(report: CrashReport, death: Death) -> str:
             return "the runtime gave up (runtime.abort): what it found left no way on" + _for(report)
         return f"a breakpoint instruction in {_runs(report) or 'code without a name'}{_for(report)}"
     name = NAMES.get(death.signal, f"signal {death.signal}")
+    if death.signal in _LIMITS and death.code == _KERNEL_CODE:
+        return f"{name}: {_LIMITS[death.signal]}{_ran(report)}"
+    if death.signal == SIGSYS and death.code > 0:
+        number = f" (number {death.call})" if death.call is not None else ""
+        return f"{name}: a system call{number} that a seccomp filter refuses{_ran(report)}"
     if death.signal == SIGQUIT:
         return f"a dump was asked for: {name}, sent by {_sender(death)}{_ran(report)}"
     said = f"{name} was sent by {_sender(death)}"
@@ -65,7 +83,7 @@ def _aborted(report: CrashReport, death: Death) -> str:
         return f"C++ called std::terminate: an exception that nobody caught{thrown}{_for(report)}"
     if death.text:
         return f"C code aborted{by}: {death.text.rstrip('.')}{_for(report)}"
-    if functions:
+    if functions or report.in_c:
         return f"C code called abort{by}{_for(report)}"
     return f"SIGABRT was sent by the process itself{_ran(report)}"
 
@@ -103,7 +121,7 @@ def _ran(report: CrashReport) -> str:
     if report.foreign:
         return f"; it came to a thread that Go did not make{f', in {ran}' if ran else ''}"
     if report.goid is None:
-        return ""
+        return "; it came to a thread that ran no goroutine"
     user = _user(report) or ran
     if report.in_c:
         c_function = next((name for name in _functions(report) if not _is_aborting(name)), ran)

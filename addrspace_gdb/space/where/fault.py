@@ -19,6 +19,7 @@ from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Frame, Stack, Walk
 from addrspace_gdb.process import x86_access
 from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
+from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.space.where.c_code import CCode, CPlace, abort_text
 from addrspace_gdb.space.where.deadlock import Blocked, blocked
@@ -31,6 +32,7 @@ from addrspace_gdb.space.where.signalled import (
     SIGFPE,
     SIGILL,
     SIGSEGV,
+    SIGSYS,
     Signalled,
     flag,
     signalled,
@@ -73,6 +75,7 @@ class Death(NamedTuple):
     source: str
     thread: Thread
     text: Optional[str]  # what C said before it aborted
+    call: Optional[int] = None  # the number of the system call that was refused
 
 
 class CrashReport(NamedTuple):
@@ -146,7 +149,8 @@ class _Reporter:
         if signal.foreign or signal.m is None or not signal.m.curg:
             return None
         (low, high), sp = signal.m.g0_stack, self._stack_pointer(signal)
-        if low < (sp or 0) <= high and not flag(self._locator.runtime, signal.m, "incgo"):
+        calls = any(flag(self._locator.runtime, signal.m, name) for name in ("incgo", "vdsoSP"))
+        if low < (sp or 0) <= high and not calls:
             return None  # Go says goroutine 0: the runtime's own work
         return self._goroutines.position(signal.m.curg)
 
@@ -161,7 +165,8 @@ class _Reporter:
         if position is None or sp is None or self._locator.tables.find(signal.pc) is not None:
             return False
         lo, hi = (self._columns.column(name)[position] for name in ("lo", "hi"))
-        return not lo < sp <= hi
+        vdso = self._locator.partition.region(signal.pc).area == areas.VDSO  # which Go calls itself
+        return not lo < sp <= hi and not vdso
 
     def _fault(self, signal: Optional[Signalled], position: Optional[int]) -> Optional[Fault]:
         if signal is None:
@@ -193,7 +198,8 @@ class _Reporter:
         own = self._reading.info.pid
         itself = signal.sender is not None and signal.sender == own
         text = abort_text(self._locator.runtime) if signal.number == SIGABRT else None
-        where = (signal.pc, signal.source, signal.thread, text)
+        call = signal.register("rax") if signal.number == SIGSYS and signal.code > 0 else None
+        where = (signal.pc, signal.source, signal.thread, text, call)
         return Death(signal.number, signal.code, signal.sender, itself, *where)
 
     def _recorded(self, position: int) -> Optional[Fault]:

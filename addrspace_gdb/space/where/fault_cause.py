@@ -36,6 +36,7 @@ CODES = {
     (7, 5): "BUS_MCEERR_AO",
     (8, 1): "FPE_INTDIV",
     (8, 2): "FPE_INTOVF",
+    (31, 1): "SYS_SECCOMP",
     (5, 1): "TRAP_BRKPT",
     (5, 2): "TRAP_TRACE",
 }

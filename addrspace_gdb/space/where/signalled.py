@@ -19,6 +19,7 @@ from addrspace_gdb.space.reading.signals import Interrupted, interrupted
 from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread
 
 SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTERM = 3, 4, 5, 6, 7, 8, 11, 15
+SIGXCPU, SIGXFSZ, SIGSYS = 24, 25, 31
 NAMES = {
     1: "SIGHUP",
     3: "SIGQUIT",
@@ -40,9 +41,9 @@ NAMES = {
     31: "SIGSYS",
 }
 FAULTS = (SIGILL, SIGBUS, SIGFPE, SIGSEGV)
-_DEADLY = (*FAULTS, SIGQUIT, SIGTRAP, SIGABRT, 16, 31)
+_DEADLY = (*FAULTS, SIGQUIT, SIGTRAP, SIGABRT, 16, SIGXCPU, SIGXFSZ, SIGSYS)
 # A debugger stops a process by others, and at its breakpoints.
-_OF_STOPS = (*FAULTS, SIGQUIT, SIGABRT, SIGTERM, 1, 16, 24, 25, 31)
+_OF_STOPS = (*FAULTS, SIGQUIT, SIGABRT, SIGTERM, 1, 16, SIGXCPU, SIGXFSZ, SIGSYS)
 _MAX_STACK = 1 << 16  # bytes of a stack that is no signal stack
 _NEEDS_M = "runtime.badsignal"
 
@@ -64,7 +65,6 @@ class Signalled(NamedTuple):
     thread: Thread
     m: Optional[M]
     foreign: bool  # the thread is none that Go made, or that runs Go
-    again: bool  # Go raised it a second time, for the kernel to end the process
 
     @property
     def is_fault(self) -> bool:
@@ -124,9 +124,12 @@ class _Finder:
         if thread.pc is None:
             return None
         m = self._by_tid.get(thread.tid)
-        foreign = m is None or flag(self._goroutines.runtime, m, "isExtraInC")
-        where = (thread.pc, stops.register, None, STOP, thread, m, foreign, False)
+        where = (thread.pc, stops.register, None, STOP, thread, m, self._is_foreign(m))
         return Signalled(stop.number, stop.code, stop.address, stop.sender, *where)
+
+    def _is_foreign(self, m: Optional[M]) -> bool:
+        """Whether the thread is none of Go's; its M is for when it calls Go, which it does not now."""
+        return m is None or flag(self._goroutines.runtime, m, "isExtraInC")
 
     def _of_others(self) -> Optional[Signalled]:
         """A fault or an abort that another thread handles; not what the runtime sends around."""
@@ -149,8 +152,8 @@ class _Finder:
     def _signalled(
         self, thread: Thread, m: Optional[M], frame: SignalFrame, handler: FrozenSet[str]
     ) -> Signalled:
-        foreign = _NEEDS_M in handler
-        where = (frame.pc, frame.registers.get, frame.access, HANDLER, thread, m, foreign, foreign)
+        foreign = _NEEDS_M in handler or self._is_foreign(m)
+        where = (frame.pc, frame.registers.get, frame.access, HANDLER, thread, m, foreign)
         return Signalled(frame.number, frame.code, frame.address, frame.sender, *where)
 
     def _chain(self, thread: Thread, m: Optional[M]) -> List[Interrupted]:
