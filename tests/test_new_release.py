@@ -13,7 +13,7 @@ from typing import Callable, Dict, Iterator, NamedTuple, Set, Tuple
 import pytest
 from harness.toolchains import NEWEST, Unavailable, toolchain, toolchains
 
-from addrspace_gdb.goruntime import funcid, moduledata, proc, versions
+from addrspace_gdb.goruntime import funcid, moduledata, proc, specials, versions
 from addrspace_gdb.goruntime.layouts import known_minors, layouts_of
 from addrspace_gdb.goruntime.stripped import small_checks
 from addrspace_gdb.goruntime.stripped import variables as roots
@@ -216,6 +216,16 @@ def constant_contradictions(source: Source) -> Iterator[str]:
         yield f"printBacklog has {small_checks._BACKLOG} bytes, in the source {backlog and backlog.group(1)}"
 
 
+def special_contradictions(source: Source) -> Iterator[str]:
+    """specials.FROM_25: mheap.go."""
+    found = dict(re.findall(r"^\t_KindSpecial(\w+) *= (\d+)$", source.text, re.MULTILINE))
+    theirs = {int(number): name.lower() for name, number in found.items()}
+    ours = {n: alloc.lower()[len("special") : -len("alloc")] for n, (_, alloc) in specials.FROM_25.items()}
+    for number in sorted({*theirs, *ours}):
+        if theirs.get(number) != ours.get(number) and not (number == 10 and source.minor < 26):
+            yield f"special {number} is {ours.get(number)!r}, in the source {theirs.get(number)!r}"
+
+
 Check = Callable[[Source], Iterator[str]]
 CHECKS = (
     status_contradictions,
@@ -224,6 +234,7 @@ CHECKS = (
     module_contradictions,
     root_contradictions,
     constant_contradictions,
+    special_contradictions,
 )
 
 

@@ -285,6 +285,9 @@ def test_pinned_objects_are_counted(running: Start) -> None:
     assert_sound(live)
     (first, *_) = sentences(live)
     assert "100,000 objects are pinned (runtime.Pinner)" in first
+    records = node(live, "Go", "runtime", "records of single objects", "finalizer records")
+    assert 100_000 * 40 <= records["size"] < 100_000 * 80  # each Pinner has a finalizer
+    assert records["resident"] > 100_000 * 40
     found = re.search(r"allocated in main\.pinned \(pins\.go:\d+\) about ([0-9.]+) MiB", first)
     assert found, first
     assert 100_000 * 1024 / 1.5 < float(found.group(1)) * MIB < 100_000 * 1024 * 1.5
@@ -298,3 +301,13 @@ def test_of_a_healthy_process_it_is_said_what_is_most(running: Start, tmp_path: 
     for document in (live, dead):
         (said,) = sentences(document)
         assert said.startswith("Nothing stands out: ") and "the largest part of it" in said
+
+
+def test_sudogs_of_goroutines_that_were_woken_are_the_runtime_s(running: Start, tmp_path: Path) -> None:
+    case = running("woken")
+    core = core_of(case, tmp_path)
+    heaps = (case.report("heap"), report(core, "heap", "--exe", case.binary.path))
+    for heap in heaps:
+        assert heap["problems"] == []
+        (sudogs,) = [one for one in heap["runtime_objects"] if one["kind"] == "sudogs"]
+        assert sudogs["objects"] >= 30_000

@@ -6,9 +6,11 @@ from array import array
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime.malloc import PERSISTENT_CHUNK, persistent_chunks
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Blocks, Runtime
+from addrspace_gdb.target.layout import Type
 
 _LISTS = (("mbuckets", "memRecord"), ("bbuckets", "blockRecord"), ("xbuckets", "blockRecord"))
 _MAX_DEPTH = 1 << 12  # frames of a stack; maxProfStackDepth is 1024
@@ -47,7 +49,9 @@ class Buckets(NamedTuple):
         """What they take, ascending; those side by side are one range."""
         start = end = 0
         for low, high in sorted(self.each()):
-            if low != end:
+            if low < end:
+                continue  # a damaged list may come back to itself
+            if low > end:
                 if start:
                     yield start, end
                 start = low
@@ -59,7 +63,7 @@ class Buckets(NamedTuple):
 def profile_bytes(runtime: Runtime) -> int:
     """Bytes of the hash table, of every bucket of memory, block and mutex profiles, and of pointer masks.
 
-    Raises UnreadableError for a bucket that cannot be read or holds an impossible stack.
+    A list that is damaged is told, and counts as far as it goes.
     """
     found = read_buckets(runtime)
     hashed = runtime.layout("runtime.buckhashArray").size if found else 0
@@ -79,7 +83,7 @@ def counted_bytes(runtime: Runtime) -> int:
 
 
 def read_buckets(runtime: Runtime) -> List[Buckets]:
-    """The buckets of each list; none where nothing was ever profiled. Raises as `profile_bytes`."""
+    """The buckets of each list; none where nothing was ever profiled. Damage is told."""
     if not runtime.global_word("runtime.buckhash"):
         return []
     blocks = Blocks(runtime)
@@ -95,36 +99,53 @@ def _read_list(runtime: Runtime, blocks: Blocks, name: str, record: str, most: i
     layout, word = runtime.layout("runtime.bucket"), runtime.word
     fixed = layout.size + runtime.layout(f"runtime.{record}").size
     found = Buckets(name, fixed, word, array("Q"), array("Q"), array("Q"), array("q"))
+    cycles = _cycles(runtime) if record == "memRecord" else []
+    first = runtime.global_word(f"runtime.{name}")
+    try:
+        if _follow(layout, blocks, first, found, cycles, most):
+            _cut(runtime, name, f"does not end after {most:,} entries")
+        if cycles and not any(found.in_use):
+            _count_unpublished(found, blocks, layout.size, cycles)
+    except UnreadableError as error:
+        _cut(runtime, name, f"leads to {error.address:#x}, which cannot be read")
+    except OverflowError:
+        _cut(runtime, name, "leads to a bucket with an impossible stack")
+    return found
+
+
+def _cut(runtime: Runtime, name: str, why: str) -> None:
+    told = f"runtime.{name}: the list {why}; the rest is left out"
+    runtime.problems.add(f"{told}, by BuckHashSys all buckets have {in_words(counted_bytes(runtime))}")
+
+
+def _follow(
+    layout: Type, blocks: Blocks, at: int, found: Buckets, cycles: List[Tuple[int, int]], most: int
+) -> int:
+    """Put the buckets into `found`, no more than `most`; returns the address of the next one, 0 at the end.
+    Raises UnreadableError and OverflowError."""
+    word, header = found.word, layout.size // found.word
     follow, depth, size = (layout.scalar(field).offset // word for field in ("allnext", "nstk", "size"))
-    memory = record == "memRecord"
-    cycles = _cycles(runtime) if memory else []
-    at = runtime.global_word(f"runtime.{name}")
     low = high = 0
     words = memoryview(b"")
-    while at:
+    while at and len(found.addresses) < most:
         if not (low <= at and at + layout.size <= high):
             low, high, words = blocks.around(at, layout.size)
         index = (at - low) // word
         frames = words[index + depth]
         if frames > _MAX_DEPTH:
-            raise UnreadableError(at, layout.size)
-        if len(found.addresses) >= most:
-            runtime.problems.add(f"runtime.{name}: the list does not end after {most:,} buckets; cut short")
-            break
-        found.addresses.append(at)
-        found.frames.append(frames)
-        if memory:
-            found.sizes.append(words[index + size])
-            counts = index + layout.size // word + frames
+            raise OverflowError
+        if cycles:
+            counts = index + header + frames
             if counts + cycles[0][1] >= len(words):
                 low, high, words = blocks.around(at, found.bytes_of(frames))
                 index = (at - low) // word
-                counts = index + layout.size // word + frames
+                counts = index + header + frames
+            found.sizes.append(words[index + size])
             found.in_use.append(words[counts + cycles[0][0]] - words[counts + cycles[0][1]])
+        found.addresses.append(at)
+        found.frames.append(frames)
         at = words[index + follow]
-    if memory and not any(found.in_use):
-        _count_unpublished(found, blocks, layout.size, cycles)
-    return found
+    return at
 
 
 def _cycles(runtime: Runtime) -> List[Tuple[int, int]]:

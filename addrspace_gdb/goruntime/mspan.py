@@ -56,6 +56,7 @@ FIELDS = {
     "limit": "limit",
     "free_list": "manualFreeList",
     "pinner_bits": "pinnerBits",
+    "specials": "specials",
 }
 # User arenas came with Go 1.20: before, no span is a chunk of one. runtime.Pinner came with 1.21.
 _LATER = ("user", "pinner_bits")

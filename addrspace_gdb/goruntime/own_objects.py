@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from array import array
 from itertools import chain, compress
-from typing import Dict, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import Dict, Iterator, Sequence, Set
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.columns import read_columns
-from addrspace_gdb.goruntime.record import Runtime, Slice
+from addrspace_gdb.goruntime.record import Blocks, Runtime, Slice
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons
 
 ENDED = "g structs of goroutines that ended"
@@ -24,24 +25,26 @@ KINDS = (ENDED, GS, SUDOGS, TIMERS, DEFERS, THREADS, TABLES)
 OF_THE_LIVING = (GS, SUDOGS, TIMERS, DEFERS)
 
 _MAX = 1 << 25  # objects of a kind
+_LONG = 64  # sudogs of a list that are read by themselves
 # Bytes of the largest slot that holds nothing but a timer: time.Timer's, whose timer is within it.
 LARGEST_TIMER = 144
 
-Own = Dict[str, "array[int]"]
+Own = Dict[str, Sequence[int]]
 
 
 def read_own_objects(runtime: Runtime, go: GoView) -> Own:
-    """Addresses in the objects by kind, ascending. What is damaged is told, and counts as the program's."""
-    found = {kind: array("Q") for kind in KINDS}
+    """Addresses in the objects by kind, in no order, some more than once and some 0. What is damaged is told,
+    and counts as the program's."""
+    found: Own = {kind: array("Q") for kind in KINDS}
     gs, ended = go.goroutines.column("address"), go.goroutines.ended
     found[ENDED] = array("Q", compress(gs, ended))
     threads, ps = go.scheduler.ms, go.scheduler.ps
     of_threads = chain.from_iterable((m.g0, m.gsignal) for m in threads)
-    found[GS] = _ascending([*compress(gs, ended.translate(_NOT)), *of_threads])
-    found[THREADS] = _ascending([*(m.address for m in threads), *(p.address for p in ps)])
+    found[GS] = array("Q", chain(compress(gs, ended.translate(_NOT)), of_threads))
+    found[THREADS] = [*(m.address for m in threads), *(p.address for p in ps)]
     for kind, source in ((SUDOGS, _sudogs), (TIMERS, _timers), (DEFERS, _defers), (TABLES, _tables)):
         try:
-            found[kind] = _ascending(source(runtime, go))
+            found[kind] = array("Q", source(runtime, go))
         except (UnreadableError, ProblemError, KeyError) as error:
             runtime.problems.add(f"{kind}: {error}; they count as objects of the program")
     return found
@@ -50,32 +53,38 @@ def read_own_objects(runtime: Runtime, go: GoView) -> Own:
 _NOT = bytes([1, 0]) + bytes(254)
 
 
-def _ascending(addresses: Iterable[int]) -> array[int]:
-    """Each once; 0 is none."""
-    return array("Q", sorted({*addresses} - {0}))
-
-
 def _sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
     """Those that goroutines wait in, and those in the caches of the Ps and of all."""
-    many, rest = _waiting(runtime, go)
-    yield from rest
-    yield from _linked(runtime, "sudog", "waitlink", many)
+    columns = go.goroutines.columns
+    yield from columns["waiting"]
+    # A goroutine waits in one, but for a select, which has one for each case.
+    selects = {number for number, text in enumerate(read_wait_reasons(runtime)) if "select" in text}
+    is_select = bytes(number in selects for number in range(256))
+    firsts = compress(columns["waiting"], columns["waitreason"].tobytes().translate(is_select))
+    yield from _linked(runtime, "sudog", "waitlink", [*firsts])
     for p in go.scheduler.ps:
         yield from _slice(runtime, "runtime.p", p.address, "sudogcache")
-    first = runtime.variable("runtime.sched").number("sudogcache")
-    follow = runtime.layout("runtime.sudog").scalar("next").offset
-    yield from runtime.chain(first, follow, "sched.sudogcache", _MAX)
+    yield from _central_sudogs(runtime, go)
 
 
-def _waiting(runtime: Runtime, go: GoView) -> Tuple[List[int], List[int]]:
-    """The first sudog of each goroutine: of those that wait in a select, which has one for each case, and of
-    the others, which have one."""
-    selects = {number for number, text in enumerate(read_wait_reasons(runtime)) if "select" in text}
-    parts: Tuple[List[int], List[int]] = ([], [])
-    for first, reason in go.goroutines.rows("waiting", "waitreason"):
-        if first:
-            parts[reason not in selects].append(first)
-    return parts
+def _central_sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
+    """sched.sudogcache, which has very many where as many goroutines were woken since the last collection:
+    a long list is followed in copies of the spans that have objects of that size."""
+    layout, spans = runtime.layout("runtime.sudog"), go.spans.columns
+    follow = layout.scalar("next").offset // runtime.word
+    alike = [row for row, size in enumerate(spans["element"]) if layout.size <= size < 2 * layout.size]
+    most = sum(map(spans["slots"].__getitem__, alike))
+    blocks = Blocks(runtime)
+    at, seen = runtime.variable("runtime.sched").number("sudogcache"), 0
+    while at:
+        if seen == _LONG:
+            blocks.load((spans["start"][row], spans["pages"][row] << PAGE_SHIFT) for row in alike)
+        if seen > most:
+            runtime.problems.add(f"sched.sudogcache: the list does not end after {seen:,} sudogs; cut short")
+            return
+        yield at
+        low, _, words = blocks.around(at, layout.size)
+        at, seen = words[(at - low) // runtime.word + follow], seen + 1
 
 
 def _linked(runtime: Runtime, name: str, link: str, firsts: Sequence[int]) -> Iterator[int]:
@@ -118,8 +127,8 @@ def _timer_heap(runtime: Runtime, p: int) -> Sequence[int]:
 
 def _defers(runtime: Runtime, go: GoView) -> Iterator[int]:
     """Records of running calls that are not on the goroutine's stack, and those in the pools."""
-    rows = go.goroutines.rows("defer", "lo", "hi")
-    yield from _linked(runtime, "_defer", "link", [at for at, lo, hi in rows if at and not lo <= at < hi])
+    rows = compress(go.goroutines.rows("defer", "lo", "hi"), go.goroutines.columns["defer"])
+    yield from _linked(runtime, "_defer", "link", [at for at, lo, hi in rows if not lo <= at < hi])
     for p in go.scheduler.ps:
         yield from _slice(runtime, "runtime.p", p.address, "deferpool")
     first = runtime.variable("runtime.sched").number("deferpool")

@@ -1,7 +1,7 @@
 """What the runtime allocates from persistentalloc's chunks, as far as its owner can be found again.
 
 persistentalloc (src/runtime/malloc.go) frees nothing and keeps no list of what it handed out. mspans
-(mheap_.allspans), the Ps' mcaches and profile buckets are on lists of their own.
+(mheap_.allspans), the Ps' mcaches, profile buckets and records of single objects are on lists of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mprof import Buckets, counted_bytes, read_buckets
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.specials import Specials, read_specials
 
 SPAN_STRUCTURES, CACHES, BUCKETS = "span structures", "mcaches", "profile buckets"
 
@@ -28,6 +29,7 @@ class PersistentOwners:
         """What cannot be found is told, and stays with "persistent allocations"."""
         self._found: List[Owned] = []
         self._buckets: List[Buckets] = []
+        self._specials: List[Specials] = []
         if not go.spans.total:  # no runtime that is known here: none has no spans at all
             return
         problems = runtime.problems
@@ -36,6 +38,10 @@ class PersistentOwners:
                 self._found.extend(source(runtime, go))
             except (UnreadableError, KeyError) as error:
                 problems.add(f"{kind}: {error}; they count as persistent allocations")
+        try:
+            self._specials = read_specials(runtime, go.spans.columns)
+        except (UnreadableError, KeyError) as error:
+            problems.add(f"specials: {error}; they count as persistent allocations")
         try:
             self._buckets = read_buckets(runtime)
         except (UnreadableError, ProblemError, KeyError) as error:
@@ -50,12 +56,17 @@ class PersistentOwners:
     def owned(self) -> List[Owned]:
         """Ranges inside the chunks, ascending within each kind; they may touch but not overlap in a sound
         heap."""
-        return self._found + _as_buckets(one.ranges() for one in self._buckets)
+        return self._others + _as_buckets(one.ranges() for one in self._buckets)
 
     @property
     def each(self) -> List[Owned]:
         """The same with every bucket by itself."""
-        return self._found + _as_buckets(one.each() for one in self._buckets)
+        return self._others + _as_buckets(one.each() for one in self._buckets)
+
+    @property
+    def _others(self) -> List[Owned]:
+        of_kinds = ((one.kind, runs(sorted(one.addresses), one.size)) for one in self._specials)
+        return self._found + [Owned(*run, kind) for kind, found in of_kinds for run in found]
 
 
 def _as_buckets(lists: Iterable[Iterator[Tuple[int, int]]]) -> List[Owned]:

@@ -7,6 +7,7 @@ from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.persistent import BUCKETS
+from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK
 from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.space.goroutines.queued import FINALIZER
 from addrspace_gdb.space.rss import findings as kinds
@@ -129,6 +130,9 @@ def _objects(some: LiveClass) -> str:
 _OF_RUNTIME = {
     BUCKETS: "one for each stack that was ever profiled, never freed: MemProfileRate and the rates of the "
     "block and mutex profiles say how many come",
+    FINALIZERS: "one for each object with a finalizer (runtime.SetFinalizer, runtime.Pinner)",
+    CLEANUPS: "one for each cleanup that waits for its object (runtime.AddCleanup)",
+    WEAK: "one for each object with a weak pointer (weak.Make, unique.Make)",
 }
 
 

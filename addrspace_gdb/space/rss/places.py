@@ -6,7 +6,7 @@ import os
 from typing import Dict
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.goruntime import stackpieces
+from addrspace_gdb.goruntime import specials, stackpieces
 from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
 from addrspace_gdb.process import allocators, libc
 from addrspace_gdb.process.mappings import NO_ACCESS
@@ -41,6 +41,7 @@ KERNEL: Path = (OTHERS, "kernel pages")
 
 LEFT_BEHIND = "left behind by deeper calls"
 WORK = "GC work"
+RECORDS = "records of single objects"
 BITMAPS = "heap bitmaps and arena metadata"
 
 _HEAP: Dict[str, Path] = {
@@ -85,6 +86,7 @@ _RUNTIME: Dict[str, str] = {
     "scavenge index": "page summaries",
     "span queue": WORK,
     BUCKETS: "profiler buckets",
+    **dict.fromkeys(specials.KINDS, RECORDS),
 }
 _OTHER = "other"
 _SYMBOLS = ("pclntab", "symtab", "gosymtab")
@@ -104,7 +106,7 @@ _SEQUENCE = (
     "tail waste",
     *("of goroutines", "used", "unused", LEFT_BEHIND, "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),
-    *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", _OTHER),
+    *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", RECORDS, _OTHER),
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
     *("shared libraries", "C heap", JIT[1], "thread stacks", "mapped files", OWN_MAPPINGS[1]),
     *(RACE[1], SANITIZER[1], KERNEL[1]),

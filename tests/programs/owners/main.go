@@ -61,6 +61,23 @@ func ended() {
 	time.Sleep(10 * time.Millisecond)
 }
 
+// woken leaves as many sudogs behind as goroutines were woken: nothing is collected any more.
+func woken() {
+	debug.SetGCPercent(-1)
+	var all sync.WaitGroup
+	gate := make(chan bool)
+	for i := 0; i < 30_000; i++ {
+		all.Add(1)
+		go func() {
+			<-gate
+			all.Done()
+		}()
+	}
+	time.Sleep(200 * time.Millisecond)
+	close(gate)
+	all.Wait()
+}
+
 var sink *[64]byte
 
 // zero and one allocate at the end of as many different stacks as there are paths.
@@ -197,6 +214,7 @@ func main() {
 	cases["locked"] = lockedAndReturned
 	cases["compiled"] = compiled
 	cases["leaking"] = leaking
+	cases["woken"] = woken
 	cases["idle"] = func() {}
 	cases["shared"] = shared
 	runtime.MemProfile(nil, false) // with it the linker keeps the heap profile going, as with runtime/pprof

@@ -1,0 +1,102 @@
+"""Records that the runtime keeps of single objects: finalizers, cleanups, samples of the profiler and others.
+
+src/runtime/mheap.go, special. Each span has a list of them. They lie in persistentalloc's chunks, those of
+one kind side by side (fixalloc).
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Dict, List, NamedTuple, Tuple
+
+from addrspace_gdb.goruntime.columns import Columns, read_columns
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.symtab import go_minor
+
+FINALIZERS, CLEANUPS, WEAK = "finalizer records", "cleanup records", "weak handles"
+PROFILE, PINS, OTHERS = "records of profiled objects", "pin counters", "other records of objects"
+KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
+
+_MAX = 1 << 25
+
+# Numbers (_KindSpecial...), what they are, and the fixalloc in mheap that they come from. Go 1.23 put weak
+# handles between the others, 1.25 blocks of tiny objects before them.
+_Numbers = Dict[int, Tuple[str, str]]
+_FIRST: _Numbers = {
+    1: (FINALIZERS, "specialfinalizeralloc"),
+    2: (PROFILE, "specialprofilealloc"),
+    3: (OTHERS, "specialReachableAlloc"),
+    4: (PINS, "specialPinCounterAlloc"),
+}
+_FROM_23: _Numbers = {
+    1: (FINALIZERS, "specialfinalizeralloc"),
+    2: (WEAK, "specialWeakHandleAlloc"),
+    3: (PROFILE, "specialprofilealloc"),
+    4: (OTHERS, "specialReachableAlloc"),
+    5: (PINS, "specialPinCounterAlloc"),
+    6: (CLEANUPS, "specialCleanupAlloc"),
+}
+FROM_25: _Numbers = {
+    1: (OTHERS, "specialTinyBlockAlloc"),
+    2: (FINALIZERS, "specialfinalizeralloc"),
+    3: (WEAK, "specialWeakHandleAlloc"),
+    4: (PROFILE, "specialprofilealloc"),
+    5: (OTHERS, "specialReachableAlloc"),
+    6: (PINS, "specialPinCounterAlloc"),
+    7: (CLEANUPS, "specialCleanupAlloc"),
+    8: (OTHERS, "specialCheckFinalizerAlloc"),
+    9: (OTHERS, "specialBubbleAlloc"),
+    10: (OTHERS, "specialSecretAlloc"),
+}
+
+
+class Specials(NamedTuple):
+    """The records of one kind and size."""
+
+    kind: str
+    size: int  # bytes of one
+    addresses: array[int]  # in no order
+
+
+def read_specials(runtime: Runtime, spans: Columns) -> List[Specials]:
+    """Every record, by kind. Damage is told; what follows it in a list is left out.
+
+    Raises UnreadableError and KeyError.
+    """
+    numbers = _numbers(runtime)
+    heap = runtime.variable("runtime.mheap_")
+    sizes = {
+        number: heap.number(f"{alloc}.size") for number, (_, alloc) in numbers.items() if heap.has(alloc)
+    }
+    found: Dict[int, array[int]] = {number: array("Q") for number in sizes}
+    odd = 0
+    for columns in _levels(runtime, spans):
+        for at, number in zip(columns["address"], columns["kind"]):
+            if number in found:
+                found[number].append(at)
+            else:
+                odd += 1
+    if odd:
+        runtime.problems.add(f"specials: {odd:,} are of no kind that this release has; left out")
+    return [Specials(numbers[n][0], sizes[n], rows) for n, rows in found.items() if rows]
+
+
+def _numbers(runtime: Runtime) -> _Numbers:
+    minor = go_minor(runtime.target) or 0
+    return FROM_25 if minor >= 25 else _FROM_23 if minor >= 23 else _FIRST
+
+
+def _levels(runtime: Runtime, spans: Columns) -> List[Columns]:
+    """The first record of every span's list, then the second ones, and so on."""
+    layout = runtime.layout("runtime.special")
+    levels: List[Columns] = []
+    at = sorted({*spans["specials"]} - {0})
+    known = set(at)
+    while at:
+        levels.append(read_columns(runtime, at, layout, {"next": "next", "kind": "kind"}, "specials"))
+        at = sorted({*levels[-1]["next"]} - known - {0})
+        known.update(at)
+        if len(known) > _MAX:
+            runtime.problems.add(f"specials: there are more than {_MAX:,}; the rest is left out")
+            break
+    return levels

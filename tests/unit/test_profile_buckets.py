@@ -1,0 +1,98 @@
+"""Lists of profile buckets that are damaged: what is found of them is kept, and what is left out is said."""
+
+from __future__ import annotations
+
+import struct
+from typing import Dict, Optional
+
+import pytest
+
+from addrspace_gdb.common.problems import Problems, UnreadableError
+from addrspace_gdb.goruntime import mprof
+from addrspace_gdb.goruntime.layouts import layouts_of
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.target.protocol import Symbol
+
+HASH, MEMSTATS, HEADS = 0x10000, 0x20000, 0x30000
+BUCKETS = 0x40000
+
+
+class Memory:
+    """A process that has nothing but profile buckets, `count` of them with a stack of two frames."""
+
+    arch, pointer_size, byte_order, pid = "amd64", 8, "little", None
+
+    def __init__(self, count: int) -> None:
+        found, _ = layouts_of("go1.26.6", "amd64")
+        assert found is not None
+        self.layouts = found
+        self.size = 48 + 16 + self._size("runtime.memRecord")
+        self.words: Dict[int, int] = {HASH: 0x5000, HEADS: BUCKETS, HEADS + 8: 0, HEADS + 16: 0}
+        memstats = found.type("runtime.mstats")
+        assert memstats is not None
+        hashed = self._size("runtime.buckhashArray")
+        self.counted = MEMSTATS + memstats.scalar("buckhash_sys").offset
+        self.words[self.counted] = hashed + count * self.size
+        for number in range(count):
+            at = BUCKETS + number * self.size
+            self.words.update({at + 8: at + self.size if number + 1 < count else 0, at + 32: 64, at + 40: 2})
+            self.words[at + 64] = number  # allocated in the published cycle
+
+    def _size(self, name: str) -> int:
+        found = self.layouts.type(name)
+        assert found is not None
+        return found.size
+
+    def read(self, address: int, size: int) -> bytes:
+        if not 0x1000 <= address < 0x1000000:
+            raise UnreadableError(address, size)
+        return b"".join(struct.pack("<Q", self.words.get(address + at, 0)) for at in range(0, size, 8))[:size]
+
+    def type(self, name: str) -> object:
+        return self.layouts.type(name)
+
+    def symbol(self, name: str) -> Optional[Symbol]:
+        heads = {"mbuckets": HEADS, "bbuckets": HEADS + 8, "xbuckets": HEADS + 16}
+        places = {"runtime.buckhash": HASH, "runtime.memstats": MEMSTATS}
+        places.update({f"runtime.{name}": at for name, at in heads.items()})
+        return Symbol(name, places[name], 0, self.layouts.variable(name)) if name in places else None
+
+    def proc_files(self) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mprof, "_masks", lambda runtime: 0)
+
+
+def read(memory: Memory) -> tuple[mprof.Buckets, list[str]]:
+    problems = Problems()
+    found, *_ = mprof.read_buckets(Runtime(memory, problems))  # type: ignore[arg-type]
+    return found, list(problems)
+
+
+def test_a_sound_list_is_read_whole() -> None:
+    memory = Memory(70_000 // 100)
+    found, told = read(memory)
+    assert (len(found.addresses), told) == (700, [])
+    assert found.size == 700 * memory.size
+    assert list(found.ranges()) == [(BUCKETS, BUCKETS + 700 * memory.size)]
+    assert list(found.in_use) == list(range(700)) and set(found.sizes) == {64}
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "why"),
+    [
+        (8, 0xDEAD000000, "leads to 0xdead000000, which cannot be read"),
+        (8, BUCKETS, "does not end after"),
+        (40, 1 << 20, "leads to a bucket with an impossible stack"),
+    ],
+)
+def test_what_a_damaged_list_leaves_out_is_said(offset: int, value: int, why: str) -> None:
+    memory = Memory(100)
+    memory.words[BUCKETS + 9 * memory.size + offset] = value
+    found, (told,) = read(memory)
+    assert told.startswith(f"runtime.mbuckets: the list {why}")
+    assert "the rest is left out, by BuckHashSys all buckets have" in told
+    assert list(found.ranges()) == [(BUCKETS, BUCKETS + (9 if offset == 40 else 10) * memory.size)]
