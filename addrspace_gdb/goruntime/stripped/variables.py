@@ -88,7 +88,13 @@ PARTS: Dict[str, Tuple[str, ...]] = {
         "gcAssistAlloc",
         "procresize",
     ),
-    "gcCleanups": ("runCleanups", "findRunnable", "markroot", "gcinit", "runtime_metrics"),  # since Go 1.25
+    "gcCleanups": (
+        "(*activeSweep).end",
+        "freeSpecial",
+        "(*p).destroy",
+        "findRunnable",
+        "goroutineProfileWithLabelsConcurrent",
+    ),  # since Go 1.25
     "gcController": ("sysAlloc", "sysFree", "gcPaceSweeper", "pollFractionalWorkerExit", "gcParkAssist"),
     "memstats": (
         "progToPointerMask",
