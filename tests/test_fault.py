@@ -135,7 +135,8 @@ def same_without_gdb(core: Path, gdb: Gdb, folder: Path) -> None:
     by_gdb, without = told
     if by_gdb["fault"] is not None:
         assert without["fault"]["instruction"] is None
-        assert by_gdb["fault"]["instruction"] is not None
+        nowhere = by_gdb["fault"]["access"] == "execute"  # there is none
+        assert by_gdb["fault"]["instruction"] is not None or nowhere
         without["fault"]["instruction"] = by_gdb["fault"]["instruction"]
     assert without == by_gdb
 
@@ -164,7 +165,8 @@ def core(binary: Binary, way: str, folder: Path) -> Tuple[Scene, str]:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),
         check=False,
     )
-    assert done.returncode in (-signal.SIGABRT, -signal.SIGBUS), done.stderr[-2000:]
+    # By Go, or by the kernel, where it was on a thread of C's or the file was cut.
+    assert done.returncode in (-signal.SIGABRT, -signal.SIGBUS, -signal.SIGSEGV), done.stderr[-2000:]
     (file,) = folder.glob("core*")
     return Scene("core", binary.path, [f"core-file {file}"]), done.stderr
 

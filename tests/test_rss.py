@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import pytest
 from harness import full_matrix
 from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
@@ -266,7 +267,7 @@ SPENT = (
     Case("live", ("live-objects",), "live at the last GC"),
     Case("mapped", ("own-mappings",), "outside Go"),
     Case("file", ("mapped-files",), "pages of mapped files"),
-    Case("C", ("c-heap",), "outside Go, in C's heap", "cgo"),
+    Case("C", ("c-heap",), "outside Go, in use in C's heap: live data, or a leak in C", "cgo"),
 )
 
 
@@ -488,3 +489,30 @@ def test_bad_arguments_are_one_line(shapes: Tuple[Binary, Any, Processes], gdb: 
         run = run_gdb(gdb, [f"addrspace rss {words}"], attach(process, binary), load=True, cwd=tmp_path)
         said = [line for line in run.stderr.splitlines() if "addrspace rss" in line]
         assert len(said) == 1 and "Traceback" not in run.stderr, run.stderr
+
+
+@pytest.mark.parametrize("how", ["panic", "segv"])
+@pytest.mark.parametrize("variant", ["plain", "stripped"])
+def test_the_goroutine_that_dies_is_on_used_stack(
+    how: str, variant: str, go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    """With GOTRACEBACK=crash its thread is on the signal stack: only the frame there says where it was."""
+    binary = build_program("crash", go, variant)
+    try:
+        core = kernel_core(binary, tmp_path, tmp_path / "oracle", how).path
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+
+    def answer(report: str) -> Json:
+        done = cli("dump", core, "--exe", binary.path, "--report", report, "--format", "json")
+        document: Json = json.loads(done.stdout)
+        assert not [note for note in document["notes"] if "outside their stack" in note]
+        return document
+
+    goroutines = answer("goroutine-stacks --system")["goroutines"]
+    used = [one["stack"]["used"] for one in goroutines]
+    assert None not in used and sum(used) > 0
+    (stacks,) = [node for node in walk(answer("rss")["tree"]) if node["name"] == "goroutine stacks"]
+    found = {node["name"]: node["size"] for part in stacks["children"] for node in walk(part)}
+    assert found["used"] == sum(used)
+    assert "use not known" not in found

@@ -7,6 +7,7 @@ and the verdict touch the process no more, which may run again by then.
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from typing import (
     Any,
     Callable,
@@ -24,6 +25,8 @@ from typing import (
 from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session, Settings
 from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.common.problems import CUT, ProblemError, UnreadableError
+from addrspace_gdb.process.mapping_list import missing_of
 
 
 class Look(NamedTuple):
@@ -75,13 +78,31 @@ class Task:
         self._command, self._session, self._arguments = command, session, arguments
         self._output: Optional[str] = arguments.output
         self._answer: Any = None
+        self._first = ""  # said before the answer
         self._pieces: Optional[List[str]] = None  # of the text, once it was drawn
         if self._output is not None:
             OutputFile(self._output)
 
     def ask(self) -> None:
         """Everything that needs the process. ProblemError and UnreadableError if there is no answer."""
-        self._answer = self._command.ask(self._session, self._arguments)
+        try:
+            self._answer = self._command.ask(self._session, self._arguments)
+        except (ProblemError, UnreadableError) as error:
+            cut = self._cut()
+            if not cut:
+                raise
+            reason = str(error).partition(f": {CUT}")[0]
+            raise ProblemError(f"{cut}; {reason}") from None
+        if self._answer is not None and self._arguments.format == "text":
+            self._first = self._cut()
+
+    def _cut(self) -> str:
+        """What is said before all else of a core that lacks a part of itself: empty for one that does not."""
+        try:
+            missing = missing_of(self._session.target())
+        except (ProblemError, UnreadableError):
+            return ""
+        return f"{CUT}: {missing:,} bytes of it are missing" if missing else ""
 
     def draw(self) -> None:
         """Make all of the text now: what `show` would do while it delivers it."""
@@ -90,7 +111,9 @@ class Task:
 
     def _pieces_of(self) -> Iterable[str]:
         look = look_of(self._session.settings, self._output is not None)
-        return self._command.forms[self._arguments.format](self._answer, look)
+        pieces = self._command.forms[self._arguments.format](self._answer, look)
+        first = f"{self._first}; what follows is what the rest tells\n"
+        return chain([first], pieces) if self._first else pieces
 
     def show(self) -> Optional[str]:
         """Draw and deliver the answer; what is damaged."""

@@ -19,7 +19,8 @@ from addrspace_gdb.views.kit.tokens import Pair
 _EPILOG = """\
 It looks at the selected thread's signal, at threads that are in a signal handler, and at what the
 runtime keeps: the signal behind a panic, the values of panics, and the text of a fatal error. A
-core of a program that ran with GOTRACEBACK=crash has all of it."""
+core of a program that ran with GOTRACEBACK=crash has all of it. Frames of C stand above those of the
+goroutine that called it, and are named where a file has names for them."""
 
 
 def parser() -> Parser:

@@ -14,11 +14,17 @@ class ProblemError(Exception):
     """Stops a command. The message is one line: what is wrong, then what to do about it."""
 
 
+class GoneError(ProblemError):
+    """There is no goroutine of that number, or no more."""
+
+
 ABSENT = "needs the program's symbols, which it lacks"
 
 
 # Why memory of a core file could not be read: it was left out when the core was written.
 NOT_HELD = "not in the core"
+# ... or its end is missing: most else that is wrong comes of that.
+CUT = "the core is truncated"
 
 
 def is_absent(reason: str) -> bool:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from typing import List, NamedTuple, Optional, Set
 
-from addrspace_gdb.common.escape import MAX_TEXT, decoded
+from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.printpanic import panic_value
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.goruntime.rtype import RType, Types
+from addrspace_gdb.goruntime.rtype import Types
 
 _MAX_PANICS = 64
 FATAL = "fatal error: "
-
-_INTEGERS = {
-    **dict(zip(("int8", "int16", "int32", "int64"), "bhiq")),
-    **dict(zip(("uint8", "uint16", "uint32", "uint64"), "BHIQ")),
-}
-_FLOATS = {"float32": "f", "float64": "d"}
 
 
 class Panic(NamedTuple):
@@ -127,46 +121,7 @@ def panics(runtime: Runtime, types: Types, g: int) -> List[Panic]:
         type_, data = (int.from_bytes(raw[i * word : (i + 1) * word], runtime.order) for i in range(2))
         known = types.at(type_)
         flags = [one.has(name) and bool(one.number(name)) for name in ("recovered", "goexit")]
-        text = _value(runtime, known, data) if known is not None else None
+        text = panic_value(runtime, known, data) if known is not None else None if type_ else "nil"
         found.append(Panic(known.name if known is not None else None, text, *flags))
         at = one.number("link")
     return found
-
-
-def _value(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
-    """The value of an interface, of the types whose text Go itself would print."""
-    try:
-        if type_.kind == "string":
-            text = string_at(runtime, data)
-            return f"runtime error: {text}" if type_.name == "runtime.errorString" else text
-        if type_.name == "*errors.errorString":
-            return string_at(runtime, data)
-        if type_.name == "runtime.boundsError":
-            index = int.from_bytes(runtime.target.read(data, 8), runtime.order, signed=True)
-            length = runtime.word_at(data + 8)
-            return f"runtime error: out of range, {index} with {length}"
-        return _number(runtime, type_, data)
-    except (UnreadableError, struct.error):
-        return None
-
-
-def _number(runtime: Runtime, type_: RType, data: int) -> Optional[str]:
-    kind = type_.kind
-    if kind in ("int", "uint", "uintptr"):
-        kind = ("int" if kind == "int" else "uint") + ("64" if runtime.word == 8 else "32")
-    form = _INTEGERS.get(kind) or _FLOATS.get(kind)
-    if kind == "bool":
-        return "true" if runtime.target.read(data, 1) != b"\0" else "false"
-    if form is None:
-        return None
-    form = ("<" if runtime.order == "little" else ">") + form
-    return str(struct.unpack(form, runtime.target.read(data, struct.calcsize(form)))[0])
-
-
-def string_at(runtime: Runtime, header: int) -> Optional[str]:
-    """A Go string, by the address of its header. Raises UnreadableError."""
-    word = runtime.word
-    address, size = runtime.word_at(header), runtime.word_at(header + word)
-    if size > 1 << 30:
-        return None
-    return decoded(runtime.target.read(address, min(size, MAX_TEXT)), size)

@@ -48,6 +48,10 @@ _PANICS = frozenset(("gopanic", "sigpanic", "panicwrap"))
 _INJECTED = frozenset(("sigpanic", "asyncPreempt", "debugCallV2"))
 
 
+# They go to g0's stack for the vDSO, and come back; while sp is the goroutine's, their frame is whole.
+INTO_VDSO = ("runtime.nanotime1", "runtime.walltime", "runtime.walltime1", "time.now", "runtime.vgetrandom1")
+
+
 def kinds(minor: Optional[int], largest: Optional[int] = None) -> Tuple[str, ...]:
     """FuncID number to name for Go 1.`minor`.
 

@@ -30,6 +30,8 @@ class PersistentOwners:
         self._found: List[Owned] = []
         self._buckets: List[Buckets] = []
         self._specials: List[Specials] = []
+        if not go.spans.total:  # no runtime that is known here: none has no spans at all
+            return
         problems = runtime.problems
         for kind, source in ((SPAN_STRUCTURES, _spans), (CACHES, _caches)):
             try:

@@ -159,6 +159,11 @@ def read_stacks(runtime: Runtime, spans: Spans, goroutines: Goroutines, schedule
     return stacks
 
 
+def no_stacks(spans: Spans, goroutines: Goroutines, scheduler: Scheduler) -> Stacks:
+    """Those of a program that has none, nor anything else of Go's."""
+    return Stacks(spans, _Lists(set(), set(), {}, {}), goroutines, scheduler)
+
+
 def free_stacks(stacks: Stacks) -> FreeStacks:
     """What `stackpool.read_free_stacks` counts, from stack memory that was read piece by piece."""
     pieces = stacks.pieces

@@ -23,6 +23,7 @@ __all__ = ["Creator", "Frame", "Registers", "Saved", "Stack", "Unwinder", "Walk"
 MAX_FRAMES = 1_000_000
 _OUTSIDE = (struct.error, IndexError, OverflowError)  # of a read beyond the bytes of the stack
 _MAX_FOREIGN = 64  # frames of C
+_SIGNAL_ENTRY = "runtime.sigtramp"
 _SIGNAL_RETURN = "runtime.sigreturn__sigaction"  # what sigtramp returns to, with sp at the ucontext
 _TO_G0 = ("systemstack", "mcall", "morestack", "asmcgocall")
 _UNKNOWN = -1  # a frame size
@@ -243,7 +244,8 @@ class Unwinder:
             return
         if self.linked and not self._has_caller(state, step):
             return
-        if in_syscall or state.pc == step.func.entry:
+        in_place = state.trap and not state.on_g0 and step.func.name in funcid.INTO_VDSO
+        if in_syscall or in_place or state.pc == step.func.entry:
             self._leave(state, step)
 
     def _jump(self, state: State, step: _Step) -> bool:
@@ -332,6 +334,11 @@ class Unwinder:
             found = self._expanded[key] = self.symtab.locations(pc - 1 if back else pc)
         return found
 
+    def enters_signal(self, pc: int) -> bool:
+        """Whether a pc is in the function that the kernel calls for a signal, or in what that returns to."""
+        func = self._step(pc).func
+        return func is not None and func.name in (_SIGNAL_ENTRY, _SIGNAL_RETURN)
+
     def interrupted(self, stack: Stack, walk: Walk) -> Optional[Registers]:
         """What a signal handler interrupted, if `walk`, over the signal `stack`, ends in sigtramp.
 
@@ -340,7 +347,7 @@ class Unwinder:
         step = self._step(walk.pcs[-1])
         name = step.func.name if step.func else None
         places = self._port.signal if self._port is not None else None
-        if places is None or name not in ("runtime.sigtramp", _SIGNAL_RETURN):
+        if places is None or name not in (_SIGNAL_ENTRY, _SIGNAL_RETURN):
             return None
         base = walk.sps[-1] + (0 if name == _SIGNAL_RETURN else max(0, step.size))
         try:

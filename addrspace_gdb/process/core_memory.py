@@ -9,15 +9,13 @@ import os
 from bisect import bisect_right
 from typing import Callable, Dict, List, NamedTuple, Optional
 
-from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
+from addrspace_gdb.common.problems import CUT, NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core, core_segments
 from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.process.elf_structs import PT_LOAD
 from addrspace_gdb.process.loaded import load_bias
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
-
-CUT = "the core is truncated"
 
 
 class FilePart(NamedTuple):

@@ -66,6 +66,7 @@ class CoreSignal(NamedTuple):
     number: int
     code: int
     address: Optional[int]
+    sender: Optional[int] = None  # the process that sent it, where one did
 
 
 class MappedFile(NamedTuple):
@@ -179,11 +180,11 @@ def siginfo(text: Union[bytes, memoryview], pointer_size: int, byte_order: str) 
     """
     prefix = "<" if byte_order == "little" else ">"
     number, _errno, code = struct.unpack_from(prefix + "3i", text)
-    address: Optional[int] = None
+    at, form = (16, "Q") if pointer_size == 8 else (12, "I")
     if number in _FAULTS and 0 < code < 0x80:
-        at, form = (16, "Q") if pointer_size == 8 else (12, "I")
-        address = struct.unpack_from(prefix + form, text, at)[0]
-    return CoreSignal(number, code, address)
+        return CoreSignal(number, code, struct.unpack_from(prefix + form, text, at)[0])
+    sender = struct.unpack_from(prefix + "i", text, at)[0] if code <= 0 else None
+    return CoreSignal(number, code, None, sender)
 
 
 def _files(

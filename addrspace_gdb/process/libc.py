@@ -14,7 +14,7 @@ from addrspace_gdb.process.pointers import Read, Words
 BRK, ARENA, ARENA_RESERVE, MMAPPED = "brk heap", "malloc arena", "malloc arena, reserved", "malloc mmap"
 
 # 2 * DEFAULT_MMAP_THRESHOLD_MAX, which is 4 MiB * sizeof(long) and on 32-bit 512 KiB.
-_MAX_HEAP = {8: 64 << 20, 4: 1 << 20}  # bytes, by the size of a pointer
+HEAP_MAX = {8: 64 << 20, 4: 1 << 20}  # bytes, by the size of a pointer
 _IS_MMAPPED, _FLAGS = 2, 7
 _MAX_HEADER = 0x100  # bytes from a heap_info to the arena behind it: 0x20, 0x30 since glibc 2.35 (pagesize)
 _MAX_CANDIDATES = 1 << 17  # places where heaps and chunks are looked for
@@ -57,7 +57,7 @@ def libc_ranges(
     found: List[Range] = [(m.start, m.end, BRK) for m in data if m.name == "[heap]"]
     data = [m for m in data if m.name != "[heap]"]
     heaps = _arenas(data, words, page_size, excluded, tell)
-    found += _arena_ranges(heaps, mappings, _MAX_HEAP[pointer_size])
+    found += _arena_ranges(heaps, mappings, HEAP_MAX[pointer_size])
     taken = sorted((start, end) for start, end, _ in found)
     ends = sorted(end for _, end in owned) + [end for _, end in taken]
     room = _MAX_CHUNKS
@@ -97,18 +97,26 @@ def _chunks(start: int, limit: int, words: Words, page_size: int, most: int) -> 
     """End of the chunks of malloc that were mapped one by one and lie side by side from `start`, and how many
     they are, at most `most`.
 
-    Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag.
+    Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag. On i386
+    blocks are aligned to 16 bytes since glibc 2.26: the chunk begins 8 bytes on, and prev_size says so.
     """
     at, chunks = start, 0
     while chunks < most:
-        header = words.at(at, 2) if at < limit else None
-        if header is None or header[0] != 0 or header[1] & _FLAGS != _IS_MMAPPED:
-            break
-        size = header[1] & ~_FLAGS
+        size = _mapped_chunk(words, at, 0) if at < limit else 0
+        if not size and words.size == 4 and at < limit:
+            size = _mapped_chunk(words, at, 8)
         if size == 0 or size % page_size or at + size > limit:
             break
         at, chunks = at + size, chunks + 1
     return at, chunks
+
+
+def _mapped_chunk(words: Words, start: int, before: int) -> int:
+    """Bytes of the mapping that such a chunk says, which begins `before` bytes behind `start`; 0 for none."""
+    header = words.at(start + before, 2)
+    if header is None or header[0] != before or header[1] & _FLAGS != _IS_MMAPPED:
+        return 0
+    return before + (header[1] & ~_FLAGS)
 
 
 def _arenas(
@@ -119,7 +127,7 @@ def _arenas(
     tell: Callable[[str], None],
 ) -> List[_Heap]:
     """Every heap of a thread arena: the first of an arena by its own header, the rest by their chain."""
-    step = _MAX_HEAP[words.size]
+    step = HEAP_MAX[words.size]
     candidates: Dict[int, _Heap] = {}
     left = _MAX_CANDIDATES
     for mapping in data:
@@ -142,7 +150,7 @@ def _heap(start: int, mapping: Mapping, words: Words, page_size: int) -> Optiona
     if fields is None:
         return None
     arena, previous, size, used = fields
-    step = _MAX_HEAP[words.size]
+    step = HEAP_MAX[words.size]
     if not 0 < size <= used <= step or used % page_size or start + used > mapping.end:
         return None
     if arena % (2 * words.size) or not arena or previous % step or previous == start:

@@ -29,6 +29,12 @@ def open_core(target: Target) -> Optional[Core]:
     return read_core(target.core_file, target.executable)
 
 
+def missing_of(target: Target) -> int:
+    """Bytes that the core file lacks of itself; 0 for a whole one, and for a process. ProblemError."""
+    core = open_core(target)
+    return core.missing if core is not None else 0
+
+
 def list_mappings(target: Target, core: Optional[Core], problems: Optional[Problems] = None) -> Listed:
     """Every mapping of `target`, or what is known without a list. Raises ProblemError."""
     if core is not None:

@@ -37,6 +37,7 @@ class Decoded(NamedTuple):
     length: int  # bytes
     accesses: List[Access]
     code_pointer: bool  # see x86_access.code_pointer
+    base: Optional[int] = None  # what the base register of the operand in memory holds; None: it has none
 
 
 class _NotUnderstoodError(Exception):
@@ -65,6 +66,7 @@ class _Decoder:
         self._unit: Optional[int] = 1  # bytes that a distance of one byte counts in; None: not known
         self._width = 0  # bytes of EVEX's vector; 0: one element for all, or no EVEX
         self._place = 0, 0  # map and opcode
+        self._base: Optional[int] = None
 
     def decoded(self) -> Decoded:
         self._read_prefixes()
@@ -79,7 +81,7 @@ class _Decoder:
         address, relative = found
         if address is not None and relative:
             address = (address + self._pc + self._at) & self._mask
-        return Decoded(self._at, [Access(_KINDS[form[0]], address)], self._is_code_pointer)
+        return Decoded(self._at, [Access(_KINDS[form[0]], address)], self._is_code_pointer, self._base)
 
     def _take(self, size: int) -> int:
         data = self._code[self._at : self._at + size]
@@ -231,6 +233,8 @@ class _Decoder:
         if not alone:
             terms.append((rm | (self._rex & _B) << 3, 1))
         total = self._signed(4) if alone or mod == 2 else self._near() if mod == 1 else 0
+        if not alone:
+            self._base = self._value(terms[-1][0])
         for number, factor in terms:
             value = self._value(number)
             total = None if value is None or total is None else total + value * factor

@@ -251,6 +251,7 @@ class StopSignal(NamedTuple):
     number: int
     code: int
     address: Optional[int]  # si_addr of a fault that the kernel gave an address for
+    sender: Optional[int] = None  # si_pid, where si_code <= 0: somebody sent it
 
 
 @runtime_checkable

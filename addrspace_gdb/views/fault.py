@@ -7,8 +7,11 @@ from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.crash import Panic
-from addrspace_gdb.space.where.fault import CrashReport, Fault
+from addrspace_gdb.space.where.c_code import CPlace
+from addrspace_gdb.space.where.deadlock import Blocked
+from addrspace_gdb.space.where.fault import CrashReport, Death, Fault
 from addrspace_gdb.space.where.fault_cause import cause, signal_words
+from addrspace_gdb.space.where.signalled import SIGBUS, SIGSEGV
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.wherewords import facts, what
@@ -40,17 +43,37 @@ def _facts(report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:
         yield "printed", line
     if report.fault is not None:
         yield from _fault(report.fault, report, pointer_size)
-    yield from _frames(report)
+    if report.death is not None:
+        yield from _death(report.death, report)
+    if report.blocked is not None:
+        yield from _blocked(report.blocked)
+    else:
+        yield from _frames(report)
+
+
+def _blocked(blocked: Blocked) -> Iterator[Tuple[str, str]]:
+    main = blocked.main
+    if main is None:
+        yield "main", "ended by runtime.Goexit, which does not end the program"
+    else:
+        spot = main.user
+        place = f" {os.path.basename(spot.file)}:{spot.line}" if spot.file else ""
+        yield "main", f"goroutine {main.goid} waits in {spot.function or sizes.UNKNOWN}{place} ({main.state})"
+    for number, one in enumerate(blocked.others[:_FRAMES]):
+        wait = "waits" if one.many == 1 else "wait"
+        yield (
+            "" if number else "others",
+            f"{sizes.count(one.many)} {wait} in {one.function or sizes.UNKNOWN} ({one.state})",
+        )
+    more = len(blocked.others) - _FRAMES
+    if more > 0:
+        yield "", "and others (`goroutine-stacks --group stack` has them all)"
 
 
 def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:
-    yield "signal", f"{signal_words(fault)}; by {fault.source}"
-    if fault.address is None:
-        yield "address", "not known: the kernel gives none for this fault"
-    else:
-        computed = ", from the instruction: the kernel gives none" if fault.computed else ""
-        yield "address", f"{sizes.address(fault.address, pointer_size)}{computed}"
-    yield "access", fault.access or "not known"
+    yield "signal", f"{signal_words(fault.signal, fault.code)}; by {fault.source}"
+    if fault.signal in (SIGBUS, SIGSEGV):
+        yield from _accessed(fault, pointer_size)
     yield "instruction", f"{fault.pc:#x} {_instruction(fault)}"
     if report.code is not None:
         yield "in", what(report.code)
@@ -62,6 +85,29 @@ def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tup
         for name, text in facts(report.where, pointer_size):
             if name not in skipped:
                 yield f"  {name}", text
+
+
+def _accessed(fault: Fault, pointer_size: int) -> Iterator[Tuple[str, str]]:
+    if fault.address is None:
+        yield "address", "not known: the kernel gives none for this fault"
+    else:
+        computed = ", from the instruction: the kernel gives none" if fault.computed else ""
+        yield "address", f"{sizes.address(fault.address, pointer_size)}{computed}"
+    yield "access", fault.access or "not known"
+
+
+def _death(death: Death, report: CrashReport) -> Iterator[Tuple[str, str]]:
+    yield "signal", f"{signal_words(death.signal, death.code)}; by {death.source}"
+    if death.text is not None:
+        yield "printed", death.text
+    if report.code is not None:
+        yield "in", what(report.code)
+    yield "thread", f"{death.thread.number} ({death.thread.tid})"
+
+
+def _c_words(place: CPlace) -> str:
+    name = f"{place.function}+{place.offset}" if place.function else f"{place.pc:#x}"
+    return f"{name} ({place.file})" if place.file else name
 
 
 def _instruction(fault: Fault) -> str:
@@ -78,6 +124,11 @@ def panic_words(panic: Panic) -> str:
 
 
 def _frames(report: CrashReport) -> Iterator[Tuple[str, str]]:
+    for number, c_place in enumerate(report.c_frames[:_FRAMES]):
+        yield "" if number else "in C", _c_words(c_place)
+    if report.foreign:
+        yield "goroutine", "none: it happened on a thread that Go did not make"
+        return
     if report.goid is None:
         yield "goroutine", "none: it happened on a thread's own stack, or is not on record"
         return

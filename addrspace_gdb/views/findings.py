@@ -8,12 +8,15 @@ from typing import Callable, Dict
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.persistent import BUCKETS
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK
+from addrspace_gdb.process.allocators import Allocator
+from addrspace_gdb.space.goroutines.queued import FINALIZER
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED
 from addrspace_gdb.space.rss.build import LiveClass
 from addrspace_gdb.space.rss.circumstances import Circumstances
 from addrspace_gdb.space.rss.findings import Finding
 from addrspace_gdb.space.rss.sites import Site
+from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import waited
 
 
@@ -142,9 +145,30 @@ def _runtime(found: Finding, about: Circumstances) -> str:
     return f"{text}, {sizes.size(amount)} of it {kind}{why}."
 
 
+def _allocators(found: Finding, about: Circumstances, allocator: Allocator) -> str:
+    name = f"{allocator.name} ({allocator.file})" if allocator.file else allocator.name
+    text = f"{_much(found, about)} is outside Go, most likely in the heap of {name}, C's allocator here"
+    if not allocator.statistics:
+        return f"{text}. Go's profiles do not see it; a profiler for C does."
+    return f"{text}. How much of that is in use it says itself: {allocator.statistics}."
+
+
 def _c_heap(found: Finding, about: Circumstances) -> str:
-    text = f"{_much(found, about)} is outside Go, in C's heap"
-    return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
+    if about.c_heap is not None and about.c_heap.allocator is not None:
+        return _allocators(found, about, about.c_heap.allocator)
+    if about.c_heap is None or not about.c_heap.split:
+        text = f"{_much(found, about)} is outside Go, in C's heap"
+        return f"{text}: Go's profiles and memory limit do not see it; a profiler for C does, or malloc_info."
+    text = f"{_much(found, about)} is outside Go, in use in C's heap: live data, or a leak in C"
+    return f"{text}. Go's profiles do not see it; a profiler for C, such as heaptrack, says who took it."
+
+
+def _c_free(found: Finding, about: Circumstances) -> str:
+    arenas = about.c_heap.arenas if about.c_heap is not None else 0
+    kept = f"kept by C's malloc in {sizes.plural(arenas, 'arena')}"
+    text = f"{_much(found, about)} is free memory {kept} for later, no leak"
+    less = ", and a small MALLOC_ARENA_MAX keeps less" if arenas > 2 else ""
+    return f"{text}: malloc_trim(0) returns its whole pages{less}."
 
 
 def _mappings(found: Finding, about: Circumstances) -> str:
@@ -201,6 +225,16 @@ def _returned(found: Finding, about: Circumstances) -> str:
     return f"{text}, for a reason that cannot be seen from here."
 
 
+def _finalizers(found: Finding, about: Circumstances) -> str:
+    queues = about.queued.queues
+    count = queues.finalizers if queues is not None else 0
+    text = f"{_much(found, about)} is {sizes.plural(count, 'object')} that wait for their finalizer"
+    busy = [at_work(one, unicode=False) for one in about.queued.workers if one.work == FINALIZER]
+    if not busy:
+        return f"{text}, and what these refer to stays too; see `addrspace gc`."
+    return f"{text}: {busy[0]}, and finalizers run one after the other; what the objects refer to stays too."
+
+
 def _locked(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is locked in memory (mlock, mlockall)"
     return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
@@ -234,6 +268,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.LIVE: _live,
     kinds.RUNTIME: _runtime,
     kinds.C_HEAP: _c_heap,
+    kinds.C_FREE: _c_free,
     kinds.MAPPINGS: _mappings,
     kinds.JIT: _jit,
     kinds.FILES: _files,
@@ -245,4 +280,5 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.CODE: _code,
     kinds.NOTHING: _nothing,
     kinds.SWAPPED: _swapped,
+    kinds.FINALIZERS: _finalizers,
 }

@@ -8,6 +8,7 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
 from addrspace_gdb.space.goroutines.summary import Most, StackSummary
+from addrspace_gdb.space.goroutines.walk import CALLS_C
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
 from addrspace_gdb.views.kit import tokens
@@ -232,7 +233,8 @@ def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
             if row.number is not None
             else f"{row.thread}, which is not among the threads"
         )
-        facts["thread"] = f"{number}, m{row.m}"
+        in_c = ", in the C code that it called" if row.stands.function == CALLS_C else ""
+        facts["thread"] = f"{number}, m{row.m}{in_c}"
     if row.locked is not None:
         facts["locked to"] = f"m{row.locked}"
     if row.labels:

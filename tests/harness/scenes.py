@@ -77,7 +77,7 @@ def kernel_core(
     `what` is its coredump_filter (core(5)), `most` its limit of the core's size in bytes. Unavailable if
     this machine's kernel does not write cores into the working folder.
     """
-    _refuse_core_pattern()
+    refuse_core_pattern()
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if hard != resource.RLIM_INFINITY:
         raise Unavailable("RLIMIT_CORE cannot be raised here")
@@ -111,7 +111,8 @@ def kernel_core(
     return KernelCore(open_core(cores[0], binary.path), cores[0], stderr)
 
 
-def _refuse_core_pattern() -> None:
+def refuse_core_pattern() -> None:
+    """Unavailable where cores do not land in the working folder."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if not re.fullmatch(r"core[.%\w]*", pattern):
         raise Unavailable(f"kernel.core_pattern is {pattern!r}: cores do not land in the working folder")

@@ -21,6 +21,8 @@ from addrspace_gdb.process.kept_memory import KeptMemory
 class Target:
     """Keeps ten bytes."""
 
+    kind = "live"
+
     def __init__(self) -> None:
         self.kept = KeptMemory(lambda address, size: bytes(size), most=10)
 

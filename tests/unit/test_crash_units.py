@@ -13,6 +13,7 @@ from harness.corehead import made_head
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_head import ComingCore
+from addrspace_gdb.process.corenotes import CoreSignal
 from addrspace_gdb.shell.crash import installing
 from addrspace_gdb.shell.crash.aside import Aside, shared
 from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name
@@ -53,7 +54,7 @@ def test_the_head_is_read_and_nothing_else() -> None:
     assert bytes(core.data) == data
     assert [thread.tid - os.getpid() for thread in head.notes.threads] == [0, 1, 2]
     assert head.notes.threads[0].pc == 0x401000
-    assert head.notes.signal == (11, 1, 0x28) and head.notes.auxv and not head.problems
+    assert head.notes.signal == CoreSignal(11, 1, 0x28) and head.notes.auxv and not head.problems
 
 
 def threads_of(data: bytes) -> int:

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from typing import List, Optional, Tuple
 
-from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
+from addrspace_gdb.common.problems import CUT, NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.process.core_memory import FilePart, program_parts
 from addrspace_gdb.process.corefile import Core, part_of, read_core
@@ -66,7 +66,7 @@ class HeldMemory:
 
     def _why(self, mapping: Mapping) -> str:
         may_be_cut = mapping.file is None or mapping.permissions[1] == "w"
-        return "the core is truncated" if self._truncated and may_be_cut else NOT_HELD
+        return CUT if self._truncated and may_be_cut else NOT_HELD
 
     def _replaced(self, mapping: Mapping, start: int, end: int) -> bool:
         """Whether a file has what is missing: not what the process may have changed."""

@@ -17,16 +17,19 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.debugger.gdb.frames import careful
 from addrspace_gdb.debugger.gdb.readonly import read_only
-from addrspace_gdb.debugger.gdb.registers import REGISTERS
+from addrspace_gdb.debugger.gdb.registers import REGISTERS, GdbRegisters
 from addrspace_gdb.debugger.gdb.unwinder import FrameId, Marker, number
 from addrspace_gdb.goruntime import funcid, symtab
 from addrspace_gdb.goruntime.pclntab import TOP_FRAME
 from addrspace_gdb.goruntime.ports import PORTS
+from addrspace_gdb.goruntime.sigframe import is_frame, signal_frame
 from addrspace_gdb.goruntime.stripped.target import StrippedTarget
+from addrspace_gdb.goruntime.traceback import Stack, Walk
 from addrspace_gdb.goruntime.traceback import Unwinder as GoUnwinder
 from addrspace_gdb.target.protocol import Target
 
 _NAME = "addrspace-stripped"
+_SIGNAL_FRAME = 1 << 11  # bytes that hold what the kernel left of registers and siginfo
 _AFTER_GOROUTINES = 1 << 29  # priority of the frame filter: it gets what the goroutine's leaves
 
 
@@ -121,6 +124,8 @@ class _Unwinder(Unwinder):
         made_up = func is not None and funcid.is_injected(tables.go.symtab.kind(func.func_id))
         if func is None or size is None or not (tables.stripped or made_up):
             return None
+        if tables.stripped and tables.go.enters_signal(pc):
+            return self._interrupted(tables, pending_frame, pc, sp, names)
         top, link = sp + size, 0  # what the register held when this frame called is not known
         if names.link is None:
             back, frame = self._pushed(tables.target, top, size, number(read(names.fp)))
@@ -140,6 +145,26 @@ class _Unwinder(Unwinder):
             FrameId(_like(top, read(names.sp)), _like(func.entry, read(names.pc)))
         )
         for name, value in values:
+            info.add_saved_register(name, _like(value, read(name)))
+        return info
+
+    @staticmethod
+    def _interrupted(
+        tables: _Tables, pending_frame: gdb.PendingFrame, pc: int, sp: int, names: GdbRegisters
+    ) -> Optional[gdb.UnwindInfo]:
+        """From the function that the kernel called for a signal on to what the signal interrupted."""
+        target, read = tables.target, pending_frame.read_register
+        stack = Stack(sp, target.read(sp, _SIGNAL_FRAME))
+        found = tables.go.interrupted(stack, Walk([pc], [sp], None, True))
+        if found is None or not is_frame(stack, found.frame, target.arch):
+            return None
+        frame = signal_frame(stack, found, target.arch, target.byte_order)
+        values = dict(frame.registers) if frame is not None else {}
+        values.update({names.pc: found.pc, names.sp: found.sp, names.fp: found.bp})
+        if names.link and found.lr is not None:
+            values[names.link] = found.lr
+        info = pending_frame.create_unwind_info(FrameId(read(names.sp), read(names.pc)))
+        for name, value in values.items():
             info.add_saved_register(name, _like(value, read(name)))
         return info
 
@@ -208,8 +233,9 @@ def _places(frame: gdb.Frame, tables: _Tables) -> List[symtab.Location]:
 
 def _is_top(frame: gdb.Frame, tables: _Tables) -> bool:
     """Whether nothing called the frame's function: above it on the stack stands no frame."""
-    func = tables.go.symtab.find(int(frame.pc()))  # which was known a moment ago
-    return func is not None and bool(func.flags & TOP_FRAME)
+    pc = int(frame.pc())
+    func = tables.go.symtab.find(pc)  # which was known a moment ago
+    return func is not None and bool(func.flags & TOP_FRAME) and not tables.go.enters_signal(pc)
 
 
 class _Named(FrameDecorator):

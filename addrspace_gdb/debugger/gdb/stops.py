@@ -10,7 +10,7 @@ import gdb
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.target.protocol import StopSignal
 
-_FAULTS = (4, 7, 8, 11)  # SIGILL SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
+_FAULTS = (4, 5, 7, 8, 11)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV: siginfo has si_addr
 
 
 # `info auxv`: number, name and meaning, value, and of a string its text.
@@ -37,7 +37,8 @@ def signal(pointer_size: int) -> Optional[StopSignal]:
         # si_code <= 0: somebody sent it; SI_KERNEL (0x80): a fault without an address.
         if number in _FAULTS and 0 < code < 0x80:
             address = int(info["_sifields"]["_sigfault"]["si_addr"]) & ((1 << (8 * pointer_size)) - 1)
-        return StopSignal(number, code, address)
+        sender = int(info["_sifields"]["_kill"]["si_pid"]) if code <= 0 else None
+        return StopSignal(number, code, address, sender)
     except (gdb.error, TypeError, ValueError, OverflowError):
         return None
 

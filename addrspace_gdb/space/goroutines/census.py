@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Iterator, List, NamedTuple, Optional
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.problems import GoneError, ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.walk import Start, functions_of, start_of, state_of
+from addrspace_gdb.space.goroutines.walk import CALLS_C, Start, functions_of, start_of, state_of
 from addrspace_gdb.space.reading.walkable import Walkable, read_walkable, runs
 from addrspace_gdb.target.protocol import Target, Thread
 
@@ -28,6 +28,7 @@ class GoroutinePlace(NamedTuple):
     sp: int = 0
     bp: int = 0
     link: int = 0  # the return address of an empty frame, where a register holds it
+    in_c: bool = False  # its thread runs C code that it called
 
     @property
     def on_thread(self) -> bool:
@@ -61,9 +62,9 @@ class Census:
         """The position of a goroutine that exists. ProblemError."""
         at = self._goroutines.of_goid(goid)
         if at is None:
-            raise ProblemError(f"there is no goroutine {goid} (`goroutine-stacks` lists them)")
+            raise GoneError(f"there is no goroutine {goid} (`goroutine-stacks` lists them)")
         if not is_live(self._goroutines.column("status")[at]):
-            raise ProblemError(f"goroutine {goid} is dead: it has ended, and has no frames")
+            raise GoneError(f"goroutine {goid} is dead: it has ended, and has no frames")
         return at
 
     def address(self, goid: int) -> int:
@@ -110,15 +111,20 @@ class Census:
         label = f"goroutine {goid} [{printable(state_of(reading, at).text)}]"
         start = start_of(reading, at)
         thread = live.thread if live is not None and runs(reading, at) else None
-        # Through the frame of a signal handler gdb finds the way back itself.
-        if thread is not None and live is not None and (start.trap or live.on == "signal"):
+        in_c = thread is not None and start.in_syscall and self._calls_c(start.pc)
+        # Through the frame of a signal handler gdb finds the way back itself, but not out of C.
+        if thread is not None and live is not None and (start.trap or (live.on == "signal" and not in_c)):
             return GoroutinePlace(goid, label, thread)
         wrong = self._wrong(at, start, thread)
         if wrong:
             raise ProblemError(f"{label}: {wrong}")
         return GoroutinePlace(
-            goid, label, thread, self._resumed(start.pc), start.sp, start.bp, start.link or 0
+            goid, label, thread, self._resumed(start.pc), start.sp, start.bp, start.link or 0, in_c
         )
+
+    def _calls_c(self, pc: int) -> bool:
+        func = self._reading.tables.find(pc)
+        return func is not None and func.name == CALLS_C
 
     def _wrong(self, at: int, start: Start, thread: Optional[Thread]) -> str:
         """Why the goroutine cannot be shown where it stands; empty if it can."""

@@ -10,7 +10,10 @@ from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.space.goroutines.chosen import GoroutineState
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
+from addrspace_gdb.space.reading.signals import before_signals
 from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
+
+CALLS_C = "runtime.cgocall"  # where a goroutine stands whose thread runs C code for it
 
 
 class Start(NamedTuple):
@@ -44,6 +47,9 @@ def start_of(reading: Walkable, at: int) -> Start:
     before = _before_signal(reading, live) if live is not None and live.on == "signal" else None
     if before is not None and lo < before.sp <= hi:
         return Start(before.pc, before.sp, trap=True, link=before.lr)
+    called = _into_vdso(reading, live) if live is not None and live.on in ("g0", "signal") else None
+    if called is not None and lo < called.sp <= hi:
+        return called
     if columns["syscallsp"][at]:
         pc, sp = columns["syscallpc"][at], columns["syscallsp"][at]
         found = Start(pc, sp, in_syscall=True, bp=_syscall_bp(reading, pc, sp))
@@ -58,6 +64,17 @@ def start_of(reading: Walkable, at: int) -> Start:
     if not lo < found.sp <= hi:
         return found._replace(problem=f"sp {found.sp:#x} is outside its stack")
     return found
+
+
+def _into_vdso(reading: Walkable, live: Live) -> Optional[Start]:
+    """Where the goroutine called the vDSO, for which its thread is on g0's stack (m.vdsoSP); None if not."""
+    try:
+        m = reading.runtime.record("runtime.m", live.m.address)
+    except UnreadableError:
+        return None
+    if not m.has("vdsoSP") or not m.number("vdsoSP"):
+        return None
+    return Start(m.number("vdsoPC"), m.number("vdsoSP"), in_syscall=True)
 
 
 def _syscall_bp(reading: Walkable, pc: int, sp: int) -> int:
@@ -135,16 +152,11 @@ def _across(reading: Walkable, live: Live, at: int, start: Start, limit: int) ->
 
 
 def _before_signal(reading: Walkable, live: Live) -> Optional[Registers]:
-    """The registers that a signal interrupted whose handler the thread is in; None if that is not known."""
-    thread, top = live.thread, live.m.gsignal_stack[1]
-    if thread is None or thread.sp is None or thread.pc is None:
+    """The registers that the first of the signals interrupted whose handlers the thread is in; None if that
+    is not known."""
+    if live.thread is None:
         return None
-    try:
-        stack = _bytes(reading, thread.sp, top)
-    except UnreadableError:
-        return None
-    found = reading.unwinder.walk(stack, thread.pc, thread.sp, lr=thread.link, trap=True, on_g0=True)
-    return reading.unwinder.interrupted(stack, found) if found.pcs else None
+    return before_signals(reading.unwinder, reading.runtime.target, live.thread, live.m.gsignal_stack[1])
 
 
 def is_plain(status: int) -> bool:

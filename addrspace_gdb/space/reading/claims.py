@@ -33,7 +33,8 @@ def regions_of(reading: Reading) -> Tuple[List[Region], List[Region]]:
 
 def rest_in(reading: Reading) -> Callable[[Mapping], Claim]:
     """The function that names what is left of a mapping of `reading`."""
-    return rest_of(reading.mappings, reading.loaded, reading.info.arch, reading.go.race)
+    kind = reading.allocator.kind if reading.allocator is not None else ""
+    return rest_of(reading.mappings, reading.loaded, reading.info.arch, reading.go.race, kind)
 
 
 def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:

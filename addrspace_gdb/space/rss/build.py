@@ -17,8 +17,6 @@ from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Parts, Slots, count_slots
 from addrspace_gdb.goruntime.stack_use import live_stacks
-from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.goroutines.residency import resident_sum
 from addrspace_gdb.space.heap.summary import gather_slots, own_of, pinned_of, slots_of, swapped_own
 from addrspace_gdb.space.reading.claims import THREAD_STACK, all_claims, rest_in, stack_kind
 from addrspace_gdb.space.reading.whole import Reading
@@ -27,6 +25,8 @@ from addrspace_gdb.space.regions.overlay import normalise, overlay
 from addrspace_gdb.space.regions.partition import partition
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.amounts import amount_of
+from addrspace_gdb.space.rss.c_heap import CHeap, split_c_heap
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, added, under
 from addrspace_gdb.target.protocol import Target
 
@@ -61,15 +61,18 @@ def gather_tree(target: Target, reading: Reading) -> PersistentOwners:
 
     Returns what persistentalloc's chunks hold.
     """
-    try:
-        gather_slots(reading, target)
-    except (UnreadableError, ProblemError, KeyError):
-        pass  # the tree says so
+    if reading.other is None:
+        try:
+            gather_slots(reading, target)
+        except (UnreadableError, ProblemError, KeyError):
+            pass  # the tree says so
     return PersistentOwners(Runtime(target, reading.problems), reading.go)
 
 
-def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_class: bool = False) -> RssTree:
-    """Build it of what was read; `owners` is what `gather_tree` returned.
+def rss_tree(
+    target: Target, reading: Reading, owners: PersistentOwners, c_heap: CHeap, by_class: bool = False
+) -> RssTree:
+    """Build it of what was read; `owners` is what `gather_tree` returned, `c_heap` what `gather_c_heap` did.
 
     Its sums hold whatever is damaged: what cannot be split is one leaf, and a note says why.
     """
@@ -88,7 +91,9 @@ def rss_tree(target: Target, reading: Reading, owners: PersistentOwners, by_clas
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
             parts = _own_apart(parts, _own_amounts(target, reading, by_class))
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
-        leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
+        _note(notes, "parts of C's heap", split_c_heap(leaves, reading, regions, c_heap))
+        if c_heap.malloc is None:
+            leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
         locked = _note_locked(leaves, regions)
         root = leaves.tree(places.ROOT, places.ORDER)
         if slots is None:
@@ -171,7 +176,7 @@ def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
             some = [
                 column if 0 not in rows else array("Q", compress(column, rows)) for column in (lows, highs)
             ]
-            parts[under(places.STACKS, name)] = _amount(reading.residency, *some)
+            parts[under(places.STACKS, name)] = amount_of(reading.residency, *some)
     return leaves.split(places.STACKS_OF_GOROUTINES, parts)
 
 
@@ -196,7 +201,7 @@ def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]
             found[places.LEFT_BEHIND].append((stack.start, sp))
     path = (*places.THREADS, kind)
     columns = {name: [array("Q", part) for part in zip(*ranges)] for name, ranges in found.items() if ranges}
-    parts = {under(path, name): _amount(reading.residency, *both) for name, both in columns.items()}
+    parts = {under(path, name): amount_of(reading.residency, *both) for name, both in columns.items()}
     return leaves.split(path, parts)
 
 
@@ -209,21 +214,9 @@ def _stack_pointers(reading: Reading, starts: array[int]) -> array[int]:
     return array("Q", (found.get(start, 0) for start in starts))
 
 
-def _amount(residency: Residency, starts: array[int], ends: array[int]) -> Amount:
-    """What ascending, disjoint ranges amount to."""
-    size = sum(ends) - sum(starts)
-    resident: Optional[int] = None
-    swapped: Optional[int] = None
-    if residency.known:
-        resident = resident_sum(residency, starts, ends)
-        swapped = 0
-        if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
-            some = [residency.swapped(start, end) for start, end in zip(starts, ends)]
-            swapped = None if None in some else sum(filter(None, some))
-    return Amount(size, resident, swapped, size)
-
-
 def _slots(target: Target, reading: Reading) -> Optional[Slots]:
+    if reading.other is not None:
+        return None
     try:
         return slots_of(reading, target)
     except (UnreadableError, ProblemError, KeyError) as error:

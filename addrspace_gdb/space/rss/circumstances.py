@@ -16,14 +16,17 @@ from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStac
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
+from addrspace_gdb.space.goroutines.queued import Queued, read_queued
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.build import LiveClass, RssTree
+from addrspace_gdb.space.rss.c_heap import CUse
 from addrspace_gdb.space.rss.findings import (
     FREE_HEAP,
     FREE_STACKS,
     GARBAGE,
+    SHARE,
     SMALLEST,
     STACKS,
     Finding,
@@ -35,6 +38,7 @@ from addrspace_gdb.target.protocol import Target
 
 SAMPLE = 1 << 15  # goroutines that are looked at to say where most are: a share is right to 1 %
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
+_STUCK, _WAITING = 10 * 10**9, 1000  # nanoseconds in one finalizer, and how many wait for it
 _LEAK = 1000  # goroutines of which half are in one place
 _MAKERS = 64  # go statements whose functions are looked up
 
@@ -91,6 +95,8 @@ class Circumstances(NamedTuple):
     live_class: Optional[LiveClass] = None  # the objects that are most of what is live
     pinned: int = 0  # objects that a runtime.Pinner holds
     largest: str = ""  # what is most of the process
+    queued: Queued = Queued(None, [], [])  # finalizers and cleanups that wait
+    c_heap: Optional[CUse] = None
 
 
 class Background(NamedTuple):
@@ -100,6 +106,7 @@ class Background(NamedTuple):
     parked: Optional[Listing]  # goroutines with the user's frames, of many a sample; None: not needed
     makers: Dict[int, str]  # functions by the pc of their go statement
     sites: Optional[Sites]  # of the heap profile; None: not needed, or there are no samples
+    queued: Queued
 
 
 def gather_background(target: Target, reading: Reading, memory: Optional[Buckets] = None) -> Background:
@@ -108,6 +115,7 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
         gc: Optional[GCState] = read_gc(target)
     except (UnreadableError, ProblemError, KeyError):
         gc = None
+    queued = read_queued(target, reading)
     goroutines: Optional[GoroutineReading] = None
     heap = sum(end - start for start, end, _ in reading.go.spans.runs)
     if reading.go.stacks.in_use >= SMALLEST or (memory is not None and heap >= SMALLEST):
@@ -116,10 +124,10 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
         except ProblemError:
             pass
     if goroutines is None:
-        return Background(gc, None, {}, None)
+        return Background(gc, None, {}, None, queued)
     parked = _parked(goroutines) if reading.go.stacks.in_use >= SMALLEST else None
     sites = _sites(target, goroutines, memory) if memory is not None and heap >= SMALLEST else None
-    return Background(gc, parked, _makers(parked) if parked is not None else {}, sites)
+    return Background(gc, parked, _makers(parked) if parked is not None else {}, sites, queued)
 
 
 def _sites(target: Target, goroutines: GoroutineReading, memory: Buckets) -> Optional[Sites]:
@@ -185,7 +193,20 @@ def circumstances(
         live_class=tree.live_class,
         pinned=tree.pinned,
         largest=largest(root)[0],
+        queued=read.queued,
     )
+
+
+def finalizer_bytes(read: Background, reading: Reading) -> Optional[int]:
+    """What the objects take whose finalizers wait, if that is much, or if the one that runs is stuck."""
+    queues = read.queued.queues
+    if queues is None or not queues.finalizers:
+        return None
+    amount = reading.go.spans.slot_bytes(queues.objects)
+    stuck = any((worker.goroutine.waited or 0) >= _STUCK for worker in read.queued.workers)
+    in_use = reading.go.spans.in_use_bytes
+    much = amount >= SMALLEST and amount * SHARE >= in_use
+    return amount if much or (stuck and queues.finalizers >= _WAITING) else None
 
 
 def is_leak(reading: Reading, busiest: Optional[Busiest]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime import own_objects
 from addrspace_gdb.space.rss import places as places
+from addrspace_gdb.space.rss.c_heap import FREE_PATHS
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 
 MAX_FINDINGS = 3
@@ -15,7 +16,8 @@ SHARE = 5  # at least 1/5 of the whole
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
 ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
-C_HEAP, MAPPINGS, FILES, THREADS = "c-heap", "own-mappings", "mapped-files", "thread-stacks"
+C_HEAP, C_FREE, FILES, THREADS = "c-heap", "c-heap-free", "mapped-files", "thread-stacks"
+MAPPINGS, FINALIZERS = "own-mappings", "finalizers"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 LOCKED, JIT, CODE = "locked", "jit-code", "code"
 NOTHING = "nothing-stands-out"
@@ -34,6 +36,7 @@ class _Rule(NamedTuple):
     paths: Tuple[Path, ...]
     share: int = SHARE  # at least one of so many parts of the whole
     smallest: int = SMALLEST
+    but: Tuple[Path, ...] = ()  # nodes below those paths that do not count
 
 
 _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of dead goroutines"))
@@ -47,7 +50,8 @@ _RULES = (
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
     _Rule(LIVE, (under(places.OBJECTS, "live at the last GC"),), 2, 64 << 20),
     _Rule(RUNTIME, (places.RUNTIME,)),
-    _Rule(C_HEAP, (places.C_HEAP,)),
+    _Rule(C_HEAP, (places.C_HEAP,), but=FREE_PATHS),
+    _Rule(C_FREE, FREE_PATHS),
     _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
     _Rule(JIT, (places.JIT,)),
     _Rule(FILES, (places.FILES,)),
@@ -73,6 +77,7 @@ class Facts(NamedTuple):
 
     locked: int = 0  # bytes of what is resident that the process has locked
     leak: bool = False  # whether very many goroutines are in one place
+    finalizers: Optional[int] = None  # bytes of objects that wait for theirs; None: none that matters
 
 
 def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008  (it is a tuple)
@@ -86,6 +91,8 @@ def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008
 
 
 def _rank(one: Finding, facts: Facts) -> int:
+    if one.kind == FINALIZERS:
+        return _FIRST
     if one.kind == STACKS and facts.leak:
         return _FIRST if one.amount * SHARE >= one.whole else _BESIDE
     return _RANKS.get(one.kind, _OWNED)
@@ -99,6 +106,7 @@ def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
         if rule.kind == RUNTIME and not known:
             continue  # what it has reserved there for later is far more than it ever touches
         amount = sum(figure(root.find(*path)) for path in rule.paths)
+        amount -= sum(figure(root.find(*path)) for path in rule.but)
         much = amount * rule.share >= whole or (rule.kind == STACKS and facts.leak)
         if amount >= rule.smallest and much:
             found.append(Finding(rule.kind, amount, whole))
@@ -107,6 +115,10 @@ def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
         found.append(Finding(RETURNED, returned, whole))
     if facts.locked >= SMALLEST and 2 * facts.locked >= whole and 2 * returned < facts.locked:
         found.append(Finding(LOCKED, facts.locked, whole))
+    if facts.finalizers is not None:
+        # Most live objects of a process in which finalizers are stuck are live for that reason alone.
+        found = [one for one in found if one.kind != LIVE or one.amount > 2 * facts.finalizers]
+        found.append(Finding(FINALIZERS, min(whole, facts.finalizers), whole))
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))

@@ -8,7 +8,7 @@ from typing import Dict
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.goruntime import specials, stackpieces
 from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
-from addrspace_gdb.process import libc
+from addrspace_gdb.process import allocators, libc
 from addrspace_gdb.process.mappings import NO_ACCESS
 from addrspace_gdb.space.regions import go_claims, sanitizers, unclaimed
 from addrspace_gdb.space.regions import region as areas
@@ -110,6 +110,7 @@ _SEQUENCE = (
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
     *("shared libraries", "C heap", JIT[1], "thread stacks", "mapped files", OWN_MAPPINGS[1]),
     *(RACE[1], SANITIZER[1], KERNEL[1]),
+    *("in use", "free in malloc's lists", "free at the end"),
     LEFT_OVER,
 )
 ORDER: Dict[str, int] = {name: place for place, name in enumerate(_SEQUENCE)}
@@ -156,7 +157,7 @@ def _others(region: Region) -> Path:
         return (*KERNEL, kind)
     if kind == unclaimed.JIT:
         return (*JIT, region.label or "anonymous memory")
-    if kind in _LIBC:
+    if kind in _LIBC or kind.startswith(allocators.LIKELY):
         return (*C_HEAP, kind)
     if kind.startswith(sanitizers.RACE):
         return (*RACE, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import UnreadableError
@@ -15,27 +15,38 @@ from addrspace_gdb.goruntime.crash import (
     read_crash,
     signal_record,
 )
-from addrspace_gdb.goruntime.proc import M, is_live
-from addrspace_gdb.goruntime.sigframe import SignalFrame, signal_frame
+from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.traceback import Frame, Stack, Walk
 from addrspace_gdb.process import x86_access
 from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
+from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
+from addrspace_gdb.space.where.c_code import CCode, CPlace, abort_text
+from addrspace_gdb.space.where.deadlock import Blocked, blocked
 from addrspace_gdb.space.where.instruction import Instruction, instruction_at
 from addrspace_gdb.space.where.locator import Locator
-from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread, Value
+from addrspace_gdb.space.where.signalled import (
+    FAULTS,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGILL,
+    SIGSEGV,
+    SIGSYS,
+    Signalled,
+    flag,
+    signalled,
+)
+from addrspace_gdb.space.where.transfers import transfer
+from addrspace_gdb.target.protocol import Target, Thread, Value
 
-SIGILL, SIGBUS, SIGFPE, SIGSEGV = 4, 7, 8, 11
 BUS_ADRALN = 1  # asm-generic/siginfo.h
-FAULTS = {SIGILL: "SIGILL", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGSEGV: "SIGSEGV"}
 _MAX_FRAMES = 64
 _SHALLOW = 1 << 20  # bytes: a stack that uses more is read in part
 _WINDOW = 1 << 16
-_MAX_SIGNAL_STACK = 1 << 20  # bytes
-_MAX_NESTED = 8  # signal handlers
+_STACK_POINTERS = {"amd64": "rsp", "386": "esp"}
 
-# Who says what the signal was.
-STOP, HANDLER, RUNTIME = "this stop", "the signal handler's frame", "the runtime's record in the g"
+RUNTIME = "the runtime's record in the g"  # who says what the signal was, beside signalled.STOP and HANDLER
 
 
 class Fault(NamedTuple):
@@ -50,12 +61,28 @@ class Fault(NamedTuple):
     instruction: Instruction
     source: str
     thread: Optional[Thread]
+    transfer: Optional[str] = None  # how it came to code that is none: "call", "return", "jump"
+
+
+class Death(NamedTuple):
+    """A signal for nothing that an instruction did to memory: somebody sent it, or it was a trap."""
+
+    signal: int
+    code: int
+    sender: Optional[int]  # the process that sent it, None: nobody did; 0: none that it can see
+    itself: bool  # the process sent it to itself
+    pc: int
+    source: str
+    thread: Thread
+    text: Optional[str]  # what C said before it aborted
+    call: Optional[int] = None  # the number of the system call that was refused
 
 
 class CrashReport(NamedTuple):
-    """Everything about the crash. At least one of fault, panics, message is there."""
+    """Everything about the crash. At least one of fault, death, panics, message is there."""
 
     fault: Optional[Fault]
+    death: Optional[Death]
     where: Optional[Where]  # of the faulting address
     code: Optional[Where]  # of the instruction
     goid: Optional[int]
@@ -65,7 +92,10 @@ class CrashReport(NamedTuple):
     message: Optional[str]  # of a fatal error
     printed: List[str]  # what the runtime printed just before
     crashing: bool
-    signal: Optional[StopSignal]  # of the stop, whatever it is
+    c_frames: List[CPlace]  # of C, from where it happened to the first caller that is Go's
+    foreign: bool  # it happened on a thread that Go did not make, outside all goroutines
+    in_c: bool  # C code ran, whatever is known of it
+    blocked: Optional[Blocked] = None  # who waits in a deadlock
 
 
 def crash_report(locator: Locator) -> Optional[CrashReport]:
@@ -79,63 +109,98 @@ class _Reporter:
         self._locator = locator
         self._target: Target = locator.target
         self._reading, self._goroutines = locator.reading, locator.goroutines
-        self._stops: Optional[Stops] = self._target if isinstance(self._target, Stops) else None
+        self._c = CCode(self._target, locator.tables, self._reading)
         self._columns = self._goroutines.goroutines
 
     def report(self) -> Optional[CrashReport]:
         crash = read_crash(self._locator.runtime, self._reading.go.scheduler.ms)
-        stop = self._stops.signal() if self._stops is not None else None
-        found, position = self._found(crash, stop)
-        if position is None:
-            position = self._suspect(crash)
+        signal = signalled(self._target, self._goroutines, self._reading.mappings, crash.dying)
+        position = self._of_signal(signal) if signal is not None else self._suspect(crash)
+        found = self._fault(signal, position)
         chain = self._panics(position)
         message = fatal_message(crash.printed) if crash.crashing else None
-        if found is None and message is None and not (chain and (crash.crashing or self._stopped_in_panic())):
+        death = self._death(signal) if signal is not None and not signal.is_fault else None
+        told = message is not None or (chain and (crash.crashing or self._stopped_in_panic()))
+        if found is None and death is None and not told:
             return None
         frames, problem = self._frames(position)
-        goid = self._columns.column("goid")[position] if position is not None else None
+        c_frames = self._c.frames(signal.register) if signal is not None else []
+        pc = found.pc if found is not None else death.pc if death is not None else None
         return CrashReport(
             fault=found,
+            death=death,
             where=self._where(found.address) if found is not None and found.address is not None else None,
-            code=self._where(found.pc) if found is not None else None,
-            goid=goid,
+            code=self._where(pc) if pc is not None else None,
+            goid=self._columns.column("goid")[position] if position is not None else None,
             frames=frames,
             frames_problem=problem,
             panics=chain,
             message=message,
             printed=printed_before(crash.printed) if message is not None else [],
             crashing=crash.crashing,
-            signal=stop,
+            c_frames=c_frames,
+            foreign=signal is not None and signal.foreign,
+            in_c=signal is not None and self._in_c(signal, position, c_frames),
+            blocked=blocked(self._goroutines, message),
         )
 
-    def _found(self, crash: Crash, stop: Optional[StopSignal]) -> Tuple[Optional[Fault], Optional[int]]:
-        """The fault from the best source, and the goroutine's position in the columns."""
-        selected = next((t for t in self._reading.threads if t.selected), None)
-        handlers = sorted(self._handlers(), key=lambda one: one[1] is not selected)
-        faulted = stop is not None and stop.number in FAULTS
-        if handlers and (not faulted or handlers[0][1] is selected):
-            m, thread, frame = handlers[0]
-            position = self._goroutines.position(m.curg) if m.curg else None
-            return self._in_handler(frame, thread), position
-        if stop is not None and faulted and selected is not None and selected.pc is not None:
-            return self._at_stop(stop, selected), self._runs(selected)
-        position = self._suspect(crash)
-        if position is None:
-            return None, None
-        return self._recorded(position), position
+    def _of_signal(self, signal: Signalled) -> Optional[int]:
+        """The goroutine that the thread was running, on its own stack or in C."""
+        if signal.foreign or signal.m is None or not signal.m.curg:
+            return None
+        (low, high), sp = signal.m.g0_stack, self._stack_pointer(signal)
+        calls = any(flag(self._locator.runtime, signal.m, name) for name in ("incgo", "vdsoSP"))
+        if low < (sp or 0) <= high and not calls:
+            return None  # Go says goroutine 0: the runtime's own work
+        return self._goroutines.position(signal.m.curg)
 
-    def _at_stop(self, stop: StopSignal, thread: Thread) -> Fault:
-        assert thread.pc is not None and self._stops is not None
-        found = instruction_at(self._target, thread.pc, self._stops.register)
-        made = Fault(stop.number, stop.code, stop.address, False, None, thread.pc, found, STOP, thread)
-        return self._with_access(made)
+    def _stack_pointer(self, signal: Signalled) -> Optional[int]:
+        return signal.register(_STACK_POINTERS.get(self._target.arch, "sp"))
 
-    def _in_handler(self, frame: SignalFrame, thread: Thread) -> Fault:
-        found = instruction_at(self._target, frame.pc, frame.registers.get)
+    def _in_c(self, signal: Signalled, position: Optional[int], frames: List[CPlace]) -> bool:
+        """By the frames, and by the stack where the pc is nowhere."""
+        if signal.foreign or any(frame.file for frame in frames):
+            return True
+        sp = self._stack_pointer(signal)
+        if position is None or sp is None or self._locator.tables.find(signal.pc) is not None:
+            return False
+        lo, hi = (self._columns.column(name)[position] for name in ("lo", "hi"))
+        vdso = self._locator.partition.region(signal.pc).area == areas.VDSO  # which Go calls itself
+        return not lo < sp <= hi and not vdso
+
+    def _fault(self, signal: Optional[Signalled], position: Optional[int]) -> Optional[Fault]:
+        if signal is None:
+            return self._recorded(position) if position is not None else None
+        if not signal.is_fault:
+            return None
+        found = instruction_at(self._target, signal.pc, signal.register)
         made = Fault(
-            frame.number, frame.code, frame.address, False, frame.access, frame.pc, found, HANDLER, thread
+            signal.number,
+            signal.code,
+            signal.address,
+            False,
+            signal.access,
+            signal.pc,
+            found,
+            signal.source,
+            signal.thread,
         )
-        return self._with_access(made)
+        made = self._with_access(made)
+        to = transfer(self._locator, signal, made.instruction.jump)
+        if to is None:
+            return made
+        computed = made.computed or signal.address is None
+        return made._replace(
+            address=to.address, access=x86_access.EXECUTE, transfer=to.kind, computed=computed
+        )
+
+    def _death(self, signal: Signalled) -> Death:
+        own = self._reading.info.pid
+        itself = signal.sender is not None and signal.sender == own
+        text = abort_text(self._locator.runtime) if signal.number == SIGABRT else None
+        call = signal.register("rax") if signal.number == SIGSYS and signal.code > 0 else None
+        where = (signal.pc, signal.source, signal.thread, text, call)
+        return Death(signal.number, signal.code, signal.sender, itself, *where)
 
     def _recorded(self, position: int) -> Optional[Fault]:
         record = signal_record(self._locator.runtime, self._columns.column("address")[position])
@@ -149,6 +214,8 @@ class _Reporter:
 
     def _with_access(self, fault: Fault) -> Fault:
         """What the instruction does to memory: the operand that the fault is about."""
+        if fault.signal in (SIGFPE, SIGILL):
+            return fault._replace(address=None)  # the kernel's is that of the instruction
         if fault.signal == SIGBUS and fault.code == BUS_ADRALN and not fault.address:
             fault = fault._replace(address=None)  # x86 has no address for an alignment check
         if fault.address is not None and fault.address == fault.pc:
@@ -162,41 +229,6 @@ class _Reporter:
         if fault.address is None and one.address is not None and fault.signal in (SIGSEGV, SIGBUS):
             fault = fault._replace(address=one.address, computed=True)
         return fault if fault.access else fault._replace(access=one.kind)
-
-    def _handlers(self) -> List[Tuple[M, Thread, SignalFrame]]:
-        """Threads that are in a signal handler, and what it interrupted."""
-        threads: Dict[int, Thread] = {t.tid: t for t in self._reading.threads}
-        found = []
-        for m in self._reading.go.scheduler.ms:
-            thread, (low, high) = threads.get(m.procid), m.gsignal_stack
-            if thread is None or thread.sp is None or not low < thread.sp <= high:
-                continue
-            frame = self._handler(thread, high) if high - low <= _MAX_SIGNAL_STACK else None
-            if frame is not None:
-                found.append((m, thread, frame))
-        return found
-
-    def _handler(self, thread: Thread, high: int) -> Optional[SignalFrame]:
-        """The fault that the thread's handlers were called for: of nested ones the first that happened."""
-        unwinder = self._goroutines.unwinder
-        found: Optional[SignalFrame] = None
-        pc, sp, lr = thread.pc or 0, thread.sp or 0, thread.link
-        try:
-            stack = Stack(sp, self._target.read(sp, high - sp))
-        except UnreadableError:
-            return None
-        for _ in range(_MAX_NESTED):
-            walked = unwinder.walk(stack, pc, sp, lr=lr, trap=True, on_g0=True)
-            registers = unwinder.interrupted(stack, walked) if walked.pcs else None
-            arch, order = self._target.arch, self._target.byte_order
-            frame = signal_frame(stack, registers, arch, order) if registers is not None else None
-            if frame is None or registers is None:
-                break
-            found = frame if frame.number in FAULTS else found
-            if not sp < registers.sp <= high:
-                break
-            pc, sp, lr = registers.pc, registers.sp, registers.lr
-        return found
 
     def _runs(self, thread: Thread) -> Optional[int]:
         m = next((m for m in self._reading.go.scheduler.ms if m.procid == thread.tid and m.curg), None)

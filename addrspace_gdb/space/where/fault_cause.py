@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.process.mappings import NO_ACCESS, Mapping
+from addrspace_gdb.process.x86_jumps import RETURN
 from addrspace_gdb.space.regions import go_claims
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
-from addrspace_gdb.space.where.fault import BUS_ADRALN, FAULTS, SIGBUS, SIGFPE, SIGILL, CrashReport, Fault
+from addrspace_gdb.space.where.c_code import CPlace
+from addrspace_gdb.space.where.death_cause import death_cause
+from addrspace_gdb.space.where.fault import BUS_ADRALN, CrashReport, Fault
+from addrspace_gdb.space.where.signalled import NAMES, SIGBUS, SIGFPE, SIGILL
 
 _NIL = 4096  # below it sigpanic says "nil pointer dereference" (src/runtime/signal_unix.go)
 _NEAR = 1 << 20
 _KERNEL_CODE = 0x80
 _ADRERR, _OBJERR = 2, 3  # of SIGBUS (asm-generic/siginfo.h)
 _INTDIV = 1  # of SIGFPE
+_CODE = (areas.CODE, areas.SHARED_LIBS, areas.VDSO)
+_TRAP = "the instruction ud2, which compilers put where nothing may come (__builtin_trap, unreachable code)"
 
 CODES = {
     (11, 1): "SEGV_MAPERR",
@@ -30,7 +36,12 @@ CODES = {
     (7, 5): "BUS_MCEERR_AO",
     (8, 1): "FPE_INTDIV",
     (8, 2): "FPE_INTOVF",
+    (31, 1): "SYS_SECCOMP",
+    (5, 1): "TRAP_BRKPT",
+    (5, 2): "TRAP_TRACE",
 }
+
+_SENT = {0: "SI_USER", -1: "SI_QUEUE", -2: "SI_TIMER", -6: "SI_TKILL"}
 
 _MESSAGES = (
     (
@@ -39,6 +50,7 @@ _MESSAGES = (
     ),
     ("concurrent map", "two goroutines used a map at once, one of them to write: a data race"),
     ("all goroutines are asleep", "every goroutine waits for another one: nothing can go on"),
+    ("main called runtime.Goexit", "main ended by runtime.Goexit, and no goroutine is left that can go on"),
     ("out of memory", "the OS gave no more memory{detail}"),
     ("cannot allocate memory", "the OS gave no more memory{detail}"),
     ("checkptr", "checkptr refused a conversion or arithmetic of unsafe.Pointer (-race or -d=checkptr)"),
@@ -53,7 +65,7 @@ def code_name(signal: int, code: int) -> str:
     if code == _KERNEL_CODE:
         return "SI_KERNEL"
     if code <= 0:
-        return f"code {code}, sent by a process"
+        return _SENT.get(code, f"code {code}, sent by a process")
     return CODES.get((signal, code), f"code {code}")
 
 
@@ -61,8 +73,11 @@ def cause(report: CrashReport) -> str:
     """One sentence."""
     fault = report.fault
     if fault is not None and not _is_about(report.message, "stack overflow"):
-        where = "" if _is_go(report) else f"in C code{_c_function(report)}: "
+        thread = ", on a thread that Go did not make" if report.foreign else ""
+        where = "" if _is_go(report) else f"in C code{_c_function(report)}{thread}: "
         return where + _of_fault(fault, report)
+    if report.death is not None:
+        return death_cause(report, report.death)
     if report.message is not None:
         return _of_message(report)
     if report.panics:
@@ -76,28 +91,63 @@ def _is_about(message: Optional[str], text: str) -> bool:
 
 def _is_go(report: CrashReport) -> bool:
     """Whether the faulting instruction is Go's; a jump to nowhere is whoever jumped's."""
-    return report.code is None or report.code.code is not None or report.code.region.area != areas.CODE
+    if report.in_c:
+        return False
+    return report.code is None or report.code.code is not None or report.code.region.area not in _CODE
+
+
+def _in_c(report: CrashReport) -> List[CPlace]:
+    """Frames of C that lie in a file."""
+    return [place for place in report.c_frames if place.file]
 
 
 def _c_function(report: CrashReport) -> str:
-    symbol = report.code.symbol if report.code is not None else None
-    return f" ({symbol.name})" if symbol is not None else ""
+    """Its name in parentheses, and who called it where that is in another file."""
+    places = _in_c(report)
+    if not places:
+        symbol = report.code.symbol if report.code is not None else None
+        if symbol is not None:
+            return f" ({symbol.name})"
+        called = next((f.name for f in report.frames if "._Cfunc_" in (f.name or "")), None)
+        return f" (C.{called.partition('._Cfunc_')[2]})" if called else ""
+    first = places[0]
+    callers = (place.name for place in places[1:] if place.file != first.file and place.name)
+    caller = next(callers, None) if first.library else None
+    name = first.name or first.file
+    return f" ({name}, called by {caller})" if caller else f" ({name})"
 
 
 def _of_fault(fault: Fault, report: CrashReport) -> str:
     if fault.signal == SIGFPE:
-        return "integer division by zero" if fault.code == _INTDIV else "an arithmetic error"
+        return _of_division(fault)
     if fault.signal == SIGILL:
-        return "an instruction that this processor does not have"
+        return _TRAP if fault.instruction.trap else "an instruction that this processor does not have"
+    if fault.transfer == RETURN:
+        return f"a return to {fault.address:#x}, which is no code: the stack was overwritten"
     if fault.address is None:
         return "an address that no memory can have (the kernel does not tell which)"
     if fault.access == "execute" and report.where is not None and not report.where.region.permissions:
-        nil = "a nil func value" if fault.address < _NIL else "a wild func value"
-        return f"a call of {nil}: nothing is mapped at {fault.address:#x}"
+        return _call_of_nothing(fault.address, _is_go(report))
     if fault.signal == SIGBUS:
         return _bus(fault, report.where)
     assert report.where is not None
-    return _segment(fault, fault.address, report.where)
+    return _segment(fault, fault.address, report.where, _is_go(report))
+
+
+def _of_division(fault: Fault) -> str:
+    if fault.code != _INTDIV:
+        return "an arithmetic error"
+    if fault.instruction.divisor:
+        return "a division whose result is too large for an integer"
+    return "integer division by zero"
+
+
+def _call_of_nothing(address: int, go: bool) -> str:
+    if not go:
+        pointer = "a null function pointer" if address < _NIL else "a wild function pointer"
+    else:
+        pointer = "a nil func value" if address < _NIL else "a wild func value"
+    return f"a call of {pointer}: nothing is mapped at {address:#x}"
 
 
 def _verb(fault: Fault) -> str:
@@ -105,10 +155,10 @@ def _verb(fault: Fault) -> str:
     return verbs.get(fault.access or "", "access")
 
 
-def _segment(fault: Fault, address: int, where: Where) -> str:
+def _segment(fault: Fault, address: int, where: Where, go: bool) -> str:
     area, kind, verb = where.region.area, where.region.kind, _verb(fault)
-    if address < _NIL:
-        if address == 0 and fault.instruction.code_pointer:
+    if address < _NIL or area == areas.NULL or (fault.instruction.base == 0 and area == areas.FREE):
+        if address == 0 and go and fault.instruction.code_pointer:
             return "nil dereference: a call of a nil func value"
         field = f"the field at +{address:#x} of a nil pointer" if address else "a nil pointer"
         return f"nil dereference: {verb} of {field}"
@@ -182,8 +232,19 @@ def _of_message(report: CrashReport) -> str:
     assert report.message is not None
     for text, sentence in _MESSAGES:
         if text in report.message:
-            return sentence.format(limit=_limit(report), who=_recursion(report), detail=_detail(report))
+            said = sentence.format(limit=_limit(report), who=_recursion(report), detail=_detail(report))
+            return said + _main_waits(report)
     return report.message
+
+
+def _main_waits(report: CrashReport) -> str:
+    """Where the goroutine waits whose return would have ended the program."""
+    if report.blocked is None:
+        return ""
+    main = report.blocked.main
+    if main is None:
+        return "; main ended by runtime.Goexit" if report.blocked.others else ""
+    return f"; main waits in {main.user.function or 'code of the runtime'} ({main.state})"
 
 
 def _limit(report: CrashReport) -> str:
@@ -215,6 +276,6 @@ def _of_panic(report: CrashReport) -> str:
     return f"panic: {value}"
 
 
-def signal_words(fault: Fault) -> str:
+def signal_words(signal: int, code: int) -> str:
     """ "SIGSEGV, SEGV_MAPERR"."""
-    return f"{FAULTS[fault.signal]}, {code_name(fault.signal, fault.code)}"
+    return f"{NAMES.get(signal, f'signal {signal}')}, {code_name(signal, code)}"

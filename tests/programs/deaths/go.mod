@@ -1,0 +1,3 @@
+module addrspace.test/deaths
+
+go 1.21
