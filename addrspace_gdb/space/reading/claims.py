@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import reduce
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.process.geometry import gaps, null_end
@@ -49,8 +50,22 @@ def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     heap = heap_claims(reading.go, each_goroutine)
     owned = owned_claims(reading.go, reading.info.page_size, reading.problems)
     linker = normalise(Claim(s, e, areas.SHARED_LIBS, LINKER_DATA) for s, e in reading.linker)
-    layers = [linker, normalise(outside_claims(reading.go)), libc, owned, images, stacks, heap]
-    return reduce(overlay, layers)
+    outside, made = normalise(outside_claims(reading.go)), normalise(_made_by_go(reading))
+    return reduce(overlay, [linker, outside, libc, made, owned, images, stacks, heap])
+
+
+def _made_by_go(reading: Reading) -> Iterator[Claim]:
+    """What Go code has mapped itself, with the function that did it and how much it asked for. What is named
+    after its file keeps that name."""
+    named = rest_of(reading.mappings, reading.loaded, reading.info.arch, reading.go.race)
+    starts = [mapping.start for mapping in reading.mappings]
+    for one in reading.go_mappings:
+        start, end = one.pages(reading.info.page_size)
+        for mapping in reading.mappings[max(0, bisect_right(starts, start) - 1) : bisect_left(starts, end)]:
+            claim = named(mapping)
+            low, high = max(start, mapping.start), min(end, mapping.end)
+            if low < high and mapping.file is None and claim.area == areas.FOREIGN:
+                yield claim._replace(start=low, end=high, label=claim.label or one.label)
 
 
 THREAD_STACK = "thread stack"

@@ -16,6 +16,7 @@ from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
 from addrspace_gdb.goruntime.all_of_go import GoView, no_go, read_go
 from addrspace_gdb.goruntime.in_motion import unsettled
+from addrspace_gdb.goruntime.mappers import GoMapping, go_mappings
 from addrspace_gdb.goruntime.mstats import Sources
 from addrspace_gdb.goruntime.proc import M, count_by_status, is_live
 from addrspace_gdb.goruntime.record import Runtime
@@ -67,6 +68,7 @@ class Reading:
     inferred: bool  # whether mappings are
     other: Optional[str]  # why the runtime cannot be read: it is another one; None: it was read
     in_motion: List[str]  # what the runtime was in the middle of; only for checks
+    go_mappings: List[GoMapping] = field(default_factory=list)  # by syscall.Mmap and the like
     allocator: Optional[Allocator] = None  # of C, if it is not glibc's
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
@@ -151,7 +153,9 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
     stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
     cut_short: List[str] = []
-    libc = _libc(target, mappings, go, loaded, stacks, page_size, cut_short)
+    made = go_mappings(Runtime(target, problems), go.spans, page_size)
+    of_others = [(s.start, s.end) for s in stacks] + [one.pages(page_size) for one in made]
+    libc = _libc(target, mappings, go, loaded, of_others, page_size, cut_short)
     reading = Reading(
         info=opening.info,
         mappings=mappings,
@@ -161,6 +165,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         threads=threads,
         main_thread=main,
         thread_stacks=stacks,
+        go_mappings=made,
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
@@ -230,7 +235,7 @@ def _libc(
     mappings: List[Mapping],
     go: GoView,
     loaded: Loaded,
-    stacks: List[ThreadStack],
+    of_others: List[Tuple[int, int]],
     page_size: int,
     said: List[str],
 ) -> List[Tuple[int, int, str]]:
@@ -238,7 +243,7 @@ def _libc(
     if not _has_libc(loaded, go.cgo):
         return []
     owned = [o.pages(page_size) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
-    owned += [(s.start, s.end) for s in stacks] + anonymous_tails(loaded, page_size)
+    owned += of_others + anonymous_tails(loaded, page_size)
     owned.sort()
     starts = [start for start, _ in owned]
 

@@ -185,7 +185,8 @@ _NOT = bytes([1, 0]) + bytes(254)
 
 def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]:
     """Stacks of C threads in the same way; what deeper calls have touched stays resident below."""
-    sps = {thread.tid: thread.sp for thread in reading.threads if thread.sp is not None}
+    have = {stack.tid for stack in reading.thread_stacks}  # of the others no register was read
+    sps = {thread.tid: thread.sp or 0 for thread in reading.threads if thread.tid in have}
     of_g0 = {m.procid: m.g0_sp for m in reading.go.scheduler.ms}
     found: Dict[str, List[Tuple[int, int]]] = {"used": [], places.LEFT_BEHIND: [], "use not known": []}
     for stack in reading.thread_stacks:

@@ -184,7 +184,7 @@ def circumstances(
         goal=_goal(values.get("heap.goal")),
         returned=returned,
         largest_of_runtime=_most_of(root.node(*places.RUNTIME)),
-        mapped=_mapped(tree),
+        mapped=_mapped(tree, reading),
         threads=_thread_use(root, reading.thread_stacks),
         asked_huge=any(m.asked_huge for m in reading.mappings),
         ended=reading.go.goroutines.ended.count(1),
@@ -224,12 +224,13 @@ def _most_of(node: Optional[Node]) -> Optional[Tuple[str, int]]:
     return most.name, most.figure
 
 
-def _mapped(tree: RssTree) -> Optional[Mapped]:
+def _mapped(tree: RssTree, reading: Reading) -> Optional[Mapped]:
     most = _most_of(tree.root.node(*places.OWN_MAPPINGS))
     if most is None:
         return None
     path = (*places.OWN_MAPPINGS, most[0])
-    return Mapped(*most, sum(places.place(region) == path for region in tree.regions))
+    calls = sum(most[0].endswith(one.label) for one in reading.go_mappings)  # the kernel may have merged them
+    return Mapped(*most, calls or sum(places.place(region) == path for region in tree.regions))
 
 
 def _thread_use(root: Node, stacks: List[ThreadStack]) -> ThreadUse:

@@ -177,6 +177,21 @@ func compiled() {
 	}
 }
 
+// mapped maps memory itself, in three sizes, and gives some of it back.
+func mapped() {
+	private := syscall.MAP_ANON | syscall.MAP_PRIVATE
+	for i := 0; i < 300; i++ {
+		pages(-1, 64<<10, private)
+	}
+	for i := 0; i < 3; i++ {
+		pages(-1, 8*mib, private)
+	}
+	if err := syscall.Munmap(pages(-1, 24*mib, private)); err != nil {
+		kit.Fail("munmap", err)
+	}
+	pages(-1, 12*mib+1000, private)
+}
+
 // memfdCreate is the number of memfd_create, which package syscall lacks.
 var memfdCreate = map[string]uintptr{"amd64": 319, "386": 356, "arm64": 279}[runtime.GOARCH]
 
@@ -217,6 +232,7 @@ func main() {
 	cases["woken"] = woken
 	cases["idle"] = func() {}
 	cases["shared"] = shared
+	cases["mapped"] = mapped
 	runtime.MemProfile(nil, false) // with it the linker keeps the heap profile going, as with runtime/pprof
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)
