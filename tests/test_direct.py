@@ -114,6 +114,23 @@ def test_a_core_without_its_program(
     assert done.returncode == 1 and "is not the program that made this core" in done.stderr
 
 
+def test_a_program_that_was_deleted_has_one_name(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path, gdb_exe: Gdb,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    built = build_program("sample", newest_go)
+    moved = tmp_path / "program"
+    moved.write_bytes(built.path.read_bytes())
+    moved.chmod(0o755)
+    live = stop(start(processes, built._replace(path=moved), oracle_file))
+    moved.unlink()
+    compared(live.pid, gdb_exe, reports=("addrspace", "gc"))
+    document = json.loads(answer(live.pid, "addrspace", "--debugger", "none"))
+    assert document["target"]["executable"] == f"{moved} (deleted)"
+    assert f"{moved} (deleted)" in {mapping["file"] for mapping in document["mappings"]}
+    os.kill(live.pid, signal.SIGCONT)
+
+
 # Without ADDRSPACE_MATRIX=1, one; and of the reports those that read registers, symbols and counters.
 KINDS = ("386", *(pytest.param(kind, marks=pytest.mark.matrix) for kind in MATRIX_KINDS))
 

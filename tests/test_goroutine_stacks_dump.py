@@ -173,6 +173,11 @@ def test_frames_across_c(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tm
     assert differences(seen) == {}
     names = {f["function"] for g in seen.ours.values() for f in g["frames"]}
     assert any(name and "_Cfunc_" in name for name in names)
+    in_c = [g for g in seen.ours.values() if any("_Cfunc_" in str(f["function"]) for f in g["frames"])]
+    assert in_c
+    for one in in_c:  # the user's function is the one that calls C, or that C has called back
+        own = [f["function"] for f in one["frames"] if re.match(r"main\.(?!_)", str(f["function"]))]
+        assert one["user_function"] == own[0]
 
 
 def test_the_core_of_a_crash(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     if arguments.stacks and arguments.format != "json":
         raise ProblemError("addrspace: --stacks goes with --format json")
-    reading = session.reading(check=arguments.check)
+    reading = session.reading(check=arguments.check, other_too=True)
     stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
     return Answer(reading, arguments.format == "json", arguments.check, stacks)
 

@@ -98,7 +98,7 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     keep = [_filter(word, session) for word in arguments.filters if word not in AREAS]
-    return Answer(session.reading(), arguments, keep)
+    return Answer(session.reading(other_too=True), arguments, keep)
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:

@@ -13,20 +13,23 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mstats import returns_lazily
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
-from addrspace_gdb.space.rss.findings import (
+from addrspace_gdb.space.rss.c_heap import CHeap, gather_c_heap, use_of
+from addrspace_gdb.space.rss.circumstances import (
     Background,
-    Finding,
+    busiest_of,
     circumstances,
-    findings,
+    finalizer_bytes,
     gather_background,
+    is_leak,
 )
+from addrspace_gdb.space.rss.findings import Facts, Finding, findings
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.documents.rss import rss_json
@@ -40,6 +43,7 @@ Every node of the tree is the sum of its children, and the root is the sum of al
 bytes are those of smaps, to the byte. Without --depth small and empty nodes are folded.
 Under the tree the counters of the kernel and of Go are led to the figures of the tree, each
 difference by its name; what has no explanation is shown as not explained.
+C's heap is split as glibc's malloc counts it: what a thread keeps for itself (tcache) is in use there.
 A core does not say which pages were resident: the tree then shows what the process keeps, which is
 its size without what is only reserved and what Go had returned to the OS."""
 
@@ -49,7 +53,8 @@ class Read(NamedTuple):
 
     target: Target
     reading: Reading
-    owners: List[Owned]
+    owners: PersistentOwners
+    c_heap: CHeap
     background: Background
     returns_lazily: bool
 
@@ -98,7 +103,7 @@ def _depth(text: str) -> int:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
-    read = gathered(session.target(), session.reading(check=True))
+    read = gathered(session.target(), session.reading(check=True, other_too=True))
     return Answer(read, arguments.by_class, arguments.depth)
 
 
@@ -110,20 +115,25 @@ def verdict(answer: Answer) -> Optional[str]:
 def gathered(target: Target, reading: Reading) -> Read:
     """What takes the process, beside a reading made with `check`."""
     with no_cycle_collection():
-        owners, background = gather_tree(target, reading), gather_background(target, reading)
-        return Read(target, reading, owners, background, returns_lazily(Runtime(target, Problems())))
+        owners = gather_tree(target, reading)
+        background = gather_background(target, reading, owners.memory)
+        c_heap = gather_c_heap(target, reading)
+        return Read(target, reading, owners, c_heap, background, returns_lazily(Runtime(target, Problems())))
 
 
 def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     """Every byte accounted for."""
     reading = read.reading
     with no_cycle_collection():
-        tree = rss_tree(read.target, reading, read.owners, by_class)
+        tree = rss_tree(read.target, reading, read.owners, read.c_heap, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = findings(tree.root)
+        busiest = busiest_of(read.background)
+        facts = Facts(tree.locked, is_leak(reading, busiest), finalizer_bytes(read.background, reading))
+        found = findings(tree.root, facts)
         steps = {step.name for one in books for step in one.steps}
-        why = tuple(name for name in (HUGE, LAZY) if name in steps)
-        about = circumstances(read.background, reading, found, tree.root.resident is not None, why)
+        why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
+        about = circumstances(read.background, reading, found, tree, busiest, why)
+        about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator))
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]

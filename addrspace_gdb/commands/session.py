@@ -50,8 +50,9 @@ class Session(Protocol):
     def target(self) -> Target:
         """The selected inferior. ProblemError if there is none."""
 
-    def reading(self, check: bool = False) -> Reading:
-        """A reading of it, from the cache while the inferior has not moved."""
+    def reading(self, check: bool = False, other_too: bool = False) -> Reading:
+        """A reading of it, from the cache while the inferior has not moved; with `other_too` also of a Go
+        program whose runtime is another one. Raises ProblemError."""
 
     def progress(self) -> ContextManager[Progress]:
         """For a long work: one line that says how far it is, on a terminal, gone after the block."""

@@ -14,6 +14,10 @@ class ProblemError(Exception):
     """Stops a command. The message is one line: what is wrong, then what to do about it."""
 
 
+class GoneError(ProblemError):
+    """There is no goroutine of that number, or no more."""
+
+
 ABSENT = "needs the program's symbols, which it lacks"
 
 

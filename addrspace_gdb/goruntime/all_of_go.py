@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime.buildinfo import version_of
+from addrspace_gdb.goruntime.columns import Columns
 from addrspace_gdb.goruntime.malloc import Owned, read_owned
 from addrspace_gdb.goruntime.mheap import Arenas, read_arenas
 from addrspace_gdb.goruntime.mpagealloc import PageRun, Pages, base_padding, page_cache, read_pages
-from addrspace_gdb.goruntime.mspan import Spans, read_spans
+from addrspace_gdb.goruntime.mspan import FIELDS, Spans, read_spans
 from addrspace_gdb.goruntime.mstats import gc_phase, read_memstats
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.goruntime.stack import Stacks, read_stacks
+from addrspace_gdb.goruntime.stack import Stacks, no_stacks, read_stacks
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.process.mappings import Mapping
@@ -49,6 +51,26 @@ def read_go(
         return _read(runtime, mappings)
     except (UnreadableError, KeyError) as error:
         raise unreadable(error) from None
+
+
+def no_go(runtime: Runtime) -> GoView:
+    """What there is to say of a program that has no Go runtime that is known here."""
+    columns: Columns = {name: array("Q") for name in ("address", *FIELDS)}
+    spans, goroutines, scheduler = Spans(columns, []), Goroutines(), Scheduler([], [])
+    return GoView(
+        version_of(runtime.target),
+        Arenas(),
+        spans,
+        Pages([], [], []),
+        goroutines,
+        scheduler,
+        no_stacks(spans, goroutines, scheduler),
+        [],
+        None,
+        None,
+        cgo=True,  # for all that is known
+        race=False,
+    )
 
 
 def _read(runtime: Runtime, mappings: Sequence[Mapping]) -> GoView:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from functools import cached_property
 from itertools import compress
@@ -54,8 +55,10 @@ FIELDS = {
     "element": "elemsize",
     "limit": "limit",
     "free_list": "manualFreeList",
+    "pinner_bits": "pinnerBits",
 }
-_LATER = ("user",)  # user arenas came with Go 1.20: before, no span is a chunk of one
+# User arenas came with Go 1.20: before, no span is a chunk of one. runtime.Pinner came with 1.21.
+_LATER = ("user", "pinner_bits")
 
 
 class ManualSpan(NamedTuple):
@@ -213,6 +216,19 @@ class Spans:
         columns = self.columns
         large = zip(compress(columns["allocated"], mask), compress(columns["element"], mask))
         return of_small + sum(allocated * element for allocated, element in large)
+
+    def slot_bytes(self, addresses: Sequence[int]) -> int:
+        """Bytes of the slots that begin at these addresses or hold them; what is in no span of objects has
+        none."""
+        mask, columns = self.kinds.translate(_IS_IN_USE), self.columns
+        spans = sorted(zip(*(compress(columns[name], mask) for name in ("start", "pages", "element"))))
+        starts = [start for start, _, _ in spans]
+        total = 0
+        for address in addresses:
+            start, pages, element = spans[bisect_right(starts, address) - 1] if starts else (0, 0, 0)
+            if start <= address < start + pages * PAGE:
+                total += element
+        return total
 
 
 def _ones(values: Iterable[int]) -> bytes:

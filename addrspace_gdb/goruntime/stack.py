@@ -159,6 +159,11 @@ def read_stacks(runtime: Runtime, spans: Spans, goroutines: Goroutines, schedule
     return stacks
 
 
+def no_stacks(spans: Spans, goroutines: Goroutines, scheduler: Scheduler) -> Stacks:
+    """Those of a program that has none, nor anything else of Go's."""
+    return Stacks(spans, _Lists(set(), set(), {}, {}), goroutines, scheduler)
+
+
 def free_stacks(stacks: Stacks) -> FreeStacks:
     """What `stackpool.read_free_stacks` counts, from stack memory that was read piece by piece."""
     pieces = stacks.pieces
@@ -214,7 +219,8 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
     cached: Dict[int, str] = {}
     for p in scheduler.ps:
         for first, size in p.stack_caches:
-            limit = max(0, min(size // 2048, 1 << 16))  # fixedStack is 2 KiB or more on Linux
+            # fixedStack is 2 KiB or more on Linux. stackfree puts a stack into the list, then counts it.
+            limit = max(0, min(size // 2048, 1 << 16)) + 1
             at = first
             while at and limit > 0 and at not in cached:
                 cached[at] = FREE_CACHE
@@ -224,6 +230,8 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
                 except UnreadableError:
                     runtime.problems.add(f"stack cache of P {p.id}: {at:#x} cannot be read; cut short")
                     break
+            if at and not limit:
+                runtime.problems.add(f"stack cache of P {p.id}: its list is longer than it may be; cut short")
     return cached
 
 

@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from itertools import compress
 from operator import and_, le, lt, not_, sub
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler
 from addrspace_gdb.target.protocol import Thread
@@ -76,10 +76,21 @@ def best_sp(register: Optional[int], saved: int, lo: int, hi: int) -> int:
     return register if register is not None and lo < register <= hi else saved
 
 
-def running_sp(scheduler: Scheduler, threads: List[Thread]) -> Dict[int, int]:
-    """g address to the sp register of the thread that has it as its curg."""
-    sps = {t.tid: t.sp for t in threads if t.sp is not None}
-    return {m.curg: sps[m.procid] for m in scheduler.ms if m.curg and m.procid in sps}
+def running_sp(
+    scheduler: Scheduler, threads: List[Thread], before_signal: Callable[[M, Thread], Optional[int]]
+) -> Dict[int, int]:
+    """g address to the sp register of the thread that has it as its curg; of one that handles a signal, what
+    `before_signal` says it was when that came."""
+    by_tid = {thread.tid: thread for thread in threads}
+    found: Dict[int, int] = {}
+    for m in scheduler.ms:
+        thread = by_tid.get(m.procid) if m.curg else None
+        sp = thread.sp if thread is not None else None
+        if thread is None or sp is None:
+            continue
+        (low, top) = m.gsignal_stack
+        found[m.curg] = (before_signal(m, thread) or sp) if low < sp <= top else sp
+    return found
 
 
 class Selected(NamedTuple):

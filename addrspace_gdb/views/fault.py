@@ -8,6 +8,7 @@ from typing import Iterator, Optional, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.crash import Panic
 from addrspace_gdb.space.where.c_code import CPlace
+from addrspace_gdb.space.where.deadlock import Blocked
 from addrspace_gdb.space.where.fault import CrashReport, Death, Fault
 from addrspace_gdb.space.where.fault_cause import cause, signal_words
 from addrspace_gdb.space.where.signalled import SIGBUS, SIGSEGV
@@ -44,7 +45,29 @@ def _facts(report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:
         yield from _fault(report.fault, report, pointer_size)
     if report.death is not None:
         yield from _death(report.death, report)
-    yield from _frames(report)
+    if report.blocked is not None:
+        yield from _blocked(report.blocked)
+    else:
+        yield from _frames(report)
+
+
+def _blocked(blocked: Blocked) -> Iterator[Tuple[str, str]]:
+    main = blocked.main
+    if main is None:
+        yield "main", "ended by runtime.Goexit, which does not end the program"
+    else:
+        spot = main.user
+        place = f" {os.path.basename(spot.file)}:{spot.line}" if spot.file else ""
+        yield "main", f"goroutine {main.goid} waits in {spot.function or sizes.UNKNOWN}{place} ({main.state})"
+    for number, one in enumerate(blocked.others[:_FRAMES]):
+        wait = "waits" if one.many == 1 else "wait"
+        yield (
+            "" if number else "others",
+            f"{sizes.count(one.many)} {wait} in {one.function or sizes.UNKNOWN} ({one.state})",
+        )
+    more = len(blocked.others) - _FRAMES
+    if more > 0:
+        yield "", "and others (`goroutine-stacks --group stack` has them all)"
 
 
 def _fault(fault: Fault, report: CrashReport, pointer_size: int) -> Iterator[Tuple[str, str]]:

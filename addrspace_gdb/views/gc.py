@@ -8,11 +8,13 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.common.problems import absences, is_absent
 from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.space.counters.collector import GCState
+from addrspace_gdb.space.goroutines.queued import CLEANUP, FINALIZER, Queued
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.text import Line, cells, clean, wrap
 from addrspace_gdb.views.kit.units import moment, pause, percent
 from addrspace_gdb.views.memstats import paragraph
+from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import duration, program, waited
 
 _NAME, _VALUE = 14, 12  # columns
@@ -22,15 +24,15 @@ _MAX_UNKNOWN = 6
 Entry = Tuple[str, str, str]  # name, value, what it means
 
 
-def gc_text(state: GCState, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
+def gc_text(state: GCState, queued: Queued, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """All of it."""
     yield from _title(state, width, unicode)
-    for group in (_collector(state, unicode), _heap(state), _work(state)):
+    for group in (_collector(state, unicode), _heap(state), _work(state), _queues(queued, unicode)):
         yield tokens.NEWLINE
         for entry in group:
             for line in _lines(entry, width, unicode):
                 yield from line
-    lines = [*_unknown(state), *state.problems]
+    lines = [*_unknown(state), *state.problems, *queued.problems]
     said = [("problem: ", line) for line in lines if not is_absent(line)]
     if len(said) < len(lines):
         said += [("note: ", f"what is not known {why}") for why in absences(lines)]
@@ -251,6 +253,19 @@ def _assists(state: GCState) -> Entry:
     if state.phase == "mark" and ratio is not None:
         text += f"; allocating a byte scans {ratio:.3g} bytes; {duration(state.get('assist.time'))} spent"
     return "Assists", sizes.count(waiting), text
+
+
+def _queues(queued: Queued, unicode: bool) -> Iterator[Entry]:
+    queues = queued.queues
+    if queues is None:
+        return
+    for name, waiting, work in (
+        ("Finalizers", queues.finalizers, FINALIZER),
+        ("Cleanups", queues.cleanups, CLEANUP),
+    ):
+        busy = [at_work(worker, unicode) for worker in queued.workers if worker.work == work]
+        text = f"{'waits' if waiting == 1 else 'wait'} to be run" if waiting else "none waits"
+        yield name, sizes.count(waiting), "; ".join([text, *busy])
 
 
 def _unknown(state: GCState) -> List[str]:

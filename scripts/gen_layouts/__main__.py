@@ -16,7 +16,16 @@ from harness.toolchains import go_environment
 
 from addrspace_gdb.goruntime.versions import NEWEST, OLDEST, RELEASES, Release
 from gen_layouts.dwarf import Tables, read_program
-from gen_layouts.wanted import ARCHES, BUBBLES, MODULE, NO_BUBBLES, PROGRAM, unknown_experiments
+from gen_layouts.wanted import (
+    ARCHES,
+    BUBBLES,
+    MODULE,
+    NO_BUBBLES,
+    NOT_SINCE,
+    PROGRAM,
+    SINCE,
+    unknown_experiments,
+)
 
 FOLDER = Path(__file__).parents[2] / "addrspace_gdb" / "goruntime" / "layouts"
 _SCALARS = ("groups", "experiments", "unknown_experiments", "size_classes", "wait_reasons")
@@ -95,7 +104,10 @@ def program_of(version: str, build: Build) -> Tables:
     environment = go_environment()
     environment.update(GOARCH=build.arch, GOOS="linux", CGO_ENABLED="0", GOEXPERIMENT=build.experiment)
     with tempfile.TemporaryDirectory() as folder:
-        sources = {"main.go": PROGRAM, "bubbles.go": BUBBLES, "none.go": NO_BUBBLES, "go.mod": MODULE}
+        sources = {"main.go": PROGRAM, "go.mod": MODULE}
+        sources.update(
+            {"bubbles.go": BUBBLES, "none.go": NO_BUBBLES, "since.go": SINCE, "before.go": NOT_SINCE}
+        )
         for name, text in sources.items():
             (Path(folder) / name).write_text(text)
         command = [str(go), "build", "-o", "program", "."]

@@ -16,11 +16,13 @@ def unknown_experiments(minor: int) -> Sequence[str]:
 
 
 _VARIABLES = """
-allglen allgptr allgs allm allp bbuckets bubbleGen buckhash buildVersion class_to_size
-debug extraM extraMCount extraMInUse extraMLength fing fingRunning fingStatus finq
-firstmoduledata gcBgMarkWorkerCount gcBitsArenas gcBlackenEnabled gcController
-gcCPULimiter gcphase gcrash globalAlloc gomaxprocs iscgo isIdleInSynctest itabTable m0
-mbuckets memstats mheap_ ncpu newprocs panicking persistentChunks physHugePageSize
+allfin allglen allgptr allgs allm allp bbuckets blockprofilerate bubbleGen buckhash
+buildVersion class_to_size debug disableMemoryProfiling extraM extraMCount extraMInUse
+extraMLength finc fing fingRunning fingStatus finq firstmoduledata
+gcBgMarkWorkerCount gcBitsArenas gcBlackenEnabled gcCleanups gcController
+gcCPULimiter gcphase gcrash globalAlloc gomaxprocs immortalWeakHandles iscgo
+isIdleInSynctest itabTable m0 mbuckets memstats MemProfileRate mheap_ modulesSlice
+mProfCycle mutexprofilerate ncpu newprocs panicking persistentChunks physHugePageSize
 physPageSize printBacklog printBacklogIndex racedataend racedatastart runtimeInitTime
 scavenge scavenger sched stackLarge stackpool startingStackSize sweep trace
 vgetrandomAlloc waitReasonStrings work writeBarrier xbuckets
@@ -29,11 +31,14 @@ VARIABLES = tuple(f"runtime.{name}" for name in _VARIABLES.split()) + ("internal
 
 _TYPES = """
 _defer _func _panic arenaHint atomicScavChunkData blockRecord bucket buckhashArray
-finalizer finblock g gcBits gcBitsArena hchan heapArena hmap limiterEventStamp
-listNodeManual m mcache mcentral memRecord mheap moduledata mspan p pallocData pallocSum
-persistentAlloc schedt spanInlineMarkBits spanSetBlock spanSPMC special specialfinalizer
-specialprofile stackpoolItem stackWorkBuf sudog synctestBubble synctestGroup
-traceAllocBlock traceBuf traceRegionAllocBlock workbuf
+cleanupBlock cleanupQueue finalizer finBlock finblock g gcBits gcBitsArena hchan heapArena
+hmap immortalWeakHandle itabTableType limiterEventStamp listNodeManual m mcache mcentral
+memRecord mheap moduledata mProfCycleHolder mspan p pallocData pallocSum persistentAlloc
+pinner schedt spanInlineMarkBits spanSetBlock spanSPMC special specialBubble
+specialCheckFinalizer specialCleanup specialfinalizer specialPinCounter specialprofile
+specialReachable specialSecret specialTinyBlock specialWeakHandle stackmap
+stackObjectRecord stackpoolItem stackWorkBuf sudog synctestBubble synctestGroup timer
+timers timerWhen traceAllocBlock traceBuf traceRegionAllocBlock workbuf
 """
 TYPES = tuple(f"runtime.{name}" for name in _TYPES.split()) + (
     "internal/abi.MapType",  # Go 1.21 to 1.23 and since 1.26; those of Swiss maps or of old ones between
@@ -49,7 +54,10 @@ MODULE = "module layouts\n\ngo 1.19\n"
 PROGRAM = """\
 package main
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 var sink any
 var labels = map[string]string{}
@@ -76,7 +84,37 @@ func main() {
 	case <-done:
 	case done <- 1:
 	}
+	time.AfterFunc(time.Hour, func() {})
 	bubble()
+	since()
+}
+"""
+
+# What came with Go 1.24: cleanups, weak pointers.
+NOT_SINCE = """\
+//go:build !go1.24
+
+package main
+
+func since() {}
+"""
+SINCE = """\
+//go:build go1.24
+
+package main
+
+import (
+	"runtime"
+	"weak"
+)
+
+func since() {
+	object := new([64]int)
+	runtime.AddCleanup(object, func(int) {}, 1)
+	sink = weak.Make(object)
+	var pins runtime.Pinner
+	pins.Pin(object)
+	pins.Unpin()
 }
 """
 

@@ -85,6 +85,8 @@ def test_the_users_frame_is_the_first_that_is_no_way_to_block() -> None:
     stack = ["runtime.gopark", "runtime.netpollblock", "internal/poll.(*FD).Read", "net.(*conn).Read"]
     assert not any(is_users(name) for name in stack)
     assert is_users("net/http.(*conn).serve") and is_users("myapp/internal/db.query")
+    assert not is_users("main._Cfunc_sleep") and not is_users("example.com/a.b/c._C2func_open")
+    assert is_users("main._Custom") and is_users("main.f._Cfunc_")
     assert is_users("example.com/sync.Wait") and not is_users("main.f", "wrapper")
     frames = [frame(name) for name in [*stack, "app.handle", "main.main", "runtime.main"]]
     assert user_spot(frames) == ("app.handle", "/go/src/x/y.go", 1)

@@ -41,6 +41,8 @@ FLOORS = (
     "space/regions",
     "goruntime/stripped",
     "goruntime",
+    "process/dwarf",
+    "process/glibc",
     "process",
     "target",
     "common",

@@ -202,8 +202,8 @@ class DirectTarget:
         return min(header.shoff + header.shnum * section.size, _MAX_VDSO)
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
-        """None: they are in the debug information."""
-        return []
+        """Variables in the frame of the function at `pc`."""
+        return self.objects.frame_variables(pc)
 
     def instruction(self, pc: int) -> Optional[str]:
         """None: nobody here disassembles."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.dwarf.sections import DamagedError
+from addrspace_gdb.process.dwarf.variables import FrameVariables
 from addrspace_gdb.process.elf import Image, image_of, read_image
 from addrspace_gdb.process.elfsymbols import SymbolTables, symbol_tables, tables_of
 from addrspace_gdb.process.loaded import LoadedImage, loaded_at
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
-from addrspace_gdb.target.protocol import Named, Symbol
+from addrspace_gdb.target.protocol import FrameVariable, Named, Symbol
 
 _DEBUG_FILES = "/usr/lib/debug"  # where distributions put symbols apart from programs
 
@@ -83,6 +85,30 @@ class LoadedFile:
                 return Named(found[0], found[1], section.name, self.name)
         return None
 
+    @cached_property
+    def _variables(self) -> Optional[FrameVariables]:
+        """By its own debug information, else by that of its debug file."""
+        try:
+            path = self.path if self.image.has_dwarf else next(self._with_dwarf(), None)
+            return FrameVariables(path) if path else None
+        except DamagedError:
+            return None
+
+    def _with_dwarf(self) -> Iterator[str]:
+        for path in debug_files(self.path, self.name, self.image.build_id, self._sysroot):
+            try:
+                if read_image(path).has_dwarf:
+                    yield path
+            except ProblemError:
+                continue
+
+    def frame_variables(self, pc: int) -> List[FrameVariable]:
+        """Variables in the frame of the function at `pc`; none where the debug information is damaged."""
+        try:
+            return self._variables.at(pc - self.loaded.bias) if self._variables is not None else []
+        except DamagedError:
+            return []
+
 
 class Objects:
     """The loaded files of a target, the program first."""
@@ -101,8 +127,16 @@ class Objects:
 
     def name_at(self, address: int) -> Optional[Named]:
         """The symbol that holds an address; None for none."""
-        file = next((f for f in self.files if f.loaded.start <= address < f.loaded.end), None)
+        file = self._at(address)
         return file.name_at(address) if file is not None else None
+
+    def frame_variables(self, pc: int) -> List[FrameVariable]:
+        """Variables in the frame of the function at `pc`, by debug information."""
+        file = self._at(pc)
+        return file.frame_variables(pc) if file is not None else []
+
+    def _at(self, address: int) -> Optional[LoadedFile]:
+        return next((f for f in self.files if f.loaded.start <= address < f.loaded.end), None)
 
 
 def load_objects(

@@ -12,7 +12,7 @@ from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.goruntime.stripped.target import StrippedTarget, with_runtime
 from addrspace_gdb.space.moments.snapshot import Moments
-from addrspace_gdb.space.reading.whole import Reading, read
+from addrspace_gdb.space.reading.whole import Reading, read, required
 from addrspace_gdb.target.protocol import Target
 
 
@@ -60,13 +60,12 @@ class DirectSession:
         """The target, with the runtime's layouts."""
         return self._target
 
-    def reading(self, check: bool = False) -> Reading:
+    def reading(self, check: bool = False, other_too: bool = False) -> Reading:
         """A reading of it, made once."""
-        if True in self._readings:
-            return self._readings[True]
+        check = check or True in self._readings
         if check not in self._readings:
-            self._readings[check] = read(self._target, check)
-        return self._readings[check]
+            self._readings[check] = read(self._target, check, other_too=other_too)
+        return required(self._readings[check], other_too)
 
     def progress(self) -> ContextManager[Progress]:
         """The shell tells how long it takes."""

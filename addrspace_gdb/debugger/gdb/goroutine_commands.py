@@ -10,7 +10,7 @@ from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import GoneError, ProblemError
 from addrspace_gdb.debugger.gdb.goroutine_selection import Selector
 from addrspace_gdb.debugger.gdb.readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The first line of the command's help in runtime-gdb.py (Go 1.21 to 1.27), and of ours.
 _THEIRS = "Execute gdb command in the context of goroutine"
 _OURS = "Select a goroutine, or show the selected one."
+_FEW = 5  # numbers that no goroutine has, told in an error
 _kept: List[object] = []
 
 
@@ -200,7 +201,7 @@ class _ApplyCommand(gdb.Command):
     REGEX with blanks.
 
       -q   no line that names the goroutine before the output
-      -c   print errors and go on
+      -c   print errors and go on; numbers that no goroutine has are passed over in any case
       -s   pass over errors, and over goroutines for which CMD prints nothing
 
     CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
@@ -233,19 +234,33 @@ def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
 
 def _apply(selector: Selector, wanted: Apply, from_tty: bool) -> None:
     census = selector.census()
-    found = False
+    found, gone = 0, []
     with selector.kept():
         for goid in census.chosen(wanted.chosen):
-            found = True
+            found += 1
             moves = selector.moves
             try:
                 _one(selector, census, goid, wanted, from_tty)
+            except GoneError as error:
+                gone.append(str(error))
             except (gdb.error, gdb.GdbError, ProblemError) as error:
                 _failed(error, wanted)
             if selector.moves != moves:
                 raise ProblemError("the command let the process move; the other goroutines are left out")
     if not found and not wanted.silent:
         raise ProblemError(f"no goroutine matches {printable(wanted.text)!r}")
+    _tell_gone(gone, found, wanted)
+
+
+def _tell_gone(gone: List[str], asked_for: int, wanted: Apply) -> None:
+    """Numbers that no goroutine has, or has any more, do not keep the others from their turn: they are told
+    behind them, and it is an error if there are no others."""
+    if wanted.silent:
+        return
+    if gone and len(gone) == asked_for and not wanted.go_on:
+        raise ProblemError("; ".join(gone[:_FEW]))
+    for line in gone:
+        gdb.write(f"addrspace: {line}\n")
 
 
 def _one(selector: Selector, census: Census, goid: int, wanted: Apply, from_tty: bool) -> None:

@@ -21,9 +21,12 @@ _SYMBOL = re.compile(r"(.*?)(?: \+ (\d+))? in section (\S+)(?: of (.*))?")
 #   Symbol id is multi-location:
 #     Range 0x49bbbf-0x49bcf4: a complex DWARF expression:
 #        0: DW_OP_fbreg -464
-_VARIABLE = re.compile(r"^Symbol (\S+) is (.*?), length (\d+)\.$", re.MULTILINE | re.DOTALL)
+#       [8-byte piece], and a variable in $rbx [8-byte piece], and an empty 8-byte piece
+_SYMBOL_IS = re.compile(r"^Symbol (?=\S+ is )", re.MULTILINE)
+_VARIABLE = re.compile(r"(\S+) is (.*), length (\d+)\.\n", re.DOTALL)
 _RANGE = re.compile(r"Range (0x[0-9a-f]+)-(0x[0-9a-f]+): ")
 _OPERATION = re.compile(r"^ *\d+: (DW_OP_\S+)(?: (-?\d+))?", re.MULTILINE)
+_PIECE = re.compile(r"(.*?)(?:an empty |\[)(\d+)-byte piece\]?", re.DOTALL)
 
 
 def names_at(addresses: Sequence[int]) -> List[Optional[Named]]:
@@ -70,8 +73,11 @@ def frame_variables(pc: int) -> List[FrameVariable]:
     except gdb.error:
         return []
     found: List[FrameVariable] = []
-    for name, places, length in _VARIABLE.findall(text):
-        found += _pieces(shortened(name), _current(places, pc), int(length))
+    for described in _SYMBOL_IS.split(text)[1:]:
+        variable = _VARIABLE.fullmatch(described)
+        if variable is not None:
+            name, places, length = variable.groups()
+            found += _pieces(shortened(name), _current(places, pc), int(length))
     return found
 
 
@@ -88,25 +94,25 @@ def _current(places: str, pc: int) -> str:
 
 def _pieces(name: str, place: str, length: int) -> Iterator[FrameVariable]:
     """One variable, or the pieces of it that lie in the frame."""
+    if "-bit piece" in place:
+        return
+    within, pieces = 0, _PIECE.findall(place)
+    for where, size in pieces:
+        offset = _offset(where)
+        if offset is not None and int(size):
+            yield FrameVariable(name, offset, int(size), within)
+        within += int(size)
+    offset = None if pieces else _offset(place)
+    if offset is not None:
+        yield FrameVariable(name, offset, length)
+
+
+def _offset(place: str) -> Optional[int]:
+    """The distance of the canonical frame address, None for what does not lie in the frame."""
     operations: List[Tuple[str, str]] = _OPERATION.findall(place)
-    offsets = [_offset(*operation) for operation in operations]
-    if len(operations) == 1 and offsets[0] is not None:
-        yield FrameVariable(name, offsets[0], length)
-        return
-    if not any(operation == "DW_OP_piece" for operation, _ in operations):
-        return
-    within, offset = 0, None
-    for (operation, number), own in zip(operations, offsets):
-        if operation != "DW_OP_piece":
-            offset = own
-            continue
-        size = int(number or 0)
-        if offset is not None and size:
-            yield FrameVariable(name, offset, size, within)
-        within, offset = within + size, None
-
-
-def _offset(operation: str, number: str) -> Optional[int]:
+    if len(operations) != 1:
+        return None
+    operation, number = operations[0]
     if operation == "DW_OP_call_frame_cfa":
         return 0
     return int(number) if operation == "DW_OP_fbreg" and number else None

@@ -151,19 +151,19 @@ class GdbSession:
             self._frames.add(number, target)
         return target
 
-    def reading(self, check: bool = False) -> Reading:
+    def reading(self, check: bool = False, other_too: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""
-        from addrspace_gdb.space.reading.whole import read
+        from addrspace_gdb.space.reading.whole import read, required
 
         number = gdb.selected_inferior().num
         base = self._base()
         key = selected_thread()
         cached = self._readings.get(number)
         if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
-            return cached[1]
+            return required(cached[1], other_too)
         target = self._targets[number] = self._equipped(number, base)
         with self.progress() as progress:
-            self._readings[number] = (check, read(target, check, progress))
+            self._readings[number] = (check, read(target, check, progress, other_too))
         return self._readings[number][1]
 
     def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:

@@ -7,6 +7,7 @@ it, as in lists that are empty, and in a process that has not begun.
 from __future__ import annotations
 
 import re
+from array import array
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
@@ -44,6 +45,7 @@ class Shapes:
         self._checks: Dict[str, Callable[[Record], Optional[bool]]] = {
             "allgs": self._allgs,
             "allp": self._allp,
+            "gcCleanups": lambda record: small_checks.cleanups(runtime, record),
             "gcBitsArenas": self._gc_bits,
             "debug": small_checks.debug,
             "gcCPULimiter": small_checks.limiter,
@@ -65,11 +67,13 @@ class Shapes:
             "work": self._work,
         }
         self._words: Dict[str, Callable[[int, int], bool]] = {
+            "allfin": lambda _, value: small_checks.is_block_of_finalizers(runtime, value),
             "allglen": lambda _, value: value == self._slice("allgs").length,
             "allgptr": lambda _, value: value == self._slice("allgs").data,
             "allm": self._allm,
             "bbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.BLOCK_PROFILE),
             "buckhash": self._buckhash,
+            "fing": lambda _, value: value in self._goroutines,
             "itabTable": lambda _, value: small_checks.itabs(runtime, value),
             "mbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.MEMORY_PROFILE),
             "persistentChunks": self._chunks,
@@ -103,6 +107,11 @@ class Shapes:
         if name == "startingStackSize":
             return value >= SMALLEST_STACK and value & value - 1 == 0
         return None if value <= small_checks.MAX_VALUES.get(name, -1) else False
+
+    @property
+    def _goroutines(self) -> array[int]:
+        """Addresses of all g."""
+        return self._runtime.slice_words(self._slice("allgs"), "runtime.allgs", _MAX_SPANS)
 
     def _slice(self, name: str) -> Slice:
         address, type_ = self._find(name), self._type_of(name)

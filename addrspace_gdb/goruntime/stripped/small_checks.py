@@ -5,7 +5,7 @@ As there, True says that the variable lies there, None that nothing speaks for o
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb.goruntime.record import Record, Runtime
 
@@ -15,6 +15,8 @@ _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
 _CLASSES, _ALL_CLASSES = 136, 0xFFFFFFFF  # numSpanClasses, sweepClassDone
 _NEVER = (1 << 64) - 1
 _MAX_GOAL = 1 << 46  # bytes: no goal is larger
+_BLOCKS = 4  # blocks of finalizers that are looked at
+_MAX_WORKERS = 1 << 16
 _BACKLOG = 512  # bytes of printBacklog, src/runtime/print.go
 MEMORY_PROFILE, BLOCK_PROFILE, MUTEX_PROFILE = 1, 2, 3  # bucketType, src/runtime/mprof.go
 
@@ -79,3 +81,31 @@ def itabs(runtime: Runtime, table: int) -> bool:
 def is_bucket(runtime: Runtime, address: int, type_: int) -> bool:
     """Whether the profiler's bucket at `address` is of that bucketType."""
     return runtime.record("runtime.bucket", address).number("typ") == type_
+
+
+def is_block_of_finalizers(runtime: Runtime, address: int) -> bool:
+    """finBlock: no more entries than it has room for; and the next block, if there is one, is one too."""
+    return all(0 <= count <= room for count, room in _filled(runtime, address))
+
+
+def _filled(runtime: Runtime, address: int) -> Iterator[Tuple[int, int]]:
+    """How many entries each of the first blocks has, and has room for."""
+    layout = runtime.target.type("runtime.finBlock") or runtime.layout("runtime.finblock")
+    for _ in range(_BLOCKS):
+        block = Record(runtime, layout, address)
+        yield block.number("cnt"), layout.locate("fin").type.count
+        address = block.number("alllink")
+        if not address:
+            return
+
+
+def cleanups(runtime: Runtime, queue: Record) -> Optional[bool]:
+    """cleanupQueue: no more goroutines run or sleep than there are, and its first block is one."""
+    first, workers = queue.number("all"), queue.number("ng")
+    if max(queue.number("asleep"), queue.number("running")) > workers + _BLOCKS or workers > _MAX_WORKERS:
+        return False
+    if not first:
+        return None
+    layout = runtime.layout("runtime.cleanupBlock")
+    count = Record(runtime, layout, first).number("cleanupBlockHeader.n", "n")
+    return bool(workers) and count <= layout.locate("cleanups").type.count

@@ -33,6 +33,7 @@ _MAX_CANDIDATES = 64
 # every architecture that was looked at, and use few others. A variable that is used as a whole is referred to
 # by its own address; a struct also by its fields'.
 WHOLE: Dict[str, Tuple[str, ...]] = {
+    "allfin": ("queuefinalizer", "markroot"),
     "allglen": ("allgadd", "forEachGRace", "atomicAllG", "gcount"),
     "allgptr": ("allgadd", "forEachGRace", "atomicAllG"),
     "allgs": ("allgadd", "forEachG"),
@@ -45,6 +46,7 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "extraMCount": ("dropm", "oneNewExtraM", "needm", "checkdead", "sighandler"),  # up to Go 1.20
     "extraMInUse": ("checkmcount", "getExtraM"),  # since Go 1.21
     "extraMLength": ("newextram", "checkmcount", "checkdead", "sighandler"),  # since Go 1.21
+    "fing": ("runFinalizers", "runfinq", "wakefing"),
     "fingRunning": ("runfinq", "isSystemGoroutine", "goroutineProfileWithLabelsConcurrent"),  # up to Go 1.19
     "fingStatus": ("createfing", "finalizercommit", "isSystemGoroutine"),
     "gcBgMarkWorkerCount": ("gcBgMarkStartWorkers",),
@@ -86,6 +88,7 @@ PARTS: Dict[str, Tuple[str, ...]] = {
         "gcAssistAlloc",
         "procresize",
     ),
+    "gcCleanups": ("runCleanups", "findRunnable", "markroot", "gcinit", "runtime_metrics"),  # since Go 1.25
     "gcController": ("sysAlloc", "sysFree", "gcPaceSweeper", "pollFractionalWorkerExit", "gcParkAssist"),
     "memstats": (
         "progToPointerMask",

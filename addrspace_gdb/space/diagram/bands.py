@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.process import libc
+from addrspace_gdb.process import allocators, libc
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions import sanitizers
 from addrspace_gdb.space.regions.model import Row
@@ -52,7 +52,7 @@ def row_name(region: Region) -> str:
     if region.area == areas.THREAD_STACKS:
         return MAIN_STACK_ROW if region.kind == MAIN_STACK_KIND else THREADS_ROW
     if region.area == areas.FOREIGN:
-        if region.kind in _LIBC_KINDS:
+        if region.kind in _LIBC_KINDS or region.kind.startswith(allocators.LIKELY):
             return C_HEAP_ROW
         if region.kind.startswith(sanitizers.RACE):
             return RACE_ROW

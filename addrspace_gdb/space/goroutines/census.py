@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Iterator, List, NamedTuple, Optional
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.common.problems import GoneError, ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Runtime
@@ -62,9 +62,9 @@ class Census:
         """The position of a goroutine that exists. ProblemError."""
         at = self._goroutines.of_goid(goid)
         if at is None:
-            raise ProblemError(f"there is no goroutine {goid} (`goroutine-stacks` lists them)")
+            raise GoneError(f"there is no goroutine {goid} (`goroutine-stacks` lists them)")
         if not is_live(self._goroutines.column("status")[at]):
-            raise ProblemError(f"goroutine {goid} is dead: it has ended, and has no frames")
+            raise GoneError(f"goroutine {goid} is dead: it has ended, and has no frames")
         return at
 
     def address(self, goid: int) -> int:

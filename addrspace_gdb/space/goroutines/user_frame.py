@@ -2,9 +2,10 @@
 
 Left out, from the innermost frame on, are functions of these packages of the standard library:
 `runtime` and all under it, `internal/...`, `sync`, `syscall`, `time`, `reflect`, `iter`, `os`, `io`
-and `net` themselves (not `net/http`, `os/signal` ...), and what the compiler made: wrappers. If the whole
-stack is made of them, the user's frame is the outermost one that is not the runtime's, and if there is no
-such frame either, the function that the goroutine started in.
+and `net` themselves (not `net/http`, `os/signal` ...), and what tools made: the compiler's wrappers, and
+those of cgo through which Go calls C (cmd/cgo/out.go). If the whole stack is made of them, the user's frame
+is the outermost one that is not the runtime's, and if there is no such frame either, the function that the
+goroutine started in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from addrspace_gdb.goruntime.traceback import Frame, Unwinder
 from addrspace_gdb.space.goroutines.equal_stacks import plain_size
 
 _BLOCKING = frozenset(("runtime", "sync", "syscall", "time", "reflect", "iter", "os", "io", "net"))
+_OF_CGO = ("._Cfunc_", "._C2func_", "._Cmacro_", "._cgoexp_")
 _UNDER = ("runtime/", "internal/", "sync/", "vendor/")
 
 
@@ -33,6 +35,8 @@ def is_users(function: Optional[str], kind: str = funcid.NORMAL) -> bool:
     if function is None or kind == funcid.WRAPPER:
         return False
     path = package(function)
+    if function.startswith(_OF_CGO, len(path)):
+        return False
     return path not in _BLOCKING and not path.startswith(_UNDER)
 
 

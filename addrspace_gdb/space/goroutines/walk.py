@@ -9,8 +9,8 @@ from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, status_word
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.space.goroutines.chosen import GoroutineState
-from addrspace_gdb.space.goroutines.signals import interrupted
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
+from addrspace_gdb.space.reading.signals import before_signals
 from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
 CALLS_C = "runtime.cgocall"  # where a goroutine stands whose thread runs C code for it
@@ -154,11 +154,9 @@ def _across(reading: Walkable, live: Live, at: int, start: Start, limit: int) ->
 def _before_signal(reading: Walkable, live: Live) -> Optional[Registers]:
     """The registers that the first of the signals interrupted whose handlers the thread is in; None if that
     is not known."""
-    if live.thread is None or live.thread.sp is None or live.thread.pc is None:
+    if live.thread is None:
         return None
-    top = live.m.gsignal_stack[1]
-    found = interrupted(reading.unwinder, reading.runtime.target, live.thread, top)
-    return found[-1].registers if found else None
+    return before_signals(reading.unwinder, reading.runtime.target, live.thread, live.m.gsignal_stack[1])
 
 
 def is_plain(status: int) -> bool:

@@ -11,6 +11,7 @@ from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.versions import NEWEST, OLDEST, unreadable
 from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.other_go import other_go, program_image
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:  # what is for saying what is wrong is imported there
@@ -23,6 +24,9 @@ def require_go(opening: Opening) -> None:
     if core is not None and not any(m.dumped > 0 and m.permissions[1] == "w" for m in core.mappings):
         why = f"it is {opening.cut}" if opening.cut else "see coredump_filter"
         raise ProblemError(f"the core holds nothing that the process could write to ({why})")
+    other = other_go(opening)
+    if other is not None:
+        raise ProblemError(other)
     another = _another(opening)
     if another is not None:
         opening.problems.add(another)
@@ -40,7 +44,7 @@ def _without_symbols(opening: Opening, missing: Sequence[str]) -> str:
     if target.facts.is_go:
         cut = f"; the core is {opening.cut}" if opening.cut else ""
         return f"{shown} is a Go program without symbols, and {_why_not(target, missing)}{cut}"
-    image = _image(opening)
+    image = program_image(opening)
     if image is None or target.executable is None:
         unlisted = "" if opening.mappings or core is not None else " (and its mappings cannot be read)"
         give = f"the debugger has no symbols of {shown}; {target.hints.load_symbols}"
@@ -115,22 +119,3 @@ def _same_file(path: str, other: str) -> bool:
         return os.path.samefile(path, other)
     except OSError:
         return False
-
-
-def _image(opening: Opening) -> Optional[Image]:
-    """The program's file, as the debugger, the process or the core names it."""
-    from addrspace_gdb.process.elf import read_image
-    from addrspace_gdb.process.loaded import open_path
-
-    core = opening.core
-    names = [opening.target.executable, core.executable if core is not None else None]
-    paths = [name for name in names if name]
-    mapped = next((m for m in opening.mappings if m.file is not None and m.file in names), None)
-    if mapped is not None:
-        paths.append(open_path(opening.proc, mapped))
-    for path in paths:
-        try:
-            return read_image(path)
-        except ProblemError:
-            continue
-    return None

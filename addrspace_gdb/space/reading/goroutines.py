@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
-from addrspace_gdb.goruntime.funcid import FING_RUNNING
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
+from addrspace_gdb.goruntime.queues import is_finalizing
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.walkable import Walkable, read_walkable
@@ -99,7 +100,9 @@ def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineRe
     reading = _with_rest(found, opening.info, residency)
     if residency.reason:
         reading.said.append(residency.reason)
-    reading.said.extend([*opening.notes, *_other_runtimes(opening)])
+    reading.said.extend(
+        [*opening.notes, *_other_runtimes(opening), *forked(target, scheduler, target.threads())]
+    )
     return reading
 
 
@@ -184,8 +187,6 @@ def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
 def _fing_running(runtime: Runtime) -> bool:
     """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
     try:
-        if runtime.has("runtime.fingRunning"):  # up to Go 1.19
-            return bool(runtime.global_number("runtime.fingRunning", 1))
-        return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
+        return is_finalizing(runtime)
     except (UnreadableError, ProblemError):
         return False

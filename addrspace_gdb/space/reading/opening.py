@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, List, Optional
 
@@ -17,6 +19,8 @@ from addrspace_gdb.target.protocol import MapsFiles, ProcFiles, Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.process.corefile import Core
+
+_WAY_TO_OPEN = re.compile(r"/proc/\d+/exe")  # no name, but a way to open what may have none any more
 
 
 class Opening:
@@ -75,8 +79,16 @@ class Opening:
 
     @property
     def executable(self) -> Optional[str]:
-        """Path of the program, as the debugger or the core names it."""
-        return self.target.executable or (self.core.executable if self.core is not None else None)
+        """Path of the program, as the debugger or the core names it; of a process whose program has no name
+        any more, as the kernel does: "/srv/api (deleted)"."""
+        path = self.target.executable or (self.core.executable if self.core is not None else None)
+        if path is not None and _WAY_TO_OPEN.fullmatch(path):
+            proc = self.target.proc_files()
+            try:
+                return os.readlink(path) if proc is not None and proc.local else path
+            except OSError:
+                return path
+        return path
 
     @property
     def info(self) -> TargetInfo:

@@ -11,26 +11,32 @@ from itertools import compress
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
-from addrspace_gdb.goruntime.all_of_go import GoView, read_go
+from addrspace_gdb.goruntime.all_of_go import GoView, no_go, read_go
 from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.mstats import Sources
-from addrspace_gdb.goruntime.proc import count_by_status, is_live
+from addrspace_gdb.goruntime.proc import M, count_by_status, is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, what_runs
+from addrspace_gdb.goruntime.traceback import Unwinder
+from addrspace_gdb.process.allocators import Allocator, loaded_allocator
+from addrspace_gdb.process.elfsymbols import symbol_tables
 from addrspace_gdb.process.geometry import Geometry, geometry
-from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
+from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
+from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals, with_flags
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
-from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
+from addrspace_gdb.space.reading.other_go import other_go
+from addrspace_gdb.space.reading.signals import before_signals
+from addrspace_gdb.space.regions.image_claims import Loaded, anonymous_tails, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
@@ -59,7 +65,9 @@ class Reading:
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
     kernel: Optional[KernelCounts]  # only for checks
     inferred: bool  # whether mappings are
+    other: Optional[str]  # why the runtime cannot be read: it is another one; None: it was read
     in_motion: List[str]  # what the runtime was in the middle of; only for checks
+    allocator: Optional[Allocator] = None  # of C, if it is not glibc's
     said: List[str] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     kept: Dict[object, Any] = field(default_factory=dict, init=False, repr=False)
@@ -92,10 +100,22 @@ class Reading:
         return [*self.said, *([outside] if unknown else []), *([INFERRED] if self.inferred else [])]
 
 
-def read(target: Target, check: bool = False, progress: Optional[Progress] = None) -> Reading:
-    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems."""
+def read(
+    target: Target, check: bool = False, progress: Optional[Progress] = None, other_too: bool = False
+) -> Reading:
+    """Read `target`. ProblemError if it cannot be; lesser damage is in the reading's problems.
+
+    With `other_too` also what the kernel knows of a Go program whose runtime is another one.
+    """
     with no_cycle_collection():
-        return _read(target, check, progress or Progress())
+        return required(_read(target, check, progress or Progress()), other_too)
+
+
+def required(reading: Reading, other_too: bool) -> Reading:
+    """The reading. ProblemError if it is one of another runtime, and that will not do."""
+    if reading.other is not None and not other_too:
+        raise ProblemError(reading.other)
+    return reading
 
 
 def _read(target: Target, check: bool, progress: Progress) -> Reading:
@@ -107,15 +127,22 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
-    smaps = _smaps(proc, problems) if check else None
-    require_go(opening)
-    go = read_go(target, problems, progress, mappings)
+    text = _smaps(proc, problems) if check or (not residency.emulated and locks_memory(proc)) else None
+    smaps = parse_smaps_totals(text, problems) if check and text is not None else None
+    mappings = with_flags(mappings, text) if text is not None else mappings
+    other = other_go(opening)
+    if other is None:
+        require_go(opening)
+        go = read_go(target, problems, progress, mappings)
+    else:
+        problems.add(other)
+        go = no_go(Runtime(target, problems))
     if inferred:
         mappings = add(mappings, runtime_mappings(go, target.arch, page_size))
     progress.step("symbols and files")
-    tables = symtab.load(target, problems)
+    tables = symtab.load(target, problems if other is None else Problems())
     threads = target.threads()
-    modules = symtab.modules(target, problems)
+    modules = symtab.modules(target, problems) if other is None else []
     loaded = find_images(mappings, target, core, modules, page_size)
     main = next((t for t in threads if t.tid == opening.pid), None)
     main_tid = main.tid if main is not None else None
@@ -123,7 +150,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     # Without libc no thread but the first can have a block of its, and there may be thousands to look at.
     of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
     stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
-    libc = _libc(target, mappings, go, loaded, stacks, page_size)
+    cut_short: List[str] = []
+    libc = _libc(target, mappings, go, loaded, stacks, page_size, cut_short)
     reading = Reading(
         info=opening.info,
         mappings=mappings,
@@ -136,26 +164,42 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         libc=libc,
         linker=_linker(target, mappings, loaded, main, page_size),
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
-        running=running_sp(go.scheduler, threads),
-        goroutines_known=bool(len(go.goroutines)) or not (problems or problems.left_out),
+        running=running_sp(go.scheduler, threads, _Before(tables, target)),
+        goroutines_known=bool(len(go.goroutines)) or not (other or problems or problems.left_out),
         system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
         kernel=kernel,
         inferred=inferred,
-        in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler)) if check else [],
+        other=other,
+        in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler))
+        if check and not other
+        else [],
+        said=cut_short,
+        allocator=_allocator(target, loaded, go.cgo),
         problems=problems,
     )
     _take_notes(reading, opening)
     return reading
 
 
-def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
+class _Before:
+    """Where a thread's sp was when the first of the signals came that it handles."""
+
+    def __init__(self, tables: symtab.Symtab, target: Target) -> None:
+        self._tables, self._target = tables, target
+
+    def __call__(self, m: M, thread: Thread) -> Optional[int]:
+        found = before_signals(Unwinder(self._tables), self._target, thread, m.gsignal_stack[1])
+        return found.sp if found is not None else None
+
+
+def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[bytes]:
     if proc is None:
         return None
     try:
-        return parse_smaps_totals(proc.read("smaps"), problems)
+        return proc.read("smaps")
     except OSError as error:
         problems.add(
             f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
@@ -168,6 +212,19 @@ def _has_libc(loaded: Loaded, cgo: bool) -> bool:
     return cgo or bool(loaded.libraries) or any(i.image.interp for i in loaded.program)
 
 
+def _allocator(target: Target, loaded: Loaded, cgo: bool) -> Optional[Allocator]:
+    """The allocator that C has instead of glibc's, by what is loaded and by the program's own symbols."""
+    if not _has_libc(loaded, cgo):
+        return None
+    tables = symbol_tables(target.executable) if target.executable is not None else None
+    own = (
+        [table for table in (tables.full, tables.dynamic) if table is not None] if tables is not None else []
+    )
+    interpreters = [image.image.interp for image in loaded.program if image.image.interp]
+    libraries = [*interpreters, *(image.image.path for image in loaded.libraries)]
+    return loaded_allocator(libraries, lambda name: any(table.find(name) is not None for table in own))
+
+
 def _libc(
     target: Target,
     mappings: List[Mapping],
@@ -175,12 +232,13 @@ def _libc(
     loaded: Loaded,
     stacks: List[ThreadStack],
     page_size: int,
+    said: List[str],
 ) -> List[Tuple[int, int, str]]:
-    """What malloc holds, looked for outside everything that has another owner."""
+    """What malloc holds, looked for outside everything that has another owner; `said` gets what is cut."""
     if not _has_libc(loaded, go.cgo):
         return []
-    owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
-    owned += [(s.start, s.end) for s in stacks]
+    owned = [o.pages(page_size) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
+    owned += [(s.start, s.end) for s in stacks] + anonymous_tails(loaded, page_size)
     owned.sort()
     starts = [start for start, _ in owned]
 
@@ -189,7 +247,7 @@ def _libc(
         return (at > 0 and owned[at - 1][1] > start) or (at < len(owned) and owned[at][0] < end)
 
     word, order = target.pointer_size, target.byte_order
-    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
+    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order, said.append)
 
 
 def _linker(
@@ -237,3 +295,4 @@ def _take_notes(reading: Reading, opening: Opening) -> None:
     notes.extend(reading.geometry.notes)
     notes.extend(reading.loaded.notes)
     notes.extend(other_runtimes(reading.loaded))
+    notes.extend(forked(opening.target, reading.go.scheduler, reading.threads))

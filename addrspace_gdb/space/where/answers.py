@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.regions.region import Region
@@ -43,8 +43,17 @@ class FrameHit(NamedTuple):
     sp: int
     cfa: Optional[int]
     part: str  # "return address", "saved frame pointer", "locals", "arguments and results"
-    variable: Optional[str]
-    within: int  # offset of the address in the variable
+    name: Callable[[], Tuple[Optional[str], int]]  # `variable` and `within`, by debug information
+
+    @property
+    def variable(self) -> Optional[str]:
+        """The variable that lies there. It is looked up when it is asked for: that needs no process."""
+        return self.name()[0]
+
+    @property
+    def within(self) -> int:
+        """Offset of the address in the variable."""
+        return self.name()[1]
 
 
 class OnStack(NamedTuple):

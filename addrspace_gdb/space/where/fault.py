@@ -23,6 +23,7 @@ from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.space.where.c_code import CCode, CPlace, abort_text
+from addrspace_gdb.space.where.deadlock import Blocked, blocked
 from addrspace_gdb.space.where.instruction import Instruction, instruction_at
 from addrspace_gdb.space.where.locator import Locator
 from addrspace_gdb.space.where.signalled import (
@@ -95,6 +96,7 @@ class CrashReport(NamedTuple):
     c_frames: List[CPlace]  # of C, from where it happened to the first caller that is Go's
     foreign: bool  # it happened on a thread that Go did not make, outside all goroutines
     in_c: bool  # C code ran, whatever is known of it
+    blocked: Optional[Blocked] = None  # who waits in a deadlock
 
 
 def crash_report(locator: Locator) -> Optional[CrashReport]:
@@ -140,6 +142,7 @@ class _Reporter:
             c_frames=c_frames,
             foreign=signal is not None and signal.foreign,
             in_c=signal is not None and self._in_c(signal, position, c_frames),
+            blocked=blocked(self._goroutines, message),
         )
 
     def _of_signal(self, signal: Signalled) -> Optional[int]:

@@ -50,6 +50,7 @@ _MESSAGES = (
     ),
     ("concurrent map", "two goroutines used a map at once, one of them to write: a data race"),
     ("all goroutines are asleep", "every goroutine waits for another one: nothing can go on"),
+    ("main called runtime.Goexit", "main ended by runtime.Goexit, and no goroutine is left that can go on"),
     ("out of memory", "the OS gave no more memory{detail}"),
     ("cannot allocate memory", "the OS gave no more memory{detail}"),
     ("checkptr", "checkptr refused a conversion or arithmetic of unsafe.Pointer (-race or -d=checkptr)"),
@@ -231,8 +232,19 @@ def _of_message(report: CrashReport) -> str:
     assert report.message is not None
     for text, sentence in _MESSAGES:
         if text in report.message:
-            return sentence.format(limit=_limit(report), who=_recursion(report), detail=_detail(report))
+            said = sentence.format(limit=_limit(report), who=_recursion(report), detail=_detail(report))
+            return said + _main_waits(report)
     return report.message
+
+
+def _main_waits(report: CrashReport) -> str:
+    """Where the goroutine waits whose return would have ended the program."""
+    if report.blocked is None:
+        return ""
+    main = report.blocked.main
+    if main is None:
+        return "; main ended by runtime.Goexit" if report.blocked.others else ""
+    return f"; main waits in {main.user.function or 'code of the runtime'} ({main.state})"
 
 
 def _limit(report: CrashReport) -> str:

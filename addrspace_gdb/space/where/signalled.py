@@ -14,8 +14,8 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sigframe import SignalFrame
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.space.goroutines.signals import Interrupted, interrupted
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
+from addrspace_gdb.space.reading.signals import Interrupted, interrupted
 from addrspace_gdb.target.protocol import Stops, StopSignal, Target, Thread
 
 SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGTERM = 3, 4, 5, 6, 7, 8, 11, 15

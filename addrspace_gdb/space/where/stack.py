@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
@@ -164,7 +165,7 @@ class StackPlaces:
         cfa = self._cfa(frames, index)
         places = self._goroutines.unwinder.locations(pc, trap)
         innermost = places[0] if places else None
-        variable, within = self._variable(pc if trap else pc - 1, cfa, address) if names else (None, 0)
+        at = pc if trap else pc - 1
         return FrameHit(
             level=index,
             function=places[-1].name if places else None,
@@ -173,8 +174,7 @@ class StackPlaces:
             sp=sp,
             cfa=cfa,
             part=self._part(pc, sp, cfa, address),
-            variable=variable,
-            within=within,
+            name=partial(self._variable, at, cfa, address) if names else lambda: (None, 0),
         )
 
     def _part(self, pc: int, sp: int, cfa: Optional[int], address: int) -> str:
@@ -202,7 +202,7 @@ class StackPlaces:
         hits = [v for v in self._variables[pc] if v.offset <= at < v.offset + max(1, v.size)]
         if not hits:
             return None, 0
-        best = min(hits, key=lambda v: v.size)
+        best = min(hits, key=lambda v: (v.size, v.name, v.offset))  # two may share a place
         return best.name, at - best.offset + best.within
 
 

@@ -8,6 +8,7 @@ from addrspace_gdb.goruntime.crash import Panic
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.where.c_code import CPlace
+from addrspace_gdb.space.where.deadlock import Blocked
 from addrspace_gdb.space.where.fault import CrashReport, Death, Fault
 from addrspace_gdb.space.where.fault_cause import cause, code_name
 from addrspace_gdb.space.where.signalled import NAMES
@@ -33,6 +34,7 @@ def fault_json(info: TargetInfo, report: CrashReport, problems: List[str]) -> Di
         "message": report.message,
         "printed": report.printed,
         "crashing": report.crashing,
+        "blocked": _blocked_json(report.blocked),
         "problems": problems,
     }
 
@@ -51,6 +53,26 @@ def _fault_json(fault: Optional[Fault]) -> Optional[Dict[str, Any]]:
         "instruction": fault.instruction.text,
         "source": fault.source,
         "thread": fault.thread.tid if fault.thread is not None else None,
+    }
+
+
+def _blocked_json(blocked: Optional[Blocked]) -> Optional[Dict[str, Any]]:
+    if blocked is None:
+        return None
+    main = blocked.main
+    return {
+        "main": None
+        if main is None
+        else {
+            "goid": main.goid,
+            "state": main.state,
+            "function": main.user.function,
+            "file": main.user.file,
+            "line": main.user.line,
+        },
+        "others": [
+            {"goroutines": one.many, "state": one.state, "function": one.function} for one in blocked.others
+        ],
     }
 
 

@@ -55,6 +55,14 @@ def interrupted(
     return found
 
 
+def before_signals(unwinder: Unwinder, target: Target, thread: Thread, top: int) -> Optional[Registers]:
+    """The registers when the first of those signals came; None if that is not known."""
+    if thread.sp is None or thread.pc is None:
+        return None
+    found = interrupted(unwinder, target, thread, top)
+    return found[-1].registers if found else None
+
+
 def _out_of(
     unwinder: Unwinder, stack: Stack, walked: Walk, sp: int, arch: str, only_go: bool
 ) -> Optional[Registers]:

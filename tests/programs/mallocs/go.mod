@@ -1,0 +1,5 @@
+module addrspace.test/mallocs
+
+go 1.21
+
+
