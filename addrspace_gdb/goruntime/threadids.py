@@ -64,6 +64,12 @@ def inner_ids(pid: int) -> Dict[int, int]:
     return _by_inner(proc, tids)
 
 
+def inner_id(target: Target) -> Optional[int]:
+    """What the process calls itself where that is another number than ours; None where it is not."""
+    proc = target.proc_files()
+    return _inner(proc, "status") if proc is not None else None
+
+
 def _inner(proc: ProcFiles, name: str) -> Optional[int]:
     """The number in the innermost namespace; None where there is one namespace only."""
     try:

@@ -52,15 +52,15 @@ class Bytes:
 
 
 def uleb(data: bytes, at: int) -> Tuple[int, int]:
-    """An unsigned LEB128 number and what follows it."""
-    value = shift = 0
-    while True:
+    """An unsigned LEB128 number and what follows it. ValueError if it has more than 64 bits."""
+    value = 0
+    for shift in range(0, 70, 7):
         byte = data[at]
         at += 1
         value |= (byte & 127) << shift
-        shift += 7
         if byte < 128:
             return value, at
+    raise ValueError(at)
 
 
 def sleb(data: bytes, at: int) -> Tuple[int, int]:

@@ -25,8 +25,14 @@ class Interrupted(NamedTuple):
     handler: FrozenSet[str]  # the Go functions between here and the next signal, or the thread itself
 
 
-def interrupted(unwinder: Unwinder, target: Target, thread: Thread, top: int) -> List[Interrupted]:
-    """The signals whose handlers run on the stack that ends at `top`, the last one first."""
+def interrupted(
+    unwinder: Unwinder, target: Target, thread: Thread, top: int, only_go: bool = False
+) -> List[Interrupted]:
+    """The signals whose handlers run on the stack that ends at `top`, the last one first.
+
+    `only_go`: it is no signal stack. What looks like a frame of the kernel there may be left over, and only
+    that counts to which Go's handler returns.
+    """
     pc, sp, lr = thread.pc or 0, thread.sp or 0, thread.link
     found: List[Interrupted] = []
     if not 0 < top - sp <= _MAX_STACK:
@@ -37,7 +43,7 @@ def interrupted(unwinder: Unwinder, target: Target, thread: Thread, top: int) ->
         return found
     while len(found) < _MAX_NESTED:
         walked = unwinder.walk(stack, pc, sp, lr=lr, trap=True, on_g0=True)
-        registers = _out_of(unwinder, stack, walked, sp, target.arch)
+        registers = _out_of(unwinder, stack, walked, sp, target.arch, only_go)
         if registers is None:
             break
         names = (frame.function for frame in unwinder.frames(walked))
@@ -57,10 +63,14 @@ def before_signals(unwinder: Unwinder, target: Target, thread: Thread, top: int)
     return found[-1].registers if found else None
 
 
-def _out_of(unwinder: Unwinder, stack: Stack, walked: Walk, sp: int, arch: str) -> Optional[Registers]:
+def _out_of(
+    unwinder: Unwinder, stack: Stack, walked: Walk, sp: int, arch: str, only_go: bool
+) -> Optional[Registers]:
     """The registers that the handler interrupted: where Go's own code ends, or the next frame of the kernel
     above it, where C called it."""
     found = unwinder.interrupted(stack, walked) if walked.pcs else None
     if found is not None and is_frame(stack, found.frame, arch):
         return found
+    if found is None and only_go:
+        return None
     return scan_frame(stack, walked.sps[-1] if walked.sps else sp, arch)

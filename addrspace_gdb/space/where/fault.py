@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.crash import (
     signal_record,
 )
 from addrspace_gdb.goruntime.proc import is_live
+from addrspace_gdb.goruntime.threadids import inner_id
 from addrspace_gdb.goruntime.traceback import Frame, Stack, Walk
 from addrspace_gdb.process import x86_access
 from addrspace_gdb.space.goroutines.walk import start_of, walk, walk_on
@@ -195,8 +196,8 @@ class _Reporter:
         )
 
     def _death(self, signal: Signalled) -> Death:
-        own = self._reading.info.pid
-        itself = signal.sender is not None and signal.sender == own
+        own = (self._reading.info.pid, inner_id(self._target))
+        itself = signal.sender is not None and signal.sender in own
         text = abort_text(self._locator.runtime) if signal.number == SIGABRT else None
         call = signal.register("rax") if signal.number == SIGSYS and signal.code > 0 else None
         where = (signal.pc, signal.source, signal.thread, text, call)

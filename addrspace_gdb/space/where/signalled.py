@@ -160,11 +160,12 @@ class _Finder:
         if thread.sp is None:
             return []
         low, top = m.gsignal_stack if m is not None else (0, 0)
-        if not low < thread.sp <= top:
+        own = low < thread.sp <= top
+        if not own:
             if not thread.selected:
                 return []
             top = self._top(thread.sp)
-        return interrupted(self._goroutines.unwinder, self._target, thread, top)
+        return interrupted(self._goroutines.unwinder, self._target, thread, top, only_go=not own)
 
     def _top(self, sp: int) -> int:
         """Where to stop reading a stack that is not a signal stack."""
