@@ -26,6 +26,7 @@ from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.amounts import amount_of
 from addrspace_gdb.space.rss.c_heap import CHeap, split_c_heap
+from addrspace_gdb.space.rss.extents import split_extents
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -76,7 +77,8 @@ def rss_tree(
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
         _note(notes, "parts of C's heap", split_c_heap(leaves, reading, regions, c_heap))
-        if c_heap.malloc is None:
+        _note(notes, "jemalloc's extents", split_extents(leaves, reading, regions, c_heap.extents))
+        if c_heap.malloc is None and c_heap.extents is None:
             leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
         return RssTree(leaves.tree(places.ROOT, places.ORDER), regions, slots, notes)
 
