@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.process.glibc.words import PagedWords
+from addrspace_gdb.process.paged_words import PagedWords
 
 ACTIVE, DIRTY, MUZZY, RETAINED = range(4)  # extent_state_t
 

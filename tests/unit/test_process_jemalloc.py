@@ -7,8 +7,8 @@ from typing import Dict, List, Optional, Tuple
 import pytest
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.process.glibc.words import PagedWords
 from addrspace_gdb.process.jemalloc import ACTIVE, DIRTY, RETAINED, Extents, read_extents
+from addrspace_gdb.process.paged_words import PagedWords
 
 BSS, ROOT = 0x7F0000000000, 0x7F0000003018
 METADATA = 0x7F1000000000  # leaves and the structs of extents

@@ -7,10 +7,10 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
-from addrspace_gdb.process.glibc.words import PagedWords
 from addrspace_gdb.process.jemalloc import ACTIVE, DIRTY, MUZZY, RETAINED, Extents, read_extents
 from addrspace_gdb.process.loaded import LoadedImage
 from addrspace_gdb.process.mappings import is_anonymous
+from addrspace_gdb.process.paged_words import PagedWords
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.rss import places as places

@@ -54,9 +54,9 @@ func main() {
 	}
 	var found C.struct_counted
 	C.count_arenas(&found)
-	C.count(&found)
 	var extents C.struct_extents
 	C.count_extents(&extents)
+	C.count(&found)
 	fmt.Fprintf(file, `{"active": %d, "dirty": %d, "retained": %d, "allocated": %d, `,
 		extents.active, extents.dirty, extents.retained, extents.allocated)
 	fmt.Fprintf(file, `"arenas": %d, "system": %d, "mapped": %d, "in_use": %d, "not_in_use": %d, "fast": %d, "top": %d}`,
