@@ -156,5 +156,6 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
 Rss:                   0 kB
 """
     first, second = parse_smaps(text)
-    assert first == (0x7F0000000000, 0x7F0000003000, "rw-s", 8192, 4096, "/memfd:a b (deleted)")
+    assert first[:6] == (0x7F0000000000, 0x7F0000003000, "rw-s", 8192, 4096, "/memfd:a b (deleted)")
+    assert first.flags == ("rd", "wr", "sh")
     assert second.path == "[vsyscall]"

@@ -33,7 +33,7 @@ from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.debugger.direct.session import DirectSession
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.space.reading.whole import read
-from addrspace_gdb.space.rss import findings
+from addrspace_gdb.space.rss import circumstances
 from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
@@ -138,7 +138,7 @@ def assert_go(stop: Stop) -> None:
     assert returned == said["HeapReleased"]
     assert heap["size"] - stop.node("Go", "heap", "not grown into")["size"] == said["HeapSys"]
     assert stop.node("Go", "goroutine stacks")["size"] == said["StackInuse"]
-    taken = ("live at the last GC", "allocated since", "dead, not swept yet")
+    taken = ("live at the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
     assert sum(stop.node("Go", "heap", "objects", name)["size"] for name in taken) == said["HeapAlloc"]
     values = {one["counter"]: one["value"] for one in stop.rss["balances"]}
     for counter in ("HeapInuse", "HeapIdle", "HeapReleased", "StackInuse"):
@@ -253,8 +253,12 @@ class Case(NamedTuple):
 
 
 SPENT = (
-    Case("nothing", ()),
-    Case("goroutines", ("stacks",), r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak"),
+    Case("nothing", ("nothing-stands-out",), "Nothing stands out: .* the largest part of it"),
+    Case(
+        "goroutines",
+        ("stacks",),
+        r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak .*, made by main\.goroutines",
+    ),
     Case("free", ("free-heap",), r"GC ran \S+ ago, no memory limit set"),
     Case("limit", ("free-heap",), r"GC ran \S+ ago, memory limit 1\.0 GiB"),
     Case("garbage", ("allocated-since-gc",), "GC has not run yet, GOGC is off, no memory limit set"),
@@ -284,7 +288,7 @@ def test_of_very_many_goroutines_a_sample_says_where_most_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     live = start(processes, build_program("spent", newest_go), oracle_file, "goroutines")
-    monkeypatch.setattr(findings, "SAMPLE", 1000)
+    monkeypatch.setattr(circumstances, "SAMPLE", 1000)
     base = LiveTarget(live.pid, None, SHELL)
     target = DirectSession(base, Settings(100, True, False, "quiet"), "").target()
     base.hold(30, lambda: "late")
@@ -365,8 +369,9 @@ def shapes(
 
 def test_by_class_the_same_objects(shapes: Tuple[Binary, Any, Processes], gdb: Gdb, tmp_path: Path) -> None:
     binary, process, _ = shapes
-    plain = look(gdb, attach(process, binary), tmp_path)
-    stop = look(gdb, attach(process, binary), tmp_path, "--by-class")
+    commands = [f"source {SIDE}", f"rss-stop {tmp_path / 'plain'}", f"rss-stop {tmp_path / 'by'} --by-class"]
+    run_gdb(gdb, commands, attach(process, binary), load=True, cwd=tmp_path)
+    plain, stop = read_stop(tmp_path / "plain"), read_stop(tmp_path / "by")
     assert_valid(stop.rss)
     assert_sums(stop.rss)
     objects = stop.node("Go", "heap", "objects")

@@ -17,7 +17,15 @@ from addrspace_gdb.space.heap.summary import Heap, gather_slots, heap_of
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views.documents.heap import heap_json
-from addrspace_gdb.views.heap import bytes_table, class_table, free_table, heading, large_table, states_line
+from addrspace_gdb.views.heap import (
+    bytes_table,
+    class_table,
+    free_table,
+    heading,
+    large_table,
+    own_table,
+    states_line,
+)
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
@@ -94,6 +102,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield NEWLINE
         yield from bytes_table(heap)
         yield from states_line(heap, look.screen, look.unicode)
+        yield NEWLINE
+        yield from own_table(heap.own)
     if arguments.sizes or not only:
         yield from _gap(only)
         yield from _sizes(heap, rows_shown(arguments.limit, look.file or bool(only), _CLASSES), look)

@@ -13,21 +13,22 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems
-from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.mstats import returns_lazily
+from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
 from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.space.rss.balances import HUGE, LAZY, Balance, Books, balances
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
 from addrspace_gdb.space.rss.c_heap import CHeap, gather_c_heap, use_of
-from addrspace_gdb.space.rss.findings import (
+from addrspace_gdb.space.rss.circumstances import (
     Background,
-    Finding,
+    busiest_of,
     circumstances,
-    findings,
     gather_background,
+    is_leak,
 )
+from addrspace_gdb.space.rss.findings import Facts, Finding, findings
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.documents.rss import rss_json
@@ -51,7 +52,7 @@ class Read(NamedTuple):
 
     target: Target
     reading: Reading
-    owners: List[Owned]
+    owners: PersistentOwners
     c_heap: CHeap
     background: Background
     returns_lazily: bool
@@ -113,7 +114,8 @@ def verdict(answer: Answer) -> Optional[str]:
 def gathered(target: Target, reading: Reading) -> Read:
     """What takes the process, beside a reading made with `check`."""
     with no_cycle_collection():
-        owners, background = gather_tree(target, reading), gather_background(target, reading)
+        owners = gather_tree(target, reading)
+        background = gather_background(target, reading, owners.memory)
         c_heap = gather_c_heap(target, reading)
         return Read(target, reading, owners, c_heap, background, returns_lazily(Runtime(target, Problems())))
 
@@ -124,10 +126,11 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
     with no_cycle_collection():
         tree = rss_tree(read.target, reading, read.owners, read.c_heap, by_class)
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
-        found = findings(tree.root)
+        busiest = busiest_of(read.background)
+        found = findings(tree.root, Facts(tree.locked, is_leak(reading, busiest)))
         steps = {step.name for one in books for step in one.steps}
-        why = tuple(name for name in (HUGE, LAZY) if name in steps)
-        about = circumstances(read.background, reading, found, tree.root.resident is not None, why)
+        why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
+        about = circumstances(read.background, reading, found, tree, busiest, why)
         about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator))
         middle: List[str] = []
         if any(one.unexplained for one in books):

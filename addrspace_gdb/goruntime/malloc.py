@@ -6,7 +6,7 @@ whole pages as mmap does. Small runtime structures live inside the persistentall
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.gcbits import EVERY_LIST, chunks
@@ -28,6 +28,11 @@ class Owned(NamedTuple):
     end: int
     kind: str
     label: str = ""
+
+    def pages(self, page_size: int) -> Tuple[int, int]:
+        """[start, end) of the whole pages that it lies in: the kernel gives no less, and what is left of the
+        last one is nobody else's. Where a structure ends is not where other memory may begin."""
+        return self.start // page_size * page_size, -(-self.end // page_size) * page_size
 
 
 def read_owned(runtime: Runtime, heap: Record, arenas: Arenas, scheduler: Scheduler) -> List[Owned]:
@@ -129,10 +134,14 @@ def _span_sets(heap: Record) -> Iterator[Owned]:
 
 
 def _persistent(runtime: Runtime) -> Iterator[Owned]:
+    for chunk in persistent_chunks(runtime):
+        yield Owned(chunk, chunk + PERSISTENT_CHUNK, "persistent allocations")
+
+
+def persistent_chunks(runtime: Runtime) -> Iterator[int]:
     """persistentalloc's chunks; the first word of each links to the one before."""
     first = runtime.global_word("runtime.persistentChunks")
-    for chunk in runtime.chain(first, 0, "runtime.persistentChunks"):
-        yield Owned(chunk, chunk + PERSISTENT_CHUNK, "persistent allocations")
+    return runtime.chain(first, 0, "runtime.persistentChunks")
 
 
 def _mark_bits(runtime: Runtime) -> Iterator[Owned]:

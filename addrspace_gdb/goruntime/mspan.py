@@ -54,8 +54,10 @@ FIELDS = {
     "element": "elemsize",
     "limit": "limit",
     "free_list": "manualFreeList",
+    "pinner_bits": "pinnerBits",
 }
-_LATER = ("user",)  # user arenas came with Go 1.20: before, no span is a chunk of one
+# User arenas came with Go 1.20: before, no span is a chunk of one. runtime.Pinner came with 1.21.
+_LATER = ("user", "pinner_bits")
 
 
 class ManualSpan(NamedTuple):

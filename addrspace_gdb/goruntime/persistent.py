@@ -6,32 +6,66 @@ persistentalloc (src/runtime/malloc.go) frees nothing and keeps no list of what 
 
 from __future__ import annotations
 
-from itertools import compress
+from functools import cached_property
+from itertools import chain, compress
 from operator import gt, sub
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.malloc import Owned
-from addrspace_gdb.goruntime.mprof import buckets
+from addrspace_gdb.goruntime.mprof import Buckets, counted_bytes, read_buckets
 from addrspace_gdb.goruntime.record import Runtime
 
 SPAN_STRUCTURES, CACHES, BUCKETS = "span structures", "mcaches", "profile buckets"
-_MAX_SINGLE = 1 << 16  # profile buckets, which are met one by one
 
 
-def persistent_owners(runtime: Runtime, go: GoView) -> List[Owned]:
-    """Ranges inside the chunks, ascending within each kind; they may touch but not overlap in a sound heap.
+class PersistentOwners:
+    """What was read of them; the ranges are worked out when they are asked for."""
 
-    What cannot be found stays with "persistent allocations": no problem is told here.
-    """
-    found: List[Owned] = []
-    for source in (_spans(runtime, go), _caches(runtime, go), _buckets(runtime)):
+    def __init__(self, runtime: Runtime, go: GoView) -> None:
+        """What cannot be found is told, and stays with "persistent allocations"."""
+        self._found: List[Owned] = []
+        self._buckets: List[Buckets] = []
+        problems = runtime.problems
+        for kind, source in ((SPAN_STRUCTURES, _spans), (CACHES, _caches)):
+            try:
+                self._found.extend(source(runtime, go))
+            except (UnreadableError, KeyError) as error:
+                problems.add(f"{kind}: {error}; they count as persistent allocations")
         try:
-            found.extend(source)
-        except (UnreadableError, ProblemError, KeyError):
-            continue
-    return found
+            self._buckets = read_buckets(runtime)
+        except (UnreadableError, ProblemError, KeyError) as error:
+            problems.add(f"{BUCKETS}: {error}; {_left(runtime)} count as persistent allocations")
+
+    @property
+    def memory(self) -> Optional[Buckets]:
+        """The buckets of the heap profile; None if there are none."""
+        return next((one for one in self._buckets if one.sizes), None)
+
+    @cached_property
+    def owned(self) -> List[Owned]:
+        """Ranges inside the chunks, ascending within each kind; they may touch but not overlap in a sound
+        heap."""
+        return self._found + _as_buckets(one.ranges() for one in self._buckets)
+
+    @property
+    def each(self) -> List[Owned]:
+        """The same with every bucket by itself."""
+        return self._found + _as_buckets(one.each() for one in self._buckets)
+
+
+def _as_buckets(lists: Iterable[Iterator[Tuple[int, int]]]) -> List[Owned]:
+    return [Owned(start, end, BUCKETS) for start, end in chain.from_iterable(lists)]
+
+
+def _left(runtime: Runtime) -> str:
+    """How much the runtime counts of what could not be walked."""
+    try:
+        return f"all {in_words(counted_bytes(runtime))} of them by BuckHashSys"
+    except (UnreadableError, ProblemError, KeyError):
+        return "they"
 
 
 def _spans(runtime: Runtime, go: GoView) -> Iterator[Owned]:
@@ -56,12 +90,3 @@ def _caches(runtime: Runtime, go: GoView) -> Iterator[Owned]:
     size = runtime.layout("runtime.mcache").size
     for start, end in runs(sorted({p.mcache for p in go.scheduler.ps if p.mcache}), size):
         yield Owned(start, end, CACHES)
-
-
-def _buckets(runtime: Runtime) -> Iterator[Owned]:
-    if not runtime.global_word("runtime.buckhash"):
-        return
-    for count, (start, size) in enumerate(buckets(runtime)):
-        if count == _MAX_SINGLE:
-            return
-        yield Owned(start, start + size, BUCKETS)

@@ -62,6 +62,9 @@ _FIELDS = {
     "startpc": "startpc",
     "labels": "labels",
     "lockedm": "lockedm",
+    "waiting": "waiting",  # the first sudog
+    "defer": "_defer",
+    "timer": "timer",
 }
 
 
@@ -101,6 +104,12 @@ class Goroutines:
         statuses = self.columns["status"]
         numbers = {status: not is_live(status) for status in set(statuses)}
         return bytes(map(numbers.__getitem__, statuses))
+
+    @cached_property
+    def ended(self) -> bytes:
+        """1 for those of goroutines that ran and ended: of the dead ones all but what waits for C to call."""
+        statuses = self.columns["status"]
+        return bytes(map({one: one & ~GSCAN == DEAD for one in set(statuses)}.__getitem__, statuses))
 
     @cached_property
     def by_stack(self) -> array[int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import compress, zip_longest
 from operator import sub
-from typing import Iterator, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Iterable, Iterator, List, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from addrspace_gdb.common.problems import ABSENT, ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
@@ -202,6 +203,45 @@ class Record:
             yield Record(
                 self.runtime, place.type.element, self.address + offset, self.data[offset : offset + size]
             )
+
+
+class Blocks:
+    """Words of structs of which many lie near each other, as those of one list do: read in large blocks."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._code: Literal["Q", "I"] = "Q" if runtime.word == 8 else "I"
+        self._starts: List[int] = []
+        self._blocks: List[memoryview] = []
+
+    def load(self, ranges: Iterable[Tuple[int, int]]) -> None:
+        """Read (address, size) that many words will be asked of. What cannot be read is no problem."""
+        wanted = sorted(ranges)
+        for (start, _), data in zip(wanted, pieces(self._runtime.target, wanted)):
+            if data is not None:
+                self._hold(start, data)
+
+    def _hold(self, start: int, data: Bytes) -> memoryview:
+        words = array(self._code, bytes(data))
+        if self._runtime.order != sys.byteorder:
+            words.byteswap()
+        at = bisect_right(self._starts, start)
+        self._starts.insert(at, start)
+        self._blocks.insert(at, memoryview(words))
+        return self._blocks[at]
+
+    def around(self, address: int, size: int) -> Tuple[int, int, memoryview]:
+        """The first address and the end of a block with [address, address + size) in it, and its words.
+        Raises UnreadableError."""
+        at = bisect_right(self._starts, address) - 1
+        word = self._runtime.word
+        if at >= 0 and not (address - self._starts[at]) % word:
+            start, words = self._starts[at], self._blocks[at]
+            if address + size <= start + len(words) * word:
+                return start, start + len(words) * word, words
+        small = -(-size // word) * word
+        data = self._runtime.target.read(address, small)
+        return address, address + small, self._hold(address, data)
 
 
 _GAP = 4096  # neighbours closer than this are read together

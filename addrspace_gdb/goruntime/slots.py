@@ -33,6 +33,7 @@ _SETTLED = (SWEPT, CACHED)
 _WORD = 0xFFFFFFFF  # sweepgen is a uint32
 
 _MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
+_FIRST_OF_TWO = int.from_bytes(b"\x55" * 256, "little")  # of every pair of bits
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
 
 popcount: Callable[[int], int] = getattr(int, "bit_count", lambda n: bin(n).count("1"))  # Python 3.10 has it
@@ -107,14 +108,26 @@ class SlotReader:
         settled = {one for one in set(spans["sweepgen"]) if (one - self.generation) & _WORD in _SETTLED}
         unswept = [at for at in in_use if spans["sweepgen"][at] not in settled]
         bits = [*map(spans["alloc_bits"].__getitem__, in_use), *map(spans["mark_bits"].__getitem__, unswept)]
-        counts = map(spans["slots"].__getitem__, [*in_use, *unswept])
-        self.gc_bits.gather(bits, list(counts))
+        counts = [*map(spans["slots"].__getitem__, [*in_use, *unswept])]
+        pinned = list(compress(range(len(spans["state"])), spans["pinner_bits"]))
+        bits += map(spans["pinner_bits"].__getitem__, pinned)
+        counts += [2 * spans["slots"][at] for at in pinned]
+        self.gc_bits.gather(bits, counts)
         if self.inline is None:
             return
         offset, size = self.inline
         starts = sorted(row.start for row in map(self.row, unswept) if self.has_inline_marks(row))
         found = pieces(self.runtime.target, [(start + offset, size) for start in starts])
         self._marks = {start: bytes(data) if data is not None else None for start, data in zip(starts, found)}
+
+    def count_pinned(self) -> int:
+        """Objects that a runtime.Pinner holds: the first of two bits a slot (src/runtime/pinner.go)."""
+        found = 0
+        spans = self._spans
+        for at in compress(range(len(spans["state"])), spans["pinner_bits"]):
+            bits = self.bits(spans["pinner_bits"][at], 2 * spans["slots"][at])
+            found += popcount((bits or 0) & _FIRST_OF_TWO)
+        return found
 
     def row(self, at: int) -> SpanRow:
         """The span at a position in the columns."""

@@ -214,7 +214,8 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
     cached: Dict[int, str] = {}
     for p in scheduler.ps:
         for first, size in p.stack_caches:
-            limit = max(0, min(size // 2048, 1 << 16))  # fixedStack is 2 KiB or more on Linux
+            # fixedStack is 2 KiB or more on Linux. stackfree puts a stack into the list, then counts it.
+            limit = max(0, min(size // 2048, 1 << 16)) + 1
             at = first
             while at and limit > 0 and at not in cached:
                 cached[at] = FREE_CACHE
@@ -224,6 +225,8 @@ def _cached(runtime: Runtime, scheduler: Scheduler) -> Dict[int, str]:
                 except UnreadableError:
                     runtime.problems.add(f"stack cache of P {p.id}: {at:#x} cannot be read; cut short")
                     break
+            if at and not limit:
+                runtime.problems.add(f"stack cache of P {p.id}: its list is longer than it may be; cut short")
     return cached
 
 

@@ -28,6 +28,10 @@ class KernelCounts(NamedTuple):
     proportional: Optional[int]  # Pss: pages that N processes share count as 1/N
     shared: Optional[int]  # resident pages that another process has mapped as well
     lazily_free: Optional[int]  # LazyFree: MADV_FREE, taken when the kernel needs them
+    locked: Optional[int]  # VmLck: mlock and mlockall, resident or not
+    huge: Optional[int]  # in huge pages: AnonHugePages, ShmemPmdMapped, FilePmdMapped
+    merged: Optional[int]  # KSM: pages of equal contents that the kernel has made one (Linux 6.6)
+    hugetlb: Optional[int]  # HugetlbPages: on top, in no RSS
     summed: Optional[int]  # Rss of smaps_rollup: the page tables walked, not a counter
     kinds: Optional[PageKinds]
 
@@ -50,9 +54,24 @@ def read_kernel_counts(proc: Optional[ProcFiles], mappings: Sequence[Mapping]) -
         proportional=rollup.get("Pss"),
         shared=None if None in shared else sum(filter(None, shared)),
         lazily_free=rollup.get("LazyFree"),
+        locked=status.get("VmLck"),
+        huge=_sum(rollup, "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped"),
+        merged=rollup.get("KSM"),
+        hugetlb=status.get("HugetlbPages"),
         summed=rollup.get("Rss"),
         kinds=_kinds(proc, mappings),
     )
+
+
+def _sum(counts: Dict[str, int], *names: str) -> Optional[int]:
+    """Of the counters that this kernel has; None if it has none of them."""
+    known = [counts[name] for name in names if name in counts]
+    return sum(known) if known else None
+
+
+def locks_memory(proc: Optional[ProcFiles]) -> bool:
+    """Whether the process has locked any of its memory."""
+    return proc is not None and bool(_numbers(proc, "status").get("VmLck"))
 
 
 def _kinds(proc: ProcFiles, mappings: Sequence[Mapping]) -> Optional[PageKinds]:

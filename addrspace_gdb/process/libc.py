@@ -17,8 +17,8 @@ BRK, ARENA, ARENA_RESERVE, MMAPPED = "brk heap", "malloc arena", "malloc arena, 
 HEAP_MAX = {8: 64 << 20, 4: 1 << 20}  # bytes, by the size of a pointer
 _IS_MMAPPED, _FLAGS = 2, 7
 _MAX_HEADER = 0x100  # bytes from a heap_info to the arena behind it: 0x20, 0x30 since glibc 2.35 (pagesize)
-_MAX_CANDIDATES = 1 << 17  # reads in all
-_MAX_CHUNKS = 1 << 12  # adjacent chunks in one mapping
+_MAX_CANDIDATES = 1 << 17  # places where heaps and chunks are looked for
+_MAX_CHUNKS = 1 << 20  # in all; malloc maps 65,536 at most (M_MMAP_MAX), if nobody has set that
 
 Range = Tuple[int, int, str]
 Excluded = Callable[[int, int], bool]
@@ -41,29 +41,35 @@ def libc_ranges(
     owned: Sequence[Tuple[int, int]] = (),
     pointer_size: int = 8,
     byte_order: str = "little",
+    tell: Callable[[str], None] = lambda text: None,
 ) -> List[Range]:
     """What glibc's malloc holds: sorted, disjoint (start, end, kind).
 
     Only anonymous read-write mappings are looked at. `excluded(start, end)` says whether somebody else owns
     a byte of the range; such a range is not read and not claimed. `owned` are ranges of others (thread
     stacks, the Go runtime) that may share a mapping with a chunk: chunks are looked for at their ends too.
-    Costs one small read a mapping, an owned end and a multiple of 64 MiB. Not found: a chunk from mmap
-    that merged with a mapping below it whose owner is not known.
+    Costs one small read a mapping, an owned end, a chunk and a multiple of 64 MiB. Not found: a chunk from
+    mmap that merged with a mapping below it whose owner is not known. `tell` takes a line if that is too much
+    to look at all of it.
     """
     words = Words(read, pointer_size, byte_order)
     data = [m for m in mappings if is_anonymous(m) and m.permissions[:2] == "rw" and m.permissions[3:] != "s"]
     found: List[Range] = [(m.start, m.end, BRK) for m in data if m.name == "[heap]"]
     data = [m for m in data if m.name != "[heap]"]
-    heaps = _arenas(data, words, page_size, excluded)
+    heaps = _arenas(data, words, page_size, excluded, tell)
     found += _arena_ranges(heaps, mappings, HEAP_MAX[pointer_size])
     taken = sorted((start, end) for start, end, _ in found)
     ends = sorted(end for _, end in owned) + [end for _, end in taken]
-    for mapping, start in _chunk_starts(data, sorted(ends)):
+    room = _MAX_CHUNKS
+    for mapping, start in _chunk_starts(data, sorted(ends), tell):
         taken_here = any(low <= start < high for low, high in _near(taken, start))
         if not taken_here and not excluded(start, start + page_size):
-            end = _chunks(start, mapping.end, words, page_size)
+            end, chunks = _chunks(start, mapping.end, words, page_size, room)
+            room -= chunks
             if end > start and not excluded(start, end):
                 found.append((start, end, MMAPPED))
+    if not room:
+        tell(f"malloc: only the first {_MAX_CHUNKS:,} blocks with a mapping of their own are told apart")
     return _disjoint(found)
 
 
@@ -73,31 +79,36 @@ def _near(taken: Sequence[Tuple[int, int]], address: int) -> Sequence[Tuple[int,
     return taken[max(0, index - 1) : index]
 
 
-def _chunk_starts(data: Sequence[Mapping], ends: Sequence[int]) -> List[Tuple[Mapping, int]]:
+def _chunk_starts(
+    data: Sequence[Mapping], ends: Sequence[int], tell: Callable[[str], None]
+) -> List[Tuple[Mapping, int]]:
     """Where a chunk may begin: at the start of a mapping, and where somebody else's part of it ends."""
     found: List[Tuple[Mapping, int]] = []
     for mapping in data:
         found.append((mapping, mapping.start))
         for end in ends[bisect_right(ends, mapping.start) : bisect_right(ends, mapping.end - 1)]:
             found.append((mapping, end))
+    if len(found) > _MAX_CANDIDATES:
+        tell(f"malloc: blocks are looked for at {_MAX_CANDIDATES:,} of {len(found):,} places only")
     return found[:_MAX_CANDIDATES]
 
 
-def _chunks(start: int, limit: int, words: Words, page_size: int) -> int:
-    """End of the chunks of malloc that were mapped one by one and lie side by side from `start`.
+def _chunks(start: int, limit: int, words: Words, page_size: int, most: int) -> Tuple[int, int]:
+    """End of the chunks of malloc that were mapped one by one and lie side by side from `start`, and how many
+    they are, at most `most`.
 
     Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag. On i386
     blocks are aligned to 16 bytes since glibc 2.26: the chunk begins 8 bytes on, and prev_size says so.
     """
-    at = start
-    for _ in range(_MAX_CHUNKS):
+    at, chunks = start, 0
+    while chunks < most:
         size = _mapped_chunk(words, at, 0) if at < limit else 0
         if not size and words.size == 4 and at < limit:
             size = _mapped_chunk(words, at, 8)
         if size == 0 or size % page_size or at + size > limit:
             break
-        at += size
-    return at
+        at, chunks = at + size, chunks + 1
+    return at, chunks
 
 
 def _mapped_chunk(words: Words, start: int, before: int) -> int:
@@ -108,7 +119,13 @@ def _mapped_chunk(words: Words, start: int, before: int) -> int:
     return before + (header[1] & ~_FLAGS)
 
 
-def _arenas(data: Sequence[Mapping], words: Words, page_size: int, excluded: Excluded) -> List[_Heap]:
+def _arenas(
+    data: Sequence[Mapping],
+    words: Words,
+    page_size: int,
+    excluded: Excluded,
+    tell: Callable[[str], None],
+) -> List[_Heap]:
     """Every heap of a thread arena: the first of an arena by its own header, the rest by their chain."""
     step = HEAP_MAX[words.size]
     candidates: Dict[int, _Heap] = {}
@@ -122,6 +139,9 @@ def _arenas(data: Sequence[Mapping], words: Words, page_size: int, excluded: Exc
             heap = _heap(start, mapping, words, page_size)
             if heap is not None and not excluded(start, start + heap.used):
                 candidates[start] = heap
+    if left <= 0:
+        places = f"{_MAX_CANDIDATES:,} multiples of {step >> 20} MiB"
+        tell(f"malloc: arenas are looked for at the first {places} only")
     return [heap for heap in candidates.values() if _rooted(heap, candidates)]
 
 

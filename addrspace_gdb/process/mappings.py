@@ -23,11 +23,22 @@ class Mapping(NamedTuple):
     device: str = ""  # "fe:00", as in maps
     name: str = ""  # the kernel's own name in brackets: "[stack]", "[vdso]", "[anon: Go: heap]"
     dumped: int = -1  # bytes of it that a core file holds, from its start; -1: not a core
+    flags: str = ""  # VmFlags of smaps, "rd wr mr mw me lo"; empty where they were not read
 
     @property
     def size(self) -> int:
         """Bytes of address space."""
         return self.end - self.start
+
+    @property
+    def locked(self) -> bool:
+        """Whether mlock or mlockall keeps it in memory (smaps: "lo")."""
+        return "lo" in self.flags.split()
+
+    @property
+    def asked_huge(self) -> bool:
+        """Whether the process has asked for huge pages there (smaps: "hg", MADV_HUGEPAGE)."""
+        return "hg" in self.flags.split()
 
 
 def is_anonymous(mapping: Mapping) -> bool:
@@ -120,6 +131,29 @@ def parse_smaps_totals(data: bytes, problems: Optional[Problems] = None) -> Dict
                 )
         size_at = following
     return totals
+
+
+def with_flags(mappings: Sequence[Mapping], smaps: bytes) -> List[Mapping]:
+    """The mappings with the VmFlags that /proc/PID/smaps has for them (Linux 3.8)."""
+    found: Dict[int, str] = {}
+    size_at = smaps.find(b"\nSize:")
+    while size_at >= 0:
+        following = smaps.find(b"\nSize:", size_at + 1)
+        flags_at = smaps.find(b"\nVmFlags:", size_at, following if following >= 0 else len(smaps))
+        header = smaps[smaps.rfind(b"\n", 0, size_at) + 1 : size_at]
+        start, dash, _ = header.partition(b"-")
+        if flags_at >= 0 and dash:
+            line = smaps[flags_at + 1 : smaps.find(b"\n", flags_at + 1)]
+            found[_hex(start)] = line.partition(b":")[2].decode("ascii", "replace").strip()
+        size_at = following
+    return [m._replace(flags=found[m.start]) if m.start in found else m for m in mappings]
+
+
+def _hex(text: bytes) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return -1
 
 
 def _kilobytes(data: bytes, key: bytes, start: int, limit: int) -> int:

@@ -16,11 +16,11 @@ from addrspace_gdb.process.pointers import Read, Words
 from addrspace_gdb.target.protocol import Thread
 
 STACK, GUARD, TLS, CACHED = "stack", "guard", "tls", "cached thread stack"
+MAIN_THREAD = "main thread"  # the note of its stack
 
 _DESCRIPTOR = 4096  # struct pthread is smaller in every glibc (2304 bytes in 2.36 on amd64)
 _MAX_BLOCK = 1 << 40  # bytes
 _MAX_ABOVE = 1 << 24  # thread-local storage between the thread pointer and the end of the block
-_MAX_CACHED = 1 << 14  # stacks
 
 
 class ThreadStack(NamedTuple):
@@ -76,7 +76,7 @@ def thread_stacks(
 
 def _main_stack(threads: Sequence[Thread], mapping: Mapping) -> ThreadStack:
     inside = (t.tid for t in threads if t.sp is not None and mapping.start <= t.sp < mapping.end)
-    return ThreadStack(mapping.start, mapping.end, next(inside, None), STACK, "main thread")
+    return ThreadStack(mapping.start, mapping.end, next(inside, None), STACK, MAIN_THREAD)
 
 
 def _ranges(block: _Block, tid: Optional[int], kind: str, note: str) -> List[ThreadStack]:
@@ -208,9 +208,7 @@ class _Finder:
         ends = [m.end for i, m in enumerate(self._mappings) if i in shared or self._is_guarded(i)]
         ends += [block.start for block in live]
         found: List[_Block] = []
-        for _ in range(_MAX_CACHED):
-            if not ends:
-                break
+        while ends:  # each block that is found puts one below it there
             end = ends.pop()
             if end in known or self._index(end - 1) is None:
                 continue

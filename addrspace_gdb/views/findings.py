@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Dict
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.goruntime.persistent import BUCKETS
 from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.space.rss import findings as kinds
-from addrspace_gdb.space.rss.balances import HUGE, LAZY
-from addrspace_gdb.space.rss.findings import Circumstances, Finding
+from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED
+from addrspace_gdb.space.rss.build import LiveClass
+from addrspace_gdb.space.rss.circumstances import Circumstances
+from addrspace_gdb.space.rss.findings import Finding
+from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.stackparts import waited
 
 
@@ -29,12 +34,24 @@ def _stacks(found: Finding, about: Circumstances) -> str:
         most = about.busiest
         many = f"about {100 * most.many / most.among:.0f}%" if most.sample else sizes.count(most.many)
         text += f", {many} of them in {most.function}" + (f" ({most.state})" if most.state else "")
+        text += f", made by {most.made_by}" if most.made_by else ""
     return f"{text}; see `goroutine-stacks --group stack`."
 
 
 def _free_stacks(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is stacks that no goroutine uses any more, kept for new ones"
     return f"{text}; a collection frees those in the pools; {_last_gc(about)}."
+
+
+def _ended(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is g structs of {sizes.plural(about.ended, 'goroutine')} that ended"
+    return f"{text}: the runtime never frees them; fewer at the same time would leave fewer behind."
+
+
+def _own_objects(found: Finding, about: Circumstances) -> str:
+    many = sizes.plural(about.goroutines, "goroutine")
+    text = f"{_much(found, about)} is what the runtime itself has in the heap for {many}"
+    return f"{text} (g structs, sudogs, timers); see `goroutine-stacks --group stack`."
 
 
 def _free_heap(found: Finding, about: Circumstances) -> str:
@@ -74,12 +91,52 @@ def _fragments(found: Finding, about: Circumstances) -> str:
 
 def _live(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is objects that were live at the last GC"
-    return f"{text}: a heap profile (pprof -inuse_space) says who allocated them."
+    if about.sites:
+        text += ", allocated " + " and ".join(map(_site, about.sites))
+    elif about.live_class is not None:
+        text += f", most of it {_objects(about.live_class)}"
+    if about.pinned * _PINNED >= found.amount:
+        text += f"; {sizes.plural(about.pinned, 'object')} are pinned (runtime.Pinner) and stay until Unpin"
+    if about.sites:
+        return f"{text} (by its own heap profile)."
+    if about.profiled:
+        return f"{text}; a heap profile (pprof -inuse_space) says who allocated them."
+    return f"{text}; no heap profile is kept (a program without runtime/pprof has none)."
+
+
+_PINNED = 4096  # bytes that a pinned object may hold for pins to be worth a mention
+
+
+def _site(site: Site) -> str:
+    """ "in main.handle (main.go:35) about 76.2 MiB"."""
+    where = site.spot
+    line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
+    return f"in {where.function}{line} about {sizes.size(site.size)}"
+
+
+def _objects(some: LiveClass) -> str:
+    if some.element:
+        return f"{sizes.plural(some.objects, 'object')} of {sizes.size(some.element)}"
+    if some.objects == 1:
+        return f"one object of {sizes.size(some.size)}"
+    average = sizes.size(some.size // max(1, some.objects))
+    return f"{sizes.plural(some.objects, 'large object')}, {average} each on average"
+
+
+# What is most of the runtime's own memory, and what that means.
+_OF_RUNTIME = {
+    BUCKETS: "one for each stack that was ever profiled, never freed: MemProfileRate and the rates of the "
+    "block and mutex profiles say how many come",
+}
 
 
 def _runtime(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is the runtime's own bookkeeping"
-    return f"{text}; see `addrspace rss --depth 4` for its owners."
+    if about.largest_of_runtime is None:
+        return f"{text}; see `addrspace rss --depth 4` for its owners."
+    kind, amount = about.largest_of_runtime
+    why = f", {_OF_RUNTIME[kind]}" if kind in _OF_RUNTIME else "; see `addrspace rss --depth 4`"
+    return f"{text}, {sizes.size(amount)} of it {kind}{why}."
 
 
 def _allocators(found: Finding, about: Circumstances, allocator: Allocator) -> str:
@@ -116,7 +173,15 @@ def _c_free(found: Finding, about: Circumstances) -> str:
 
 def _mappings(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is outside Go, in memory that the program mapped itself (mmap)"
+    if about.mapped is not None and ": " in about.mapped.name:
+        most = about.mapped
+        text += f", {sizes.size(most.figure)} of it {most.name}, {sizes.plural(most.mappings, 'mapping')}"
     return f"{text}; see `addrspace regions foreign resident`."
+
+
+def _jit(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is executable memory without a file: code made at run time (JIT)"
+    return f"{text}; see `addrspace regions JIT`."
 
 
 def _files(found: Finding, about: Circumstances) -> str:
@@ -127,7 +192,15 @@ def _files(found: Finding, about: Circumstances) -> str:
 
 
 def _threads(found: Finding, about: Circumstances) -> str:
-    return f"{_much(found, about)} is stacks of C threads; see `addrspace regions thread-stacks`."
+    text = f"{_much(found, about)} is stacks of C threads"
+    use = about.threads
+    if use is not None and about.resident:
+        text = f"{_much(found, about)} is stacks of {sizes.plural(use.live, 'C thread')}: "
+        text += f"{sizes.size(use.used)} in use, {sizes.size(use.left)} left behind by deeper calls"
+        if use.ended:
+            text += f", {sizes.size(use.cached)} of {sizes.plural(use.ended, 'thread')} that ended"
+        return f"{text}; fewer calls of C at the same time make fewer threads."
+    return f"{text}; see `addrspace regions thread-stacks`."
 
 
 def _race(found: Finding, about: Circumstances) -> str:
@@ -140,11 +213,32 @@ def _sanitizer(found: Finding, about: Circumstances) -> str:
 
 def _returned(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} has been returned to the OS and is still resident"
+    if LOCKED in about.returned:
+        text += ": the process has locked it (mlock, mlockall), and the kernel takes nothing that is locked"
+        return f"{text}; lock only what must never be swapped, or munlockall."
     if HUGE in about.returned:
+        if about.asked_huge:
+            return f"{text}: huge pages hold it, which were asked for there (madvise, MADV_HUGEPAGE)."
         return f"{text}: huge pages hold it; see /sys/kernel/mm/transparent_hugepage/enabled."
     if LAZY in about.returned:
         return f"{text}: the kernel takes it when it needs memory (GODEBUG=madvdontneed=0)."
     return f"{text}, for a reason that cannot be seen from here."
+
+
+def _locked(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is locked in memory (mlock, mlockall)"
+    return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
+
+
+def _code(found: Finding, about: Circumstances) -> str:
+    text = f"{_much(found, about)} is code and data of the program and its libraries"
+    return f"{text}, which is as large as they are; what comes from files the kernel can drop and read again."
+
+
+def _nothing(found: Finding, about: Circumstances) -> str:
+    whole = "is resident" if about.resident else "is kept"
+    text = f"Nothing stands out: {sizes.size(found.whole)} {whole}"
+    return f"{text}, the largest part of it, {sizes.size(found.amount)}, is {about.largest}."
 
 
 def _swapped(found: Finding, about: Circumstances) -> str:
@@ -156,6 +250,8 @@ def _swapped(found: Finding, about: Circumstances) -> str:
 _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.STACKS: _stacks,
     kinds.FREE_STACKS: _free_stacks,
+    kinds.ENDED: _ended,
+    kinds.OWN_OBJECTS: _own_objects,
     kinds.FREE_HEAP: _free_heap,
     kinds.GARBAGE: _garbage,
     kinds.FRAGMENTS: _fragments,
@@ -164,10 +260,14 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.C_HEAP: _c_heap,
     kinds.C_FREE: _c_free,
     kinds.MAPPINGS: _mappings,
+    kinds.JIT: _jit,
     kinds.FILES: _files,
     kinds.THREADS: _threads,
     kinds.RACE: _race,
     kinds.SANITIZER: _sanitizer,
     kinds.RETURNED: _returned,
+    kinds.LOCKED: _locked,
+    kinds.CODE: _code,
+    kinds.NOTHING: _nothing,
     kinds.SWAPPED: _swapped,
 }

@@ -6,6 +6,7 @@ from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.mspan import PAGE
+from addrspace_gdb.goruntime.own_slots import OwnKind
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Large
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import FreeRuns
@@ -86,6 +87,18 @@ def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
         if use == pages.OTHER and not size:
             continue
         yield name, size, heap.resident[use], sizes.plural(size // PAGE, "page")
+
+
+def own_table(own: Sequence[OwnKind]) -> Iterator[tokens.Pair]:
+    """Which of the objects are the runtime's own."""
+    columns = [
+        Column("Of the objects the runtime's own", "left", tokens.NAME),
+        Column("Size", "right", tokens.SIZE),
+        Column("Resident", "right", tokens.SIZE),
+        Column("Objects", "right", tokens.SIZE),
+    ]
+    amounts = [(sizes.size(one.size), sizes.size(one.resident), sizes.count(one.objects)) for one in own]
+    yield from table(columns, [(one.kind, *amount) for one, amount in zip(own, amounts)])
 
 
 def states_line(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:

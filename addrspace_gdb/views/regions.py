@@ -23,28 +23,33 @@ def regions_table(
     The last column is cut to `width` (paths lose their beginning); None, as for a file, cuts nothing.
     """
     swapped = any(region.swapped for region in regions)
+    locked = any(region.locked for region in regions)
     columns = [
         Column("Range", "left", tokens.ADDRESS),
         Column("Size", "right", tokens.SIZE),
         Column("Resident", "right", tokens.SIZE),
         *([Column("Swapped", "right", tokens.SIZE)] if swapped else []),
+        *([Column("", "left", tokens.MARK)] if locked else []),
         Column("Perm", "left", tokens.QUIET),
         Column("Area", "left", tokens.NAME),
         Column("Kind", "left", tokens.TEXT),
         Column("Label", "left", tokens.TEXT),
     ]
-    rows = [_row(region, swapped, unicode, pointer_size) for region in regions]
+    rows = [_row(region, (swapped, locked), unicode, pointer_size) for region in regions]
     if width is not None:
         rows = _fit(columns, rows, width, unicode)
     yield from table(columns, rows)
     yield from _totals(regions)
 
 
-def _row(region: Region, swapped: bool, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
+def _row(region: Region, has: Tuple[bool, bool], unicode: bool, pointer_size: int) -> Tuple[str, ...]:
     start, end = sizes.address(region.start, pointer_size), sizes.address(region.end, pointer_size)
     cells = [f"{start}-{end}", sizes.size(region.size), _use(region, region.resident)]
+    swapped, locked = has
     if swapped:
         cells.append(_use(region, region.swapped))
+    if locked:
+        cells.append("locked" if region.locked else "")
     label = region.label
     if region.file and region.file not in label:
         label = f"{label} {region.file}".lstrip()
@@ -79,6 +84,9 @@ def _totals(regions: Sequence[Region]) -> Iterator[tokens.Pair]:
         text += f", {sizes.size(resident)} resident"
     if swapped:
         text += f", {sizes.size(swapped)} swapped"
+    if any(region.locked for region in mapped):
+        held = _sums(region for region in mapped if region.locked)[1]
+        text += f"; {sizes.size(held)} of what is resident is locked (mlock, mlockall)"
     if len(mapped) < len(regions):
         text += f"; {sizes.count(len(regions) - len(mapped))} not mapped"
     yield tokens.HEADING, text

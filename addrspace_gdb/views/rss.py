@@ -7,7 +7,7 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence
 from addrspace_gdb.common import sizes
 from addrspace_gdb.process.kernelcounts import KernelCounts
 from addrspace_gdb.space.rss.balances import Balance
-from addrspace_gdb.space.rss.places import OBJECTS, RETURNED
+from addrspace_gdb.space.rss.places import OBJECTS, OWN, RETURNED
 from addrspace_gdb.space.rss.tree import Node
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
@@ -23,6 +23,7 @@ _NAME = 24  # columns of a name at least
 _LINES = 3  # of a note
 _JOINED = 32  # columns of several names in one row
 _ALWAYS = (OBJECTS[-1], RETURNED[-1])  # shown even if nothing of them is resident
+_DEEPER = (OWN,)  # nodes below that depth whose children are shown where they are much
 
 
 class Shown(NamedTuple):
@@ -49,7 +50,8 @@ def rows(root: Node, depth: Optional[int] = None) -> List[Shown]:
     def add(node: Node, level: int) -> None:
         made.append(Shown(level, node.name, node.size, figure(node), node.swapped, node.note))
         much = node.name in _ALWAYS or (figure(node) or 0) * MUCH >= whole > 0
-        if level >= (depth if depth is not None else DEPTH + (much and level == DEPTH)):
+        deeper = much and (level == DEPTH or node.name in _DEEPER)
+        if level >= (depth if depth is not None else max(DEPTH, level + deeper)):
             return
         shown, folded = (node.children, []) if depth is not None else _folded(node, figure)
         for child in shown:
@@ -150,6 +152,12 @@ def kernel_text(kernel: KernelCounts) -> str:
     text = ", ".join(f"{name} {sizes.size(amount)}" for name, amount in parts if amount is not None)
     if kernel.shared:
         text += f"; {sizes.size(kernel.shared)} of it other processes have mapped too"
+    kinds = (("in huge pages", kernel.huge), ("lazily freed (MADV_FREE)", kernel.lazily_free))
+    for name, amount in (*kinds, ("merged by KSM", kernel.merged), ("locked (VmLck)", kernel.locked)):
+        if amount:
+            text += f"; {sizes.size(amount)} {name}"
+    if kernel.hugetlb:
+        text += f"; {sizes.size(kernel.hugetlb)} of hugetlb pages, which no RSS counts"
     if kernel.page_tables is not None:
         text += f"; page tables {sizes.size(kernel.page_tables)} on top"
     return text

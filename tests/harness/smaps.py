@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Tuple
 
 _HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ (\d+) *(.*)")
 
@@ -17,6 +17,7 @@ class Smap(NamedTuple):
     rss: int
     swap: int
     path: str
+    flags: Tuple[str, ...] = ()  # VmFlags
 
 
 def smaps(pid: int) -> List[Smap]:
@@ -41,6 +42,8 @@ def parse_smaps(text: bytes) -> List[Smap]:
             found[-1] = found[-1]._replace(rss=_kilobytes(value))
         elif name == b"Swap":
             found[-1] = found[-1]._replace(swap=_kilobytes(value))
+        elif name == b"VmFlags":
+            found[-1] = found[-1]._replace(flags=tuple(value.decode().split()))
     return found
 
 

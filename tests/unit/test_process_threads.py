@@ -9,6 +9,7 @@ import pytest
 from test_process_support import Child, child, page_size
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.process import libc
 from addrspace_gdb.process.libc import ARENA, ARENA_RESERVE, BRK, MMAPPED, Range, libc_ranges
 from addrspace_gdb.process.mappings import Mapping, parse_maps
 from addrspace_gdb.process.threads import CACHED, GUARD, STACK, TLS, ThreadStack, thread_stacks
@@ -216,6 +217,25 @@ def test_reserved_tails_are_not_accessible(running: Child) -> None:
         assert end <= holder.end
         assert holder.permissions[:2] == ("--" if kind == ARENA_RESERVE else "rw")
     assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:]))
+
+
+def test_very_many_chunks_side_by_side_are_all_found() -> None:
+    many = 70_000
+    mapping = Mapping(1 << 40, (1 << 40) + many * 0x21000, "rw-p", None)
+    header = struct.pack("<4Q", 0, 0x21000 | 2, 0, 0)
+    told: List[str] = []
+    found = libc_ranges([mapping], lambda at, size: header[:size], 4096, tell=told.append)
+    assert (found, told) == ([(mapping.start, mapping.end, MMAPPED)], [])
+
+
+def test_a_walk_over_chunks_that_is_cut_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libc, "_MAX_CHUNKS", 10)
+    mapping = Mapping(1 << 40, (1 << 40) + 20 * 0x21000, "rw-p", None)
+    header = struct.pack("<4Q", 0, 0x21000 | 2, 0, 0)
+    told: List[str] = []
+    found = libc_ranges([mapping], lambda at, size: header[:size], 4096, tell=told.append)
+    assert found == [(mapping.start, mapping.start + 10 * 0x21000, MMAPPED)]
+    assert told == ["malloc: only the first 10 blocks with a mapping of their own are told apart"]
 
 
 def test_excluded_memory_is_not_claimed(running: Child) -> None:

@@ -12,7 +12,8 @@ from addrspace_gdb.process.kernelcounts import read_kernel_counts
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
-from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Busiest, Circumstances, Finding, findings
+from addrspace_gdb.space.rss.circumstances import Busiest, Circumstances
+from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Facts, Finding, findings
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
 from addrspace_gdb.views.kit.render import render
@@ -145,9 +146,30 @@ def kinds_of(root: Node) -> List[str]:
 
 
 def test_nothing_is_said_of_a_small_process_or_of_small_shares() -> None:
-    assert kinds_of(base(MIB, free=whole(31 * MIB))) == []
-    assert kinds_of(base(10 * GIB, free=whole(GIB), c=whole(GIB))) == []
+    assert kinds_of(base(MIB, free=whole(31 * MIB))) == [kinds.NOTHING]
+    assert kinds_of(base(10 * GIB, free=whole(GIB), c=whole(GIB))) == [kinds.CODE]
     assert findings(tree({})) == []
+
+
+def test_where_nothing_stands_out_that_is_said_and_what_is_most() -> None:
+    root = base(4 * MIB, free=whole(3 * MIB), c=whole(MIB))
+    (found,) = findings(root)
+    assert found == Finding(kinds.NOTHING, 4 * MIB, 8 * MIB)
+    name, _ = kinds.largest(root)
+    about = Circumstances(True, 1, None, None, False, None, None, False, None, (), largest=name)
+    said = "Nothing stands out: 8.0 MiB is resident, the largest part of it, 4.0 MiB, is "
+    assert sentence(found, about) == f"{said}code and data of the program and its libraries."
+
+
+def test_what_can_be_acted_on_comes_first() -> None:
+    root = base(MIB, since=whole(500 * MIB), used=whole(210 * MIB), files=whole(240 * MIB))
+    assert kinds_of(root) == [kinds.STACKS, kinds.GARBAGE, kinds.FILES]
+    live = base(MIB, live=whole(600 * MIB), used=whole(250 * MIB))
+    assert kinds_of(live) == [kinds.LIVE, kinds.STACKS]
+    assert [one.kind for one in findings(live, Facts(leak=True))] == [kinds.STACKS, kinds.LIVE]
+    few = base(MIB, since=whole(900 * MIB), used=whole(40 * MIB))
+    assert kinds_of(few) == [kinds.GARBAGE]
+    assert [one.kind for one in findings(few, Facts(leak=True))] == [kinds.STACKS, kinds.GARBAGE]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +220,9 @@ def test_most_goroutines_of_a_sample_are_a_share() -> None:
 
 def test_swap_is_said_by_what_is_swapped() -> None:
     root = base(64 * MIB, free=Amount(64 * MIB, 0, 60 * MIB, 64 * MIB))
-    (found,) = findings(root)
+    found, usual = findings(root)
     assert found == Finding(kinds.SWAPPED, 60 * MIB, 64 * MIB)
+    assert usual.kind == kinds.CODE
 
 
 def test_at_most_three_the_largest_first() -> None:

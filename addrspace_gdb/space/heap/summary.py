@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.goruntime.own_objects import Own, read_own_objects
+from addrspace_gdb.goruntime.own_slots import OwnKind, OwnSlots, by_kind, count_own
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Slots, count_slots
 from addrspace_gdb.goruntime.slots import SlotReader
@@ -42,6 +44,7 @@ class Heap(NamedTuple):
     resident: Dict[str, Optional[int]]
     states: List[SpanState]
     slots: Slots
+    own: List[OwnKind]  # of the objects those that are the runtime's
     free: FreeRuns
     pages: List[UseRun]
     gc_phase: Optional[str]
@@ -57,7 +60,7 @@ class Heap(NamedTuple):
 def heap_of(reading: Reading, target: Target) -> Heap:
     """The heap of a reading: nothing more is read of `target` if the slots were gathered."""
     with no_cycle_collection():
-        slots = slots_of(reading, target)
+        slots, own = slots_of(reading, target), by_kind(own_of(reading, target))
         go = reading.go
         pages = page_runs(go)
         arenas = arena_uses(go.arenas.arenas, pages, reading.residency)
@@ -78,6 +81,7 @@ def heap_of(reading: Reading, target: Target) -> Heap:
         resident,
         states,
         slots,
+        own,
         free_runs(pages),
         pages,
         go.gc_phase,
@@ -87,7 +91,8 @@ def heap_of(reading: Reading, target: Target) -> Heap:
 
 
 def gather_slots(reading: Reading, target: Target) -> SlotReader:
-    """Read every bit of the object slots: `target` must be where the reading left it.
+    """Read every bit of the object slots, and what leads to the runtime's own objects: `target` must be where
+    the reading left it.
 
     Raises UnreadableError, ProblemError and KeyError where the runtime's books cannot be read.
     """
@@ -97,7 +102,14 @@ def gather_slots(reading: Reading, target: Target) -> SlotReader:
         reader.gather()
         return reader
 
-    return cached(reading, gather_slots, read)
+    found = cached(reading, gather_slots, read)
+    _gather_own(reading, target)
+    return found
+
+
+def _gather_own(reading: Reading, target: Target) -> Own:
+    runtime = Runtime(target, reading.problems)
+    return cached(reading, _gather_own, lambda: read_own_objects(runtime, reading.go))
 
 
 def slots_of(reading: Reading, target: Target) -> Slots:
@@ -105,6 +117,25 @@ def slots_of(reading: Reading, target: Target) -> Slots:
     resident = reading.residency.resident_runs if reading.residency.known else None
     reader = gather_slots(reading, target)
     return cached(reading, slots_of, lambda: count_slots(reader, reading.go.spans, resident))
+
+
+def own_of(reading: Reading, target: Target) -> List[OwnSlots]:
+    """Slots of the runtime's own objects, counted once. Raises as `gather_slots`."""
+    reader, own = gather_slots(reading, target), _gather_own(reading, target)
+    resident = reading.residency.resident_runs if reading.residency.known else None
+    return cached(reading, own_of, lambda: count_own(reader, reading.go.spans, own, resident))
+
+
+def pinned_of(reading: Reading, target: Target) -> int:
+    """How many objects a runtime.Pinner holds. Raises as `gather_slots`."""
+    reader = gather_slots(reading, target)
+    return cached(reading, pinned_of, reader.count_pinned)
+
+
+def swapped_own(reading: Reading, target: Target) -> List[OwnSlots]:
+    """The same with what of them is in swap as `resident`."""
+    reader, own = gather_slots(reading, target), _gather_own(reading, target)
+    return count_own(reader, reading.go.spans, own, reading.residency.swapped_runs)
 
 
 def _sum(parts: List[Optional[int]]) -> Optional[int]:

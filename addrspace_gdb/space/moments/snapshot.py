@@ -44,7 +44,7 @@ class Regions:
         self.ids = array("I")
         self.whats: List[What] = []
         known: Dict[What, int] = {}
-        for start, end, area, kind, label, permissions, resident, _, file in regions:
+        for start, end, area, kind, label, permissions, resident, _, file, _ in regions:
             if kind == MAIN_STACK_KIND:  # it is labelled only while the thread is seen to be on it
                 label = ""
             what = What(area, kind, label, permissions, file)

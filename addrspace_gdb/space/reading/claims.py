@@ -8,7 +8,7 @@ from typing import Callable, List, Optional, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.process.geometry import gaps, null_end
 from addrspace_gdb.process.mappings import Mapping
-from addrspace_gdb.process.threads import ThreadStack
+from addrspace_gdb.process.threads import MAIN_THREAD, ThreadStack
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
@@ -42,7 +42,7 @@ def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     libc = normalise(Claim(s, e, areas.FOREIGN, kind) for s, e, kind in reading.libc)
     images = image_claims(reading.loaded, reading.info.page_size)
     stacks = normalise(
-        Claim(s.start, s.end, areas.THREAD_STACKS, _stack_kind(s), _thread_label(s.tid))
+        Claim(s.start, s.end, areas.THREAD_STACKS, stack_kind(s), _thread_label(s.tid))
         for s in reading.thread_stacks
         if s.kind != "tls"  # the dynamic linker's, and less sure than any other owner
     )
@@ -53,11 +53,13 @@ def all_claims(reading: Reading, each_goroutine: bool) -> List[Claim]:
     return reduce(overlay, layers)
 
 
-_STACK_KINDS = {"stack": "thread stack", "guard": "stack guard"}
+THREAD_STACK = "thread stack"
+_STACK_KINDS = {"stack": THREAD_STACK, "guard": "stack guard"}
 
 
-def _stack_kind(stack: ThreadStack) -> str:
-    if stack.kind == "stack" and stack.note == "main thread":
+def stack_kind(stack: ThreadStack) -> str:
+    """The kind of its region."""
+    if stack.kind == "stack" and stack.note == MAIN_THREAD:
         return areas.MAIN_STACK_KIND
     return _STACK_KINDS.get(stack.kind, stack.kind)
 

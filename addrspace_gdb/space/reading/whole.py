@@ -23,16 +23,16 @@ from addrspace_gdb.goruntime.stack_use import StackUse, running_sp, stack_use, w
 from addrspace_gdb.process.allocators import Allocator, loaded_allocator
 from addrspace_gdb.process.elfsymbols import symbol_tables
 from addrspace_gdb.process.geometry import Geometry, geometry
-from addrspace_gdb.process.kernelcounts import KernelCounts, read_kernel_counts
+from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
-from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals
+from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals, with_flags
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
-from addrspace_gdb.space.regions.image_claims import Loaded, find_images, other_runtimes
+from addrspace_gdb.space.regions.image_claims import Loaded, anonymous_tails, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
 from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
@@ -110,7 +110,9 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
-    smaps = _smaps(proc, problems) if check else None
+    text = _smaps(proc, problems) if check or (not residency.emulated and locks_memory(proc)) else None
+    smaps = parse_smaps_totals(text, problems) if check and text is not None else None
+    mappings = with_flags(mappings, text) if text is not None else mappings
     require_go(opening)
     go = read_go(target, problems, progress, mappings)
     if inferred:
@@ -126,7 +128,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     # Without libc no thread but the first can have a block of its, and there may be thousands to look at.
     of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
     stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
-    libc = _libc(target, mappings, go, loaded, stacks, page_size)
+    cut_short: List[str] = []
+    libc = _libc(target, mappings, go, loaded, stacks, page_size, cut_short)
     reading = Reading(
         info=opening.info,
         mappings=mappings,
@@ -149,17 +152,18 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         inferred=inferred,
         allocator=_allocator(target, loaded, go.cgo),
         in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler)) if check else [],
+        said=cut_short,
         problems=problems,
     )
     _take_notes(reading, opening)
     return reading
 
 
-def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[Dict[int, Tuple[int, int]]]:
+def _smaps(proc: Optional[ProcFiles], problems: Problems) -> Optional[bytes]:
     if proc is None:
         return None
     try:
-        return parse_smaps_totals(proc.read("smaps"), problems)
+        return proc.read("smaps")
     except OSError as error:
         problems.add(
             f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
@@ -192,12 +196,13 @@ def _libc(
     loaded: Loaded,
     stacks: List[ThreadStack],
     page_size: int,
+    said: List[str],
 ) -> List[Tuple[int, int, str]]:
-    """What malloc holds, looked for outside everything that has another owner."""
+    """What malloc holds, looked for outside everything that has another owner; `said` gets what is cut."""
     if not _has_libc(loaded, go.cgo):
         return []
-    owned = [(o.start, o.end) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
-    owned += [(s.start, s.end) for s in stacks]
+    owned = [o.pages(page_size) for o in go.owned] + [(a.start, a.end) for a in go.arenas.arenas]
+    owned += [(s.start, s.end) for s in stacks] + anonymous_tails(loaded, page_size)
     owned.sort()
     starts = [start for start, _ in owned]
 
@@ -206,7 +211,7 @@ def _libc(
         return (at > 0 and owned[at - 1][1] > start) or (at < len(owned) and owned[at][0] < end)
 
     word, order = target.pointer_size, target.byte_order
-    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order)
+    return libc_ranges(mappings, target.read, page_size, excluded, owned, word, order, said.append)
 
 
 def _linker(

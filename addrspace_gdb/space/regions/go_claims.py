@@ -97,6 +97,4 @@ def outside_claims(go: GoView) -> Iterator[Claim]:
 
 def _owned(go: GoView, page_size: int) -> Iterator[Claim]:
     for owned in go.owned:
-        start = owned.start // page_size * page_size
-        end = -(-owned.end // page_size) * page_size
-        yield Claim(start, end, RUNTIME, owned.kind, owned.label)
+        yield Claim(*owned.pages(page_size), RUNTIME, owned.kind, owned.label)

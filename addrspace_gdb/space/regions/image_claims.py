@@ -176,6 +176,19 @@ def other_runtimes(loaded: Loaded) -> List[str]:
     return [f"{what}, and {its} memory counts as foreign"]
 
 
+def anonymous_tails(loaded: Loaded, page_size: int) -> List[Tuple[int, int]]:
+    """The whole pages of each image's bss, which no file is behind: the kernel merges what is mapped beside
+    them with them."""
+    found = []
+    for image in loaded.program + loaded.libraries:
+        for segment in image.image.segments:
+            ends = (image.bias + segment.vaddr + size for size in (segment.filesz, segment.memsz))
+            low, high = (-(-end // page_size) * page_size for end in ends)
+            if low < high:
+                found.append((low, high))
+    return found
+
+
 def _candidates(mappings: Sequence[Mapping]) -> Dict[str, List[Mapping]]:
     """Mappings by file, for files with executable mappings (in a core permissions may be unknown)."""
     by_file: Dict[str, List[Mapping]] = {}

@@ -52,6 +52,7 @@ def _region(claim: Claim, mapping: Mapping, residency: Residency) -> Region:
         residency.resident(start, end),
         residency.swapped(start, end),
         mapping.file,
+        mapping.locked,
     )
 
 

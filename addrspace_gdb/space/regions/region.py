@@ -60,6 +60,7 @@ class Region(NamedTuple):
     resident: Optional[int]
     swapped: Optional[int]
     file: Optional[str]
+    locked: bool = False  # in memory, by mlock or mlockall
 
     @property
     def size(self) -> int:

@@ -27,9 +27,7 @@ def runtime_mappings(go: GoView, arch: str, page_size: int) -> List[Mapping]:
     them."""
     found = [Mapping(start, end, _USED, None) for start, end in go.pages.in_use]
     found += [Mapping(start, end, _RESERVED, None) for start, end in _ungrown(go)]
-    outside = normalise(
-        Claim(_down(o.start, page_size), -_down(-o.end, page_size), RUNTIME, _access(o)) for o in go.owned
-    )
+    outside = normalise(Claim(*o.pages(page_size), RUNTIME, _access(o)) for o in go.owned)
     used = normalise(claim for o in go.owned for claim in _indexed(o, go, arena_base_offset(arch), page_size))
     found += [Mapping(c.start, c.end, c.kind, None) for c in overlay(outside, used)]
     return sorted(found)

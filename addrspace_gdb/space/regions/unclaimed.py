@@ -6,7 +6,7 @@ from typing import Callable, Sequence
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.process.libc import BRK
-from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.process.mappings import Mapping, file_path
 from addrspace_gdb.space.regions.image_claims import PADDING, Loaded
 from addrspace_gdb.space.regions.region import (
     CODE,
@@ -23,6 +23,7 @@ from addrspace_gdb.space.regions.sanitizers import sanitizer_of
 
 ANONYMOUS = "anonymous memory"
 _DATA = ("rw-p", "rw-?")  # a core does not say whether memory is shared
+JIT = "JIT code"  # instructions that come from no file: made at run time, or trampolines such as libffi's
 _VDSO_NAMES = ("[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]")
 _SHARED = (("/memfd:", "memfd"), ("/dev/shm/", "shared memory"), ("/SYSV", "System V shared memory"))
 
@@ -57,16 +58,17 @@ def _name(mapping: Mapping, loaded: Loaded, sanitizer: Callable[[Mapping], str])
     if kind:
         return FOREIGN, kind, ""
     kind = "reserved address space" if mapping.permissions.startswith("---") else ANONYMOUS
-    return FOREIGN, kind, printable(mapping.name.strip("[]"))
+    return FOREIGN, JIT if mapping.permissions[2] == "x" else kind, printable(mapping.name.strip("[]"))
 
 
 def _file(mapping: Mapping, loaded: Loaded) -> tuple[str, str, str]:
     file = mapping.file or ""
+    made = JIT if mapping.permissions[2] == "x" else None
     for prefix, kind in _SHARED:
         if file.startswith(prefix):
-            return FOREIGN, kind, ""
+            return FOREIGN, made or kind, printable((file_path(mapping) or "")[len(prefix) :])
     if file.startswith("/dev/zero"):
-        return FOREIGN, "shared anonymous memory", ""
+        return FOREIGN, made or "shared anonymous memory", ""
     role = loaded.files.get(file) if _is_loaded_part(mapping, loaded) else None
     if role == "program":
         return (CODE if "x" in mapping.permissions else GLOBALS), PADDING, ""

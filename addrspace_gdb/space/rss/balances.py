@@ -31,6 +31,7 @@ _MAPPED, _LINEAR = ("page summaries", "scavenge index"), ("arena metadata",)
 
 
 HUGE = "returned, still mapped in by huge pages"
+LOCKED = "returned, but locked in memory (mlock, mlockall)"
 LAZY = "returned with MADV_FREE, not yet taken by the kernel"
 
 
@@ -252,8 +253,8 @@ def _rounding(books: Books) -> int:
     """mmap gives whole pages; the runtime counts what it asked sysAlloc for."""
     info, page = books.reading.info, books.reading.info.page_size
     whole = (*_UNCOUNTED, *_MAPPED, *(_LINEAR if info.pointer_size == 4 else ()))
-    asked = [(o.start, o.end) for o in books.reading.go.owned if o.kind not in whole]
-    return _covered([(s // page * page, -(-e // page) * page) for s, e in asked]) - _covered(asked)
+    asked = [o for o in books.reading.go.owned if o.kind not in whole]
+    return _covered([o.pages(page) for o in asked]) - _covered([(o.start, o.end) for o in asked])
 
 
 def _covered(ranges: List[Tuple[int, int]]) -> int:
@@ -297,8 +298,9 @@ def _still(books: Books) -> List[Step]:
     kinds = books.kernel.kinds if books.kernel is not None else None
     kept = (go_claims.RETURNED_PAGES, go_claims.BASE_PADDING)
     returned = [r for r in books.regions if r.kind in kept and r.area != RUNTIME]
-    huge = min(_within(kinds.huge, returned), amount.resident) if kinds is not None else 0
-    steps = [Step(HUGE, huge)] if huge else []
-    if books.lazy and amount.resident > huge:
-        steps.append(Step(LAZY, amount.resident - huge))
-    return steps
+    locked = sum(r.resident or 0 for r in returned if r.locked)
+    left = amount.resident - locked
+    loose = [r for r in returned if not r.locked]
+    huge = min(_within(kinds.huge, loose), left) if kinds is not None else 0
+    steps = [Step(LOCKED, locked), Step(HUGE, huge), Step(LAZY, left - huge if books.lazy else 0)]
+    return [step for step in steps if step.amount]

@@ -1,32 +1,20 @@
-"""What stands out in the tree: at most three findings, and what is needed to say them in a sentence."""
+"""What stands out in the tree: at most three findings, what can be acted on first, and always one."""
 
 from __future__ import annotations
 
-from collections import Counter
-from random import Random
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Tuple
 
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.goruntime.mgcpacer import NEVER
-from addrspace_gdb.goruntime.proc import is_live
-from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.counters.collector import GCState, read_gc
-from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
-from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
-from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.goruntime import own_objects
 from addrspace_gdb.space.rss import places as places
-from addrspace_gdb.space.rss.c_heap import FREE_PATHS, CUse
+from addrspace_gdb.space.rss.c_heap import FREE_PATHS
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
-from addrspace_gdb.target.protocol import Target
 
 MAX_FINDINGS = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
-SAMPLE = 1 << 15  # goroutines that are looked at to say where most are: a share is right to 1 %
 SHARE = 5  # at least 1/5 of the whole
-_LIMITLESS = 1 << 60  # a heap goal beyond it is none
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
+ENDED, OWN_OBJECTS = "ended-goroutines", "runtime-objects"
 GARBAGE, FRAGMENTS, LIVE = "allocated-since-gc", "free-slots", "live-objects"
 C_HEAP, C_FREE, MAPPINGS, FILES, THREADS = (
     "c-heap",
@@ -36,6 +24,8 @@ C_HEAP, C_FREE, MAPPINGS, FILES, THREADS = (
     "thread-stacks",
 )
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
+LOCKED, JIT, CODE = "locked", "jit-code", "code"
+NOTHING = "nothing-stands-out"
 
 
 class Finding(NamedTuple):
@@ -44,32 +34,6 @@ class Finding(NamedTuple):
     kind: str
     amount: int
     whole: int
-
-
-class Busiest(NamedTuple):
-    """Where most goroutines are; `many` of the `among` that were looked at."""
-
-    many: int
-    among: int
-    sample: bool  # whether those were not all
-    function: str
-    state: str  # in which most of those are
-
-
-class Circumstances(NamedTuple):
-    """What the sentences mention besides; None where it is not known or not needed."""
-
-    resident: bool  # whether `whole` is RSS; else what the process keeps (cores)
-    goroutines: int
-    busiest: Optional[Busiest]
-    gc_age: Optional[int]  # nanoseconds since the last cycle ended
-    gc_age_exact: bool
-    cycles: Optional[int]
-    limit: Optional[int]  # None: no memory limit
-    gc_off: bool  # GOGC=off
-    goal: Optional[int]  # heap size that the next cycle aims at; None: none
-    returned: Tuple[str, ...]  # why returned memory is resident: names of steps in rss/balances.py
-    c_heap: Optional[CUse] = None
 
 
 class _Rule(NamedTuple):
@@ -84,6 +48,8 @@ _IDLE_STACKS = (under(places.STACKS, "free in pools"), under(places.STACKS, "of 
 _RULES = (
     _Rule(STACKS, tuple(under(places.STACKS, n) for n in ("used", "unused", "use not known"))),
     _Rule(FREE_STACKS, _IDLE_STACKS),
+    _Rule(ENDED, (under(places.OBJECTS, places.OWN, own_objects.ENDED),)),
+    _Rule(OWN_OBJECTS, tuple(under(places.OBJECTS, places.OWN, kind) for kind in own_objects.OF_THE_LIVING)),
     _Rule(FREE_HEAP, (places.FREE,)),
     _Rule(GARBAGE, (under(places.OBJECTS, "allocated since"), under(places.OBJECTS, "dead, not swept yet"))),
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
@@ -92,19 +58,50 @@ _RULES = (
     _Rule(C_HEAP, (places.C_HEAP,), but=FREE_PATHS),
     _Rule(C_FREE, FREE_PATHS),
     _Rule(MAPPINGS, (places.OWN_MAPPINGS,)),
+    _Rule(JIT, (places.JIT,)),
     _Rule(FILES, (places.FILES,)),
     _Rule(THREADS, (places.THREADS,)),
     _Rule(RACE, (places.RACE,)),
     _Rule(SANITIZER, (places.SANITIZER,)),
+    _Rule(CODE, (places.PROGRAM, places.LIBRARIES), 2),
 )
 
 
-def findings(root: Node) -> List[Finding]:
-    """The largest first. Judged by resident bytes, on a core by what is kept."""
-    known = root.resident is not None
-    whole = root.resident if root.resident is not None else root.kept
+# In which order: first what names the place to look at, then memory with an owner who can do something about
+# it, a leak of goroutines that are little by themselves, what passes by itself or by a setting, and what is
+# usual. In each the largest first.
+_FIRST, _OWNED, _BESIDE, _PASSING, _USUAL = range(5)
+_RANKS = {
+    **dict.fromkeys((GARBAGE, FREE_STACKS, FRAGMENTS, SWAPPED), _PASSING),
+    **dict.fromkeys((FILES, RACE, SANITIZER, CODE), _USUAL),
+}
+
+
+class Facts(NamedTuple):
+    """What is known beside the tree."""
+
+    locked: int = 0  # bytes of what is resident that the process has locked
+    leak: bool = False  # whether very many goroutines are in one place
+
+
+def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008  (it is a tuple)
+    """Those to say. Judged by resident bytes, on a core by what is kept."""
+    whole = root.figure
     if not whole:
         return []
+    ranked = [(_rank(one, facts), -one.amount, one) for one in _found(root, whole, facts)]
+    chosen = [one for _, _, one in sorted(ranked)[:MAX_FINDINGS]]
+    return chosen or [_nothing(root, whole)]
+
+
+def _rank(one: Finding, facts: Facts) -> int:
+    if one.kind == STACKS and facts.leak:
+        return _FIRST if one.amount * SHARE >= one.whole else _BESIDE
+    return _RANKS.get(one.kind, _OWNED)
+
+
+def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
+    known = root.resident is not None
     figure: Callable[[Amount], int] = (lambda a: a.resident or 0) if known else (lambda a: a.kept)
     found = []
     for rule in _RULES:
@@ -112,97 +109,48 @@ def findings(root: Node) -> List[Finding]:
             continue  # what it has reserved there for later is far more than it ever touches
         amount = sum(figure(root.find(*path)) for path in rule.paths)
         amount -= sum(figure(root.find(*path)) for path in rule.but)
-        if amount >= rule.smallest and amount * rule.share >= whole:
+        much = amount * rule.share >= whole or (rule.kind == STACKS and facts.leak)
+        if amount >= rule.smallest and much:
             found.append(Finding(rule.kind, amount, whole))
     returned = figure(root.find(*places.RETURNED)) if known else 0
     if returned >= SMALLEST and returned * 2 * SHARE >= whole:
         found.append(Finding(RETURNED, returned, whole))
+    if facts.locked >= SMALLEST and 2 * facts.locked >= whole and 2 * returned < facts.locked:
+        found.append(Finding(LOCKED, facts.locked, whole))
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))
-    return sorted(found, key=lambda one: -one.amount)[:MAX_FINDINGS]
+    return found
 
 
-class Background(NamedTuple):
-    """What sentences may mention, read while the process stands still."""
-
-    gc: Optional[GCState]
-    parked: Optional[Listing]  # goroutines with the user's frames, of many a sample; None: not needed
-
-
-def gather_background(target: Target, reading: Reading) -> Background:
-    """Read it, as far as it can be."""
-    try:
-        gc: Optional[GCState] = read_gc(target)
-    except (UnreadableError, ProblemError, KeyError):
-        gc = None
-    return Background(gc, _parked(target, reading))
+def _nothing(root: Node, whole: int) -> Finding:
+    """What is most where nothing stands out."""
+    _, amount = largest(root)
+    return Finding(NOTHING, amount, whole)
 
 
-def _parked(target: Target, reading: Reading) -> Optional[Listing]:
-    if reading.go.stacks.in_use < SMALLEST:
-        return None
-    try:
-        goroutines = of_reading(target, reading, none_too=True)
-    except ProblemError:
-        return None
-    many = len(goroutines.goroutines) > SAMPLE
-    listing = _sampled(goroutines) if many else choose(goroutines, Chosen(system=False))
-    find_users(listing, listing.positions)
-    return listing
+_GROUPS = (
+    ("the Go heap", (places.HEAP,)),
+    ("goroutine stacks", (places.STACKS,)),
+    ("the runtime's own memory", (places.RUNTIME,)),
+    ("code and data of the program and its libraries", (places.PROGRAM, places.LIBRARIES)),
+    ("C's heap", (places.C_HEAP,)),
+    ("stacks of C threads", (places.THREADS,)),
+    ("mapped files", (places.FILES,)),
+    ("memory that the program mapped itself", (places.OWN_MAPPINGS,)),
+    ("code made at run time", (places.JIT,)),
+    ("the race detector's memory", (places.RACE,)),
+    ("a sanitizer's memory", (places.SANITIZER,)),
+)
 
 
-def _sampled(reading: GoroutineReading) -> Listing:
-    """Some of the user's goroutines, always the same ones."""
-    statuses, system = reading.goroutines.columns["status"], set(system_of(reading))
-    some = sorted(Random(SAMPLE).sample(range(len(statuses)), SAMPLE))
-    return Listing(reading, [at for at in some if is_live(statuses[at]) and at not in system])
+def largest(root: Node) -> Tuple[str, int]:
+    """The largest part of a process in a few words, and its figure."""
 
+    def figure(path: Path) -> int:
+        node = root.node(*path)
+        return node.figure if node is not None else 0
 
-def circumstances(
-    read: Background,
-    reading: Reading,
-    found: List[Finding],
-    resident: bool,
-    returned: Tuple[str, ...] = (),
-) -> Circumstances:
-    """What those sentences mention."""
-    kinds = {one.kind for one in found}
-    gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
-    values = _gc_values(gc) if gc is not None else {}
-    return Circumstances(
-        resident=resident,
-        goroutines=reading.goroutines.total if reading.goroutines is not None else 0,
-        busiest=_busiest(read.parked) if STACKS in kinds and read.parked is not None else None,
-        gc_age=gc.age if gc is not None else None,
-        gc_age_exact=gc is not None and gc.age_exact,
-        cycles=values.get("cycles.completed"),
-        limit=values.get("settings.memory_limit") if values.get("settings.memory_limit_set") else None,
-        gc_off=bool(values.get("settings.gogc_off")),
-        goal=_goal(values.get("heap.goal")),
-        returned=returned,
-    )
-
-
-def _goal(goal: Optional[int]) -> Optional[int]:
-    return goal if goal is not None and goal < min(_LIMITLESS, NEVER) else None
-
-
-def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
-    names = ("cycles.completed", "settings.memory_limit", "settings.memory_limit_set", "settings.gogc_off")
-    return {name: gc.get(name) for name in (*names, "heap.goal")}
-
-
-def _busiest(listing: Listing) -> Optional[Busiest]:
-    """The user's function in which most goroutines are, and what most of those do."""
-    users = listing.users.of(listing.positions)
-    functions = Counter(spot.function for spot in users)
-    (function, many), *_ = functions.most_common(1) or [(None, 0)]
-    if function is None:
-        return None
-    columns = listing.reading.goroutines.columns
-    there = [at for at, user in zip(listing.positions, users) if user.function == function]
-    pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
-    (state, _), *_ = Counter(zip(*pick)).most_common(1)
-    sample = len(listing.reading.goroutines) > SAMPLE
-    return Busiest(many, len(users), sample, function, state_text(listing.reading.reasons, *state))
+    sums = [(sum(map(figure, paths)), name) for name, paths in _GROUPS]
+    amount, name = max(sums)
+    return name, amount

@@ -10,7 +10,7 @@ from addrspace_gdb.goruntime import stackpieces
 from addrspace_gdb.goruntime.persistent import BUCKETS, CACHES, SPAN_STRUCTURES
 from addrspace_gdb.process import allocators, libc
 from addrspace_gdb.process.mappings import NO_ACCESS
-from addrspace_gdb.space.regions import go_claims, sanitizers
+from addrspace_gdb.space.regions import go_claims, sanitizers, unclaimed
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Path
@@ -19,6 +19,7 @@ ROOT = "process"
 GO, OTHERS = "Go", "C and others"
 HEAP: Path = (GO, "heap")
 OBJECTS: Path = (*HEAP, "objects")
+OWN = "the runtime's own objects"
 FREE: Path = (*HEAP, "free pages kept")
 RETURNED: Path = (*HEAP, "pages returned to the OS")
 RESERVED: Path = (*HEAP, "not grown into")
@@ -30,6 +31,7 @@ PROGRAM: Path = (GO, "program")
 BSS: Path = (*PROGRAM, "bss")
 C_HEAP: Path = (OTHERS, "C heap")
 LIBRARIES: Path = (OTHERS, "shared libraries")
+JIT: Path = (OTHERS, unclaimed.JIT)
 THREADS: Path = (OTHERS, "thread stacks")
 FILES: Path = (OTHERS, "mapped files")
 OWN_MAPPINGS: Path = (OTHERS, "the program's own mappings")
@@ -37,6 +39,7 @@ RACE: Path = (OTHERS, sanitizers.RACE)
 SANITIZER: Path = (OTHERS, "sanitizer")
 KERNEL: Path = (OTHERS, "kernel pages")
 
+LEFT_BEHIND = "left behind by deeper calls"
 WORK = "GC work"
 BITMAPS = "heap bitmaps and arena metadata"
 
@@ -97,13 +100,13 @@ _SEQUENCE = (
     *("heap", "goroutine stacks", "runtime", "program"),
     *("objects", "free pages kept", "pages returned to the OS", "freed user arenas"),
     *("not grown into", "pages in transit"),
-    *("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans"),
+    *("live at the last GC", "allocated since", "dead, not swept yet", OWN, "free slots in used spans"),
     "tail waste",
-    *("of goroutines", "used", "unused", "use not known", "of dead goroutines"),
+    *("of goroutines", "used", "unused", LEFT_BEHIND, "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),
     *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", _OTHER),
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
-    *("shared libraries", "C heap", "thread stacks", "mapped files", OWN_MAPPINGS[1]),
+    *("shared libraries", "C heap", JIT[1], "thread stacks", "mapped files", OWN_MAPPINGS[1]),
     *(RACE[1], SANITIZER[1], KERNEL[1]),
     *("in use", "free in malloc's lists", "free at the end"),
     LEFT_OVER,
@@ -150,6 +153,8 @@ def _others(region: Region) -> Path:
         return (*FILES, _file(region) or kind)
     if area == areas.VDSO:
         return (*KERNEL, kind)
+    if kind == unclaimed.JIT:
+        return (*JIT, region.label or "anonymous memory")
     if kind in _LIBC or kind.startswith(allocators.LIKELY):
         return (*C_HEAP, kind)
     if kind.startswith(sanitizers.RACE):

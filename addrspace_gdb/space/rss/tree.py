@@ -89,15 +89,21 @@ class Node:
         """What it is judged by: resident bytes, or where they are not known what is kept."""
         return self.kept if self.resident is None else self.resident
 
+    def node(self, *names: str) -> Optional[Node]:
+        """The node at that path below this one."""
+        node: Optional[Node] = self
+        for name in names:
+            node = next((child for child in node.children if child.name == name), None) if node else None
+        return node
+
     def find(self, *names: str) -> Amount:
         """What the node at that path below this one amounts to; nothing where there is none."""
-        node = self
-        for name in names:
-            found = next((child for child in node.children if child.name == name), None)
-            if found is None:
-                return Amount()
-            node = found
-        return node.amount
+        node = self.node(*names)
+        return node.amount if node is not None else Amount()
+
+    def leaves(self) -> Iterator[Node]:
+        """Those below it that have none below them, or itself."""
+        return (node for _, node in self.walk() if not node.children)
 
     def walk(self, depth: int = 0) -> Iterator[Tuple[int, Node]]:
         """This node and everything under it, each with its depth, parents first."""

@@ -9,7 +9,7 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import Problems, UnreadableError
 from addrspace_gdb.goruntime.malloc import Owned
 from addrspace_gdb.goruntime.moduledata import modules
-from addrspace_gdb.goruntime.persistent import SPAN_STRUCTURES, persistent_owners
+from addrspace_gdb.goruntime.persistent import SPAN_STRUCTURES, PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.space.goroutines.walk import start_of
@@ -118,7 +118,7 @@ class Locator:
 
     def _owner(self, address: int, region: Region) -> InRuntime:
         if self._owners is None:
-            self._owners = sorted(persistent_owners(self.runtime, self.reading.go))
+            self._owners = sorted(PersistentOwners(self.runtime, self.reading.go).each)
             self._owner_starts = [owned.start for owned in self._owners]
         index = bisect_right(self._owner_starts, address) - 1
         owned = self._owners[index] if index >= 0 else None

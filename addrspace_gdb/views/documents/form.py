@@ -81,6 +81,7 @@ def _region(region: Region) -> Dict[str, Any]:
         "resident": region.resident,
         "swapped": region.swapped,
         "file": region.file,
+        **({"locked": True} if region.locked else {}),
     }
 
 

@@ -28,6 +28,7 @@ def heap_json(heap: Heap) -> Dict[str, Any]:
         "objects": parts_json(slots.objects),
         "bytes": parts_json(slots.bytes),
         "resident": parts_json(slots.resident),
+        "runtime_objects": [one._asdict() for one in heap.own],
         "classes": [_class(one) for one in slots.classes],
         "large": [_large(one) for one in slots.large],
         "free_runs": _free(heap),

@@ -68,6 +68,10 @@ def _kernel(kernel: Optional[KernelCounts]) -> Optional[Dict[str, Optional[int]]
         "Pss": kernel.proportional,
         "Shared": kernel.shared,
         "LazyFree": kernel.lazily_free,
+        "VmLck": kernel.locked,
+        "Huge": kernel.huge,
+        "KSM": kernel.merged,
+        "HugetlbPages": kernel.hugetlb,
     }
 
 

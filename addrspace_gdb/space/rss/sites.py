@@ -1,0 +1,91 @@
+"""Where the objects that are in use were allocated, by the heap profile that the runtime keeps itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from heapq import nlargest
+from math import exp
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.mprof import Buckets, stack_of
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.traceback import Unwinder
+from addrspace_gdb.space.goroutines.user_frame import Spot, is_users, spot
+
+_LOOKED_AT = 128  # buckets, those of the most bytes
+_USUAL_RATE = 512 << 10  # bytes a sample: runtime.MemProfileRate, where it cannot be read
+_SOUND = 2  # the estimate and what was live differ by no more than that factor
+_TOO_FEW = 10  # times as much is live as the samples stand for
+_SMALLEST = 10  # 1/10 of all, for a site that is named
+
+
+class Site(NamedTuple):
+    """A place in the program, and about how many bytes in use were allocated there."""
+
+    spot: Spot
+    size: int
+
+
+class Sites(NamedTuple):
+    """Estimates: of each allocation site, and of all."""
+
+    top: List[Site]
+    total: int
+
+    def is_kept(self, live: int) -> bool:
+        """Whether allocations are sampled: a program without runtime/pprof has a few from its start only."""
+        return self.total * _TOO_FEW >= live
+
+    def worth_naming(self, live: int) -> Sequence[Site]:
+        """The sites to name where `live` bytes were live at the last GC; none if the profile does not fit it,
+        as where its rate was changed on the way."""
+        if not live or not self.total or not live / _SOUND <= self.total <= live * _SOUND:
+            return []
+        return [site for site in self.top if site.size * _SMALLEST >= self.total][:2]
+
+
+def read_sites(runtime: Runtime, buckets: Buckets, unwinder: Unwinder) -> Optional[Sites]:
+    """The sites with the most bytes; None where nothing in use is sampled."""
+    estimates = _estimates(buckets, _rate(runtime))
+    total = sum(estimates)
+    if not total:
+        return None
+    rows = nlargest(_LOOKED_AT, range(len(estimates)), key=estimates.__getitem__)
+    known: Dict[int, List[Tuple[Spot, bool]]] = {}
+    found: Counter[Spot] = Counter()
+    for at in rows:
+        try:
+            pcs = stack_of(runtime, buckets.addresses[at], buckets.frames[at])
+        except UnreadableError:
+            continue
+        where = next(_users(unwinder, pcs, known), None)
+        if where is not None:
+            found[where] += estimates[at]
+    return Sites([Site(*one) for one in found.most_common(8)], total)
+
+
+def _users(
+    unwinder: Unwinder, pcs: Sequence[int], known: Dict[int, List[Tuple[Spot, bool]]]
+) -> Iterator[Spot]:
+    """The user's frames, innermost first."""
+    for pc in pcs:
+        if pc not in known:
+            known[pc] = [(spot(at), is_users(at.function, at.kind)) for at in unwinder.locations(pc)]
+        yield from (where for where, users in known[pc] if users)
+
+
+def _rate(runtime: Runtime) -> int:
+    if not runtime.has("runtime.MemProfileRate"):
+        return _USUAL_RATE
+    return max(1, runtime.global_word("runtime.MemProfileRate"))
+
+
+def _estimates(buckets: Buckets, rate: int) -> List[int]:
+    """Bytes in use by bucket: a sample of `size` bytes stands for 1/(1 - exp(-size/rate)) objects
+    (scaleHeapSample, src/runtime/pprof/protomem.go)."""
+    made = []
+    for count, size in zip(buckets.in_use, buckets.sizes):
+        share = 1 - exp(-size / rate) if size else 0
+        made.append(round(count * size / share) if share > 0 and count > 0 else 0)
+    return made
