@@ -76,8 +76,8 @@ def library(folder: Path, name: str, *options: str) -> Path:
     return made
 
 
-def run(processes: Processes, program: Path, oracle: Path, preload: Path) -> Process:
-    command = [str(program), str(oracle), "leaked", "3", "20000"]
+def run(processes: Processes, program: Path, oracle: Path, preload: Path, mode: str = "leaked") -> Process:
+    command = [str(program), str(oracle), mode, "3", "20000"]
     return stop(processes.start(command, env={"LD_PRELOAD": str(preload)}).wait_ready())
 
 
@@ -119,16 +119,52 @@ def test_memory_of_nobody_is_most_likely_the_allocators(
     assert rss_of(core) == rss_of(core, "--gdb", str(gdb_exe.path))
 
 
-@pytest.mark.parametrize(("file", "name", "_"), NAMES, ids=[name for _, name, _ in NAMES])
-def test_those_that_are_installed(
-    file: str, name: str, _: List[str], newest_go: Toolchain, build_program: Builder, processes: Processes,
-    oracle_file: Path,
-) -> None:  # fmt: skip
-    there: Optional[Path] = next((folder / file for folder in FOLDERS if (folder / file).exists()), None)
-    if there is None:
+def installed(file: str) -> Path:
+    """The library itself, where the system or $ADDRSPACE_TEST_ALLOCATORS has it."""
+    folders = [Path(os.environ.get("ADDRSPACE_TEST_ALLOCATORS", "/nowhere")), *FOLDERS]
+    found = next((folder / file for folder in folders if (folder / file).exists()), None)
+    if found is None:
         pytest.skip(f"no {file} here")
+    return found
+
+
+@pytest.mark.parametrize(("file", "name"), [one[:2] for one in NAMES[1:]], ids=["mimalloc", "tcmalloc"])
+def test_those_that_are_installed(
+    file: str,
+    name: str,
+    newest_go: Toolchain,
+    build_program: Builder,
+    processes: Processes,
+    oracle_file: Path,
+) -> None:
+    there = installed(file)
     live = run(processes, build_program("mallocs", newest_go, "cgo").path, oracle_file, there)
     assert_named(rss_of(live.pid), name, os.path.basename(os.path.realpath(there)))
+
+
+@pytest.mark.parametrize("mode", ["freed", "leaked", "mixed"])
+def test_extents_of_jemalloc_are_those_that_it_counts(
+    mode: str, newest_go: Toolchain, build_program: Builder, processes: Processes, oracle_file: Path,
+    gdb_exe: Gdb, tmp_path: Path,
+) -> None:  # fmt: skip
+    there = installed("libjemalloc.so.2")
+    binary = build_program("mallocs", newest_go, "cgo")
+    live = run(processes, binary.path, oracle_file, there, mode)
+    said: Dict[str, int] = json.loads(oracle_file.read_text())
+    core = tmp_path / "core"
+    gcore(gdb_exe, attach(live, binary), core)
+    for target in (live.pid, core):
+        document = rss_of(target)
+        extents = child(child(child(document["tree"], "C and others"), "C heap"), "jemalloc's extents")
+        assert child(extents, "in use")["size"] == said["active"] > 0
+        assert child(extents, "free, kept for later")["size"] == said["dirty"]
+        assert child(extents, "returned to the OS")["size"] == said["retained"]
+        kinds = {one["kind"]: one["sentence"] for one in document["findings"]}
+        assert ("c-heap" in kinds) == (mode != "freed")
+        assert mode == "mixed" or ("c-heap-free" in kinds) == (mode == "freed")
+        assert "no leak" in kinds.get("c-heap-free", "no leak")
+        assert "live data, or a leak in C" in kinds.get("c-heap", "live data, or a leak in C")
+    assert rss_of(core) == rss_of(core, "--gdb", str(gdb_exe.path))
 
 
 def test_musl_has_its_own(

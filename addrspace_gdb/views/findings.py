@@ -147,6 +147,9 @@ def _runtime(found: Finding, about: Circumstances) -> str:
 
 def _allocators(found: Finding, about: Circumstances, allocator: Allocator) -> str:
     name = f"{allocator.name} ({allocator.file})" if allocator.file else allocator.name
+    if about.c_heap is not None and about.c_heap.extents:
+        text = f"{_much(found, about)} is outside Go, in use in the heap of {name}: live data, or a leak in C"
+        return f"{text}. Go's profiles do not see it; jemalloc's own do (MALLOC_CONF=prof:true)."
     text = f"{_much(found, about)} is outside Go, most likely in the heap of {name}, C's allocator here"
     if not allocator.statistics:
         return f"{text}. Go's profiles do not see it; a profiler for C does."
@@ -164,6 +167,9 @@ def _c_heap(found: Finding, about: Circumstances) -> str:
 
 
 def _c_free(found: Finding, about: Circumstances) -> str:
+    if about.c_heap is not None and about.c_heap.extents:
+        text = f"{_much(found, about)} is free memory that jemalloc keeps for later, no leak"
+        return f"{text}: it returns it after dirty_decay_ms, when its threads call it, or by arena.N.purge."
     arenas = about.c_heap.arenas if about.c_heap is not None else 0
     kept = f"kept by C's malloc in {sizes.plural(arenas, 'arena')}"
     text = f"{_much(found, about)} is free memory {kept} for later, no leak"

@@ -7,8 +7,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.glibc.free import MOST, Chunk, FreeChunks, OddError, TooManyError
 from addrspace_gdb.process.glibc.state import Arena, Reader, find_bins
-from addrspace_gdb.process.glibc.words import PagedWords
 from addrspace_gdb.process.libc import HEAP_MAX
+from addrspace_gdb.process.paged_words import PagedWords
 from addrspace_gdb.process.pointers import Read
 
 _MOST_ARENAS = 1 << 12  # eight a processor, if nobody sets MALLOC_ARENA_MAX

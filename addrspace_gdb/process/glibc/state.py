@@ -12,7 +12,7 @@ from array import array
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.process.glibc.words import PagedWords
+from addrspace_gdb.process.paged_words import PagedWords
 from addrspace_gdb.process.pointers import Read
 
 BINS = 127

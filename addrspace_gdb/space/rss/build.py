@@ -27,6 +27,7 @@ from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.amounts import amount_of
 from addrspace_gdb.space.rss.c_heap import CHeap, split_c_heap
+from addrspace_gdb.space.rss.extents import split_extents
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, added, under
 from addrspace_gdb.target.protocol import Target
 
@@ -91,9 +92,7 @@ def rss_tree(
             parts = _object_parts(slots, _swapped(target, reading), reading.residency.known, by_class)
             parts = _own_apart(parts, _own_amounts(target, reading, by_class))
             _note(notes, "heap objects", leaves.split(places.OBJECTS, parts))
-        _note(notes, "parts of C's heap", split_c_heap(leaves, reading, regions, c_heap))
-        if c_heap.malloc is None:
-            leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
+        _split_c(leaves, notes, reading, regions, c_heap)
         locked = _note_locked(leaves, regions)
         root = leaves.tree(places.ROOT, places.ORDER)
         if slots is None:
@@ -131,6 +130,14 @@ def _note_locked(leaves: Leaves, regions: List[Region]) -> int:
         if amount:
             leaves.notes[path] = f"{in_words(amount)} of it {_LOCKED}"
     return amounts[()]
+
+
+def _split_c(leaves: Leaves, notes: List[str], reading: Reading, regions: List[Region], found: CHeap) -> None:
+    """C's heap into its parts, as far as they are known."""
+    _note(notes, "parts of C's heap", split_c_heap(leaves, reading, regions, found))
+    _note(notes, "jemalloc's extents", split_extents(leaves, reading, regions, found.extents))
+    if found.malloc is None and found.extents is None:
+        leaves.notes[places.C_HEAP] = _IN_USE_UNKNOWN
 
 
 def _note(notes: List[str], what: str, why: Optional[str]) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from bisect import bisect_left
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process import libc
 from addrspace_gdb.process.allocators import Allocator
 from addrspace_gdb.process.glibc.heap import Malloc, OddHeapError, Place, read_malloc
+from addrspace_gdb.process.jemalloc import Extents
 from addrspace_gdb.process.mappings import is_anonymous
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.rss import places as places
-from addrspace_gdb.space.rss.amounts import amount_of
+from addrspace_gdb.space.rss.amounts import amount_of, split_off, within
+from addrspace_gdb.space.rss.extents import EXTENTS, KEPT, gather_extents, written
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, under
 from addrspace_gdb.target.protocol import Target
 
@@ -30,6 +31,7 @@ class CHeap(NamedTuple):
 
     malloc: Optional[Malloc]
     problem: Optional[str] = None  # why there is none; None: no heap of glibc's was found
+    extents: Optional[Extents] = None  # of jemalloc
 
 
 class CUse(NamedTuple):
@@ -38,10 +40,15 @@ class CUse(NamedTuple):
     arenas: int
     split: bool  # whether that is known
     allocator: Optional[Allocator]  # another one than glibc's, that most of it is likely to be of
+    extents: bool = False  # whether what of that is in use is known
 
 
 def gather_c_heap(target: Target, reading: Reading) -> CHeap:
     """Read it, while the process stands still."""
+    return _glibc(target, reading)._replace(extents=gather_extents(target, reading))
+
+
+def _glibc(target: Target, reading: Reading) -> CHeap:
     if not any(kind in _KINDS for _, _, kind in reading.libc):
         return CHeap(None)
     try:
@@ -69,11 +76,7 @@ def _data(reading: Reading) -> Iterator[Tuple[int, int]]:
     """Where the C library has its variables: in a library of that name, or in the program."""
     loaded = reading.loaded
     images = [i for i in loaded.libraries if _GLIBC.fullmatch(os.path.basename(i.image.path))]
-    for image in images or loaded.program:
-        for mapping in reading.mappings:
-            inside = image.start <= mapping.start < image.end
-            if inside and mapping.permissions[1] in "w?":
-                yield mapping.start, mapping.end
+    yield from written(reading, images or loaded.program)
 
 
 def split_c_heap(leaves: Leaves, reading: Reading, regions: Sequence[Region], found: CHeap) -> Optional[str]:
@@ -86,15 +89,9 @@ def split_c_heap(leaves: Leaves, reading: Reading, regions: Sequence[Region], fo
         if path not in leaves.amounts:
             continue
         own = [region for region in regions if region.kind == kind]
-        parts = _parts(path, reading, own, malloc)
-        rest = leaves.amounts[path]
-        for part in parts.values():
-            rest = rest.minus(part)
-        if not rest.possible:
-            return f"parts of the {kind} are more than the whole"
-        why = leaves.split(path, {under(path, IN_USE): rest, **parts})
+        why = split_off(leaves, path, _parts(path, reading, own, malloc), under(path, IN_USE))
         if why is not None:
-            return why
+            return f"{kind}: {why}"
     return None
 
 
@@ -109,7 +106,7 @@ def _parts(path: Path, reading: Reading, own: List[Region], malloc: Malloc) -> D
         ranges[OTHERS] = _around(region, malloc)
     found: Dict[Path, Amount] = {}
     for name, (starts, ends) in ranges.items():
-        amount = amount_of(reading.residency, *_within(starts, ends, own))
+        amount = amount_of(reading.residency, *within(starts, ends, own))
         if amount.size:
             found[under(path, name)] = amount._replace(kept=0) if name == RETURNED else amount
     return found
@@ -123,30 +120,21 @@ def _around(region: Region, malloc: Malloc) -> Tuple[array[int], array[int]]:
     return array("Q", [region.start, end]), array("Q", [start, region.end])
 
 
-def _within(starts: array[int], ends: array[int], own: List[Region]) -> Tuple[array[int], array[int]]:
-    """Those of the ascending ranges that lie in one of the ascending regions."""
-    some, their_ends = array("Q"), array("Q")
-    for region in own:
-        first, after = bisect_left(starts, region.start), bisect_left(starts, region.end)
-        some += starts[first:after]
-        their_ends += ends[first:after]
-    return some, their_ends
-
-
 def use_of(root: Node, found: CHeap, allocator: Optional[Allocator]) -> CUse:
     """What is said of it. What glibc's malloc does not know of the data segment is the other allocator's."""
     if allocator is None:
         return CUse(found.malloc.arenas if found.malloc is not None else 0, found.malloc is not None, None)
-    likely = root.find(*places.C_HEAP, allocator.kind)
+    likely = root.find(*places.C_HEAP, allocator.kind).plus(root.find(*EXTENTS))
     brk = () if found.malloc is None else (OTHERS,)
     likely = likely.plus(root.find(*places.C_HEAP, libc.BRK, *brk))
     mostly = 2 * _figure(likely) > _figure(root.find(*places.C_HEAP))
     arenas = found.malloc.arenas if found.malloc is not None else 0
-    return CUse(arenas, found.malloc is not None, allocator if mostly else None)
+    own = allocator if mostly else None
+    return CUse(arenas, found.malloc is not None, own, found.extents is not None)
 
 
 def _figure(amount: Amount) -> int:
     return amount.kept if amount.resident is None else amount.resident
 
 
-FREE_PATHS = tuple(under(places.C_HEAP, kind, name) for kind in _KINDS for name in (FREE, TOP))
+FREE_PATHS = (*(under(places.C_HEAP, kind, name) for kind in _KINDS for name in (FREE, TOP)), KEPT)

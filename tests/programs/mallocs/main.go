@@ -7,6 +7,7 @@
 package main
 
 /*
+#cgo LDFLAGS: -ldl
 #include <stdlib.h>
 #include "mallocs.h"
 */
@@ -53,8 +54,12 @@ func main() {
 	}
 	var found C.struct_counted
 	C.count_arenas(&found)
+	var extents C.struct_extents
+	C.count_extents(&extents)
 	C.count(&found)
-	fmt.Fprintf(file, `{"arenas": %d, "system": %d, "mapped": %d, "in_use": %d, "not_in_use": %d, "fast": %d, "top": %d}`,
+	fmt.Fprintf(file, `{"active": %d, "dirty": %d, "retained": %d, "allocated": %d, `,
+		extents.active, extents.dirty, extents.retained, extents.allocated)
+	fmt.Fprintf(file, `"arenas": %d, "system": %d, "mapped": %d, "in_use": %d, "not_in_use": %d, "fast": %d, "top": %d}`,
 		found.arenas, found.system, found.mapped, found.in_use, found.not_in_use, found.fast, found.top)
 	file.Close()
 	fmt.Println("ready")

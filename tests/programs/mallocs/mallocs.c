@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "mallocs.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -93,4 +94,24 @@ void count(struct counted *found) {
     found->not_in_use = (size_t)info.fordblks;
     found->fast = (size_t)info.fsmblks;
     found->top = (size_t)info.keepcost;
+}
+
+static size_t counter(int (*mallctl)(const char *, void *, size_t *, void *, size_t), const char *name) {
+    size_t value = 0, length = sizeof value;
+    mallctl(name, &value, &length, NULL, 0);
+    return value;
+}
+
+int count_extents(struct extents *found) {
+    int (*mallctl)(const char *, void *, size_t *, void *, size_t);
+    *(void **)&mallctl = dlsym(RTLD_DEFAULT, "mallctl");
+    if (mallctl == NULL)
+        return 0;
+    uint64_t epoch = 1;
+    mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+    found->active = counter(mallctl, "stats.active");
+    found->dirty = 4096 * (counter(mallctl, "stats.arenas.4096.pdirty") + counter(mallctl, "stats.arenas.4096.pmuzzy"));
+    found->retained = counter(mallctl, "stats.retained");
+    found->allocated = counter(mallctl, "stats.allocated");
+    return 1;
 }
