@@ -181,7 +181,7 @@ def test_a_stop_says_the_same(
     assert (document["fault"] or document["death"])["source"] == "this stop"
 
 
-def quit_while_it_spins(binary: Binary, folder: Path, number: int) -> Tuple[Path, str, int]:
+def quit_while_it_runs(binary: Binary, folder: Path, number: int, way: str = "spin") -> Tuple[Path, str, int]:
     """The core of a program that was told to end while a goroutine ran; what Go said; who sent it."""
     try:
         refuse_core_pattern()
@@ -189,7 +189,7 @@ def quit_while_it_spins(binary: Binary, folder: Path, number: int) -> Tuple[Path
         pytest.skip(str(problem))
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     process = subprocess.Popen(
-        [str(binary.path), "spin"],
+        [str(binary.path), way],
         cwd=folder,
         env={**os.environ, "GOTRACEBACK": "crash", "GODEBUG": "asyncpreemptoff=1"},
         stdin=subprocess.DEVNULL,
@@ -216,7 +216,7 @@ def test_who_ran_when_a_dump_was_asked_for(
 ) -> None:
     """Two signal frames lie on the signal stack: of that signal, and of the SIGABRT that Go ends by."""
     binary = build_program("deaths", go, variant if variant == "stripped" else "cgo")
-    file, text, sender = quit_while_it_spins(binary, tmp_path, getattr(signal, name))
+    file, text, sender = quit_while_it_runs(binary, tmp_path, getattr(signal, name))
     told = said(text)
     document, _ = ask(gdb, open_core(file, binary.path), tmp_path)
     assert signal_wrong(told, document) == [] and goroutine_wrong(told, document) == []
@@ -231,6 +231,22 @@ def test_who_ran_when_a_dump_was_asked_for(
         gdb, [f"goroutine {told.goid}", "bt"], open_core(file, binary.path), load=True, cwd=tmp_path
     )
     assert "main.spin" in run.stdout and "main.main (" in run.stdout, run.stdout[-2000:]
+
+
+def test_a_goroutine_that_asks_for_the_time_has_its_frames(
+    go: Toolchain, build_program: Builder, gdb: Gdb, tmp_path: Path
+) -> None:
+    """It is nearly always in the vDSO, on the stack of its thread's g0."""
+    binary = build_program("deaths", go)
+    file, text, _ = quit_while_it_runs(binary, tmp_path, signal.SIGQUIT, "clock")
+    told = said(text)
+    document, _ = ask(gdb, open_core(file, binary.path), tmp_path)
+    assert signal_wrong(told, document) == [] and goroutine_wrong(told, document) == []
+    assert document["goroutine"] == 1 and document["cause"].endswith("; goroutine 1 ran main.clock")
+    listed = cli("dump", file, "--exe", binary.path, "--report", "goroutine-stacks 1 --frames")
+    assert "problem" not in listed.stdout
+    for name in ("time.Now", "main.clock", "main.(*Account).settle", "main.main", "runtime.goexit"):
+        assert re.search(rf"^    {re.escape(name)} ", listed.stdout, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("way", ["assert", "far-field"])

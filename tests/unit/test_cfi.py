@@ -12,6 +12,7 @@ from addrspace_gdb.process.mappings import Mapping
 
 START, STACK = 0x400000, 0x7F0000
 HDR, FRAMES = 0x1000, 0x1100  # of the file
+DYNAMIC = 0x2800
 INNER, MIDDLE, NAKED = 0x2000, 0x2100, 0x2200
 OUTSIDE = 0x500000  # code of somebody else
 
@@ -39,12 +40,28 @@ def image() -> bytes:
     table = b"".join(struct.pack("<ii", start - HDR, FRAMES + at - HDR) for start, at in places)
     head = b"\1\x1b\3\x3b" + struct.pack("<iI", FRAMES - HDR - 4, len(places)) + table
     structs = structs_of(8, "little")
-    file = b"\x7fELF\2\1\1" + bytes(9) + structs.file.pack(2, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    file = b"\x7fELF\2\1\1" + bytes(9) + structs.file.pack(2, 62, 1, 0, 64, 0, 0, 64, 56, 3, 0, 0, 0)
     segments = [(1, 5, 0, START, START, 0x3000, 0x3000, 0x1000)]
     segments += [(0x6474E550, 4, HDR, START + HDR, START + HDR, len(head), len(head), 4)]
+    segments += [(2, 6, DYNAMIC, START + DYNAMIC, START + DYNAMIC, 0x60, 0x60, 8)]
     file += b"".join(structs.program.pack(*segment) for segment in segments)
     file = file.ljust(HDR, b"\0") + head
-    return file.ljust(FRAMES, b"\0") + frames.ljust(0x3000 - FRAMES, b"\0")
+    return (file.ljust(FRAMES, b"\0") + frames).ljust(DYNAMIC, b"\0") + imports()
+
+
+def imports() -> bytes:
+    """The dynamic section: its slots hold addresses of functions, of which INNER is called "measure"."""
+    strtab, symtab, rela, slots = (START + DYNAMIC + at for at in (0x100, 0x140, 0x1C0, 0x240))
+    tags = {5: strtab, 6: symtab, 23: rela, 2: 48}
+    symbols = bytes(24) + struct.pack("<I20x", 1) + struct.pack("<I20x", 7)
+    slot = (slots - START, slots + 8 - START)
+    rows = struct.pack("<QQqQQq", START + slot[0], 1 << 32 | 7, 0, START + slot[1], 2 << 32 | 7, 0)
+    data = b"".join(struct.pack("<QQ", *tag) for tag in tags.items())
+    data = data.ljust(0x100, b"\0") + b"\0other\0measure\0"
+    data = data.ljust(0x140, b"\0") + symbols
+    data = data.ljust(0x1C0, b"\0") + rows
+    data = data.ljust(0x240, b"\0") + struct.pack("<QQ", START + NAKED, START + INNER)
+    return data.ljust(0x3000 - DYNAMIC, b"\0")
 
 
 class Memory:
@@ -62,6 +79,16 @@ class Memory:
             if start <= address and address + size <= start + len(data):
                 return data[address - start : address - start + size]
         raise UnreadableError(address, size)
+
+
+OF_C = Mapping(START, START + 0x3000, "r-xp", "/lib/c.so")
+
+
+def test_a_function_without_a_symbol_has_the_name_it_is_imported_by() -> None:
+    unwinder = CUnwinder("amd64", "little", Memory({}).read, [OF_C])
+    names = {entry: unwinder.imported_as(START + MIDDLE, START + entry) for entry in (INNER, NAKED, MIDDLE)}
+    assert names == {INNER: "measure", NAKED: "other", MIDDLE: None}
+    assert unwinder.imported_as(OUTSIDE, START + INNER) is None
 
 
 def walked(registers: Dict[str, int], stack: Dict[int, int]) -> Tuple[List[Tuple[int, int]], int]:

@@ -32,6 +32,16 @@ func spin() {
 	}
 }
 
+// Now is what clock last read.
+var Now time.Time
+
+//go:noinline
+func clock() {
+	for {
+		Now = time.Now()
+	}
+}
+
 //go:noinline
 func send(signal syscall.Signal) {
 	// To this thread: the kernel may give to another what is sent to the process.
@@ -57,6 +67,9 @@ func (a *Account) settle(way string) {
 	case "spin":
 		os.Stdout.WriteString("ready\n")
 		spin()
+	case "clock":
+		os.Stdout.WriteString("ready\n")
+		clock()
 	case "panic":
 		panic(a.name)
 	default:
@@ -64,17 +77,21 @@ func (a *Account) settle(way string) {
 	}
 }
 
+// Whether it is to die on the main thread.
+func onMain() bool {
+	return len(os.Args) > 1 && (os.Args[1] == "spin" || os.Args[1] == "clock")
+}
+
 func init() {
-	if len(os.Args) > 1 && os.Args[1] == "spin" {
+	if onMain() {
 		runtime.LockOSThread()
 	}
 }
 
 func main() {
 	debug.SetGCPercent(-1)
-	if os.Args[1] == "spin" {
-		// On the main thread.
-		(&Account{"savings"}).settle("spin")
+	if onMain() {
+		(&Account{"savings"}).settle(os.Args[1])
 	}
 	done := make(chan int)
 	go func() {
