@@ -284,7 +284,8 @@ def _what(what: Optional[What]) -> str:
 def _became(was: What, now: What) -> str:
     """What is different of the two."""
     if was._replace(permissions=now.permissions) == now:
-        return f"{_what(now)}, was {was.permissions}"
+        label = f" {now.label}" if now.label else ""  # last, where there may be no room for it
+        return f"{_what(now._replace(label=''))}, was {was.permissions}{label}"
     return f"{_what(now)}, was {_what(was)}"
 
 
