@@ -31,7 +31,7 @@ REPORTS = (
 )
 # What moves with the clock, with who else maps a file, and by being read: which pages were never touched.
 MOVES = re.compile(
-    r'"(wait_time|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
+    r'"(wait_time|waited|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
     r'|"the runtime\'s own: (never touched|only ever read)[^}]*'
     r'|"instruction": (null|"(\\.|[^"\\])*")'  # the assembler's text of it is gdb's alone
 )
