@@ -23,6 +23,7 @@ GONE = {
     "extraMCount": 21,
     "fingRunning": 20,
     "(*synctestGroup).changegstatus": 25,
+    "runfinq": 25,
     "typelinks": 27,
     "itablinks": 27,
 }
@@ -30,7 +31,7 @@ GONE = {
 SINCE = {
     "gcrash": 22,
     **dict.fromkeys(("isIdleInSynctest", "vgetrandomAlloc"), 24),
-    "bubbleGen": 25,
+    **dict.fromkeys(("bubbleGen", "gcCleanups", "runFinalizers"), 25),
     "epclntab": 26,
     **dict.fromkeys(("typedesclen", "itaboffset", "itabsize"), 27),
 }

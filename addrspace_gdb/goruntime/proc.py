@@ -126,6 +126,18 @@ class Goroutines:
         return zip(*(self.columns[name] for name in names))
 
 
+def _listed(runtime: Runtime, addresses: Sequence[int]) -> array[int]:
+    """The addresses of all g, ascending. With a nil among them the list or its length is damaged, and goes
+    on for millions of entries, most of them the same."""
+    ascending = sorted(addresses)
+    if ascending and not ascending[0]:
+        distinct = sorted(set(ascending) - {0})
+        lost = len(ascending) - len(distinct)
+        runtime.problems.add(f"runtime.allgs: {lost} entries are nil or name a goroutine again; left out")
+        ascending = distinct
+    return array("Q", ascending)
+
+
 def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines:
     """Read every goroutine. allgptr and allglen are what the runtime's own lock-free readers use."""
     layout = runtime.layout("runtime.g")
@@ -141,7 +153,7 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     if port is None or not port.link:
         left_out = (*left_out, "lr")
     fields = {name: path for name, path in _FIELDS.items() if name not in left_out}
-    columns = read_columns(runtime, array("Q", sorted(addresses)), layout, fields, "goroutines")
+    columns = read_columns(runtime, _listed(runtime, addresses), layout, fields, "goroutines")
     for name in left_out:
         columns[name] = array("Q", bytes(8 * len(columns["address"])))
     return Goroutines(columns)
