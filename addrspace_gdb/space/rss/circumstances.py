@@ -11,6 +11,7 @@ from addrspace_gdb.goruntime.mgcpacer import NEVER
 from addrspace_gdb.goruntime.mprof import Buckets
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStack
 from addrspace_gdb.space.counters.collector import GCState, read_gc
@@ -117,15 +118,17 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
         gc = None
     queued = read_queued(target, reading)
     goroutines: Optional[GoroutineReading] = None
-    heap = sum(end - start for start, end, _ in reading.go.spans.runs)
-    if reading.go.stacks.in_use >= SMALLEST or (memory is not None and heap >= SMALLEST):
+    # Without runs and pieces: those are worked out when the process has been let go.
+    heap = sum(reading.go.spans.columns["pages"]) << PAGE_SHIFT
+    has_stacks = reading.go.stacks.in_use >= SMALLEST
+    if has_stacks or (memory is not None and heap >= SMALLEST):
         try:
             goroutines = of_reading(target, reading, none_too=True)
         except ProblemError:
             pass
     if goroutines is None:
         return Background(gc, None, {}, None, queued)
-    parked = _parked(goroutines) if reading.go.stacks.in_use >= SMALLEST else None
+    parked = _parked(goroutines) if has_stacks else None
     sites = _sites(target, goroutines, memory) if memory is not None and heap >= SMALLEST else None
     return Background(gc, parked, _makers(parked) if parked is not None else {}, sites, queued)
 
