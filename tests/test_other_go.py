@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -101,7 +102,8 @@ def ways(gdb: Gdb) -> List[List[str]]:
 
 
 def settled(pid: int) -> List[Smap]:
-    """What is mapped once the program touches nothing more."""
+    """What is mapped once the program touches nothing more: it is stopped, and stays so."""
+    os.kill(pid, signal.SIGSTOP)
     before: List[Smap] = []
     while before != (before := smaps(pid)):
         time.sleep(0.1)

@@ -15,6 +15,7 @@ from addrspace_gdb.goruntime.waitreason import read_clock
 from addrspace_gdb.space.counters.statistics import Statistic, rows_of
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.other_go import other_go
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
 
@@ -54,7 +55,7 @@ def read_gc(target: Target) -> GCState:
     """Read `target`. ProblemError if it is no Go program or its symbols are missing."""
     problems = Problems()
     opening = Opening(target, problems)
-    require_go(opening)
+    require_go(opening, other_go(opening))
     runtime = Runtime(target, problems)
     ps = _known(lambda: read_ps(runtime), problems, "runtime.allp") or []
     sources = Sources(runtime, Scheduler([], ps))

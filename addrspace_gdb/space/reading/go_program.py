@@ -11,20 +11,19 @@ from addrspace_gdb.goruntime.buildinfo import parse_version, version_of
 from addrspace_gdb.goruntime.symtab import go_minor
 from addrspace_gdb.goruntime.versions import NEWEST, OLDEST, unreadable
 from addrspace_gdb.space.reading.opening import Opening
-from addrspace_gdb.space.reading.other_go import other_go, program_image
+from addrspace_gdb.space.reading.other_go import program_image
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:  # what is for saying what is wrong is imported there
     from addrspace_gdb.process.elf import Image
 
 
-def require_go(opening: Opening) -> None:
-    """Stop with one line unless the runtime can be read. Raises ProblemError."""
+def require_go(opening: Opening, other: Optional[str]) -> None:
+    """One line unless the runtime can be read. Raises ProblemError. `other` is what `other_go` says."""
     target, core = opening.target, opening.core
     if core is not None and not any(m.dumped > 0 and m.permissions[1] == "w" for m in core.mappings):
         why = f"it is {opening.cut}" if opening.cut else "see coredump_filter"
         raise ProblemError(f"the core holds nothing that the process could write to ({why})")
-    other = other_go(opening)
     if other is not None:
         raise ProblemError(other)
     another = _another(opening)

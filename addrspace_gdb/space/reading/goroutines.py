@@ -20,6 +20,7 @@ from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
+from addrspace_gdb.space.reading.other_go import other_go
 from addrspace_gdb.space.reading.walkable import Walkable, read_walkable
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
@@ -87,7 +88,7 @@ def read_for_goroutines(target: Target, progress: Optional[Progress] = None) -> 
 def _read(target: Target, problems: Problems, progress: Progress) -> GoroutineReading:
     opening = Opening(target, problems)
     mappings = opening.mappings  # none of which is needed: without a list, residency is not known
-    require_go(opening)
+    require_go(opening, other_go(opening))
     runtime = Runtime(target, problems, progress)
     goroutines = read_goroutines(runtime)
     if not len(goroutines):

@@ -134,7 +134,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     mappings = with_flags(mappings, text) if text is not None else mappings
     other = other_go(opening)
     if other is None:
-        require_go(opening)
+        require_go(opening, other)
         go = read_go(target, problems, progress, mappings)
     else:
         problems.add(other)
