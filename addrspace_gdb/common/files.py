@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Iterable, Optional, Sequence
 
 from addrspace_gdb.common.escape import printable
@@ -88,14 +89,15 @@ class OutputFile:
 
     def _replace(self, pieces: Iterable[bytes], status: Optional[os.stat_result]) -> None:
         beside = os.path.join(os.path.dirname(self._place), f".addrspace-{os.getpid()}-{os.urandom(6).hex()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb", buffering=_BUFFER) as file:
                 file.writelines(pieces)
                 _dress(file.fileno(), status)
             os.replace(beside, self._place)
-        except BaseException:
-            os.unlink(beside)
+        except BaseException:  # also an end that came after `open`, or after `replace`
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
             raise
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional, Type
 
+from addrspace_gdb.common.held_signals import held_signals
+
 PREFIX = "addrspace-gdb-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_]{8}")
 
@@ -27,7 +29,16 @@ class PrivateFolder:
     """
 
     def __init__(self) -> None:
+        self._lock = -1
         sweep(tempfile.gettempdir())
+        try:
+            with held_signals():
+                self._make()
+        except BaseException:  # one came meanwhile
+            self.remove()
+            raise
+
+    def _make(self) -> None:
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -42,6 +53,10 @@ class PrivateFolder:
     def __enter__(self) -> Path:
         return self.path
 
+    def __del__(self) -> None:
+        """An end that comes between the two lines of a `with` must not leave it behind either."""
+        self.remove()
+
     def __exit__(
         self,
         kind: Optional[Type[BaseException]],
@@ -54,9 +69,10 @@ class PrivateFolder:
         """Take it away, with all that is in it. Doing it twice is harmless."""
         if self._lock < 0:
             return
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
-        self._lock = -1
+        with held_signals():
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
 
 
 def sweep(temporary: str) -> None:

@@ -7,13 +7,13 @@ import shutil
 import signal
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import request as requests
 from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.held_signals import ENDING, held_signals
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.common.streams import say, show_line, stderr_is_terminal, tell
@@ -54,7 +54,7 @@ def catch_signals() -> None:
     def handle(number: int, _frame: Optional[FrameType]) -> None:
         raise Signalled(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handle)
 
@@ -176,13 +176,13 @@ def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
         gdb.name,
     )
     what = f"process {request.pid}" if request.pid is not None else "the core file"
-    with _held_signals():
+    with held_signals():
         keeper = Keeper(job)
     progress = Progressing(f"reading {what}")
     try:
         answer.ending = keeper.wait()
     except BaseException:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)  # this once to the end: it takes a few seconds at most
         keeper.end()
         keeper.wait()
@@ -197,27 +197,6 @@ def _environment() -> Dict[str, str]:
     return {
         key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("PYTHON")
     }
-
-
-@contextmanager
-def _held_signals() -> Iterator[None]:
-    """What ends us waits until the block is done: a gdb that nobody holds would go on."""
-    came: List[int] = []
-
-    def keep(number: int, _frame: Optional[FrameType]) -> None:
-        came.append(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    held = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in held:
-        signal.signal(number, keep)
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-        for one in came:
-            signal.raise_signal(one)
 
 
 class Progressing:
