@@ -212,20 +212,22 @@ def test_a_deleted_file_is_read_by_the_kernels_link(mapped: Mapper) -> None:
 @pytest.mark.parametrize("same", [True, False])
 def test_a_file_with_another_inode_is_known_by_its_pages(mapped: Mapper, tmp_path: Path, same: bool) -> None:
     """As on btrfs, where maps and stat(2) do not agree: a copy has another inode too."""
-    one = mapped(*KINDS["private"])
+    large = 512  # pages of the largest folio, all of which one fault may bring in
+    one = mapped(*KINDS["private"], size=4 * large * PAGE, holds=4 * large * PAGE)
     copy = tmp_path / "copy"
-    copy.write_bytes(one.data if same else one.data[: 100 * PAGE] + one.data[: len(one.data) - 100 * PAGE])
+    half = 2 * large * PAGE
+    copy.write_bytes(one.data if same else one.data[:half] + one.data[:half])
     elsewhere = Proc("map_files", elsewhere={"exe": str(copy)})
     one.path.unlink()
     assert FileBacked(elsewhere, PAGE).notes == []
-    for page in (10, 120, 200):  # what the process has touched can be compared
+    for page in (10, 2 * large + 20, 3 * large + 200):  # what the process has touched can be compared
         assert one.map[page * PAGE] == one.data[page * PAGE]
-    assert not one.is_present(60)
+    assert not one.is_present(large + 60)
     backed = FileBacked(elsewhere, PAGE)
-    start = 60 * PAGE + 9  # far from the three: a fault brings in 64 KiB around it
+    start = (large + 60) * PAGE + 9
     assert backed.read(one.start + start, 5000, memory) == one.data[start : start + 5000]
     assert backed.notes == [] if same else len(backed.notes) == 1
-    assert one.is_present(60) != same
+    assert one.is_present(large + 60) != same
 
 
 def test_without_pagemap_memory_is_read_and_that_is_said(mapped: Mapper) -> None:
