@@ -313,6 +313,20 @@ def test_sudogs_of_goroutines_that_were_woken_are_the_runtime_s(running: Start, 
         assert sudogs["objects"] >= 30_000
 
 
+@pytest.mark.parametrize("variant", ["plain", pytest.param("race", marks=pytest.mark.matrix),
+                                     pytest.param("noopt", marks=pytest.mark.matrix)])  # fmt: skip
+def test_sudogs_that_wait_in_semaphores_are_the_runtime_s(
+    running: Start, tmp_path: Path, variant: str
+) -> None:
+    """Each of the goroutines has one, and few are left over from when the program began."""
+    case = running("waiting", variant)
+    core = core_of(case, tmp_path)
+    for heap in (case.report("heap"), report(core, "heap", "--exe", case.binary.path)):
+        assert heap["problems"] == []
+        (sudogs,) = [one for one in heap["runtime_objects"] if one["kind"] == "sudogs"]
+        assert case.said["waits"] == 4700 <= sudogs["objects"] <= 4700 + 100
+
+
 def test_what_go_code_maps_itself_is_listed_by_size(running: Start, tmp_path: Path) -> None:
     case = running("mapped")
     live = case.report("rss")

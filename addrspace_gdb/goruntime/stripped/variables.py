@@ -76,6 +76,7 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "persistentChunks": ("persistentalloc1",),
     "printBacklog": ("recordForPanic",),
     "printBacklogIndex": ("recordForPanic",),
+    "semtable": ("semacquire1", "semrelease1"),
     "stackLarge": ("freeStackSpans", "stackalloc", "stackfree"),
     "stackpool": ("stackcache_clear", "stackcacherelease", "stackpoolalloc"),
     "startingStackSize": ("gfget", "gfget.func2", "gfput", "gcComputeStartingStackSize"),
