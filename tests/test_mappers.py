@@ -101,13 +101,17 @@ def together(ranges: List[Range]) -> List[Range]:
     return found
 
 
+@pytest.mark.parametrize("count", [pytest.param(3, marks=pytest.mark.matrix), 60,
+                                   pytest.param(1000, marks=pytest.mark.matrix)])  # fmt: skip
 @pytest.mark.parametrize("how", [*PLAIN, *(pytest.param(how, marks=pytest.mark.matrix) for how in MATRIX)])
-def test_what_go_code_maps_itself(how: str, go: Toolchain, processes: Processes, tmp_path: Path) -> None:
+def test_what_go_code_maps_itself(
+    how: str, count: int, go: Toolchain, processes: Processes, tmp_path: Path
+) -> None:
     (gdb, *_) = gdbs()
     program = build(go, how)
-    process = stop(processes.start([str(program)]).wait_ready())
+    process = stop(processes.start([str(program), str(count)]).wait_ready())
     ranges = said(process.output["stdout"].decode())
-    assert len(ranges) == 2 * 667
+    assert len(ranges) == 2 * (count - -(-count // 3) + 1)
     core = tmp_path / "core"
     gcore(gdb, Scene("live", program, [f"attach {process.pid}"], ["detach"]), core)
     assert together(listed(process.pid)) == together(ranges)

@@ -113,11 +113,12 @@ class _Search:
         for key in range(len(words) - _VALUE):
             if words[key]:
                 yield from self._entry(words, key, key + 1)
-        head = 8 // self._runtime.word  # a byte of each key's hash
+        head = 8 // self._runtime.word  # a byte of each key's hash; and since Go 1.22 an object's header
         size = head + _SLOTS * (1 + _VALUE) + 1
-        for bucket in range(0, len(words) - size + 1, size):
-            for slot in range(_SLOTS):
-                yield from self._entry(words, bucket + head + slot, bucket + head + _SLOTS + _VALUE * slot)
+        for first in (0, head):
+            for keys in range(first + head, len(words) - size + head + 1, size):
+                for slot in range(_SLOTS):
+                    yield from self._entry(words, keys + slot, keys + _SLOTS + _VALUE * slot)
 
     def _entry(self, words: Sequence[int], key: int, value: int) -> Iterator[Tuple[int, int]]:
         start, length, capacity = words[value : value + _VALUE]

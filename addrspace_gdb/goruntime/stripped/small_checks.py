@@ -121,6 +121,7 @@ def semaphores(runtime: Runtime, table: Record) -> Optional[bool]:
         return False
     for number, first in waited[:_ROOTS]:
         sudog = runtime.record("runtime.sudog", first)
-        if sudog.number("parent") or (sudog.number("elem") >> 3) % len(roots) != number:
+        waits_for = sudog.number("elem.vu", "elem")  # since Go 1.26 two words
+        if sudog.number("parent") or (waits_for >> 3) % len(roots) != number:
             return False
     return True if waited else None

@@ -1,9 +1,11 @@
-// Mappers maps memory through packages syscall and golang.org/x/sys/unix, gives some of it back, and says
-// what is left: lines "syscall.Mmap START LENGTH", then "ready".
+// Mappers maps memory through packages syscall and golang.org/x/sys/unix, so often as its argument says, gives
+// some of it back, and says what is left: lines "syscall.Mmap START LENGTH", then "ready".
 package main
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -33,11 +35,12 @@ func (m mapper) one(size int, kept bool) {
 }
 
 func main() {
+	count, _ := strconv.Atoi(os.Args[1])
 	for _, m := range []mapper{
 		{"syscall.Mmap", syscall.Mmap, syscall.Munmap},
 		{"unix.Mmap", unix.Mmap, unix.Munmap},
 	} {
-		for i := 0; i < 1000; i++ {
+		for i := 0; i < count; i++ {
 			m.one(4096+i%7*5000, i%3 != 0)
 		}
 		m.one(3<<20, true)
