@@ -28,6 +28,7 @@ _OF_A_PROCESS = (
     "whereis",
     "fault",
     "goroutine_stacks",
+    "profile",
 )
 _OF_SEVERAL_MOMENTS = ("snapshot", "diff", "compare")
 MODULES = (*_OF_A_PROCESS, *_OF_SEVERAL_MOMENTS)
