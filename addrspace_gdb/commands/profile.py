@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional
 
+from addrspace_gdb.commands import PROFILES
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
@@ -13,6 +14,8 @@ from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.versions import unreadable
+from addrspace_gdb.space.profiles.contention import ContentionProfile, ThreadProfile
+from addrspace_gdb.space.profiles.goroutines import GoroutineProfile
 from addrspace_gdb.space.profiles.heap import HeapProfile
 from addrspace_gdb.space.profiles.model import Profile
 from addrspace_gdb.space.profiles.source import Source
@@ -32,9 +35,17 @@ def _heap(kind: str, source: Source) -> Profile:
     return HeapProfile(source, kind)
 
 
+def _contention(kind: str, source: Source) -> Profile:
+    return ContentionProfile(source, kind)
+
+
 KINDS: Dict[str, Callable[[Source], Profile]] = {
     "heap": partial(_heap, "heap"),
     "allocs": partial(_heap, "allocs"),
+    "goroutine": GoroutineProfile,
+    "threadcreate": ThreadProfile,
+    "block": partial(_contention, "block"),
+    "mutex": partial(_contention, "mutex"),
 }
 
 
@@ -46,7 +57,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("kind", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
     add("--format", choices=["pprof", "folded", "text"], help="pprof: a file for `go tool pprof` (default"
         " with --output); folded: a line a stack, for flame graphs; text: a list (default)")  # fmt: skip
     add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
@@ -121,7 +132,7 @@ def as_pprof(answer: Answer, _look: Look) -> Iterator[str]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return [*KINDS, "--format", "--value", "--limit", "--output"]
+    return [*PROFILES, "--format", "--value", "--limit", "--output"]
 
 
 COMMAND = Command(

@@ -32,6 +32,7 @@ from addrspace_gdb.process.regular import open_regular, read_at
 
 _PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
 _NT_GNU_BUILD_ID = 3
+_SHT_NOTE = 7
 _NT_GO_BUILD_ID = 4  # owner "Go": cmd/link/internal/ld/elf.go
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
 
@@ -204,6 +205,21 @@ def build_ids(data: bytes) -> List[bytes]:
                 if (owner, kind) in ((b"GNU", _NT_GNU_BUILD_ID), (b"Go", _NT_GO_BUILD_ID)):
                     found.append(bytes(text))
     return found
+
+
+def noted_build_id(path: str) -> str:
+    """The GNU build id in the sections of notes of a file, in hex, empty if there is none: Go's own linker
+    may name no segment for it. Raises ProblemError and OSError."""
+    with open_regular(path) as stream:
+        header = read_header(stream, path)
+        for section in _sections(stream, header, min(header.shnum, _MAX_SECTIONS)):
+            if section.type != _SHT_NOTE:
+                continue
+            data = read_at(stream, section.offset, min(section.size, _MAX_SMALL))
+            for owner, kind, text in iter_notes(data, header.byte_order):
+                if owner == b"GNU" and kind == _NT_GNU_BUILD_ID:
+                    return bytes(text).hex()
+    return ""
 
 
 def same_segments(image: Image, other: Image) -> bool:

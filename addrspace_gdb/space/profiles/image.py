@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, Sequence
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.elf import read_image
+from addrspace_gdb.process.elf import noted_build_id
 from addrspace_gdb.process.mappings import Mapping, file_path
 from addrspace_gdb.space.profiles.model import ProfileMapping
 from addrspace_gdb.target.protocol import Target
@@ -29,7 +29,7 @@ def code_mappings(target: Target, mappings: Sequence[Mapping]) -> List[ProfileMa
 def _build_id(target: Target, mapping: Mapping, name: str) -> str:
     for path in _paths(target, mapping, name):
         try:
-            return read_image(path).build_id or ""
+            return noted_build_id(path)
         except (OSError, ProblemError):
             continue
     return ""

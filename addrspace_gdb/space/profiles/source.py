@@ -15,6 +15,7 @@ from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.space.profiles.image import code_mappings
 from addrspace_gdb.space.profiles.locations import Locations
 from addrspace_gdb.space.reading.go_program import require_go
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.other_go import other_go
 from addrspace_gdb.target.protocol import Target, kept_of
@@ -43,6 +44,11 @@ class Source:
         """N of Go 1.N; a large number where that is not known."""
         minor = self.callers.symtab.minor
         return 1 << 10 if minor is None else minor
+
+    def use(self, reading: GoroutineReading) -> None:
+        """Share what a reading of goroutines has: its function tables and its problems."""
+        self.callers, self.runtime = Callers(reading.tables), reading.runtime
+        self.problems, self.notes = reading.problems, reading.notes
 
     def locations(self) -> Locations:
         """An empty list of locations."""
