@@ -134,8 +134,9 @@ def _add_profile(commands: Any) -> None:
     add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
     add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
     add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
-    add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for"
-        " `go tool pprof`; folded: a line a stack, for flame graphs; text: a list (default at a terminal)")  # fmt: skip
+    add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
+        " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
+    )  # fmt: skip
     add("--value", metavar="TYPE", help="which number is listed or folded, such as alloc_space")
     add("--limit", metavar="N", help="at most N functions in the list, or all")
     add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")

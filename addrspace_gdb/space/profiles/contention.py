@@ -14,10 +14,7 @@ from addrspace_gdb.space.profiles.model import Sample, ValueType
 from addrspace_gdb.space.profiles.source import Source
 
 _LISTS = {"block": "bbuckets", "mutex": "xbuckets"}
-_RATES = {
-    "block": ("runtime.blockprofilerate", "runtime.SetBlockProfileRate"),
-    "mutex": ("runtime.mutexprofilerate", "runtime.SetMutexProfileFraction"),
-}
+_TURNED_ON_BY = {"block": "runtime.SetBlockProfileRate", "mutex": "runtime.SetMutexProfileFraction"}
 _SIGN = 1 << 63
 _EXPANDS = (
     23  # since Go 1.N stacks are kept by frames, and what is inlined there is found when they are written
@@ -82,10 +79,9 @@ def _read(runtime: Runtime, kind: str) -> Buckets:
     found = read_profile(runtime, _LISTS[kind])
     if found is not None:
         return found
-    variable, function = _RATES[kind]
-    if runtime.has(variable) and not runtime.global_number(variable, 8):
-        raise ProblemError(f"the program keeps no {kind} profile: {function} turns it on")
-    raise ProblemError(f"the {kind} profile is empty: there was no contention so far")
+    raise ProblemError(
+        f"the {kind} profile is empty: {_TURNED_ON_BY[kind]} turns it on, and nothing blocked since"
+    )
 
 
 def _ticks_per_second(runtime: Runtime) -> int:

@@ -7,13 +7,13 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mprof import Buckets, read_profile
-from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sampling import USUAL_RATE, Scale, read_rate
 from addrspace_gdb.space.profiles.locations import Locations
 from addrspace_gdb.space.profiles.model import Label, Sample, ValueType
 from addrspace_gdb.space.profiles.source import Source
 
 _SIGN = 1 << 63
+_OWN_FUNCTION = 23  # since Go 1.N runtime/pprof reads the profile by a function of its own
 
 
 class HeapProfile:
@@ -29,7 +29,7 @@ class HeapProfile:
 
     def __init__(self, source: Source, kind: str) -> None:
         """Read the buckets. ProblemError, one line, where the process keeps no heap profile."""
-        self._buckets, self.period = _read(source.runtime)
+        self._buckets, self.period = _read(source)
         self.kind, self.time = kind, source.time
         self.default = "alloc_space" if kind == "allocs" else ""
         self.notes: List[str] = []
@@ -77,13 +77,11 @@ class HeapProfile:
         return 0
 
 
-def _read(runtime: Runtime) -> Tuple[Buckets, int]:
+def _read(source: Source) -> Tuple[Buckets, int]:
     """The buckets and the rate."""
+    runtime = source.runtime
     rate = read_rate(runtime)
-    unlinked = runtime.has("runtime.disableMemoryProfiling") and runtime.global_number(
-        "runtime.disableMemoryProfiling", 1
-    )
-    if unlinked and not rate:
+    if not rate and not _is_linked(source):
         raise ProblemError(
             "the program keeps no heap profile: nothing in it can write one, so it was linked without"
             " (importing net/http/pprof or runtime/pprof brings it in)"
@@ -92,6 +90,14 @@ def _read(runtime: Runtime) -> Tuple[Buckets, int]:
     if buckets is None or not (any(buckets.allocs) or rate):
         raise ProblemError(f"the program keeps no heap profile: {_why(rate)}")
     return buckets, USUAL_RATE if rate is None else _signed(rate)
+
+
+def _is_linked(source: Source) -> bool:
+    """Whether the program has the function by whose absence the linker turns the profile off (linksetup in
+    cmd/link/internal/ld/lib.go)."""
+    name = "runtime.MemProfile" if source.minor < _OWN_FUNCTION else "runtime.memProfileInternal"
+    functions = source.callers.symtab.functions()
+    return any(func.name == name for func in functions)
 
 
 def _why(rate: Optional[int]) -> str:
