@@ -118,7 +118,6 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
         gc: Optional[GCState] = read_gc(target)
     except (UnreadableError, ProblemError, KeyError):
         gc = None
-    queued = read_queued(target, reading)
     goroutines: Optional[GoroutineReading] = None
     # Without runs and pieces: those are worked out when the process has been let go.
     heap = sum(reading.go.spans.columns["pages"]) << PAGE_SHIFT
@@ -129,6 +128,7 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
             goroutines = of_reading(target, reading, none_too=True)
         except ProblemError:
             pass
+    queued = read_queued(target, reading, goroutines)
     if goroutines is None:
         return Background(gc, None, {}, None, queued)
     parked = _parked(goroutines) if has_stacks else None
