@@ -100,8 +100,6 @@ class Header(NamedTuple):
 
 def read_header(stream: IO[bytes], path: str) -> Header:
     """The header of the ELF file in `stream`. Raises ProblemError where it is not one."""
-    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE  # imported late: it costs 25 ms
-
     ident = read_at(stream, 0, IDENT)
     if not ident:
         raise ProblemError(f"{printable(path)} is empty")
@@ -117,10 +115,9 @@ def read_header(stream: IO[bytes], path: str) -> Header:
     wrong_segments = raw.phnum and raw.phentsize != structs.program.size
     if wrong_segments or (raw.shnum and raw.shentsize != structs.section.size):
         raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
-    kind = _name_of(ENUM_E_TYPE, raw.type)
     header = Header(
-        kind.removeprefix("ET_"),
-        _name_of(ENUM_E_MACHINE, raw.machine),
+        _TYPES.get(raw.type) or _name_of("ENUM_E_TYPE", raw.type).removeprefix("ET_"),
+        _GO_MACHINES.get(raw.machine) or _name_of("ENUM_E_MACHINE", raw.machine),
         structs.pointer,
         "little" if structs.order == "<" else "big",
         *(raw.entry, raw.phoff, raw.phnum, raw.shoff, raw.shnum, raw.shstrndx),
@@ -128,8 +125,19 @@ def read_header(stream: IO[bytes], path: str) -> Header:
     return _with_large_counts(stream, header)
 
 
-def _name_of(names: Mapping[str, object], number: int) -> str:
+# The usual ones: importing pyelftools' lists takes as long as reading a small process.
+_TYPES = {2: "EXEC", 3: "DYN", 4: "CORE"}
+_GO_MACHINES = {
+    3: "EM_386", 8: "EM_MIPS", 21: "EM_PPC64", 22: "EM_S390", 40: "EM_ARM", 62: "EM_X86_64",
+    183: "EM_AARCH64", 243: "EM_RISCV", 258: "EM_LOONGARCH",
+}  # fmt: skip
+
+
+def _name_of(kind: str, number: int) -> str:
     """The name that pyelftools has for a number, the last where it has two; else the number."""
+    from elftools.elf import enums
+
+    names: Mapping[str, object] = getattr(enums, kind)
     return {value: name for name, value in names.items()}.get(number, str(number))
 
 
