@@ -70,10 +70,13 @@ class Profile(Protocol):
     """A profile."""
 
     kind: str
-    default: str  # the type to show first; empty: the last one
     period: int
     time: int  # nanoseconds since 1970, 0 where it is not known
     notes: List[str]
+
+    @property
+    def default(self) -> str:
+        """The type to show first; empty: the last one."""
 
     @property
     def types(self) -> Sequence[ValueType]:

@@ -36,7 +36,7 @@ class Source:
         self.runtime = Runtime(target, problems, progress)
         self.callers = Callers(symtab.load(target, problems))
         self.info, self.notes = opening.info, opening.notes
-        self.time = _time(target)
+        self.time = time_of(target)
         self.mappings = code_mappings(target, opening.mappings)
 
     @property
@@ -63,7 +63,7 @@ class Source:
             self.callers.function_at(pc)
 
 
-def _time(target: Target) -> int:
+def time_of(target: Target) -> int:
     """Nanoseconds since 1970: now, or when a core was written."""
     try:
         return os.stat(target.core_file).st_mtime_ns if target.core_file else time.time_ns()
