@@ -7,10 +7,10 @@ become one location again: its address is that of the innermost.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.callers import Callers, CallFrame
-from addrspace_gdb.space.profiles.model import Function, Location, ProfileMapping
+from addrspace_gdb.space.profiles.model import Function, Location, Piece, ProfileMapping
 
 _GOEXIT = "runtime.goexit"
 _NO_MAPPING = ProfileMapping(0, 0, 0, "", "", False)  # pprof wants one
@@ -44,13 +44,13 @@ class NamedPlaces:
         """One that is nowhere: pprof wants one, and is not to look for names there."""
         return (_NO_MAPPING._replace(has_functions=True),)
 
-    def named(self, names: Sequence[str]) -> List[int]:
+    def named(self, names: Sequence[str]) -> Tuple[Piece, ...]:
         """The locations of such frames, innermost first."""
         for name in names:
             if name not in self._named:
                 self.locations.append(Location(0, 0, [(self._function(name, "", 0), 0)]))
                 self._named[name] = len(self.locations)
-        return [self._named[name] for name in names]
+        return (tuple(self._named[name] for name in names),)
 
     def _function(self, name: str, file: str, start_line: int) -> int:
         number = self._numbers.get(name)
@@ -74,12 +74,16 @@ class Locations(NamedPlaces):
         self._single: Dict[int, int] = {}  # of pcs, where they mean the same in every stack
         self._within: Dict[int, int] = {}  # pcs that follow in a location, and of which
 
-    def numbers(self, stack: Sequence[int]) -> List[int]:
-        """The locations of a stack, innermost first; 0 for a frame that the one before it has."""
+    def pieces(self, stack: Sequence[int]) -> Tuple[Piece, ...]:
+        """The locations of a stack; 0 for a frame that the one before it has."""
+        return (self.plain(stack) or tuple(self._slowly(stack)),)
+
+    def plain(self, run: Sequence[int]) -> Optional[Piece]:
+        """The locations of a part of a stack, if its pcs were met and mean the same in every stack."""
         try:
-            return list(map(self._single.__getitem__, stack))
+            return tuple(map(self._single.__getitem__, run))
         except KeyError:
-            return self._slowly(stack)
+            return None
 
     @property
     def mappings(self) -> List[ProfileMapping]:

@@ -34,10 +34,11 @@ class Source:
             raise unreadable(error) from None
         self.target, self.problems = target, problems
         self.runtime = Runtime(target, problems, progress)
-        self.callers = Callers(symtab.load(target, problems))
+        modules = symtab.modules(target, problems)
+        self.callers = Callers(symtab.Symtab(target, modules, problems, symtab.go_minor(target)))
         self.info, self.notes = opening.info, opening.notes
         self.time = time_of(target)
-        self.mappings = code_mappings(target, opening.mappings)
+        self.mappings = code_mappings(target, opening.mappings, [one["minpc"] for one in modules])
 
     @property
     def minor(self) -> int:

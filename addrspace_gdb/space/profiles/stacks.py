@@ -72,11 +72,11 @@ class StackProfile:
         ]
         rows.sort(key=lambda row: ([-number for number in row[0]], row[1:]))
         for total, stack, names in rows:
-            locations = self.made.named(names or (_UNKNOWN,)) if not stack else self.made.numbers(stack)
+            locations = self.made.named(names or (_UNKNOWN,)) if not stack else self.made.pieces(stack)
             yield Sample(self._values(total), locations, ())
 
-    def _values(self, total: _Sum) -> Sequence[int]:
-        return total if len(self.types) == 4 else [*total[:2], total[3]]
+    def _values(self, total: _Sum) -> Tuple[int, ...]:
+        return tuple(total) if len(self.types) == 4 else (*total[:2], total[3])
 
     def _by_frames(self) -> Dict[Tuple[int, ...], _Sum]:
         columns, resident, used = (
