@@ -1,0 +1,176 @@
+"""`addrspace profile KIND`: what Go's own pprof would write, from outside, and what it cannot write."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
+
+from addrspace_gdb.commands import PROFILES
+from addrspace_gdb.commands.command import Command, Look, drawn, first_of
+from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.rss import gathered
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import limit_value, rows_shown
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.goruntime.versions import unreadable
+from addrspace_gdb.space.profiles.contention import ContentionProfile, ThreadProfile
+from addrspace_gdb.space.profiles.goroutines import GoroutineProfile
+from addrspace_gdb.space.profiles.heap import HeapProfile
+from addrspace_gdb.space.profiles.model import Profile
+from addrspace_gdb.space.profiles.resident import RssProfile
+from addrspace_gdb.space.profiles.source import Source, time_of
+from addrspace_gdb.space.profiles.stacks import StackProfile
+from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.rss.build import rss_tree
+from addrspace_gdb.space.rss.tree import Node
+from addrspace_gdb.views import profiles as view
+from addrspace_gdb.views.kit.text import clean, wrap
+from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair
+from addrspace_gdb.views.pprof import as_text, profile_pieces
+
+_EPILOG = """\
+With --output the profile is written as `go tool pprof` reads it; without, the functions with most of it
+are listed. `heap` is as of the last collection, as Go's own is; all numbers are scaled as pprof's are.
+Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse)
+and no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set).
+  addrspace profile heap --output heap.pb.gz      then: go tool pprof -http=: heap.pb.gz
+  addrspace profile allocs --limit 10             the functions that allocated most"""
+
+
+def _heap(kind: str, source: Source) -> Profile:
+    return HeapProfile(source, kind)
+
+
+def _contention(kind: str, source: Source) -> Profile:
+    return ContentionProfile(source, kind)
+
+
+_OF_GO: Dict[str, Callable[[Source], Profile]] = {
+    "heap": partial(_heap, "heap"),
+    "allocs": partial(_heap, "allocs"),
+    "goroutine": GoroutineProfile,
+    "threadcreate": ThreadProfile,
+    "block": partial(_contention, "block"),
+    "mutex": partial(_contention, "mutex"),
+}
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace profile",
+        description="Write a profile as Go's own pprof would, or list the functions with most of it.",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
+    add("--format", choices=["pprof", "folded", "text"], help="pprof: a file for `go tool pprof` (default"
+        " with --output); folded: a line a stack, for flame graphs; text: a list (default)")  # fmt: skip
+    add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
+        " default: what pprof shows first")  # fmt: skip
+    add("--limit", type=limit_value, metavar="N", help="at most N functions; `all` for every one")
+    add("-o", "--output", metavar="FILE", help="write to FILE instead of the terminal")
+    return made
+
+
+def parse(line: str) -> argparse.Namespace:
+    """The arguments, with the form that goes with them."""
+    arguments = parser().parse_line(line)
+    if arguments.format is None:
+        arguments.format = "text" if arguments.output is None else "pprof"
+    return arguments
+
+
+class Answer:
+    """A profile that was read; its samples are worked out when it is written."""
+
+    def __init__(
+        self, profile: Profile, arguments: argparse.Namespace, problems: Problems, notes: Sequence[str]
+    ) -> None:
+        self.profile, self.arguments, self.problems, self.notes = profile, arguments, problems, notes
+
+    @property
+    def value(self) -> int:
+        """Which value is listed. ProblemError if there is no such one."""
+        wanted, names = self.arguments.value, [type_.type for type_ in self.profile.types]
+        if wanted and wanted not in names:
+            raise ProblemError(f"--value: {self.profile.kind} has {', '.join(names)}")
+        return view.shown_value(self.profile, wanted)
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    if arguments.kind == "rss":
+        return _resident(session, arguments)
+    with session.progress() as progress, no_cycle_collection():
+        source = Source(session.target(), progress)
+        try:
+            profile = (
+                _stacks(session, source) if arguments.kind == "stacks" else _OF_GO[arguments.kind](source)
+            )
+        except (UnreadableError, KeyError) as error:
+            raise unreadable(error) from None
+    return Answer(profile, arguments, source.problems, source.notes)
+
+
+def _stacks(session: Session, source: Source) -> Profile:
+    return StackProfile(source, of_reading(source.target, session.reading()))
+
+
+def _resident(session: Session, arguments: argparse.Namespace) -> Answer:
+    """The tree of `addrspace rss`, which is worked out later."""
+    target = session.target()
+    read = gathered(target, session.reading(check=True, other_too=True))
+    reading = read.reading
+
+    def tree() -> Node:
+        return rss_tree(read.target, reading, read.owners, read.c_heap, False).root
+
+    return Answer(RssProfile(tree, time_of(target)), arguments, reading.problems, reading.notes)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.problems)
+
+
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The functions with most."""
+    width, value = look.width or 1 << 16, answer.value
+    found = view.top(answer.profile, value)
+    limit = rows_shown(answer.arguments.limit, look.file, 20)
+    yield from view.top_lines(answer.profile, found, value, limit, width, look.unicode)
+    said = [(PROBLEM, f"problem: {text}") for text in answer.problems]
+    said += [(QUIET, f"note: {text}") for text in [*answer.profile.notes, *answer.notes]]
+    for token, text in said:
+        for number, part in enumerate(wrap(clean(text, look.unicode), width - 2, 3, look.unicode)):
+            yield token, f"{'  ' if number else ''}{part}\n"
+
+
+def as_folded(answer: Answer, _look: Look) -> Iterator[str]:
+    """A line a stack."""
+    return view.folded(answer.profile, answer.value)
+
+
+def as_pprof(answer: Answer, _look: Look) -> Iterator[str]:
+    """The file for `go tool pprof`, its bytes as text that comes to the same bytes."""
+    with no_cycle_collection():
+        yield from as_text(profile_pieces(answer.profile))
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return [*PROFILES, "--format", "--value", "--limit", "--output"]
+
+
+COMMAND = Command(
+    "addrspace profile",
+    parser,
+    ask,
+    {"text": drawn(draw), "folded": as_folded, "pprof": as_pprof},
+    verdict,
+    words,
+    parse=parse,
+)
