@@ -14,7 +14,7 @@ _MAX_HEADER = 1 << 28  # bytes
 _MAX_COLUMN = 1 << 36
 _CODES = "BHIQbhiqd"
 
-Column = Union[bytes, bytearray, memoryview, "array[int]"]
+Column = Union[bytes, bytearray, memoryview, "array[int]"]  # or an array of numpy's
 
 
 class Message(NamedTuple):
@@ -39,7 +39,8 @@ def send(stream: IO[bytes], header: Dict[str, Any], columns: Dict[str, Column]) 
     views = []
     for name, column in columns.items():
         view = memoryview(column)
-        listed.append((name, column.typecode if isinstance(column, array) else "B", view.nbytes))
+        code = {"l": "q", "L": "Q"}.get(view.format, view.format) if view.itemsize == 8 else view.format
+        listed.append((name, code, view.nbytes))
         views.append(view.cast("B") if view.nbytes else memoryview(b""))
     head = json.dumps({"say": header, "columns": listed}).encode()
     try:

@@ -51,9 +51,10 @@ def filled(count: int, value: int, code: str = "q") -> Ints:
 
 
 def of_bytes(data: Any, code: str) -> Ints:
-    """The numbers in some bytes; they share memory where that can be."""
+    """The numbers in some bytes; they share memory with what can be written to."""
     if COMPILED:
-        return numpy.frombuffer(data, _TYPES[code])
+        found = numpy.frombuffer(data, _TYPES[code])
+        return found if found.flags.writeable else found.copy()  # one type of array, for what is compiled
     return array(code, bytes(data))
 
 
@@ -105,8 +106,3 @@ def distinct(column: Ints) -> List[int]:
         found: List[int] = numpy.unique(column).tolist()
         return found
     return sorted(set(column))
-
-
-def packed(column: Ints) -> Any:
-    """For a message: something with a buffer."""
-    return column.tobytes() if COMPILED else column

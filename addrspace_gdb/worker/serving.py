@@ -7,7 +7,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, packed, zeros
+from addrspace_gdb.worker.arrays import COMPILED, Ints, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import Heap, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -74,7 +74,7 @@ class Server:
         return self._ask({"want": "memory", "address": address, "size": size}).columns["memory"][1]
 
     def _types_of(self, addresses: Sequence[int]) -> Message:
-        return self._ask({"want": "types"}, {"types": packed(_column(addresses))})
+        return self._ask({"want": "types"}, {"types": _column(addresses)})
 
     @property
     def _made(self) -> Rooted:
@@ -112,10 +112,10 @@ class Server:
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""
         heap = self._made.graph.heap
-        states = zeros(max(1, len(heap.state)), "B")
+        states = zeros(len(heap.state), "B")
         put_states(heap.state, self._reached, states)
-        columns = {name: packed(column) for name, column in (("starts", heap.starts), ("slots", heap.slots))}
-        self._say({}, {**columns, "states": packed(states)})
+        columns = {"starts": heap.starts, "slots": heap.slots}
+        self._say({}, {**columns, "states": states})
 
     def _children(self, said: Message) -> None:
         """Of each of the `nodes`: what it keeps, and the largest of what is directly below it."""

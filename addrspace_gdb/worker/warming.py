@@ -6,7 +6,9 @@ from array import array
 from typing import Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
+from addrspace_gdb.worker.arrays import zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
 
@@ -24,7 +26,9 @@ def warm(order: str, word: int = 8) -> None:
         pass
     columns = {"parents": [0], "values": [_START], "owners": [0], "finalized": [_START]}
     rooted = Rooted(graph, Message({"finalizer": 0}, _columns(columns)))
-    rooted.reached()
+    reached = rooted.reached()
+    total(graph.heap, reached, True)
+    put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     Dominators(rooted).children(rooted.start, 1)
 
 
