@@ -16,7 +16,6 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_memory import extents
-from addrspace_gdb.target.protocol import Target
 
 PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
 _ROOT = Path(__file__).resolve().parents[2]
@@ -32,17 +31,17 @@ Serve = Callable[[Message], Tuple[Dict[str, object], Dict[str, Column]]]
 class Source:
     """Where the worker reads memory: a descriptor, and for a core what of it is where."""
 
-    def __init__(self, target: Target) -> None:
-        """ProblemError if a core cannot be opened. Without a descriptor the worker asks for what it needs."""
+    def __init__(self, pid: Optional[int], core: Optional[str]) -> None:
+        """Of a process of this machine, a core file, or neither: then the worker asks for what it needs.
+        ProblemError if it cannot be opened."""
         self.descriptor = -1
         self.extents: List[Tuple[int, int, int]] = []
-        proc = target.proc_files()
         try:
-            if target.kind == "core" and target.core_file is not None:
-                self.extents = extents(target.core_file)
-                self.descriptor = os.open(target.core_file, os.O_RDONLY | os.O_CLOEXEC)
-            elif proc is not None and proc.local:
-                self.descriptor = os.open(proc.path("mem"), os.O_RDONLY | os.O_CLOEXEC)
+            if core is not None:
+                self.extents = extents(core)
+                self.descriptor = os.open(core, os.O_RDONLY | os.O_CLOEXEC)
+            elif pid is not None:
+                self.descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise ProblemError(f"memory cannot be opened for the worker: {error.strerror}") from None
 

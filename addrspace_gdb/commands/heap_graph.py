@@ -3,41 +3,33 @@ out by the worker when it runs again."""
 
 from __future__ import annotations
 
+import sys
 from array import array
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
 from addrspace_gdb.goruntime.mgcroots import global_slots
 from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.space.goroutines.stack_roots import StackRoots
 from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
+from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
-
-
-class Totals(NamedTuple):
-    """What the worker found; sizes in bytes."""
-
-    objects: int  # allocated
-    bytes: int
-    reached: int
-    reached_bytes: int
-    edges: int
-    wild: int  # pointers to what is no object
-    lost: int  # bytes of the heap that could not be read
-    unknown_types: int
-    owners_at: int  # the node of the first owner
 
 
 class HeapGraph:
@@ -48,12 +40,9 @@ class HeapGraph:
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
         self.minor = go_minor(self.target)
-        source = Source(self.target)
-        try:
-            self._engine = Engine(source)
-            self._read(source)
-        finally:
-            source.close()
+        self._names: Dict[int, Optional[str]] = {0: None}  # of types, by address
+        self._engine, source = _started(self.target)
+        self._read(source)
 
     def _read(self, source: Source) -> None:
         runtime = self._runtime
@@ -62,10 +51,13 @@ class HeapGraph:
         self.roots = _Roots(self.reading, self.target, runtime, self._heap)
         self.roots.read()
         types = GcTypes(runtime, self.minor)
+        named = Types(runtime, modules(self.target, runtime.problems))
 
         def serve(said: Message) -> Tuple[Dict[str, object], Dict[str, Column]]:
             if said.header["want"] == "types":
-                return {}, tell_types(types, said.column("types").tolist())
+                met = said.column("types").tolist()
+                self._names.update((one, _full_name(named, one)) for one in met)
+                return {}, tell_types(types, met)
             return {}, {"memory": tell_memory(runtime, said.header["address"], said.header["size"])}
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
@@ -73,14 +65,115 @@ class HeapGraph:
         header = {"do": "heap", "descriptor": source.descriptor, **told.header}
         self._engine.ask(header, columns, serve)
 
+    @cached_property
+    def _found(self) -> Dict[str, Any]:
+        """What the worker says once it has the roots, which takes the process no more."""
+        found = self._engine.ask(*self.roots.owners(self.target).told()).header
+        if found["lost"]:
+            lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
+            self.reading.problems.add(lost)
+        return found
+
+    @property
     def totals(self) -> Totals:
-        """Have the roots put in, which takes the process no more."""
-        found = self._engine.ask(*self.roots.owners(self.target).told())
-        return Totals(**found.header)
+        """How much there is."""
+        found = self._found
+        allocated = Size(found["bytes"], found["objects"])
+        return Totals(allocated, Size(found["reached_bytes"], found["reached"]))
+
+    @property
+    def first(self) -> int:
+        """The node of owner 0; those before it are objects."""
+        return int(self._found["owners_at"])
+
+    @property
+    def owners(self) -> List[kinds.Owner]:
+        """Who holds roots."""
+        return self.roots.all if self._found else []
+
+    @cached_property
+    def _kept(self) -> Message:
+        return self.ask("owners")
+
+    def kept(self, owner: int) -> Size:
+        """What an owner keeps."""
+        return Size(self._sizes[0][owner], self._sizes[1][owner])
+
+    @cached_property
+    def _sizes(self) -> Tuple[array[int], array[int]]:
+        return self._kept.column("bytes"), self._kept.column("objects")
+
+    def find(self, addresses: Sequence[int]) -> List[int]:
+        """The nodes of the objects that hold these addresses, -1 for none."""
+        column = array("q", [address if address < 1 << 63 else -1 for address in addresses])
+        assert self._found
+        return self._engine.ask({"do": "find"}, {"addresses": column}).column("nodes").tolist()
+
+    def type_name(self, address: int) -> Optional[str]:
+        """The name of a type that the worker met."""
+        return self._names.get(address)
+
+    @property
+    def notes(self) -> List[str]:
+        """What cannot be known, and why."""
+        notes = [*self.reading.said, *self.reading.problems.left_out]
+        if self.roots.conservative:
+            some = plural(self.roots.conservative, "goroutine")
+            notes.append(
+                f"{some} stopped where the compiler's maps say nothing: words on their stacks were taken for "
+                "pointers, and may be none"
+            )
+        return list(dict.fromkeys(notes))
+
+    @property
+    def problems(self) -> List[str]:
+        """What is damaged."""
+        return list(self.reading.problems)
 
     def ask(self, do: str, **more: Any) -> Message:
-        """Anything else."""
+        """Anything else, once the roots are there."""
+        assert self._found
         return self._engine.ask({"do": do, **more}, {})
+
+
+def graph_of(session: Session) -> HeapGraph:
+    """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
+    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session))
+
+
+def prepare(pid: Optional[int], core: Optional[str]) -> None:
+    """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
+    source = Source(pid, core)
+    try:
+        engine = Engine(source)
+        engine.ask({"do": "warm", "order": sys.byteorder}, {})
+        _PREPARED.append((pid, core, engine, source))
+    finally:
+        source.close()
+
+
+_PREPARED: List[Tuple[Optional[int], Optional[str], Engine, Source]] = []
+
+
+def _started(target: Target) -> Tuple[Engine, Source]:
+    """A worker for that target: the one that waits for it, or another."""
+    proc = target.proc_files()
+    pid = target.pid if proc is not None and proc.local else None
+    core = target.core_file if target.kind == "core" else None
+    while _PREPARED:
+        for_pid, for_core, engine, source = _PREPARED.pop()
+        if (for_pid is not None and for_pid == pid) or (for_core is not None and target.kind == "core"):
+            return engine, source
+    source = Source(pid if core is None else None, core)
+    try:
+        return Engine(source), source
+    finally:
+        source.close()
+
+
+def _full_name(types: Types, address: int) -> Optional[str]:
+    found = types.at(address) if address else None
+    return found.full_name if found is not None else None
 
 
 class _Roots:

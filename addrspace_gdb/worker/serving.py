@@ -7,9 +7,9 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, zeros
+from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.scanning import Heap, put_states, total
+from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.warming import warm
@@ -30,6 +30,8 @@ class Server:
             "states": self._states,
             "children": self._children,
             "objects": self._objects,
+            "owners": self._owners,
+            "find": self._find,
         }
 
     def serve(self) -> None:
@@ -125,6 +127,21 @@ class Server:
             found, count = tree.children(node, most) if tree.number[node] >= 0 else ([], 0)
             rows.append({"kept": tree.kept(node), "children": found, "count": count})
         self._say({"rows": rows})
+
+    def _owners(self, said: Message) -> None:
+        """What each owner keeps."""
+        tree, rooted = self._dominators, self._made
+        kept = [tree.kept(rooted.start + number) for number in range(rooted.owners)]
+        self._say(
+            {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
+        )
+
+    def _find(self, said: Message) -> None:
+        """The objects that hold those `addresses`, -1 for none."""
+        addresses = of_bytes(said.column("addresses"), "q")
+        found = zeros(len(addresses))
+        objects_at(addresses, found, self._made.graph.heap)
+        self._say({}, {"nodes": found})
 
     def _objects(self, said: Message) -> None:
         """Where those objects are, their bytes, and the type that stands before them."""
