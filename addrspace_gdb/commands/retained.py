@@ -16,7 +16,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
 from addrspace_gdb.views.documents.retained import retained_json
-from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
 from addrspace_gdb.views.retained import retained_table, said, verdict_line, whole_line
 
@@ -152,7 +152,8 @@ def verdict(answer: Answer) -> Optional[str]:
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
     found = answer.found
-    yield from Line(look.screen, look.unicode).put(HEADING, clean(verdict_line(found), look.unicode))
+    for line in wrap(clean(verdict_line(found), look.unicode), look.width or 1 << 16, 3, look.unicode):
+        yield from Line(look.width or 1 << 16, look.unicode).put(HEADING, line)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]

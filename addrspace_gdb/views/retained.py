@@ -8,6 +8,7 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import OBJECT, SHARED, Retained, Row
 from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
 from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 
@@ -80,7 +81,8 @@ def _lines(
 ) -> Iterator[Tuple[str, str, str, str]]:
     whole = found.totals.reached.bytes
     for row in rows:
-        name = "  " * level + clean(name_of(row, found.info.pointer_size), unicode)
+        indent = level * glyphs(unicode).level
+        name = indent + clean(name_of(row, found.info.pointer_size), unicode)
         if not row.exact:
             name += "  (not exact)"
         size = row.size
@@ -89,7 +91,7 @@ def _lines(
         if row.children and row.more:
             rest = sizes.plural(row.more, "smaller one")
             kept = size.bytes - sum(child.size.bytes for child in row.children) - (row.own or 0)
-            yield sizes.size(kept), sizes.share(kept, whole), "", "  " * (level + 1) + rest
+            yield sizes.size(kept), sizes.share(kept, whole), "", indent + glyphs(unicode).level + rest
 
 
 def whole_line(found: Retained) -> str:

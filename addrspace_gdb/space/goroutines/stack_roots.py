@@ -135,11 +135,10 @@ class StackRoots:
         inner: List[int] = []
 
         def put(value: int, name: str) -> None:
-            if low <= value < high:
-                if stack.low <= value < stack.high:
-                    inner.append(value)
-                else:
-                    roots.append(Root(value, name))
+            if stack.low <= value < stack.high:  # which may lie beyond the last object
+                inner.append(value)
+            elif low <= value < high:
+                roots.append(Root(value, name))
 
         for value, name in self._direct(at, plan, stack):
             put(value, name)

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -159,15 +160,23 @@ func fill() {
 	newer()
 }
 
+// Objects that are dead and have a finalizer or cleanup, and how many of those ran.
+var (
+	dying int32
+	ran   atomic.Int32
+)
+
 func closed(e *entry) func() { return func() { e.walk() } }
 
 func finalized() {
 	for i := 0; i < 50; i++ {
 		e := made(i)
 		e.next = made(i)
-		runtime.SetFinalizer(e, func(e *entry) { e.walk() })
+		runtime.SetFinalizer(e, func(e *entry) { e.walk(); ran.Add(1) })
 		if i%2 == 0 {
 			big = append(big, e)
+		} else {
+			dying++
 		}
 	}
 }
@@ -216,9 +225,15 @@ func main() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
 	fmt.Fprintln(os.Stderr, garbage())
+	for runtime.GC(); ran.Load() < dying; {
+		time.Sleep(time.Millisecond)
+	}
 	before := alloc()
 	fmt.Println("alloc", before)
 	time.Sleep(50 * time.Millisecond)
+	for i := 0; i < 3; i++ {
+		runtime.GC()
+	}
 	fmt.Println("ready")
 	for range signals {
 		before = alloc()

@@ -21,8 +21,10 @@ func newer() {
 		weaks = append(weaks, weak.Make(e))
 		if i%2 == 0 {
 			cleaned = append(cleaned, e)
+		} else {
+			dying++
 		}
-		runtime.AddCleanup(e, func(other *entry) { other.walk() }, made(i))
+		runtime.AddCleanup(e, func(other *entry) { other.walk(); ran.Add(1) }, made(i))
 		handles = append(handles, unique.Make(fmt.Sprint("unique ", i)))
 	}
 }
