@@ -20,7 +20,6 @@ from harness.scenes import attach, gcore
 from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.documents.schema import schema
-from addrspace_gdb.worker.arrays import PLAIN
 
 ALSO_OLD = True
 
@@ -28,7 +27,12 @@ Json = Dict[str, Any]
 VARIANTS = ("plain", "stripped")
 if full_matrix():
     VARIANTS += ("pie", "cgo", "race", "noopt", "386", "arenas", "greentea", "nogreenteagc")  # type: ignore[assignment]
-LATE = 0  # objects that a collection marked and that died before we looked
+
+
+def late(go: Toolchain) -> int:
+    """How many objects may have died after they were marked: Go 1.23 and 1.24 clean up the maps of package
+    unique behind each collection, with temporary closures."""
+    return 4 if go.release in ((1, 23), (1, 24)) else 0
 
 
 def quiet(processes: Processes, path: Path) -> Process:
@@ -37,7 +41,7 @@ def quiet(processes: Processes, path: Path) -> Process:
 
 
 def retained(target: object, *options: str, plain: str = "") -> Json:
-    done = cli("dump", str(target), "--format", "json", *options, **{PLAIN: plain})
+    done = cli("dump", str(target), "--format", "json", *options, ADDRSPACE_GRAPH_PLAIN=plain)
     assert done.returncode == 0, done.stderr
     document: Json = json.loads(done.stdout)
     jsonschema.validate(document, schema("retained/1"))
@@ -62,9 +66,9 @@ def test_what_is_reached_is_what_the_collector_marked(
         assert not list(look.graph.problems) and not look.graph.roots.unknown
         assert found.marked > 150_000 and found.since < 200
         assert not found.not_marked, found.not_marked[:8]
-        assert len(found.not_reached) <= LATE, found.not_reached[:8]
+        assert len(found.not_reached) <= late(go), found.not_reached[:8]
         totals = look.graph.totals
-        assert totals.reached.objects >= found.marked - LATE
+        assert totals.reached.objects >= found.marked - late(go)
         assert look.graph.reading.go.memstats is not None
         stats = look.graph.reading.go.memstats
         assert totals.allocated == (stats["HeapAlloc"], stats["HeapObjects"])
@@ -81,7 +85,7 @@ def test_a_core_has_the_same_graph(
     with looked_at(None, core, binary.path) as look:
         found = look.compare()
         assert not list(look.graph.problems)
-        assert not found.not_marked and len(found.not_reached) <= LATE and found.marked > 150_000
+        assert not found.not_marked and len(found.not_reached) <= late(go) and found.marked > 150_000
         of_core = look.graph.totals
     os.kill(live.pid, signal.SIGSTOP)
     with looked_at(live.pid, None, binary.path) as look:
@@ -98,10 +102,7 @@ def test_what_is_let_go_is_what_was_kept(go: Toolchain, build_program: Builder, 
     said = live.wait_for("less ").partition("less ")[2]
     freed = int(said.split()[0])
     kept = row(document, "main.cache")["bytes"]
-    assert kept > 2_000_000 and abs(freed - kept) <= ROUND_IT, (freed, kept)
-
-
-ROUND_IT = 0
+    assert kept > 2_000_000 and freed == kept
 
 
 def test_without_numba_it_is_the_same(

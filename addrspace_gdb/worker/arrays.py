@@ -63,7 +63,7 @@ def grown(column: Ints, count: int) -> Ints:
     if COMPILED:
         column.resize(count, refcheck=False)
         return column
-    column.extend(array(column.typecode, bytes(column.itemsize * (count - len(column)))))
+    column.extend(array(column.typecode, bytes(column.itemsize * max(0, count - len(column)))))
     return column
 
 

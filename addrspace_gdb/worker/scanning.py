@@ -275,7 +275,7 @@ def scan_spans(
                         count = by_type(body, at + step, 0, type_, part, heap, masks, edges, count)
                 elif kind == 4:
                     count, _ = by_two_bits(at, at + step, part, heap, edges, count)
-                else:
+                elif kind == 5:
                     count, _ = by_one_bit(at, at + step, part, heap, edges, count)
             edges.index[number + 1] = count
             at += step
