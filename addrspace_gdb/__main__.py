@@ -14,6 +14,12 @@ import sys
 from types import FrameType
 from typing import Optional
 
+_NEEDED = {
+    "elftools": "pyelftools",
+    "pygments": "pygments",
+    "tabulate": "tabulate",
+}  # as pyproject.toml has them
+
 
 def _end(number: int, _frame: Optional[FrameType]) -> None:
     os._exit(128 + number)
@@ -33,10 +39,31 @@ def _own_modules_only() -> None:
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder or os.curdir) not in strange]
 
 
+def _missing() -> Optional[str]:
+    """What this Python lacks, and how to get it. What a checkout's own .venv has will do."""
+    if all(any(os.path.isdir(os.path.join(folder, one)) for folder in sys.path) for one in _NEEDED):
+        return None  # as nearly always; what is asked next takes 3 ms to import
+    import glob
+    from importlib.util import find_spec
+
+    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    sys.path += glob.glob(os.path.join(glob.escape(own), ".venv", "lib", "python3*", "site-packages"))
+    missing = [name for module, name in _NEEDED.items() if find_spec(module) is None]
+    if not missing:
+        return None
+    setup = os.path.join(own, "scripts", "demo")
+    how = setup if os.path.exists(setup) else f"{sys.executable} -m pip install {' '.join(missing)}"
+    return f"this Python lacks {', '.join(missing)}; to get what is missing run: {how}"
+
+
 def main() -> int:
     """Run the command; returns its exit status."""
     _end_by_signals()
     _own_modules_only()
+    missing = _missing()
+    if missing is not None:
+        print(f"addrspace-gdb: {missing}", file=sys.stderr)
+        return 1
     from addrspace_gdb.shell.cli import main as run
     from addrspace_gdb.shell.run_gdb import Signalled
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import matrix_table
 import pytest
@@ -33,10 +34,30 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     matrix_table.mark(items)
     if full_matrix():
         return
+    _thin(items)
     skip = pytest.mark.skip(reason="ADDRSPACE_MATRIX=1 runs it")
     for item in items:
         if item.get_closest_marker("matrix"):
             item.add_marker(skip)
+
+
+def _thin(items: Sequence[pytest.Item]) -> None:
+    """Of a module with EACH_ONCE only so many tests that each value of each parameter has its turn."""
+    by_test: Dict[str, List[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and getattr(item.module, "EACH_ONCE", False):
+            by_test.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for left in by_test.values():
+        turns: Counter[Tuple[str, int]] = Counter()
+        while left:
+            values = {item: list(item.callspec.indices.items()) for item in left if hasattr(item, "callspec")}
+            best = min(values, key=lambda item: sorted(turns[one] for one in values[item]), default=None)
+            if best is None or not any(turns[one] == 0 for one in values[best]):
+                break
+            turns.update(values[best])
+            left.remove(best)
+        for item in left if turns else ():
+            item.add_marker(pytest.mark.matrix)
 
 
 def _is_in_slice(item: pytest.Item) -> bool:

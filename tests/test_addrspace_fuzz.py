@@ -19,6 +19,8 @@ from harness.gdbrun import Scene, run_gdb
 from harness.scenes import gcore, kernel_core, launch_to_breakpoint
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 DRIVER = Path(__file__).with_name("fuzz_driver.py")
 SEEDS = [1, 2, 3, 4, 5, 6] if not full_matrix() else list(range(1, 41))
 EACH = 100  # mutations with one seed

@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Json = Dict[str, Any]
 MODES = ("freed", "leaked", "mixed")
 THREADS, BLOCKS = 5, 12_000

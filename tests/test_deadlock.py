@@ -15,6 +15,8 @@ from harness.dumps import goroutine_dump_parse
 from harness.scenes import kernel_core
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_STRIPPED = "$^"
 MAIN = {
     "group": "main.(*pool).drain",

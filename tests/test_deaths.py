@@ -25,6 +25,8 @@ from test_fault import ask, core, live
 from test_fault import gdb as gdb
 from test_testprogs import goroutine_wrong, signal_wrong
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Document = Dict[str, Any]
 
 _HERE = r"\S*c\.go:\d+: "

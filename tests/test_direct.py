@@ -24,6 +24,8 @@ from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, kernel_core, start
 from harness.toolchains import NEWEST, PINNED, Toolchain, Unavailable, toolchain_or_skip
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 REPORTS = (
     *("addrspace", "regions", "rss", "rss --by-class", "memstats", "gc", "heap", "arenas", "spans"),
     *("goroutine-stacks", "goroutine-stacks --frames", "goroutine-stacks --system --dead"),

@@ -14,6 +14,8 @@ from harness.debuggers import Gdb
 from harness.processes import Process, Processes
 from harness.toolchains import Toolchain
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 HOST = """
 import ctypes, os, sys, time
 library = ctypes.CDLL(sys.argv[1])

@@ -27,6 +27,8 @@ from addrspace_gdb.process.dwarf.sections import DamagedError
 from addrspace_gdb.process.dwarf.variables import FrameVariables
 from addrspace_gdb.target.protocol import FrameVariable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 SIDE = Path(__file__).with_name("variables_side.py")
 FUNCTIONS = 500
 MANY = 60  # more addresses at once are told without the names of variables
@@ -124,15 +126,19 @@ def answer(target: object, report: str, *options: str) -> Dict[str, Any]:
 
 
 def words_of_frames(target: object) -> List[List[str]]:
-    """Addresses of every word of the frames of goroutines, as many as are told with names at once."""
+    """Addresses of words of the frames of goroutines, as many as are told with names at once: of the
+    program's own functions, which have variables, and of any."""
     asked = answer(target, "goroutine-stacks --frames", "--debugger", "none")
-    found = [
-        hex(int(frame["sp"], 16) + offset)
-        for goroutine in asked["goroutines"]
-        for frame in goroutine["frames"]
-        for offset in range(0, min(frame["frame_size"] or 0, 256), 8)
-    ]
-    chosen = random.Random(3).sample(found, min(len(found), 3 * MANY))
+    frames = [frame for goroutine in asked["goroutines"] for frame in goroutine["frames"]]
+    own = [frame for frame in frames if (frame["function"] or "").startswith("main.")]
+    chosen: List[str] = []
+    for some, count in ((own, MANY), (frames, 2 * MANY)):
+        words = [
+            hex(int(frame["sp"], 16) + offset)
+            for frame in some
+            for offset in range(0, min(frame["frame_size"] or 0, 256), 8)
+        ]
+        chosen += random.Random(3).sample(words, min(len(words), count))
     return [chosen[at : at + MANY] for at in range(0, len(chosen), MANY)]
 
 

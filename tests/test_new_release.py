@@ -22,14 +22,16 @@ from addrspace_gdb.goruntime.stripped import variables as roots
 GONE = {
     "extraMCount": 21,
     "fingRunning": 20,
+    "tickspersecond": 22,
     "(*synctestGroup).changegstatus": 25,
     "runfinq": 25,
+    "parsedebugvars": 25,
     "typelinks": 27,
     "itablinks": 27,
 }
 # Those of newer releases, and the N of the Go 1.N that brought them.
 SINCE = {
-    "gcrash": 22,
+    **dict.fromkeys(("gcrash", "ticksPerSecond"), 22),
     **dict.fromkeys(("isIdleInSynctest", "vgetrandomAlloc"), 24),
     **dict.fromkeys(("bubbleGen", "gcCleanups", "runFinalizers"), 25),
     "epclntab": 26,

@@ -23,6 +23,8 @@ from harness.scenes import attach, gcore, start
 from harness.smaps import Smap, smaps
 from harness.toolchains import Toolchain
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 SOURCE = """package main
 
 import "time"

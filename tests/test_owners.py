@@ -23,6 +23,8 @@ from jsonschema import Draft202012Validator
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True
 ALSO_STRIPPED = ""  # every test
 

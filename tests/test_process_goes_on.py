@@ -21,6 +21,8 @@ from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import kernel_core, start
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 # The command as it would be if nothing had been seen of a process before gdb attaches.
 UNWARNED = INTERRUPTIBLE.replace(
     "from addrspace_gdb.shell.cli",

@@ -21,6 +21,8 @@ from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 SIDE = Path(__file__).with_name("readonly_side.py")
 PERMISSIONS = ("may-write-memory", "may-write-registers", "may-call-functions")
 REFUSED = re.compile(

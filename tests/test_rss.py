@@ -289,6 +289,7 @@ def test_of_very_many_goroutines_a_sample_says_where_most_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     live = start(processes, build_program("spent", newest_go), oracle_file, "goroutines")
+    monkeypatch.setattr(circumstances, "EXACT", 1000)
     monkeypatch.setattr(circumstances, "SAMPLE", 1000)
     base = LiveTarget(live.pid, None, SHELL)
     target = DirectSession(base, Settings(100, True, False, "quiet"), "").target()

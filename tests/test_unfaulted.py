@@ -20,6 +20,8 @@ from harness.gdbrun import Scene, run_gdb
 from harness.processes import Process, Processes
 from harness.toolchains import Toolchain, go_environment
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 SIDE = Path(__file__).with_name("unfaulted_side.py")
 Counts = Dict[str, Dict[str, int]]
 PROGRAMS = ("plain", "stripped", "pie", "cgo", "large")

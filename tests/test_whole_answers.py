@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -247,6 +248,21 @@ def test_a_signal_at_any_moment(
         assert command.popen.returncode in (128 + number, 0, -number)
         assert command.popen.returncode or b"Go Heap" in output
         assert live.running() and not list(tmp_path.glob(PREFIX + "*"))
+
+
+def test_a_python_without_the_packages(tmp_path: Path) -> None:
+    """A checkout takes them from its own .venv; where there is none, one line says what to run."""
+    shutil.copytree(CHECKOUT / "addrspace_gdb", tmp_path / "addrspace_gdb")
+    command = [sys.executable, "-S", "-m", "addrspace_gdb", "dump", str(os.getpid())]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "addrspace-gdb: this Python lacks pyelftools, pygments, tabulate; to get what is missing run: "
+        f"{sys.executable} -m pip install pyelftools pygments tabulate\n"
+    )
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "is not a Go program" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

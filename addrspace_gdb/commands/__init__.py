@@ -29,11 +29,14 @@ _OF_A_PROCESS = (
     "whereis",
     "fault",
     "goroutine_stacks",
+    "profile",
 )
 _OF_SEVERAL_MOMENTS = ("snapshot", "diff", "compare")
 MODULES = (*_OF_A_PROCESS, *_OF_SEVERAL_MOMENTS)
 # What `addrspace-gdb dump --report` takes: the last word of those that ask one process once.
 REPORTS = tuple(module.replace("_", "-") for module in _OF_A_PROCESS)
+# What `addrspace profile` can make.
+PROFILES = ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex")
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from functools import partial
+from operator import sub
+from typing import Callable, Dict, Iterable, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
@@ -12,24 +14,39 @@ from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Blocks, Runtime
 from addrspace_gdb.target.layout import Type
 
-_LISTS = (("mbuckets", "memRecord"), ("bbuckets", "blockRecord"), ("xbuckets", "blockRecord"))
+_LISTS = {"mbuckets": "memRecord", "bbuckets": "blockRecord", "xbuckets": "blockRecord"}
 _MAX_DEPTH = 1 << 12  # frames of a stack; maxProfStackDepth is 1024
 _MAX = 1 << 25  # buckets, where BuckHashSys is damaged
-_FEW = 1 << 20  # bytes of buckets for which it does not pay to read all chunks
 
 
 class Buckets(NamedTuple):
-    """The buckets of one list, the newest first."""
+    """The buckets of one list, the newest first, and what they count.
+
+    Of memory profiles as runtime.MemProfile has it: at the last published collection, or by now where there
+    was none.
+    """
 
     name: str
     fixed: int  # bytes of a bucket without its stack
     word: int
     addresses: array[int]
     frames: array[int]  # of the stack of each
-    # Of memory profiles, by bucket: bytes of an object, and objects in use at the last published collection;
-    # where there was none yet, those in use now.
+    pcs: array[int]  # all stacks in a row, the innermost pc of each first; empty if they were not asked for
+    # Of memory profiles, by bucket: bytes of an object, objects that were allocated and freed, and the bytes
+    # of both, which Go counts up to 1.26.
     sizes: array[int]
-    in_use: array[int]
+    allocs: array[int]
+    frees: array[int]
+    alloc_bytes: array[int]
+    free_bytes: array[int]
+    # Of block and mutex profiles: blockRecord, `counts` a float64 as its bits.
+    counts: array[int]
+    cycles: array[int]
+
+    @property
+    def in_use(self) -> List[int]:
+        """Objects of each that are in use."""
+        return list(map(sub, self.allocs, self.frees))
 
     @property
     def size(self) -> int:
@@ -39,6 +56,13 @@ class Buckets(NamedTuple):
     def bytes_of(self, frames: int) -> int:
         """Of a bucket with so many frames."""
         return self.fixed + self.word * frames
+
+    def stacks(self) -> Iterator[array[int]]:
+        """The pcs of each bucket's stack, innermost first."""
+        at, pcs = 0, self.pcs
+        for count in self.frames:
+            yield pcs[at : at + count]
+            at += count
 
     def each(self) -> Iterator[Tuple[int, int]]:
         """What each of them takes, in no order."""
@@ -84,88 +108,180 @@ def counted_bytes(runtime: Runtime) -> int:
 
 def read_buckets(runtime: Runtime) -> List[Buckets]:
     """The buckets of each list; none where nothing was ever profiled. Damage is told."""
-    if not runtime.global_word("runtime.buckhash"):
-        return []
-    blocks = Blocks(runtime)
-    counted = counted_bytes(runtime)
-    if counted > _FEW:
-        blocks.load((chunk, PERSISTENT_CHUNK) for chunk in persistent_chunks(runtime))
-    layout = runtime.layout("runtime.bucket")
-    most = min(_MAX, counted // layout.size + 1)  # the runtime has not paid for more
-    return [_read_list(runtime, blocks, name, record, most) for name, record in _LISTS]
+    lists = _Lists(runtime)
+    return [lists.read(name) for name in _LISTS] if lists.any else []
 
 
-def _read_list(runtime: Runtime, blocks: Blocks, name: str, record: str, most: int) -> Buckets:
-    layout, word = runtime.layout("runtime.bucket"), runtime.word
-    fixed = layout.size + runtime.layout(f"runtime.{record}").size
-    found = Buckets(name, fixed, word, array("Q"), array("Q"), array("Q"), array("q"))
-    cycles = _cycles(runtime) if record == "memRecord" else []
-    first = runtime.global_word(f"runtime.{name}")
-    try:
-        if _follow(layout, blocks, first, found, cycles, most):
-            _cut(runtime, name, f"does not end after {most:,} entries")
-        if cycles and not any(found.in_use):
-            _count_unpublished(found, blocks, layout.size, cycles)
-    except UnreadableError as error:
-        _cut(runtime, name, f"leads to {error.address:#x}, which cannot be read")
-    except OverflowError:
-        _cut(runtime, name, "leads to a bucket with an impossible stack")
-    return found
+def read_profile(runtime: Runtime, name: str) -> Optional[Buckets]:
+    """The buckets of `mbuckets`, `bbuckets` or `xbuckets` with their stacks; None where there are none."""
+    lists = _Lists(runtime)
+    found = lists.read(name, True) if lists.any else None
+    return found if found is not None and found.addresses else None
 
 
-def _cut(runtime: Runtime, name: str, why: str) -> None:
-    told = f"runtime.{name}: the list {why}; the rest is left out"
-    runtime.problems.add(f"{told}, by BuckHashSys all buckets have {in_words(counted_bytes(runtime))}")
+class _Fields(NamedTuple):
+    """Places in words: of a bucket's header, and of each number that is counted the words to add up."""
+
+    follow: int
+    depth: int
+    size: int
+    counted: Dict[str, Tuple[int, ...]]  # by the column, behind the stack
 
 
-def _follow(
-    layout: Type, blocks: Blocks, at: int, found: Buckets, cycles: List[Tuple[int, int]], most: int
-) -> int:
-    """Put the buckets into `found`, no more than `most`; returns the address of the next one, 0 at the end.
-    Raises UnreadableError and OverflowError."""
-    word, header = found.word, layout.size // found.word
-    follow, depth, size = (layout.scalar(field).offset // word for field in ("allnext", "nstk", "size"))
-    low = high = 0
-    words = memoryview(b"")
-    while at and len(found.addresses) < most:
-        if not (low <= at and at + layout.size <= high):
-            low, high, words = blocks.around(at, layout.size)
-        index = (at - low) // word
-        frames = words[index + depth]
-        if frames > _MAX_DEPTH:
-            raise OverflowError
-        if cycles:
-            counts = index + header + frames
-            if counts + cycles[0][1] >= len(words):
+class _Lists:
+    """Reads lists of buckets."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._layout = runtime.layout("runtime.bucket")
+        self.any = bool(runtime.global_word("runtime.buckhash"))
+        if not self.any:
+            return
+        self._blocks = Blocks(runtime)
+        counted = counted_bytes(runtime)
+        if runtime.has("runtime.persistentChunks"):
+            self._blocks.expect([(chunk, PERSISTENT_CHUNK) for chunk in persistent_chunks(runtime)])
+        self._most = min(_MAX, counted // self._layout.size + 1)  # the runtime has not paid for more
+
+    def read(self, name: str, stacks: bool = False) -> Buckets:
+        """The list `name`, with the stacks if they are wanted."""
+        runtime, record = self._runtime, self._runtime.layout(f"runtime.{_LISTS[name]}")
+        code: Literal["Q", "I"] = "Q" if runtime.word == 8 else "I"
+        columns = [array("Q") for _ in range(9)]
+        found = Buckets(
+            name,
+            self._layout.size + record.size,
+            runtime.word,
+            columns[0],
+            columns[1],
+            array(code),
+            *columns[2:],
+        )
+        first = runtime.global_word(f"runtime.{name}")
+        try:
+            self._fill(first, found, record, stacks)
+        except UnreadableError as error:
+            self._cut(name, f"leads to {error.address:#x}, which cannot be read")
+        except OverflowError:
+            self._cut(name, "leads to a bucket with an impossible stack")
+        return found
+
+    def _fill(self, first: int, found: Buckets, record: Type, stacks: bool) -> None:
+        fields = self._fields(record, published=True)
+        if self._follow(first, found, fields, stacks):
+            self._cut(found.name, f"does not end after {self._most:,} entries")
+        if found.allocs and not any(found.allocs) and not any(found.frees):
+            self._count_unpublished(found, self._fields(record, published=False))
+
+    def _fields(self, record: Type, published: bool) -> _Fields:
+        word, header = self._runtime.word, self._layout
+        counted: Dict[str, Tuple[int, ...]] = {}
+        if record.has("active"):
+            starts = _cycles(self._runtime, record, published)
+            cycle = self._runtime.layout("runtime.memRecordCycle")
+            for name in ("allocs", "frees", "alloc_bytes", "free_bytes"):
+                if cycle.has(name):
+                    place = cycle.scalar(name).offset
+                    counted[name] = tuple((start + place) // word for start in starts)
+        else:
+            for column, name in (("counts", "count"), ("cycles", "cycles")):
+                counted[column] = (record.scalar(name).offset // word,)
+        places = [header.scalar(name).offset // word for name in ("allnext", "nstk", "size")]
+        return _Fields(places[0], places[1], places[2], counted)
+
+    def _cut(self, name: str, why: str) -> None:
+        told = f"runtime.{name}: the list {why}; the rest is left out"
+        bytes_ = in_words(counted_bytes(self._runtime))
+        self._runtime.problems.add(f"{told}, by BuckHashSys all buckets have {bytes_}")
+
+    def _follow(self, at: int, found: Buckets, fields: _Fields, stacks: bool) -> int:
+        """Put the buckets into `found`; returns the address of the next one, 0 at the end.
+        Raises UnreadableError and OverflowError."""
+        word, header, blocks = found.word, self._layout.size // found.word, self._blocks
+        take = _taker(found, fields, self._runtime)
+        low = high = 0
+        words = memoryview(b"")
+        while at and len(found.addresses) < self._most:
+            if not (low <= at and at + self._layout.size <= high):
+                low, high, words = blocks.around(at, self._layout.size)
+            index = (at - low) // word
+            frames = words[index + fields.depth]
+            if frames > _MAX_DEPTH:
+                raise OverflowError
+            if at + found.bytes_of(frames) > high:
                 low, high, words = blocks.around(at, found.bytes_of(frames))
                 index = (at - low) // word
-                counts = index + header + frames
-            found.sizes.append(words[index + size])
-            found.in_use.append(words[counts + cycles[0][0]] - words[counts + cycles[0][1]])
-        found.addresses.append(at)
-        found.frames.append(frames)
-        at = words[index + follow]
-    return at
+            counts = index + header + frames
+            if stacks:
+                found.pcs.frombytes(words[index + header : counts].cast("B"))
+            take(words, counts)
+            if "allocs" in fields.counted:
+                found.sizes.append(words[index + fields.size])
+            found.addresses.append(at)
+            found.frames.append(frames)
+            at = words[index + fields.follow]
+        return at
+
+    def _count_unpublished(self, found: Buckets, fields: _Fields) -> None:
+        """As runtime.MemProfile does it where no collection has published anything."""
+        header = self._layout.size
+        for name in fields.counted:
+            del getattr(found, name)[:]
+        take = _taker(found, fields, self._runtime)
+        for at, frames in zip(found.addresses, found.frames):
+            low, _, words = self._blocks.around(at, found.bytes_of(frames))
+            take(words, (at - low + header) // found.word + frames)
 
 
-def _cycles(runtime: Runtime) -> List[Tuple[int, int]]:
-    """Where in a memRecord the words are that count what was allocated and what was freed: of the published
-    cycle, and of those that are not yet."""
-    cycle, word = runtime.layout("runtime.memRecordCycle"), runtime.word
-    record = runtime.layout("runtime.memRecord")
-    starts = [record.locate("active").offset]
+Take = Callable[["memoryview[int]", int], None]
+
+
+def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
+    """What appends the counts that begin at an index of some words to the columns."""
+    columns = [(getattr(found, name).append, places) for name, places in fields.counted.items()]
+    mask = (1 << 8 * found.word) - 1
+    if "counts" in fields.counted:
+        return partial(_take_record, found, fields, runtime.order)
+
+    def take(words: memoryview[int], at: int) -> None:
+        for append, places in columns:
+            if len(places) == 2:
+                append(words[at + places[0]] + words[at + places[1]] & mask)
+            else:
+                append(sum(words[at + place] for place in places) & mask)
+
+    return take
+
+
+def _take_record(
+    found: Buckets, fields: _Fields, order: Literal["little", "big"], words: memoryview[int], at: int
+) -> None:
+    """Numbers of 8 bytes, also where a word has 4."""
+    for name, (place,) in fields.counted.items():
+        value = words[at + place]
+        if found.word == 4:
+            first, second = value, words[at + place + 1]
+            value = first | second << 32 if order == "little" else first << 32 | second
+        getattr(found, name).append(value)
+
+
+def _cycles(runtime: Runtime, record: Type, published: bool) -> List[int]:
+    """Where in a memRecord the cycles begin that count: the published one with the one that is to be
+    published next, which runtime.MemProfile does on the way; or all of them."""
+    size = runtime.layout("runtime.memRecordCycle").size
     later = record.locate("future")
-    starts += [later.offset + number * cycle.size for number in range(later.type.count)]
-    more, less = (cycle.scalar(name).offset for name in ("allocs", "frees"))
-    return [((start + more) // word, (start + less) // word) for start in starts]
+    numbers: Iterable[int] = range(later.type.count)
+    if published:
+        cycle = read_cycle(runtime)
+        numbers = [] if cycle is None else [cycle % later.type.count]
+    return [record.locate("active").offset, *(later.offset + number * size for number in numbers)]
 
 
-def _count_unpublished(found: Buckets, blocks: Blocks, header: int, cycles: List[Tuple[int, int]]) -> None:
-    """As runtime.MemProfile does it where no collection has published anything."""
-    for row, (at, frames) in enumerate(zip(found.addresses, found.frames)):
-        low, _, words = blocks.around(at, found.bytes_of(frames))
-        first = (at - low + header) // found.word + frames
-        found.in_use[row] = sum(words[first + more] - words[first + less] for more, less in cycles)
+def read_cycle(runtime: Runtime) -> Optional[int]:
+    """The number of the heap profile's cycle (mProfCycle); None where it is not known."""
+    if not runtime.has("runtime.mProfCycle"):
+        return None
+    return runtime.variable("runtime.mProfCycle").number("value") >> 1  # the last bit: whether it is flushed
 
 
 def stack_of(runtime: Runtime, bucket: int, frames: int) -> Sequence[int]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from array import array
 from itertools import chain, compress
-from typing import Dict, Iterator, Sequence, Set
+from typing import Dict, Iterator, List, Sequence, Set, Union
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.columns import read_columns
+from addrspace_gdb.goruntime.proc import M, P
 from addrspace_gdb.goruntime.record import Blocks, Runtime, Slice
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons
@@ -29,22 +30,39 @@ _LONG = 64  # sudogs of a list that are read by themselves
 # Bytes of the largest slot that holds nothing but a timer: time.Timer's, whose timer is within it.
 LARGEST_TIMER = 144
 
-Own = Dict[str, Sequence[int]]
+
+class Own:
+    """Addresses in those objects: what lists led to, and what columns of the goroutines have."""
+
+    def __init__(self, go: GoView) -> None:
+        self._go = go
+        self.listed: Dict[str, Sequence[int]] = {}
+
+    def of(self, kind: str) -> List[int]:
+        """The addresses of a kind, ascending, each once."""
+        return sorted({*self.listed.get(kind, ()), *self._in_columns(kind)} - {0})
+
+    def _in_columns(self, kind: str) -> Iterator[int]:
+        goroutines, scheduler = self._go.goroutines, self._go.scheduler
+        ended = goroutines.ended
+        if kind in (ENDED, GS):
+            yield from compress(
+                goroutines.column("address"), ended if kind == ENDED else ended.translate(_NOT)
+            )
+        if kind == GS:
+            yield from chain.from_iterable((m.g0, m.gsignal) for m in scheduler.ms)
+        elif kind in (SUDOGS, TIMERS):
+            yield from goroutines.column("waiting" if kind == SUDOGS else "timer")
+        elif kind == THREADS:
+            yield from (one.address for one in chain[Union[M, P]](scheduler.ms, scheduler.ps))
 
 
 def read_own_objects(runtime: Runtime, go: GoView) -> Own:
-    """Addresses in the objects by kind, in no order, some more than once and some 0. What is damaged is told,
-    and counts as the program's."""
-    found: Own = {kind: array("Q") for kind in KINDS}
-    gs, ended = go.goroutines.column("address"), go.goroutines.ended
-    found[ENDED] = array("Q", compress(gs, ended))
-    threads, ps = go.scheduler.ms, go.scheduler.ps
-    of_threads = chain.from_iterable((m.g0, m.gsignal) for m in threads)
-    found[GS] = array("Q", chain(compress(gs, ended.translate(_NOT)), of_threads))
-    found[THREADS] = [*(m.address for m in threads), *(p.address for p in ps)]
+    """Follow the lists. What is damaged is told, and counts as the program's."""
+    found = Own(go)
     for kind, source in ((SUDOGS, _sudogs), (TIMERS, _timers), (DEFERS, _defers), (TABLES, _tables)):
         try:
-            found[kind] = array("Q", source(runtime, go))
+            found.listed[kind] = array("Q", source(runtime, go))
         except (UnreadableError, ProblemError, KeyError) as error:
             runtime.problems.add(f"{kind}: {error}; they count as objects of the program")
     return found
@@ -54,9 +72,8 @@ _NOT = bytes([1, 0]) + bytes(254)
 
 
 def _sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
-    """Those that goroutines wait in, and those in the caches of the Ps and of all."""
+    """More of those that goroutines wait in, and those in the caches of the Ps and of all."""
     columns = go.goroutines.columns
-    yield from columns["waiting"]
     # A goroutine waits in one, but for a select, which has one for each case.
     selects = {number for number, text in enumerate(read_wait_reasons(runtime)) if "select" in text}
     is_select = bytes(number in selects for number in range(256))
@@ -111,8 +128,7 @@ def _slice(runtime: Runtime, struct: str, address: int, path: str, words: int = 
 
 
 def _timers(runtime: Runtime, go: GoView) -> Iterator[int]:
-    """Those in the Ps' heaps, and those that goroutines keep for their next time.Sleep."""
-    yield from go.goroutines.column("timer")
+    """Those in the Ps' heaps."""
     for p in go.scheduler.ps:
         yield from _timer_heap(runtime, p.address)
 

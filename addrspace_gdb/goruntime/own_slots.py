@@ -56,7 +56,7 @@ def count_own(
     memory. An address that is in no allocated slot counts nowhere: m0's g is no object of the heap."""
     counter = _Counter(reader, spans, resident.settled() if resident is not None else None)
     for kind in KINDS:
-        counter.count(kind, sorted({*own.get(kind, ())} - {0}))
+        counter.count(kind, own.of(kind))
     return counter.finish()
 
 

@@ -6,9 +6,10 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import deque
 from itertools import compress, zip_longest
 from operator import sub
-from typing import Iterable, Iterator, List, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Deque, Iterable, Iterator, List, Literal, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from addrspace_gdb.common.problems import ABSENT, ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
@@ -205,6 +206,9 @@ class Record:
             )
 
 
+_TOGETHER, _MAX_GROUPS = 32, 6  # ranges of a group, groups that are held
+
+
 class Blocks:
     """Words of structs of which many lie near each other, as those of one list do: read in large blocks."""
 
@@ -213,6 +217,9 @@ class Blocks:
         self._code: Literal["Q", "I"] = "Q" if runtime.word == 8 else "I"
         self._starts: List[int] = []
         self._blocks: List[memoryview] = []
+        self._expected: List[Tuple[int, int, int]] = []  # first address, end, and number of the group
+        self._groups: List[List[Tuple[int, int]]] = []
+        self._held: Deque[int] = deque()  # groups, the one that was read first in front
 
     def load(self, ranges: Iterable[Tuple[int, int]]) -> None:
         """Read (address, size) that many words will be asked of. What cannot be read is no problem."""
@@ -220,6 +227,37 @@ class Blocks:
         for (start, _), data in zip(wanted, pieces(self._runtime.target, wanted)):
             if data is not None:
                 self._hold(start, data)
+
+    def expect(self, ranges: Sequence[Tuple[int, int]]) -> None:
+        """Tell (address, size) of which words will be asked, about in that order. They are read in groups
+        when a word of one is wanted; groups of long ago are forgotten, so that much can be gone through."""
+        self._groups = [list(ranges[at : at + _TOGETHER]) for at in range(0, len(ranges), _TOGETHER)]
+        self._expected = sorted(
+            (start, start + size, number)
+            for number, group in enumerate(self._groups)
+            for start, size in group
+        )
+
+    def _expects(self, address: int) -> bool:
+        """Whether the address is in a group that was not held; it is read then, as far as it can be."""
+        at = bisect_right(self._expected, (address, 1 << 64, 0)) - 1
+        if at < 0 or not address < self._expected[at][1] or self._expected[at][2] in self._held:
+            return False
+        number = self._expected[at][2]
+        if len(self._held) >= _MAX_GROUPS:
+            self._forget(self._held.popleft())
+        self._held.append(number)
+        group = sorted(self._groups[number])
+        for (start, _), data in zip(group, pieces(self._runtime.target, group)):
+            if data is not None:
+                self._hold(start, data)
+        return True
+
+    def _forget(self, number: int) -> None:
+        for start, _ in self._groups[number]:
+            at = bisect_right(self._starts, start) - 1
+            if at >= 0 and self._starts[at] == start:
+                del self._starts[at], self._blocks[at]
 
     def _hold(self, start: int, data: Bytes) -> memoryview:
         words = array(self._code, bytes(data))
@@ -239,6 +277,8 @@ class Blocks:
             start, words = self._starts[at], self._blocks[at]
             if address + size <= start + len(words) * word:
                 return start, start + len(words) * word, words
+        if self._expects(address):
+            return self.around(address, size)
         small = -(-size // word) * word
         data = self._runtime.target.read(address, small)
         return address, address + small, self._hold(address, data)

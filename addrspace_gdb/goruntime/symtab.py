@@ -55,6 +55,7 @@ class Symtab:
         self._kinds: Tuple[str, ...] = ()
         self._found: Dict[int, Optional[Func]] = {}
         self._locations: Dict[int, Tuple[Location, ...]] = {}
+        self._calls: Dict[int, Tuple[int, ...]] = {}  # the pcs of each of those
 
     @property
     def byte_order(self) -> str:
@@ -153,6 +154,13 @@ class Symtab:
             found = self._locations[pc] = self._locate(pc)
         return found
 
+    def call_pcs(self, pc: int) -> Tuple[int, ...]:
+        """The instruction in each of the logical frames at `pc` (`locations`): of a frame that another is
+        inlined into, the mark of that."""
+        if self.locations(pc):
+            return self._calls[pc]
+        return ()
+
     def _locate(self, pc: int) -> Tuple[Location, ...]:
         func, loaded = self.find(pc), self._load(pc)
         if func is None or loaded is None:
@@ -162,6 +170,7 @@ class Symtab:
         except _DAMAGE as error:
             self.problems.add(f"inlining at {pc:#x}: {error}")
             chain = [(pc, None)]
+        self._calls[pc] = tuple(at for at, _ in chain)
         return tuple(self._location(loaded.table, func, at, call) for at, call in chain)
 
     def _location(self, table: FuncTable, func: Func, pc: int, call: Optional[InlinedCall]) -> Location:

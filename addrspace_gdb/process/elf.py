@@ -32,6 +32,7 @@ from addrspace_gdb.process.regular import open_regular, read_at
 
 _PN_XNUM = 0xFFFF  # the number of program headers is in sh_info of section 0
 _NT_GNU_BUILD_ID = 3
+_SHT_NOTE = 7
 _NT_GO_BUILD_ID = 4  # owner "Go": cmd/link/internal/ld/elf.go
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
 
@@ -99,8 +100,6 @@ class Header(NamedTuple):
 
 def read_header(stream: IO[bytes], path: str) -> Header:
     """The header of the ELF file in `stream`. Raises ProblemError where it is not one."""
-    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE  # imported late: it costs 25 ms
-
     ident = read_at(stream, 0, IDENT)
     if not ident:
         raise ProblemError(f"{printable(path)} is empty")
@@ -116,10 +115,9 @@ def read_header(stream: IO[bytes], path: str) -> Header:
     wrong_segments = raw.phnum and raw.phentsize != structs.program.size
     if wrong_segments or (raw.shnum and raw.shentsize != structs.section.size):
         raise ProblemError(f"{printable(path)} has a damaged ELF header: odd entry sizes")
-    kind = _name_of(ENUM_E_TYPE, raw.type)
     header = Header(
-        kind.removeprefix("ET_"),
-        _name_of(ENUM_E_MACHINE, raw.machine),
+        _TYPES.get(raw.type) or _name_of("ENUM_E_TYPE", raw.type).removeprefix("ET_"),
+        _GO_MACHINES.get(raw.machine) or _name_of("ENUM_E_MACHINE", raw.machine),
         structs.pointer,
         "little" if structs.order == "<" else "big",
         *(raw.entry, raw.phoff, raw.phnum, raw.shoff, raw.shnum, raw.shstrndx),
@@ -127,8 +125,19 @@ def read_header(stream: IO[bytes], path: str) -> Header:
     return _with_large_counts(stream, header)
 
 
-def _name_of(names: Mapping[str, object], number: int) -> str:
+# The usual ones: importing pyelftools' lists takes as long as reading a small process.
+_TYPES = {2: "EXEC", 3: "DYN", 4: "CORE"}
+_GO_MACHINES = {
+    3: "EM_386", 8: "EM_MIPS", 21: "EM_PPC64", 22: "EM_S390", 40: "EM_ARM", 62: "EM_X86_64",
+    183: "EM_AARCH64", 243: "EM_RISCV", 258: "EM_LOONGARCH",
+}  # fmt: skip
+
+
+def _name_of(kind: str, number: int) -> str:
     """The name that pyelftools has for a number, the last where it has two; else the number."""
+    from elftools.elf import enums
+
+    names: Mapping[str, object] = getattr(enums, kind)
     return {value: name for name, value in names.items()}.get(number, str(number))
 
 
@@ -204,6 +213,21 @@ def build_ids(data: bytes) -> List[bytes]:
                 if (owner, kind) in ((b"GNU", _NT_GNU_BUILD_ID), (b"Go", _NT_GO_BUILD_ID)):
                     found.append(bytes(text))
     return found
+
+
+def noted_build_id(path: str) -> str:
+    """The GNU build id in the sections of notes of a file, in hex, empty if there is none: Go's own linker
+    may name no segment for it. Raises ProblemError and OSError."""
+    with open_regular(path) as stream:
+        header = read_header(stream, path)
+        for section in _sections(stream, header, min(header.shnum, _MAX_SECTIONS)):
+            if section.type != _SHT_NOTE:
+                continue
+            data = read_at(stream, section.offset, min(section.size, _MAX_SMALL))
+            for owner, kind, text in iter_notes(data, header.byte_order):
+                if owner == b"GNU" and kind == _NT_GNU_BUILD_ID:
+                    return bytes(text).hex()
+    return ""
 
 
 def same_segments(image: Image, other: Image) -> bool:

@@ -1,5 +1,5 @@
 """The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode,
-``diff`` and ``compare`` read two dumps, for which they need no gdb, or have them made.
+``profile`` too, ``diff`` and ``compare`` read two dumps, for which they need no gdb, or have them made.
 
 The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
 caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 from addrspace_gdb import __version__
-from addrspace_gdb.commands import REPORTS
+from addrspace_gdb.commands import PROFILES, REPORTS
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ascii", action="store_true", help="draw with ASCII characters only")
     add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
     _add_gdb(dump_parser)
+    _add_profile(commands)
     _add_from_dumps(commands)
     add_crash(commands)
     return parser
@@ -117,6 +119,30 @@ def _add_gdb(parser: argparse.ArgumentParser) -> None:
         " of this environment, or the one on PATH")  # fmt: skip
     add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
         " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
+
+
+def _add_profile(commands: Any) -> None:
+    """`profile`."""
+    made = commands.add_parser(
+        "profile",
+        help="write what Go's own pprof would, from outside, also of a core or a stripped program",
+        description="Write a profile of a running process, which is paused while it is read and then goes"
+        " on, or of a core file. At a terminal, without -o, the functions with most of it are listed.",
+    )
+    made.set_defaults(run=profile, report=None)
+    add = made.add_argument
+    add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
+    add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
+    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
+        " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
+    )  # fmt: skip
+    add("--value", metavar="TYPE", help="which number is listed or folded, such as alloc_space")
+    add("--limit", metavar="N", help="at most N functions in the list, or all")
+    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
+    add("--ascii", action="store_true", help="draw with ASCII characters only")
+    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
+    _add_gdb(made)
 
 
 def _add_from_dumps(commands: Any) -> None:
@@ -233,6 +259,18 @@ def dump(options: argparse.Namespace) -> int:
                 _put(chunks(result), output)
         answer.tell()
         return 1 if answer.failed else 0
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Carry out ``profile``, which is a report; returns 0 or 1."""
+    listed = not options.output and stdout_is_terminal()
+    form = options.form or ("text" if listed else "pprof")
+    limit = options.limit or (None if listed else "all")
+    words = ["profile", options.kind, "--format", form]
+    for name, given in (("--value", options.value), ("--limit", limit)):
+        words += [name, given] if given else []
+    options.report = shlex.join(words)
+    return dump(options)
 
 
 def _put(pieces: Any, output: Optional[OutputFile]) -> None:

@@ -31,6 +31,7 @@ FLOORS = (
     "views/kit",
     "space/moments",
     "space/where",
+    "space/profiles",
     "space/rss",
     "space/diagram",
     "space/goroutines",

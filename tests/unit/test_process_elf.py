@@ -15,6 +15,7 @@ import pytest
 from test_process_support import LocalFiles, needs_cc
 
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process import elf
 from addrspace_gdb.process.elf import build_ids, read_image
 from addrspace_gdb.process.elf_structs import MAGIC, structs_of
 from addrspace_gdb.process.loaded import image_at, load_bias, open_path
@@ -205,3 +206,11 @@ def test_a_note_of_more_bytes_than_there_can_be_costs_itself() -> None:
         assert build_ids(ident + header + segment) == []
         note = struct.pack("<3I4s4s", 4, 4, 3, b"GNU\0", b"abcd")
         assert build_ids(ident + header + segment + note) == [b"abcd"]
+
+
+def test_the_usual_names_are_those_of_pyelftools() -> None:
+    assert len(elf._GO_MACHINES) == 9 and len(elf._TYPES) == 3
+    for number, name in elf._GO_MACHINES.items():
+        assert elf._name_of("ENUM_E_MACHINE", number) == name
+    for number, name in elf._TYPES.items():
+        assert elf._name_of("ENUM_E_TYPE", number) == f"ET_{name}"

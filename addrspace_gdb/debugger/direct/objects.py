@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import os
 from functools import cached_property, lru_cache
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.dwarf.sections import DamagedError
-from addrspace_gdb.process.dwarf.variables import FrameVariables
 from addrspace_gdb.process.elf import Image, image_of, read_image
 from addrspace_gdb.process.elfsymbols import SymbolTables, symbol_tables, tables_of
 from addrspace_gdb.process.loaded import LoadedImage, loaded_at
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.regular import open_regular
 from addrspace_gdb.target.protocol import FrameVariable, Named, Symbol
+
+if TYPE_CHECKING:  # few questions need it, and it takes a tenth of what all imports take
+    from addrspace_gdb.process.dwarf.variables import FrameVariables
 
 _DEBUG_FILES = "/usr/lib/debug"  # where distributions put symbols apart from programs
 
@@ -88,6 +89,9 @@ class LoadedFile:
     @cached_property
     def _variables(self) -> Optional[FrameVariables]:
         """By its own debug information, else by that of its debug file."""
+        from addrspace_gdb.process.dwarf.sections import DamagedError
+        from addrspace_gdb.process.dwarf.variables import FrameVariables
+
         try:
             path = self.path if self.image.has_dwarf else next(self._with_dwarf(), None)
             return FrameVariables(path) if path else None
@@ -104,6 +108,8 @@ class LoadedFile:
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables in the frame of the function at `pc`; none where the debug information is damaged."""
+        from addrspace_gdb.process.dwarf.sections import DamagedError
+
         try:
             return self._variables.at(pc - self.loaded.bias) if self._variables is not None else []
         except DamagedError:

@@ -31,6 +31,8 @@ MAX_VALUES = {
     "gcBgMarkWorkerCount": 1 << 16,
     "gcphase": 2,
     "iscgo": 1,
+    "MemProfileRate": 1 << 40,
+    "mProfCycle": 3 << 27,  # mProfCycleWrap, and a bit
     "panicking": 1 << 20,
     "printBacklogIndex": _BACKLOG - 1,
 }
@@ -46,6 +48,12 @@ def debug(record: Record) -> Optional[bool]:
     """invalidptr, cgocheck and madvdontneed are 1 unless GODEBUG says otherwise."""
     usual = [record.number(name) for name in ("invalidptr", "cgocheck", "madvdontneed")]
     return True if usual == [1, 1, 1] else None if all(0 <= value <= 2 for value in usual) else False
+
+
+def ticks(record: Record) -> Optional[bool]:
+    """A clock of a megahertz at least; 0 until somebody asks for it."""
+    value = record.number("val")
+    return None if not value else 10**6 <= value <= 10**11
 
 
 def sweep(record: Record) -> bool:

@@ -44,7 +44,12 @@ from addrspace_gdb.target.protocol import (
 _OURS = (PREFIX, "internal/runtime/", "internal/abi.", "internal/synctest.")
 _MODULE = PREFIX + "firstmoduledata"
 _VERSION = PREFIX + "buildVersion"
-_RACE_DATA = PREFIX + "racedatastart"  # only in programs built with -race
+# Variables to which one function leads that refers to nothing else; only programs built with -race, and those
+# up to Go 1.19 that can write a mutex profile, have it.
+_ONLY = {
+    PREFIX + "racedatastart": "raceinit",  # what it refers to first
+    PREFIX + "mutexprofilerate": "runtime/pprof.scaleMutexProfile",
+}
 _BUBBLES = "internal/synctest.Run"  # only in programs under test
 _SAME = 128  # bytes of the module data by which it is known again
 
@@ -203,8 +208,8 @@ class StrippedTarget:
         elif name == _BUBBLES:
             self._address("mheap_")
             address = self._roots.entry(_BUBBLES) if self._roots is not None else None
-        elif name == _RACE_DATA:
-            address = self._race_data()
+        elif name in _ONLY:
+            address = self._only(_ONLY[name])
         else:
             address = self._address(name[len(PREFIX) :]) if name.startswith(PREFIX) else None
         if address is None:
@@ -309,10 +314,10 @@ class StrippedTarget:
             settled.layouts, settled.addresses = self._version, {}
         return settled.addresses
 
-    def _race_data(self) -> Optional[int]:
-        """What the one function refers to that sets the bounds of the race detector's data."""
+    def _only(self, function: str) -> Optional[int]:
+        """What the one function refers to first."""
         self._address("mheap_")
-        referred = self._roots.refers("raceinit") if self._roots is not None else []
+        referred = self._roots.refers(function) if self._roots is not None else []
         return referred[0] if referred else None
 
     def _address(self, name: str) -> Optional[int]:

@@ -71,7 +71,27 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     ),  # since Go 1.24
     "itabTable": ("itabAdd", "getitab", "iterate_itabs"),
     "mbuckets": ("stkbucket", "mProf_FlushLocked"),
+    "MemProfileRate": (
+        "profilealloc",
+        "nextSample",
+        "allocmcache",
+        "schedinit",
+        "parsegodebug",
+        "parsedebugvars",
+        "mallocgc",
+        "mallocgcLarge",
+        "mallocgcTiny",
+    ),
     "mheap_": ("allocmcache.func1", "getempty.func1", "(*p).destroy.func1"),
+    "mProfCycle": (
+        "mProf_NextCycle",
+        "mProf_Flush",
+        "mProf_PostSweep",
+        "mProf_Free",
+        "mProf_Malloc",
+        "gcMarkTermination",
+        "gcSweep",
+    ),
     "panicking": ("pcvalue", "callCgoSymbolizer", "cgoContextPCs", "startpanic_m", "recordForPanic"),
     "persistentChunks": ("persistentalloc1",),
     "printBacklog": ("recordForPanic",),
@@ -121,7 +141,10 @@ PARTS: Dict[str, Tuple[str, ...]] = {
     + ("gcResetMarkState",),
 }
 # Known by one field, to which these functions refer and to no other.
-FIELDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {"debug": ("invalidptr", ("adjustpointers", "findObject"))}
+FIELDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
+    "debug": ("invalidptr", ("adjustpointers", "findObject")),
+    "ticks": ("val", ("ticksPerSecond", "tickspersecond")),  # by its other fields too: the check tells
+}
 # Functions that refer to what stands beside a variable in the code above, but not to the variable.
 OTHERS: Dict[str, Tuple[str, ...]] = {
     "extraMInUse": ("newextram", "sighandler"),

@@ -35,8 +35,11 @@ class Queued(NamedTuple):
     problems: List[str]
 
 
-def read_queued(target: Target, whole: Optional[Reading] = None) -> Queued:
-    """Read the queues, and the goroutines (from `whole`, if that is there) only if something is being run."""
+def read_queued(
+    target: Target, whole: Optional[Reading] = None, goroutines: Optional[GoroutineReading] = None
+) -> Queued:
+    """Read the queues, and unless they are there the goroutines (from `whole`, if that is), but only if
+    something is being run."""
     problems = Problems()
     try:
         queues = read_queues(Runtime(target, problems))
@@ -49,8 +52,9 @@ def read_queued(target: Target, whole: Optional[Reading] = None) -> Queued:
     workers: List[Worker] = []
     if queues.finalizing or queues.cleaning:
         try:
-            reading = of_reading(target, whole, none_too=True) if whole is not None else None
-            workers = list(_workers(reading or read_for_goroutines(target), queues))
+            if goroutines is None and whole is not None:
+                goroutines = of_reading(target, whole, none_too=True)
+            workers = list(_workers(goroutines or read_for_goroutines(target), queues))
         except ProblemError as error:
             problems.add(f"the goroutines that run finalizers and cleanups: {error}")
     return Queued(queues, workers, list(problems))

@@ -117,6 +117,18 @@ def walk(reading: Walkable, at: int, limit: int = 1_000_000) -> Walk:
     return walk_on(reading, start, stack, limit)
 
 
+def walk_saved(reading: Walkable, at: int) -> Walk:
+    """As `walk`, of a goroutine in a system call from where it entered that: as Go's profile has it."""
+    columns = reading.goroutines.columns
+    pc, sp, hi = columns["syscallpc"][at], columns["syscallsp"][at], columns["hi"][at]
+    if not columns["lo"][at] < sp <= hi <= columns["lo"][at] + MAX_STACK:
+        return Walk([], [], f"sp {sp:#x} is outside its stack", False)
+    try:
+        return walk_on(reading, Start(pc, sp, in_syscall=True), _bytes(reading, sp, hi))
+    except UnreadableError:
+        return Walk([], [], "its stack cannot be read", False)
+
+
 def walk_on(reading: Walkable, start: Start, stack: Stack, limit: int = 1_000_000) -> Walk:
     """As `walk`, with the bytes of the stack at hand."""
     return reading.unwinder.walk(

@@ -12,6 +12,7 @@ from addrspace_gdb.goruntime.mprof import Buckets
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
+from addrspace_gdb.goruntime.stackpool import stack_in_use
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStack
 from addrspace_gdb.space.counters.collector import GCState, read_gc
@@ -37,7 +38,8 @@ from addrspace_gdb.space.rss.sites import Site, Sites, read_sites
 from addrspace_gdb.space.rss.tree import Amount, Node
 from addrspace_gdb.target.protocol import Target
 
-SAMPLE = 1 << 15  # goroutines that are looked at to say where most are: a share is right to 1 %
+EXACT = 1 << 15  # goroutines all of which are looked at to say where most are
+SAMPLE = 1 << 13  # that are looked at where there are more: a share is right to about 1 %
 _LIMITLESS = 1 << 60  # a heap goal beyond it is none
 _STUCK, _WAITING = 10 * 10**9, 1000  # nanoseconds in one finalizer, and how many wait for it
 _LEAK = 1000  # goroutines of which half are in one place
@@ -116,16 +118,17 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
         gc: Optional[GCState] = read_gc(target)
     except (UnreadableError, ProblemError, KeyError):
         gc = None
-    queued = read_queued(target, reading)
     goroutines: Optional[GoroutineReading] = None
     # Without runs and pieces: those are worked out when the process has been let go.
     heap = sum(reading.go.spans.columns["pages"]) << PAGE_SHIFT
-    has_stacks = reading.go.stacks.in_use >= SMALLEST
+    stacks = stack_in_use(Runtime(target, Problems()))
+    has_stacks = stacks is None or stacks >= SMALLEST
     if has_stacks or (memory is not None and heap >= SMALLEST):
         try:
             goroutines = of_reading(target, reading, none_too=True)
         except ProblemError:
             pass
+    queued = read_queued(target, reading, goroutines)
     if goroutines is None:
         return Background(gc, None, {}, None, queued)
     parked = _parked(goroutines) if has_stacks else None
@@ -149,7 +152,7 @@ def _makers(listing: Listing) -> Dict[int, str]:
 
 
 def _parked(goroutines: GoroutineReading) -> Listing:
-    many = len(goroutines.goroutines) > SAMPLE
+    many = len(goroutines.goroutines) > EXACT
     listing = _sampled(goroutines) if many else choose(goroutines, Chosen(system=False))
     find_users(listing, listing.positions)
     return listing
@@ -271,7 +274,7 @@ def busiest_of(read: Background) -> Optional[Busiest]:
     there = [at for at, user in zip(listing.positions, users) if user.function == function]
     pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
     (state, _), *_ = Counter(zip(*pick)).most_common(1)
-    sample = len(listing.reading.goroutines) > SAMPLE
+    sample = len(listing.reading.goroutines) > EXACT
     (maker, made), *_ = Counter(read.makers.get(columns["gopc"][at]) for at in there).most_common(1)
     made_by = maker if 2 * made >= many else None
     return Busiest(many, len(users), sample, function, state_text(listing.reading.reasons, *state), made_by)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from heapq import nlargest
-from math import exp
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.mprof import Buckets, stack_of
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.sampling import USUAL_RATE, Scale, read_rate
 from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.space.goroutines.user_frame import Spot, is_users, spot
 
 _LOOKED_AT = 128  # buckets, those of the most bytes
-_USUAL_RATE = 512 << 10  # bytes a sample: runtime.MemProfileRate, where it cannot be read
 _SOUND = 2  # the estimate and what was live differ by no more than that factor
 _TOO_FEW = 10  # times as much is live as the samples stand for
 _SMALLEST = 10  # 1/10 of all, for a site that is named
@@ -76,16 +75,14 @@ def _users(
 
 
 def _rate(runtime: Runtime) -> int:
-    if not runtime.has("runtime.MemProfileRate"):
-        return _USUAL_RATE
-    return max(1, runtime.global_word("runtime.MemProfileRate"))
+    rate = read_rate(runtime)
+    return USUAL_RATE if rate is None else max(1, rate)
 
 
 def _estimates(buckets: Buckets, rate: int) -> List[int]:
-    """Bytes in use by bucket: a sample of `size` bytes stands for 1/(1 - exp(-size/rate)) objects
-    (scaleHeapSample, src/runtime/pprof/protomem.go)."""
-    made = []
-    for count, size in zip(buckets.in_use, buckets.sizes):
-        share = 1 - exp(-size / rate) if size else 0
-        made.append(round(count * size / share) if share > 0 and count > 0 else 0)
-    return made
+    """Bytes in use by bucket, of what was sampled."""
+    scale = Scale(rate)
+    return [
+        scale(count, count * size)[1] if count > 0 else 0
+        for count, size in zip(buckets.in_use, buckets.sizes)
+    ]

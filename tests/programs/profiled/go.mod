@@ -1,0 +1,3 @@
+module addrspace.test/profiled
+
+go 1.21
