@@ -1,4 +1,4 @@
-"""The worker's kernels, uncompiled: dominators against a search without each node, scans of made-up memory."""
+"""The worker's kernels, uncompiled: dominators by brute force, scans of made-up memory."""
 
 from __future__ import annotations
 
