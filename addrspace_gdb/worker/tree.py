@@ -14,6 +14,8 @@ from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, z
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import object_at, objects_at
 
+_FEW = 64  # children that are picked out without sorting all
+
 
 class Rooted:
     """A graph with its roots."""
@@ -116,9 +118,13 @@ class Dominators:
         """The nodes that keep most of those directly below a node, and how many are below it."""
         at = int(self.number[node])
         begin, end = int(self._begin[at]), int(self._begin[at + 1])
-        found = zeros(max(1, min(most, end - begin)), "i")
-        count = dominating.largest(self._children, begin, end, self.bytes, found) if begin < end else 0
-        return [int(self.node_of[number]) for number in found[: int(count)]], end - begin
+        if most <= _FEW:
+            room = zeros(max(1, min(most, end - begin)), "i")
+            count = dominating.largest(self._children, begin, end, self.bytes, room) if begin < end else 0
+            found = room[: int(count)].tolist()
+        else:
+            found = sorted(self._children[begin:end].tolist(), key=lambda one: (-int(self.bytes[one]), one))
+        return [int(self.node_of[number]) for number in found[:most]], end - begin
 
     def kept(self, node: int) -> Tuple[int, int]:
         """Bytes and objects that a node keeps, itself too; zeroes for what is not reached."""
