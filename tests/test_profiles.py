@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import pytest
 from harness.build import Binary, Builder
@@ -15,6 +15,9 @@ from harness.pprof_file import Pprof, Sample, go_pprof, read_pprof
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
 from harness.toolchains import Toolchain
+from jsonschema import Draft202012Validator
+
+from addrspace_gdb.views.documents.schema import schema
 
 ALSO_OLD = True
 
@@ -102,15 +105,39 @@ def test_kinds_that_go_has_not(
     stacks = taken("stacks", live.pid, tmp_path / "stacks.pb.gz")
     counted = json.loads(cli("dump", live.pid, "--report", "memstats", "--format", "json").stdout)
     assert total(stacks, 0) == counted["memstats"]["StackInuse"]["value"]
-    in_use = json.loads(
-        cli("dump", live.pid, "--report", "goroutine-stacks --system", "--format", "json").stdout
-    )
-    assert total(stacks, 3) == len(in_use["goroutines"])
-    for index, key in ((0, "size"), (1, "used"), (2, "resident")):
-        of_goroutines = sum(sample.values[index] for sample in stacks.samples if sample.values[3])
-        assert of_goroutines == sum(one["stack"][key] for one in in_use["goroutines"]), key
+    assert total(stacks, 3) == len(goroutines_of(live.pid))
+    assert resident_of(stacks) == sum(one["stack"]["resident"] for one in goroutines_of(live.pid))
     text, told = go_pprof(newest_go, "-raw", tmp_path / "stacks.pb.gz")
     assert not told and "stack/bytes[dflt] used/bytes resident/bytes goroutines/count" in text
+
+
+def goroutines_of(target: object) -> List[Any]:
+    done = cli("dump", target, "--report", "goroutine-stacks --system", "--format", "json")
+    found: List[Any] = json.loads(done.stdout)["goroutines"]
+    return found
+
+
+def resident_of(stacks: Pprof) -> int:
+    return sum(sample.values[2] for sample in stacks.samples if sample.values[3])
+
+
+def test_stacks_of_a_core(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, gdb_exe: Gdb, tmp_path: Path
+) -> None:
+    """Of one moment: the runtime's own goroutines move on."""
+    binary, core = build_program("profiled", newest_go), tmp_path / "core"
+    gcore(gdb_exe, attach(started(processes, binary, tmp_path), binary), core)
+    stacks = taken("stacks", core, tmp_path / "stacks.pb.gz")
+    assert stacks.types == [("stack", "bytes"), ("used", "bytes"), ("goroutines", "count")]
+    assert stacks.comments == ["what of the stacks is resident is not known"]
+    found = goroutines_of(core)
+    assert total(stacks, 1) == sum(one["stack"]["used"] for one in found)
+    of_goroutines = sum(sample.values[0] for sample in stacks.samples if sample.values[2])
+    assert of_goroutines == sum(one["stack"]["size"] for one in found)
+    kept = taken("rss", core, tmp_path / "rss.pb.gz")
+    assert kept.types == [("kept", "bytes"), ("size", "bytes")]
+    tree = json.loads(cli("dump", core, "--report", "rss", "--format", "json").stdout)["tree"]
+    assert (total(kept, 0), total(kept, 1)) == (tree["kept"], tree["size"])
 
 
 def names(sample: Sample) -> List[str]:
@@ -142,6 +169,34 @@ def test_folded_and_listed(
     assert text[-1].endswith("more functions; --limit all shows them") and len(text) == 6
     wrong = cli("profile", "heap", live.pid, "--format", "text", "--value", "space")
     assert_refused(wrong, "--value: heap has alloc_objects, alloc_space, inuse_objects, inuse_space")
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+def test_where_a_sampled_object_was_allocated(
+    stripped: bool, go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    live = started(processes, build_program("profiled", go, "stripped" if stripped else "plain"), tmp_path)
+    heap = json.loads(cli("dump", live.pid, "--report", "heap", "--format", "json").stdout)
+    (large,) = [one for one in heap["large"] if one["size"] == 3 << 20]
+    done = cli("dump", live.pid, "--report", f"whereis {large['address']}", "--format", "json")
+    document = json.loads(done.stdout)
+    assert not list(Draft202012Validator(schema("whereis/1")).iter_errors(document))
+    (place,) = document["places"]
+    own = read_pprof(tmp_path / "heap.pb.gz")
+    (sample,) = [one for one in own.samples if one.values[3] == 3 << 20]
+    frames = [line for location in sample.stack for line in location[2]]
+    assert place["object"]["allocated"] == [
+        {"function": name, "file": file, "line": line}
+        for name, file, _, line in frames
+        if name != "runtime.main"
+    ]
+    assert not list(Draft202012Validator(schema("heap/1")).iter_errors(heap))
+    largest = heap["sites"][0]
+    assert largest["function"] == "main.allocate" and largest["bytes"] == 3 << 20
+    assert {one["of"] for one in heap["sites"]} == {sum(one.values[3] for one in own.samples)}
+    text = cli("dump", live.pid, "--report", f"whereis {large['address']}").stdout
+    assert re.search(r"\n  allocated by main\.allocate at .*/main\.go:\d+\n +from main\.main at ", text)
+    assert "allocated in\n" in cli("dump", live.pid, "--report", "heap").stdout
 
 
 @pytest.mark.parametrize(

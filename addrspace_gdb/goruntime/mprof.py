@@ -280,6 +280,12 @@ def read_cycle(runtime: Runtime) -> Optional[int]:
     return runtime.variable("runtime.mProfCycle").number("value") >> 1  # the last bit: whether it is flushed
 
 
+def bucket_stack(runtime: Runtime, bucket: int) -> Sequence[int]:
+    """The pcs of the stack of the bucket at that address; none if it is damaged. Raises UnreadableError."""
+    frames = runtime.record("runtime.bucket", bucket).number("nstk")
+    return stack_of(runtime, bucket, frames) if frames <= _MAX_DEPTH else ()
+
+
 def stack_of(runtime: Runtime, bucket: int, frames: int) -> Sequence[int]:
     """The pcs of a bucket's stack, innermost first. Raises UnreadableError."""
     at = bucket + runtime.layout("runtime.bucket").size

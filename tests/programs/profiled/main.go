@@ -207,6 +207,7 @@ func main() {
 	lock.Lock()
 	park(goroutines)
 	debug.SetGCPercent(-1)
+	stopCounting()
 	runtime.GC()
 	runtime.GC()
 	for _, kind := range []string{"heap", "allocs", "goroutine", "threadcreate", "block", "mutex"} {
