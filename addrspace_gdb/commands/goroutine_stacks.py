@@ -28,7 +28,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_stacks
+from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
 from addrspace_gdb.space.goroutines.summary import summarise
 from addrspace_gdb.space.goroutines.user_frame import Users
@@ -179,7 +179,9 @@ def _gather(answer: Answer) -> None:
     if _wants_all(arguments, len(reading.goroutines)):
         if with_frames:
             gather_stacks(reading, range(len(reading.goroutines)))
-        if arguments.group != "stack":
+            if arguments.group != "stack":
+                gather_rest(reading)
+        else:
             answer.users = gather_every(reading)
         return
     listed = answer.listing.positions

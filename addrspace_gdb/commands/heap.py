@@ -11,10 +11,12 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots
 from addrspace_gdb.space.heap.page_map import page_map
 from addrspace_gdb.space.heap.summary import Heap, gather_slots, heap_of
 from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.rss.sites import Sites, sites_of
 from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views.documents.heap import heap_json
 from addrspace_gdb.views.heap import (
@@ -24,6 +26,7 @@ from addrspace_gdb.views.heap import (
     heading,
     large_table,
     own_table,
+    site_table,
     states_line,
 )
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
@@ -34,12 +37,13 @@ _OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--o
 _SAID_LINES = 3
 _MAP_ROWS = 12
 _TALL = 48  # rows of a map that is asked for
-_CLASSES, _LARGE = 8, 5  # rows beside the other tables
+_CLASSES, _LARGE, _SITES = 8, 5, 5  # rows beside the other tables
 
 _EPILOG = """\
 Used slots are what MemStats counts as HeapObjects; free ones wait in spans for objects of their
 size class. What is behind the last slot of a span is not large enough for one more, or holds the
 runtime's pointer bits and (Go 1.26) mark bits. Large objects (over 32 KiB) have a span each.
+Where objects were allocated is sampled, and scaled as pprof does: `addrspace profile heap` has all of it.
   addrspace heap --sizes                   every size class
   addrspace heap --map                     the pages of the heap in more detail
   addrspace spans --class 7 --sort free    the spans of a class, emptiest first"""
@@ -65,8 +69,17 @@ def parser() -> Parser:
 class Answer:
     """A heap that was read, and what of it is asked for; the rest is worked out when that is shown."""
 
-    def __init__(self, reading: Reading, target: Target, arguments: argparse.Namespace) -> None:
+    def __init__(
+        self, reading: Reading, target: Target, arguments: argparse.Namespace, sites: Optional[Sites]
+    ) -> None:
         self._reading, self._target, self.arguments = reading, target, arguments
+        self._sites = sites
+
+    @property
+    def sites(self) -> Optional[Sites]:
+        """Where what is in use was allocated; None if the program keeps no heap profile."""
+        found = self._sites
+        return found if found is not None and found.is_kept(self.heap.slots.bytes.live) else None
 
     @cached_property
     def heap(self) -> Heap:
@@ -80,12 +93,12 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
     reading, target = session.reading(), session.target()
     gather_slots(reading, target)
-    return Answer(reading, target, arguments)
+    return Answer(reading, target, arguments, sites_of(Runtime(target, reading.problems)))
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
     """heap/1."""
-    return heap_json(answer.heap)
+    return heap_json(answer.heap, answer.sites)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -104,6 +117,9 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from states_line(heap, look.screen, look.unicode)
         yield NEWLINE
         yield from own_table(heap.own)
+        if answer.sites is not None:
+            yield NEWLINE
+            yield from site_table(answer.sites.top[:_SITES], look.unicode)
     if arguments.sizes or not only:
         yield from _gap(only)
         yield from _sizes(heap, rows_shown(arguments.limit, look.file or bool(only), _CLASSES), look)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from addrspace_gdb.commands import PROFILES
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.rss import gathered
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.space.profiles.contention import ContentionProfile, ThreadProfile
 from addrspace_gdb.space.profiles.goroutines import GoroutineProfile
 from addrspace_gdb.space.profiles.heap import HeapProfile
 from addrspace_gdb.space.profiles.model import Profile
-from addrspace_gdb.space.profiles.source import Source
+from addrspace_gdb.space.profiles.resident import RssProfile
+from addrspace_gdb.space.profiles.source import Source, time_of
+from addrspace_gdb.space.profiles.stacks import StackProfile
+from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.rss.build import rss_tree
+from addrspace_gdb.space.rss.tree import Node
 from addrspace_gdb.views import profiles as view
 from addrspace_gdb.views.kit.text import clean, wrap
 from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair
@@ -27,6 +33,8 @@ from addrspace_gdb.views.pprof import as_text, profile_pieces
 _EPILOG = """\
 With --output the profile is written as `go tool pprof` reads it; without, the functions with most of it
 are listed. `heap` is as of the last collection, as Go's own is; all numbers are scaled as pprof's are.
+Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse)
+and no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set).
   addrspace profile heap --output heap.pb.gz      then: go tool pprof -http=: heap.pb.gz
   addrspace profile allocs --limit 10             the functions that allocated most"""
 
@@ -39,7 +47,7 @@ def _contention(kind: str, source: Source) -> Profile:
     return ContentionProfile(source, kind)
 
 
-KINDS: Dict[str, Callable[[Source], Profile]] = {
+_OF_GO: Dict[str, Callable[[Source], Profile]] = {
     "heap": partial(_heap, "heap"),
     "allocs": partial(_heap, "allocs"),
     "goroutine": GoroutineProfile,
@@ -78,32 +86,54 @@ def parse(line: str) -> argparse.Namespace:
 class Answer:
     """A profile that was read; its samples are worked out when it is written."""
 
-    def __init__(self, source: Source, profile: Profile, arguments: argparse.Namespace) -> None:
-        self.source, self.profile, self.arguments = source, profile, arguments
+    def __init__(
+        self, profile: Profile, arguments: argparse.Namespace, problems: Problems, notes: Sequence[str]
+    ) -> None:
+        self.profile, self.arguments, self.problems, self.notes = profile, arguments, problems, notes
 
     @property
     def value(self) -> int:
-        """Which value is listed."""
-        return view.shown_value(self.profile, self.arguments.value)
+        """Which value is listed. ProblemError if there is no such one."""
+        wanted, names = self.arguments.value, [type_.type for type_ in self.profile.types]
+        if wanted and wanted not in names:
+            raise ProblemError(f"--value: {self.profile.kind} has {', '.join(names)}")
+        return view.shown_value(self.profile, wanted)
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
+    if arguments.kind == "rss":
+        return _resident(session, arguments)
     with session.progress() as progress, no_cycle_collection():
         source = Source(session.target(), progress)
         try:
-            profile = KINDS[arguments.kind](source)
+            profile = (
+                _stacks(session, source) if arguments.kind == "stacks" else _OF_GO[arguments.kind](source)
+            )
         except (UnreadableError, KeyError) as error:
             raise unreadable(error) from None
-    names = [type_.type for type_ in profile.types]
-    if arguments.value and arguments.value not in names:
-        raise ProblemError(f"--value: {arguments.kind} has {', '.join(names)}")
-    return Answer(source, profile, arguments)
+    return Answer(profile, arguments, source.problems, source.notes)
+
+
+def _stacks(session: Session, source: Source) -> Profile:
+    return StackProfile(source, of_reading(source.target, session.reading()))
+
+
+def _resident(session: Session, arguments: argparse.Namespace) -> Answer:
+    """The tree of `addrspace rss`, which is worked out later."""
+    target = session.target()
+    read = gathered(target, session.reading(check=True, other_too=True))
+    reading = read.reading
+
+    def tree() -> Node:
+        return rss_tree(read.target, reading, read.owners, read.c_heap, False).root
+
+    return Answer(RssProfile(tree, time_of(target)), arguments, reading.problems, reading.notes)
 
 
 def verdict(answer: Answer) -> Optional[str]:
     """What is damaged."""
-    return first_of(answer.source.problems)
+    return first_of(answer.problems)
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
@@ -112,8 +142,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     found = view.top(answer.profile, value)
     limit = rows_shown(answer.arguments.limit, look.file, 20)
     yield from view.top_lines(answer.profile, found, value, limit, width, look.unicode)
-    said = [(PROBLEM, f"problem: {text}") for text in answer.source.problems]
-    said += [(QUIET, f"note: {text}") for text in [*answer.profile.notes, *answer.source.notes]]
+    said = [(PROBLEM, f"problem: {text}") for text in answer.problems]
+    said += [(QUIET, f"note: {text}") for text in [*answer.profile.notes, *answer.notes]]
     for token, text in said:
         for number, part in enumerate(wrap(clean(text, look.unicode), width - 2, 3, look.unicode)):
             yield token, f"{'  ' if number else ''}{part}\n"

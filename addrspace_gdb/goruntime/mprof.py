@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from functools import partial
 from operator import sub
@@ -12,6 +13,7 @@ from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime.malloc import PERSISTENT_CHUNK, persistent_chunks
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Blocks, Runtime
+from addrspace_gdb.goruntime.runs import Stacks
 from addrspace_gdb.target.layout import Type
 
 _LISTS = {"mbuckets": "memRecord", "bbuckets": "blockRecord", "xbuckets": "blockRecord"}
@@ -31,7 +33,7 @@ class Buckets(NamedTuple):
     word: int
     addresses: array[int]
     frames: array[int]  # of the stack of each
-    pcs: array[int]  # all stacks in a row, the innermost pc of each first; empty if they were not asked for
+    stacks: Stacks  # none if they were not asked for
     # Of memory profiles, by bucket: bytes of an object, objects that were allocated and freed, and the bytes
     # of both, which Go counts up to 1.26.
     sizes: array[int]
@@ -56,13 +58,6 @@ class Buckets(NamedTuple):
     def bytes_of(self, frames: int) -> int:
         """Of a bucket with so many frames."""
         return self.fixed + self.word * frames
-
-    def stacks(self) -> Iterator[array[int]]:
-        """The pcs of each bucket's stack, innermost first."""
-        at, pcs = 0, self.pcs
-        for count in self.frames:
-            yield pcs[at : at + count]
-            at += count
 
     def each(self) -> Iterator[Tuple[int, int]]:
         """What each of them takes, in no order."""
@@ -146,17 +141,11 @@ class _Lists:
     def read(self, name: str, stacks: bool = False) -> Buckets:
         """The list `name`, with the stacks if they are wanted."""
         runtime, record = self._runtime, self._runtime.layout(f"runtime.{_LISTS[name]}")
-        code: Literal["Q", "I"] = "Q" if runtime.word == 8 else "I"
         columns = [array("Q") for _ in range(9)]
-        found = Buckets(
-            name,
-            self._layout.size + record.size,
-            runtime.word,
-            columns[0],
-            columns[1],
-            array(code),
-            *columns[2:],
-        )
+        addresses, frames, *others = columns
+        fixed = self._layout.size + record.size
+        kept = Stacks(runtime.word, sys.byteorder)  # of words that were swapped already
+        found = Buckets(name, fixed, runtime.word, addresses, frames, kept, *others)
         first = runtime.global_word(f"runtime.{name}")
         try:
             self._fill(first, found, record, stacks)
@@ -197,29 +186,34 @@ class _Lists:
     def _follow(self, at: int, found: Buckets, fields: _Fields, stacks: bool) -> int:
         """Put the buckets into `found`; returns the address of the next one, 0 at the end.
         Raises UnreadableError and OverflowError."""
-        word, header, blocks = found.word, self._layout.size // found.word, self._blocks
-        take = _taker(found, fields, self._runtime)
-        low = high = 0
-        words = memoryview(b"")
-        while at and len(found.addresses) < self._most:
-            if not (low <= at and at + self._layout.size <= high):
-                low, high, words = blocks.around(at, self._layout.size)
+        word, header, fixed = found.word, self._layout.size // found.word, found.fixed
+        take, take_stack = _taker(found, fields, self._runtime), found.stacks.add
+        depth, follow, size = fields.depth, fields.follow, fields.size
+        put, put_frames, put_size = found.addresses.append, found.frames.append, found.sizes.append
+        around, least, sized = self._blocks.around, self._layout.size, "allocs" in fields.counted
+        low = high = count = 0
+        words = raw = memoryview(b"")
+        while at and count < self._most:
+            if not low <= at or at + least > high:
+                low, high, words = around(at, least)
+                raw = words.cast("B")
             index = (at - low) // word
-            frames = words[index + fields.depth]
+            frames = words[index + depth]
             if frames > _MAX_DEPTH:
                 raise OverflowError
-            if at + found.bytes_of(frames) > high:
-                low, high, words = blocks.around(at, found.bytes_of(frames))
-                index = (at - low) // word
+            if at + fixed + word * frames > high:
+                low, high, words = around(at, fixed + word * frames)
+                raw, index = words.cast("B"), (at - low) // word
             counts = index + header + frames
             if stacks:
-                found.pcs.frombytes(words[index + header : counts].cast("B"))
+                take_stack(raw[(index + header) * word : counts * word])
             take(words, counts)
-            if "allocs" in fields.counted:
-                found.sizes.append(words[index + fields.size])
-            found.addresses.append(at)
-            found.frames.append(frames)
-            at = words[index + fields.follow]
+            if sized:
+                put_size(words[index + size])
+            put(at)
+            put_frames(frames)
+            count += 1
+            at = words[index + follow]
         return at
 
     def _count_unpublished(self, found: Buckets, fields: _Fields) -> None:
@@ -233,28 +227,30 @@ class _Lists:
             take(words, (at - low + header) // found.word + frames)
 
 
-Take = Callable[["memoryview[int]", int], None]
+Take = Callable[[memoryview, int], None]
 
 
 def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
     """What appends the counts that begin at an index of some words to the columns."""
-    columns = [(getattr(found, name).append, places) for name, places in fields.counted.items()]
     mask = (1 << 8 * found.word) - 1
     if "counts" in fields.counted:
         return partial(_take_record, found, fields, runtime.order)
+    columns = [(getattr(found, name).append, places) for name, places in fields.counted.items()]
+    pairs = [(append, *places) for append, places in columns if len(places) == 2]
 
-    def take(words: memoryview[int], at: int) -> None:
+    def take(words: memoryview, at: int) -> None:
         for append, places in columns:
-            if len(places) == 2:
-                append(words[at + places[0]] + words[at + places[1]] & mask)
-            else:
-                append(sum(words[at + place] for place in places) & mask)
+            append(sum(words[at + place] for place in places) & mask)
 
-    return take
+    def take_pairs(words: memoryview, at: int) -> None:
+        for append, one, other in pairs:
+            append(words[at + one] + words[at + other] & mask)
+
+    return take_pairs if len(pairs) == len(columns) else take
 
 
 def _take_record(
-    found: Buckets, fields: _Fields, order: Literal["little", "big"], words: memoryview[int], at: int
+    found: Buckets, fields: _Fields, order: Literal["little", "big"], words: memoryview, at: int
 ) -> None:
     """Numbers of 8 bytes, also where a word has 4."""
     for name, (place,) in fields.counted.items():
@@ -282,6 +278,12 @@ def read_cycle(runtime: Runtime) -> Optional[int]:
     if not runtime.has("runtime.mProfCycle"):
         return None
     return runtime.variable("runtime.mProfCycle").number("value") >> 1  # the last bit: whether it is flushed
+
+
+def bucket_stack(runtime: Runtime, bucket: int) -> Sequence[int]:
+    """The pcs of the stack of the bucket at that address; none if it is damaged. Raises UnreadableError."""
+    frames = runtime.record("runtime.bucket", bucket).number("nstk")
+    return stack_of(runtime, bucket, frames) if frames <= _MAX_DEPTH else ()
 
 
 def stack_of(runtime: Runtime, bucket: int, frames: int) -> Sequence[int]:

@@ -1,21 +1,20 @@
 """Objects in the heap that are the runtime's own: gs, sudogs, timers, defer records, Ms and Ps, tables.
 
 They are allocated as any other object and count in HeapAlloc. Lists lead to them (src/runtime/proc.go,
-runtime2.go, time.go). A sudog that waits in a semaphore or a sync.Cond is on none of those that are followed
-here, and counts as the program's.
+runtime2.go, time.go); for sudogs in semaphores and condition variables see sema.py.
 """
 
 from __future__ import annotations
 
 from array import array
 from itertools import chain, compress
-from typing import Dict, Iterator, List, Sequence, Set, Union
+from typing import Dict, Iterable, Iterator, List, Sequence, Set
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.columns import read_columns
-from addrspace_gdb.goruntime.proc import M, P
 from addrspace_gdb.goruntime.record import Blocks, Runtime, Slice
+from addrspace_gdb.goruntime.sema import waiting_sudogs
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons
 
@@ -39,22 +38,22 @@ class Own:
         self.listed: Dict[str, Sequence[int]] = {}
 
     def of(self, kind: str) -> List[int]:
-        """The addresses of a kind, ascending, each once."""
-        return sorted({*self.listed.get(kind, ()), *self._in_columns(kind)} - {0})
+        """The addresses of a kind, ascending, some more than once."""
+        return sorted(filter(None, chain(self.listed.get(kind, ()), *self._in_columns(kind))))
 
-    def _in_columns(self, kind: str) -> Iterator[int]:
+    def _in_columns(self, kind: str) -> List[Iterable[int]]:
         goroutines, scheduler = self._go.goroutines, self._go.scheduler
-        ended = goroutines.ended
-        if kind in (ENDED, GS):
-            yield from compress(
-                goroutines.column("address"), ended if kind == ENDED else ended.translate(_NOT)
-            )
+        gs, ended = goroutines.column("address"), goroutines.ended
+        if kind == ENDED:
+            return [compress(gs, ended)]
         if kind == GS:
-            yield from chain.from_iterable((m.g0, m.gsignal) for m in scheduler.ms)
-        elif kind in (SUDOGS, TIMERS):
-            yield from goroutines.column("waiting" if kind == SUDOGS else "timer")
-        elif kind == THREADS:
-            yield from (one.address for one in chain[Union[M, P]](scheduler.ms, scheduler.ps))
+            of_threads = chain.from_iterable((m.g0, m.gsignal) for m in scheduler.ms)
+            return [compress(gs, ended.translate(_NOT)), of_threads]
+        if kind in (SUDOGS, TIMERS):
+            return [goroutines.column("waiting" if kind == SUDOGS else "timer")]
+        if kind == THREADS:
+            return [[m.address for m in scheduler.ms], [p.address for p in scheduler.ps]]
+        return []
 
 
 def read_own_objects(runtime: Runtime, go: GoView) -> Own:
@@ -82,6 +81,7 @@ def _sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
     for p in go.scheduler.ps:
         yield from _slice(runtime, "runtime.p", p.address, "sudogcache")
     yield from _central_sudogs(runtime, go)
+    yield from waiting_sudogs(runtime, go.goroutines.columns, go.spans)
 
 
 def _central_sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:

@@ -11,7 +11,7 @@ from addrspace_gdb.goruntime.mspan import IN_USE, Spans
 from addrspace_gdb.goruntime.own_objects import KINDS, LARGEST_TIMER, TIMERS, Own
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import Parts, in_range
-from addrspace_gdb.goruntime.slots import Masks, SlotReader, SpanRow, popcount
+from addrspace_gdb.goruntime.slots import MAX_SLOTS, Masks, SlotReader, SpanRow, popcount
 from addrspace_gdb.process.page_runs import PageRuns, Settled
 
 ClassKey = Tuple[int, int, int]  # span class, of a user arena, bytes of a slot: as slotcount tells them apart
@@ -79,17 +79,55 @@ class _Counter:
         self._pages = spans.columns["pages"]
         self._taken: Dict[int, int] = {}  # slots that other kinds have, by the start of their span
         self._sums: Dict[Tuple[str, ClassKey], _Sum] = {}
+        self._columns = spans.columns
+        self._swept = reader.settled_sweepgens(spans.columns["sweepgen"])
+        self._run = (0, 0)  # pages in memory around what was asked for last
+        self._plain: Dict[Tuple[str, ClassKey], List[int]] = {}  # live and since, in slots
 
     def count(self, kind: str, addresses: Sequence[int]) -> None:
         """Count the slots at the ascending `addresses`."""
-        for row, inside in self._by_span(addresses):
-            if kind == TIMERS and row.element > LARGEST_TIMER:
+        elements = self._columns["element"]
+        for at, inside in self._by_span(addresses):
+            if kind == TIMERS and elements[at] > LARGEST_TIMER:
                 continue  # within an object of the program
+            if self._add_plain(kind, at, inside):
+                continue
+            row = self._reader.row(at)
             if self._reader.impossible(row) is None:
                 self._add(kind, row, inside)
 
-    def _by_span(self, addresses: Sequence[int]) -> Iterator[Tuple[SpanRow, Sequence[int]]]:
-        """The addresses of each span that has some."""
+    def _add_plain(self, kind: str, at: int, inside: Sequence[int]) -> bool:
+        """Add the slots of a span that is swept, of small objects and wholly in memory, as nearly all are.
+        False: it is not, and nothing was added."""
+        columns, class_ = self._columns, self._columns["spanclass"][at]
+        start, slots, element = columns["start"][at], columns["slots"][at], columns["element"][at]
+        free, end = columns["freeindex"][at], start + (columns["pages"][at] << PAGE_SHIFT)
+        if columns["sweepgen"][at] not in self._swept or class_ < 2 or columns["user"][at]:
+            return False
+        if not 0 < element == self._reader.expected[class_] or not 0 < slots * element <= end - start:
+            return False
+        if not free <= slots < MAX_SLOTS or columns["allocated"][at] > slots:
+            return False
+        if self._resident is not None and not self._run[0] <= start < end <= self._run[1]:
+            self._run = self._resident.run_at(start)
+            if not self._run[0] <= start < end <= self._run[1]:
+                return False
+        bits = self._reader.bits(columns["alloc_bits"][at], slots)
+        if bits is None:
+            return False
+        wanted = 0
+        for address in inside:
+            wanted |= 1 << (address - start) // element
+        taken = self._taken.get(start, 0)
+        self._taken[start] = taken | wanted
+        wanted &= ~taken
+        sums = self._plain.setdefault((kind, (class_, 0, element)), [0, 0])
+        sums[0] += popcount(bits & wanted)
+        sums[1] += popcount(((1 << free) - 1) & ~bits & wanted)
+        return True
+
+    def _by_span(self, addresses: Sequence[int]) -> Iterator[Tuple[int, Sequence[int]]]:
+        """The addresses of each span that has some, and its position in the columns."""
         at = 0
         while at < len(addresses):
             index = bisect_right(self._starts, addresses[at]) - 1
@@ -100,7 +138,7 @@ class _Counter:
                 at = bisect_left(addresses, following, at + 1)
                 continue
             after = bisect_left(addresses, end, at + 1)
-            yield self._reader.row(self._rows[index]), addresses[at:after]
+            yield self._rows[index], addresses[at:after]
             at = after
 
     def _add(self, kind: str, row: SpanRow, inside: Sequence[int]) -> None:
@@ -141,6 +179,14 @@ class _Counter:
 
     def finish(self) -> List[OwnSlots]:
         """What was counted."""
+        for (kind, key), (live, since) in self._plain.items():
+            if live + since:
+                found = self._sums.setdefault((kind, key), _Sum())
+                parts = Parts(live * key[2], since * key[2])
+                found.objects += live + since
+                found.bytes = found.bytes.plus(parts)
+                if found.resident is not None:
+                    found.resident = found.resident.plus(parts) if self._resident is not None else None
         return [
             OwnSlots(kind, key, found.objects, found.bytes, found.resident)
             for (kind, key), found in self._sums.items()

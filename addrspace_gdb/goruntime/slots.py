@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import compress
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns
@@ -33,7 +33,7 @@ SWEEP_STATES = {
 _SETTLED = (SWEPT, CACHED)
 _WORD = 0xFFFFFFFF  # sweepgen is a uint32
 
-_MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
+MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
 _FIRST_OF_TWO = int.from_bytes(b"\x55" * 256, "little")  # of every pair of bits
 _INLINE_SMALLEST = 16  # gcUsesSpanInlineMarkBits, src/runtime/mgcmark_greenteagc.go
 
@@ -111,7 +111,7 @@ class SlotReader:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""
         spans = self._spans
         in_use = list(compress(range(len(spans["state"])), map(IN_USE.__eq__, spans["state"])))
-        settled = {one for one in set(spans["sweepgen"]) if (one - self.generation) & _WORD in _SETTLED}
+        settled = self.settled_sweepgens(spans["sweepgen"])
         unswept = [at for at in in_use if spans["sweepgen"][at] not in settled]
         bits = [*map(spans["alloc_bits"].__getitem__, in_use), *map(spans["mark_bits"].__getitem__, unswept)]
         counts = [*map(spans["slots"].__getitem__, [*in_use, *unswept])]
@@ -125,6 +125,10 @@ class SlotReader:
         starts = sorted(row.start for row in map(self.row, unswept) if self.has_inline_marks(row))
         found = pieces(self.runtime.target, [(start + offset, size) for start in starts])
         self._marks = {start: bytes(data) if data is not None else None for start, data in zip(starts, found)}
+
+    def settled_sweepgens(self, sweepgens: Iterable[int]) -> Set[int]:
+        """Those of `sweepgens` that spans have whose allocBits say what lived at the last collection."""
+        return {one for one in set(sweepgens) if (one - self.generation) & _WORD in _SETTLED}
 
     def count_pinned(self) -> int:
         """Objects that a runtime.Pinner holds: the first of two bits a slot (src/runtime/pinner.go)."""
@@ -152,7 +156,7 @@ class SlotReader:
     def impossible(self, row: SpanRow) -> Optional[str]:
         """What about the span cannot be, in words; None if it can."""
         _, pages, freeindex, slots, _, _, sweepgen, allocated, class_, _, _, element, _ = row
-        if not 0 < slots < _MAX_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
+        if not 0 < slots < MAX_SLOTS or element == 0 or slots * element > pages << PAGE_SHIFT:
             return f"{slots:,} slots of {element:,} bytes do not fit"
         if freeindex > slots or allocated > slots:
             return f"freeindex {freeindex:,}, allocCount {allocated:,} of {slots:,} slots"

@@ -59,6 +59,19 @@ class Specials(NamedTuple):
     addresses: array[int]  # in no order
 
 
+def sampled_bucket(runtime: Runtime, mspan: int, low: int, high: int) -> int:
+    """The bucket of the heap profile that counts an object of the span at `mspan`, which takes the bytes
+    [low, high) of it; 0 if the object is no sample. Raises UnreadableError and KeyError."""
+    numbers = {number for number, (kind, _) in _numbers(runtime).items() if kind == PROFILE}
+    layout = runtime.layout("runtime.special")
+    first = runtime.record("runtime.mspan", mspan).number("specials")
+    for at in runtime.chain(first, layout.scalar("next").offset, "mspan.specials"):
+        special = runtime.record("runtime.special", at)
+        if special.number("kind") in numbers and low <= special.number("offset") < high:
+            return runtime.record("runtime.specialprofile", at).number("b")
+    return 0
+
+
 def read_specials(runtime: Runtime, spans: Columns) -> List[Specials]:
     """Every record, by kind. Damage is told; what follows it in a list is left out.
 

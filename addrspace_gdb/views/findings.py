@@ -101,7 +101,7 @@ def _live(found: Finding, about: Circumstances) -> str:
     if about.pinned * _PINNED >= found.amount:
         text += f"; {sizes.plural(about.pinned, 'object')} are pinned (runtime.Pinner) and stay until Unpin"
     if about.sites:
-        return f"{text} (by its own heap profile)."
+        return f"{text} (by its own heap profile, sampled; `addrspace profile heap` has all of it)."
     if about.profiled:
         return f"{text}; a heap profile (pprof -inuse_space) says who allocated them."
     return f"{text}; no heap profile is kept (a program without runtime/pprof has none)."
@@ -111,10 +111,10 @@ _PINNED = 4096  # bytes that a pinned object may hold for pins to be worth a men
 
 
 def _site(site: Site) -> str:
-    """ "in main.handle (main.go:35) about 76.2 MiB"."""
+    """ "in main.handle (main.go:35) about 76.2 MiB, 62.1%"."""
     where = site.spot
     line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
-    return f"in {where.function}{line} about {sizes.size(site.size)}"
+    return f"in {where.function}{line} about {sizes.size(site.size)}, {sizes.share(site.size, site.whole)}"
 
 
 def _objects(some: LiveClass) -> str:

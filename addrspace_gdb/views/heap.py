@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
@@ -11,6 +12,7 @@ from addrspace_gdb.goruntime.slotcount import ClassSlots, Large
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import FreeRuns
 from addrspace_gdb.space.heap.summary import Heap
+from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
@@ -99,6 +101,22 @@ def own_table(own: Sequence[OwnKind]) -> Iterator[tokens.Pair]:
     ]
     amounts = [(sizes.size(one.size), sizes.size(one.resident), sizes.count(one.objects)) for one in own]
     yield from table(columns, [(one.kind, *amount) for one, amount in zip(own, amounts)])
+
+
+def site_table(sites: Sequence[Site], unicode: bool = True) -> Iterator[tokens.Pair]:
+    """Where most of what is in use was allocated."""
+    columns = [
+        Column("In use, by the heap profile", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("allocated in", "left", tokens.NAME),
+    ]
+    rows = []
+    for site in sites:
+        where = site.spot
+        line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
+        text = clean(f"{where.function}{line}", unicode)
+        rows.append((f"about {sizes.size(site.size)}", sizes.share(site.size, site.whole), text))
+    yield from table(columns, rows)
 
 
 def states_line(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:

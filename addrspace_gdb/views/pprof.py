@@ -7,7 +7,7 @@ or a length and bytes. The same profile gives the same bytes.
 from __future__ import annotations
 
 import zlib
-from typing import Dict, Iterable, Iterator, List, Sequence
+from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from addrspace_gdb.space.profiles.model import Function, Label, Location, Profile, ProfileMapping, ValueType
 
@@ -47,11 +47,17 @@ class _Varints(Dict[int, bytes]):
         return found
 
 
-class _Numbers(Dict[int, bytes]):
-    """As _Varints; 0 is nothing at all."""
+class _Packed(Dict[Tuple[int, ...], bytes]):
+    """Rows of numbers that were written before, as they are written, without what is 0 if that is nothing."""
 
-    def __missing__(self, number: int) -> bytes:
-        found = self[number] = varint(number) if number else b""
+    def __init__(self, zeros: bool) -> None:
+        super().__init__()
+        self._zeros, self._one = zeros, _Varints()
+
+    def __missing__(self, row: Tuple[int, ...]) -> bytes:
+        if len(self) > 1 << 18:
+            self.clear()
+        found = self[row] = b"".join(self._one[number] for number in row if number or self._zeros)
         return found
 
 
@@ -114,25 +120,19 @@ def _messages(profile: Profile) -> Iterator[bytes]:
 
 
 def _samples(profile: Profile, strings: _Strings) -> Iterator[bytes]:
-    values, numbers = _Varints(), _Numbers()
+    values, pieces, sizes = _Packed(True), _Packed(False), _Varints()
     labels: Dict[Sequence[Label], bytes] = {}
-    head, packed_locations, packed_values = (
-        varint(_SAMPLE << 3 | _BYTES),
-        varint(1 << 3 | _BYTES),
-        varint(2 << 3 | _BYTES),
-    )
-    for sample in profile.samples():
-        what = b"".join(map(values.__getitem__, sample.values))
-        where = b"".join(map(numbers.__getitem__, sample.locations))
-        about = labels.get(sample.labels)
+    head, stack, row = (varint(number << 3 | _BYTES) for number in (_SAMPLE, 1, 2))
+    for sample_values, sample_pieces, sample_labels in profile.samples():
+        what = values[sample_values]
+        where = b"".join(map(pieces.__getitem__, sample_pieces))
+        about = labels.get(sample_labels)
         if about is None:
-            about = b"".join(_message(3, _label(strings, label)) for label in sample.labels)
+            about = b"".join(_message(3, _label(strings, label)) for label in sample_labels)
             if len(labels) < 1 << 16:
-                labels[sample.labels] = about
-        content = b"".join(
-            (packed_values, values[len(what)], what, packed_locations, values[len(where)], where, about)
-        )
-        yield head + values[len(content)] + content
+                labels[sample_labels] = about
+        content = b"".join((row, sizes[len(what)], what, stack, sizes[len(where)], where, about))
+        yield head + sizes[len(content)] + content
 
 
 def _type(strings: _Strings, type_: ValueType) -> bytes:

@@ -55,7 +55,7 @@ def top(profile: Profile, value: int) -> Top:
         if not number:
             continue
         total += number
-        stack = [name for at in sample.locations if at for name in names[at]]
+        stack = [name for at in sample.locations for name in names[at]]
         if stack:
             flat[stack[0]] += number
             for name in set(stack):
@@ -134,7 +134,7 @@ def folded(profile: Profile, value: int) -> Iterator[str]:
         found[tuple(sample.locations)] += sample.values[value]
     lines: Counter[str] = Counter()
     for locations, number in found.items():
-        stack = [_frame(name) for at in locations if at for name in names[at]]
+        stack = [_frame(name) for at in locations for name in names[at]]
         lines[";".join(reversed(stack))] += number
     for line in sorted(lines):
         if lines[line]:

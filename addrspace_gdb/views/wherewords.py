@@ -12,6 +12,8 @@ from addrspace_gdb.space.where.answers import FrameHit, Gap, InCode, InSymbol, I
 
 Fact = Tuple[str, str]
 
+_CALLERS = 4  # frames that are shown of where an object was allocated
+
 STATES = {
     "live": "allocated, live at the last GC",
     "since": "allocated since the last GC",
@@ -208,6 +210,8 @@ def _object(found: Object, said: Optional[str]) -> Iterator[Fact]:
         yield "type", "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
     if found.what:
         yield "seen", found.what
+    for number, (name, file, line) in enumerate(found.allocated[:_CALLERS]):
+        yield "" if number else "allocated", f"{'from ' if number else 'by '}{name} at {file}:{line}"
     if found.problem:
         yield "problem", found.problem
 

@@ -135,7 +135,7 @@ def read_pprof(path: Path) -> Pprof:
     return Pprof(
         [typed(value) for value in whole[1]],
         strings[_one(whole, 14)],
-        typed(whole[11][0]),
+        typed(whole[11][0]) if 11 in whole else ("", ""),
         _one(whole, 12),
         _one(whole, 9),
         [strings[number] for number in _numbers(whole.get(13, []))],

@@ -11,7 +11,7 @@ from typing import Sequence
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.columns import places
 from addrspace_gdb.goruntime.labels import read_labels
-from addrspace_gdb.space.goroutines.columns import pick
+from addrspace_gdb.space.goroutines.columns import odd, pick
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.listing import Listing, put_users, system_of
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Users
@@ -37,6 +37,17 @@ def gather_every(reading: GoroutineReading) -> Users:
         _rows(reading, everybody, users)
         _labels(reading, everybody)
     return users
+
+
+def gather_rest(reading: GoroutineReading) -> None:
+    """What rows of all goroutines show beside their frames, after those were gathered: their users' frames
+    are found among these when the process has been let go."""
+    with no_cycle_collection():
+        system_of(reading)
+        for at in odd(reading):
+            if not reading.goroutines.dead[at]:
+                walk(reading, at)
+        _labels(reading, range(len(reading.goroutines)))
 
 
 def _rows(reading: GoroutineReading, positions: Sequence[int], users: Users) -> None:

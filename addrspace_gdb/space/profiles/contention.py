@@ -47,7 +47,8 @@ class ContentionProfile:
             self.notes.append(
                 "the runtime has not measured its clock: delays are in its ticks, not in nanoseconds"
             )
-        source.learn(self._buckets.pcs)
+        self._runs = self._buckets.stacks.runs()
+        source.learn({pc for run in self._runs for pc in run})
 
     @cached_property
     def made(self) -> Locations:
@@ -57,11 +58,15 @@ class ContentionProfile:
     def samples(self) -> Iterator[Sample]:
         """One for each stack, those of the longest delays first."""
         rows = [(_signed(cycles), row) for row, cycles in enumerate(self._buckets.cycles)]
-        stacks = list(self._buckets.stacks())
+        stacks = list(self._buckets.stacks)
         for cycles, row in sorted(rows, key=lambda one: -one[0]):
             count = self._count(self._buckets.counts[row])
             delay = int(cycles / (self._per_second / 1e9) * self._factor)
-            yield Sample((count * self._factor, delay), self.made.numbers(self._stack(stacks[row])), ())
+            yield Sample(
+                (count * self._factor, delay),
+                self.made.pieces(self._stack([pc for run in stacks[row] for pc in self._runs[run]])),
+                (),
+            )
 
     def _stack(self, stack: Sequence[int]) -> Sequence[int]:
         if self._source.minor < _EXPANDS:
@@ -137,7 +142,7 @@ class ThreadProfile:
         for stack in self._stacks:
             counted[stack] = counted.get(stack, 0) + 1
         for stack, count in sorted(counted.items(), key=lambda item: (-item[1], stack_key(item[0]))):
-            yield Sample((count,), self.made.numbers(stack), ())
+            yield Sample((count,), self.made.pieces(stack), ())
 
 
 def stack_key(stack: Sequence[int]) -> str:

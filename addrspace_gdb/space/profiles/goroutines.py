@@ -61,7 +61,7 @@ class GoroutineProfile:
         """One for each stack and labels, the most frequent first."""
         for one, count in sorted(self._counted.items(), key=lambda item: (-item[1], _key(item[0]))):
             labels = tuple(Label(*pair) for pair in one.labels or ())
-            yield Sample((count,), self.made.numbers(one.stack), labels)
+            yield Sample((count,), self.made.pieces(one.stack), labels)
 
 
 def profiled_stacks(reading: GoroutineReading) -> Iterator[Tuple[Walk, Sequence[int]]]:

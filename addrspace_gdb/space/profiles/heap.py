@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from operator import mul
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mprof import Buckets, read_profile
 from addrspace_gdb.goruntime.sampling import USUAL_RATE, Scale, read_rate
 from addrspace_gdb.space.profiles.locations import Locations
-from addrspace_gdb.space.profiles.model import Label, Sample, ValueType
+from addrspace_gdb.space.profiles.model import Label, Piece, Sample, ValueType
 from addrspace_gdb.space.profiles.source import Source
 
 _SIGN = 1 << 63
+_MOST_KEPT = 1 << 18  # values that are remembered
 _OWN_FUNCTION = 23  # since Go 1.N runtime/pprof reads the profile by a function of its own
 
 
@@ -37,7 +39,10 @@ class HeapProfile:
         self._hidden = ("runtime.",) if source.minor < 24 else ("runtime.", "internal/runtime/")
         self._is_hidden: Dict[int, bool] = {}
         self._scale = Scale(self.period)
-        source.learn(set(self._buckets.pcs))
+        self._runs = self._buckets.stacks.runs()
+        self._plain: Dict[int, Piece] = {}  # locations of runs that are not the first of a stack
+        self._firsts: Dict[int, Piece] = {}  # and of those that are
+        source.learn({pc for run in self._runs for pc in run})
 
     @cached_property
     def made(self) -> Locations:
@@ -46,24 +51,48 @@ class HeapProfile:
 
     def samples(self) -> Iterator[Sample]:
         """One for each bucket, also where nothing of it was published."""
-        labels: Dict[int, Tuple[Label, ...]] = {}
-        scale, numbers = self._scale, self.made.numbers
-        for allocs, allocated, frees, freed, size, stack in self._rows():
-            values = (*scale(allocs, allocated), *scale(allocs - frees, allocated - freed))
-            if size not in labels:
-                labels[size] = (Label("bytes", number=size),) if size else ()
-            yield Sample(values, numbers(stack[self._shown_from(stack) :]), labels[size])
+        values, labels = _Values(self._scale), _SizeLabels()
+        for counts, size, runs in zip(self._counts(), self._sizes(), self._buckets.stacks):
+            yield Sample(values[counts], self._pieces(runs), labels[size])
 
-    def _rows(self) -> Iterator[Tuple[int, int, int, int, int, Sequence[int]]]:
-        """Objects and bytes allocated and freed, the size of an object, and the stack."""
+    def _counts(self) -> Iterator[Tuple[int, int, int, int]]:
+        """Objects allocated and freed, and the bytes of both."""
         found = self._buckets
         if found.alloc_bytes:
-            counts = zip(found.allocs, found.alloc_bytes, found.frees, found.free_bytes, found.stacks())
-            for allocs, allocated, frees, freed, stack in counts:
-                yield allocs, allocated, frees, freed, allocated // allocs if allocs else 0, stack
-            return
-        for allocs, frees, size, stack in zip(found.allocs, found.frees, found.sizes, found.stacks()):
-            yield allocs, allocs * size, frees, frees * size, size, stack
+            return zip(found.allocs, found.frees, found.alloc_bytes, found.free_bytes)
+        allocated, freed = map(mul, found.allocs, found.sizes), map(mul, found.frees, found.sizes)
+        return zip(found.allocs, found.frees, allocated, freed)
+
+    def _sizes(self) -> Iterable[int]:
+        """Of an object of each bucket."""
+        found = self._buckets
+        if not found.alloc_bytes:
+            return found.sizes
+        return (size // count if count else 0 for count, size in zip(found.allocs, found.alloc_bytes))
+
+    def _pieces(self, runs: Sequence[int]) -> Tuple[Piece, ...]:
+        """The locations of a stack that consists of those runs."""
+        try:
+            return (self._firsts[runs[0]], *map(self._plain.__getitem__, runs[1:]))
+        except LookupError:  # not met yet, or not to be had run by run
+            pass
+        stack = [pc for run in runs for pc in self._runs[run]]
+        shown = self._shown_from(stack)
+        pieces = self.made.pieces(stack[shown:])
+        self._learn(runs, stack, shown)
+        return pieces
+
+    def _learn(self, runs: Sequence[int], stack: Sequence[int], shown: int) -> None:
+        """Remember the locations of the runs; of the innermost one, of what is shown of it, if that does not
+        depend on the rest."""
+        for run in runs[1:]:
+            plain = self.made.plain(self._runs[run])
+            if plain is not None:
+                self._plain[run] = plain
+        if shown < len(self._runs[runs[0]] if runs else ()) and not self._is_hidden[stack[shown]]:
+            plain = self.made.plain(self._runs[runs[0]][shown:])
+            if plain is not None:
+                self._firsts[runs[0]] = plain
 
     def _shown_from(self, stack: Sequence[int]) -> int:
         """The first frame that is not the runtime's; all are shown where there is no other."""
@@ -75,6 +104,29 @@ class HeapProfile:
             if not hidden[pc]:
                 return at
         return 0
+
+
+class _Values(Dict[Tuple[int, int, int, int], Tuple[int, ...]]):
+    """The values of a sample by what was counted."""
+
+    def __init__(self, scale: Scale) -> None:
+        super().__init__()
+        self._scale = scale
+
+    def __missing__(self, counts: Tuple[int, int, int, int]) -> Tuple[int, ...]:
+        allocs, frees, allocated, freed = counts
+        made = (*self._scale(allocs, allocated), *self._scale(allocs - frees, allocated - freed))
+        if len(self) < _MOST_KEPT:
+            self[counts] = made
+        return made
+
+
+class _SizeLabels(Dict[int, Tuple[Label, ...]]):
+    """The label that says the size of a sample's objects."""
+
+    def __missing__(self, size: int) -> Tuple[Label, ...]:
+        made = self[size] = (Label("bytes", number=size),) if size else ()
+        return made
 
 
 def _read(source: Source) -> Tuple[Buckets, int]:

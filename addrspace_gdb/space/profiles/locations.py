@@ -7,10 +7,10 @@ become one location again: its address is that of the innermost.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.callers import Callers, CallFrame
-from addrspace_gdb.space.profiles.model import Function, Location, ProfileMapping
+from addrspace_gdb.space.profiles.model import Function, Location, Piece, ProfileMapping
 
 _GOEXIT = "runtime.goexit"
 _NO_MAPPING = ProfileMapping(0, 0, 0, "", "", False)  # pprof wants one
@@ -30,28 +30,60 @@ class _Deck(NamedTuple):
     frames: List[CallFrame]
 
 
-class Locations:
+class NamedPlaces:
+    """Locations for frames that are no code, only names."""
+
+    def __init__(self) -> None:
+        self.locations: List[Location] = []
+        self.functions: List[Function] = []
+        self._numbers: Dict[str, int] = {}  # of functions
+        self._named: Dict[str, int] = {}  # locations
+
+    @property
+    def mappings(self) -> Sequence[ProfileMapping]:
+        """One that is nowhere: pprof wants one, and is not to look for names there."""
+        return (_NO_MAPPING._replace(has_functions=True),)
+
+    def named(self, names: Sequence[str]) -> Tuple[Piece, ...]:
+        """The locations of such frames, innermost first."""
+        for name in names:
+            if name not in self._named:
+                self.locations.append(Location(0, 0, [(self._function(name, "", 0), 0)]))
+                self._named[name] = len(self.locations)
+        return (tuple(self._named[name] for name in names),)
+
+    def _function(self, name: str, file: str, start_line: int) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self._numbers) + 1
+            self.functions.append(Function(name, file, start_line))
+        return number
+
+
+class Locations(NamedPlaces):
     """Numbers of locations for stacks; mappings are ascending."""
 
     def __init__(self, callers: Callers, mappings: Sequence[ProfileMapping]) -> None:
-        self.locations: List[Location] = []
-        self.functions: List[Function] = []
+        super().__init__()
         self._callers = callers
         self._mappings = mappings or [_NO_MAPPING]
         self._mask = (1 << 8 * callers.symtab.pointer_size) - 1
         self._starts = [mapping.start for mapping in self._mappings]
         self._symbolized = [0] * len(self._mappings)  # 1: a frame was named, 2: one was not
         self._made: Dict[int, _Made] = {}  # by the first pc
-        self._numbers: Dict[str, int] = {}  # of functions
         self._single: Dict[int, int] = {}  # of pcs, where they mean the same in every stack
         self._within: Dict[int, int] = {}  # pcs that follow in a location, and of which
 
-    def numbers(self, stack: Sequence[int]) -> List[int]:
-        """The locations of a stack, innermost first; 0 for a frame that the one before it has."""
+    def pieces(self, stack: Sequence[int]) -> Tuple[Piece, ...]:
+        """The locations of a stack; 0 for a frame that the one before it has."""
+        return (self.plain(stack) or tuple(self._slowly(stack)),)
+
+    def plain(self, run: Sequence[int]) -> Optional[Piece]:
+        """The locations of a part of a stack, if its pcs were met and mean the same in every stack."""
         try:
-            return list(map(self._single.__getitem__, stack))
+            return tuple(map(self._single.__getitem__, run))
         except KeyError:
-            return self._slowly(stack)
+            return None
 
     @property
     def mappings(self) -> List[ProfileMapping]:
@@ -104,7 +136,7 @@ class Locations:
         if not deck.pcs:
             return
         first, frame = deck.pcs[0], deck.frames[0]
-        lines = [(self._function(one), one.line) for one in deck.frames]
+        lines = [(self._function(one.function, one.file, one.start_line), one.line) for one in deck.frames]
         number = len(self.locations) + 1
         mapping = self._mapping(first, deck)
         self.locations.append(Location(frame.pc, mapping, lines))
@@ -122,13 +154,6 @@ class Locations:
                 self._single.pop(pc, None)
             else:
                 self._single[pc] = meaning
-
-    def _function(self, frame: CallFrame) -> int:
-        number = self._numbers.get(frame.function)
-        if number is None:
-            number = self._numbers[frame.function] = len(self._numbers) + 1
-            self.functions.append(Function(frame.function, frame.file, frame.start_line))
-        return number
 
     def _mapping(self, pc: int, deck: _Deck) -> int:
         at = bisect_right(self._starts, pc) - 1

@@ -47,12 +47,23 @@ class Label(NamedTuple):
     number: int = 0
 
 
-class Sample(NamedTuple):
-    """Numbers for one stack: `locations` of its frames, innermost first; a 0 among them is nothing."""
+Piece = Tuple[int, ...]
 
-    values: Sequence[int]
-    locations: Sequence[int]
-    labels: Sequence[Label]
+
+class Sample(NamedTuple):
+    """Numbers for one stack, which is there in pieces: many stacks have a piece in common.
+
+    A piece are locations, innermost first, as the pieces are; a 0 among them is nothing.
+    """
+
+    values: Tuple[int, ...]
+    pieces: Tuple[Piece, ...]
+    labels: Tuple[Label, ...]
+
+    @property
+    def locations(self) -> List[int]:
+        """Of all frames, innermost first."""
+        return [number for piece in self.pieces for number in piece if number]
 
 
 class Places(Protocol):
@@ -70,10 +81,13 @@ class Profile(Protocol):
     """A profile."""
 
     kind: str
-    default: str  # the type to show first; empty: the last one
     period: int
     time: int  # nanoseconds since 1970, 0 where it is not known
     notes: List[str]
+
+    @property
+    def default(self) -> str:
+        """The type to show first; empty: the last one."""
 
     @property
     def types(self) -> Sequence[ValueType]:

@@ -34,10 +34,11 @@ class Source:
             raise unreadable(error) from None
         self.target, self.problems = target, problems
         self.runtime = Runtime(target, problems, progress)
-        self.callers = Callers(symtab.load(target, problems))
+        modules = symtab.modules(target, problems)
+        self.callers = Callers(symtab.Symtab(target, modules, problems, symtab.go_minor(target)))
         self.info, self.notes = opening.info, opening.notes
-        self.time = _time(target)
-        self.mappings = code_mappings(target, opening.mappings)
+        self.time = time_of(target)
+        self.mappings = code_mappings(target, opening.mappings, [one["minpc"] for one in modules])
 
     @property
     def minor(self) -> int:
@@ -63,7 +64,7 @@ class Source:
             self.callers.function_at(pc)
 
 
-def _time(target: Target) -> int:
+def time_of(target: Target) -> int:
     """Nanoseconds since 1970: now, or when a core was written."""
     try:
         return os.stat(target.core_file).st_mtime_ns if target.core_file else time.time_ns()

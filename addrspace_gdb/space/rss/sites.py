@@ -6,8 +6,9 @@ from collections import Counter
 from heapq import nlargest
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.mprof import Buckets, stack_of
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime import symtab
+from addrspace_gdb.goruntime.mprof import Buckets, read_buckets, stack_of
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sampling import USUAL_RATE, Scale, read_rate
 from addrspace_gdb.goruntime.traceback import Unwinder
@@ -16,18 +17,20 @@ from addrspace_gdb.space.goroutines.user_frame import Spot, is_users, spot
 _LOOKED_AT = 128  # buckets, those of the most bytes
 _SOUND = 2  # the estimate and what was live differ by no more than that factor
 _TOO_FEW = 10  # times as much is live as the samples stand for
+_NAMED = 8
 _SMALLEST = 10  # 1/10 of all, for a site that is named
 
 
 class Site(NamedTuple):
-    """A place in the program, and about how many bytes in use were allocated there."""
+    """A place in the program, and about how many bytes in use were allocated there, of `whole` in all."""
 
     spot: Spot
     size: int
+    whole: int
 
 
 class Sites(NamedTuple):
-    """Estimates: of each allocation site, and of all."""
+    """Estimates: of each allocation site, and of all. Samples stand for what pprof scales them to."""
 
     top: List[Site]
     total: int
@@ -42,6 +45,16 @@ class Sites(NamedTuple):
         if not live or not self.total or not live / _SOUND <= self.total <= live * _SOUND:
             return []
         return [site for site in self.top if site.size * _SMALLEST >= self.total][:2]
+
+
+def sites_of(runtime: Runtime) -> Optional[Sites]:
+    """As `read_sites`, of the heap profile that is read for it; None where there is none."""
+    try:
+        memory = next((one for one in read_buckets(runtime) if one.sizes), None)
+        tables = symtab.load(runtime.target, runtime.problems)
+        return read_sites(runtime, memory, Unwinder(tables)) if memory is not None else None
+    except (UnreadableError, ProblemError, KeyError):
+        return None
 
 
 def read_sites(runtime: Runtime, buckets: Buckets, unwinder: Unwinder) -> Optional[Sites]:
@@ -61,7 +74,7 @@ def read_sites(runtime: Runtime, buckets: Buckets, unwinder: Unwinder) -> Option
         where = next(_users(unwinder, pcs, known), None)
         if where is not None:
             found[where] += estimates[at]
-    return Sites([Site(*one) for one in found.most_common(8)], total)
+    return Sites([Site(*one, total) for one in found.most_common(_NAMED)], total)
 
 
 def _users(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.space.regions.region import Region
@@ -31,6 +31,9 @@ class Object(NamedTuple):
     what: str  # "the g of goroutine 17", "a closure of main.f.func1" ...; empty
     field: Optional[str]  # path in the type, by debug information: ".Next"
     problem: Optional[str]
+    # Where it was allocated, if the heap profile has a sample of it: function, file and line of each frame
+    # that is not the runtime's, innermost first.
+    allocated: Sequence[Tuple[str, str, int]] = ()
 
 
 class FrameHit(NamedTuple):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_right
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.callers import Callers
 from addrspace_gdb.goruntime.mheap import Arena
+from addrspace_gdb.goruntime.mprof import bucket_stack
 from addrspace_gdb.goruntime.mspan import IN_USE, MANUAL
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slots import Masks, SlotReader, SpanRow, malloc_header
+from addrspace_gdb.goruntime.specials import sampled_bucket
 from addrspace_gdb.goruntime.symtab import Symtab
 from addrspace_gdb.space.heap.spans import LARGE, SMALL, USER_ARENA, kind_of
 from addrspace_gdb.space.reading.whole import Reading
@@ -25,6 +28,7 @@ from addrspace_gdb.target.protocol import Target
 _BLOCK = 512  # entries of heapArena.spans that are read together
 _TINY = 5  # tinySpanClass, src/runtime/malloc.go: 16 bytes, no pointers, several objects in one
 _MAX_CLOSURE = 1 << 10  # bytes
+_RUNTIMES_OWN = ("runtime.", "internal/runtime/")
 
 
 class _Span(NamedTuple):
@@ -41,7 +45,7 @@ class HeapPlaces:
 
     def __init__(self, reading: Reading, target: Target, runtime: Runtime, types: Types, tables: Symtab):
         self._reading, self._target, self._runtime = reading, target, runtime
-        self._types, self._tables = types, tables
+        self._types, self._tables, self._callers = types, tables, Callers(tables)
         self._arenas = reading.go.arenas.arenas
         self._starts = [arena.start for arena in self._arenas]
         self._blocks: Dict[int, array[int]] = {}
@@ -158,7 +162,22 @@ class HeapPlaces:
             state=state,
             marked=bool(span.marked >> index & 1),
         )
-        return self._described(found, span, fields)
+        described = self._described(found, span, fields)
+        return described._replace(allocated=self._allocated(described)) if fields else described
+
+    def _allocated(self, found: Object) -> List[Tuple[str, str, int]]:
+        """Where it was allocated, if it was sampled for the heap profile."""
+        if found.base is None or found.size is None or found.state == "free":
+            return []
+        low = found.base - found.span[0]
+        try:
+            bucket = sampled_bucket(self._runtime, found.mspan, low, low + found.size)
+            stack = bucket_stack(self._runtime, bucket) if bucket else ()
+        except (UnreadableError, KeyError, ProblemError):
+            return []
+        frames = [frame for frame in map(self._callers.frame, stack) if frame is not None]
+        shown = [frame for frame in frames if not frame.function.startswith(_RUNTIMES_OWN)]
+        return [(frame.name, frame.file, frame.line) for frame in shown]
 
     def _described(self, found: Object, span: _Span, fields: bool) -> Object:
         """With the type, where the runtime keeps it, and what else can be seen."""

@@ -8,13 +8,14 @@ from addrspace_gdb.goruntime.slotcount import ClassSlots, Large, Parts
 from addrspace_gdb.space.heap.pages import ArenaUse
 from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.space.regions.model import TargetInfo
+from addrspace_gdb.space.rss.sites import Site, Sites
 from addrspace_gdb.views.documents.form import target_json
 
 HEAP_SCHEMA = "heap/1"
 ARENAS_SCHEMA = "arenas/1"
 
 
-def heap_json(heap: Heap) -> Dict[str, Any]:
+def heap_json(heap: Heap, sites: Optional[Sites] = None) -> Dict[str, Any]:
     """Everything `addrspace heap` knows."""
     slots = heap.slots
     return {
@@ -31,6 +32,7 @@ def heap_json(heap: Heap) -> Dict[str, Any]:
         "runtime_objects": [one._asdict() for one in heap.own],
         "classes": [_class(one) for one in slots.classes],
         "large": [_large(one) for one in slots.large],
+        "sites": None if sites is None else [_site(one) for one in sites.top],
         "free_runs": _free(heap),
         "arenas": [arena_json(arena) for arena in heap.arenas],
         "pages": [{"start": hex(r.start), "end": hex(r.end), "use": r.use} for r in heap.pages],
@@ -57,6 +59,12 @@ def _class(one: ClassSlots) -> Dict[str, Any]:
         "bytes": parts_json(one.bytes),
         "resident": parts_json(one.resident),
     }
+
+
+def _site(one: Site) -> Dict[str, Any]:
+    where = one.spot
+    place = {"function": where.function, "file": where.file, "line": where.line}
+    return {**place, "bytes": one.size, "of": one.whole}
 
 
 def _large(one: Large) -> Dict[str, Any]:

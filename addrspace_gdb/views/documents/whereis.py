@@ -98,6 +98,8 @@ def _object(found: Optional[Object]) -> Optional[Dict[str, Any]]:
         "said_by": found.said_by or None,
         "field": found.field,
         "seen": found.what or None,
+        "allocated": [{"function": name, "file": file, "line": line} for name, file, line in found.allocated]
+        or None,
         "problem": found.problem,
     }
 

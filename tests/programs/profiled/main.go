@@ -1,6 +1,6 @@
 // Profiled writes the profiles of runtime/pprof into a folder and then stands still.
 //
-//	profiled FOLDER [GOROUTINES]
+//	profiled FOLDER [GOROUTINES|off]
 package main
 
 import (
@@ -195,7 +195,11 @@ func main() {
 	runtime.SetBlockProfileRate(1)
 	runtime.SetMutexProfileFraction(2)
 	goroutines := 100
-	if len(os.Args) > 2 {
+	if len(os.Args) > 2 && os.Args[2] == "off" {
+		runtime.MemProfileRate = 0
+		runtime.SetBlockProfileRate(0)
+		runtime.SetMutexProfileFraction(0)
+	} else if len(os.Args) > 2 {
 		goroutines, _ = strconv.Atoi(os.Args[2])
 	}
 	allocate()
@@ -203,6 +207,7 @@ func main() {
 	lock.Lock()
 	park(goroutines)
 	debug.SetGCPercent(-1)
+	stopCounting()
 	runtime.GC()
 	runtime.GC()
 	for _, kind := range []string{"heap", "allocs", "goroutine", "threadcreate", "block", "mutex"} {

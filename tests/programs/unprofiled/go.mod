@@ -1,0 +1,3 @@
+module addrspace.test/unprofiled
+
+go 1.21
