@@ -153,6 +153,8 @@ class _Lists:
             self._cut(name, f"leads to {error.address:#x}, which cannot be read")
         except OverflowError:
             self._cut(name, "leads to a bucket with an impossible stack")
+        except ValueError as error:
+            self._cut(name, f"leads to {error.args[0]:#x}, where no bucket can be")
         return found
 
     def _fill(self, first: int, found: Buckets, record: Type, stacks: bool) -> None:
@@ -185,7 +187,7 @@ class _Lists:
 
     def _follow(self, at: int, found: Buckets, fields: _Fields, stacks: bool) -> int:
         """Put the buckets into `found`; returns the address of the next one, 0 at the end.
-        Raises UnreadableError and OverflowError."""
+        Raises UnreadableError, OverflowError and ValueError."""
         word, header, fixed = found.word, self._layout.size // found.word, found.fixed
         take, take_stack = _taker(found, fields, self._runtime), found.stacks.add
         depth, follow, size = fields.depth, fields.follow, fields.size
@@ -195,6 +197,8 @@ class _Lists:
         words = raw = memoryview(b"")
         while at and count < self._most:
             if not low <= at or at + least > high:
+                if at % word:
+                    raise ValueError(at)
                 low, high, words = around(at, least)
                 raw = words.cast("B")
             index = (at - low) // word
