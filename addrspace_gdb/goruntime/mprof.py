@@ -194,23 +194,23 @@ class _Lists:
         put, put_frames, put_size = found.addresses.append, found.frames.append, found.sizes.append
         around, least, sized = self._blocks.around, self._layout.size, "allocs" in fields.counted
         low = high = count = 0
-        words = raw = memoryview(b"")
+        words, raw = memoryview(b""), b""
         while at and count < self._most:
             if not low <= at or at + least > high:
                 if at % word:
                     raise ValueError(at)
                 low, high, words = around(at, least)
-                raw = words.cast("B")
+                raw = words.obj  # type: ignore[assignment]
             index = (at - low) // word
             frames = words[index + depth]
             if frames > _MAX_DEPTH:
                 raise OverflowError
             if at + fixed + word * frames > high:
                 low, high, words = around(at, fixed + word * frames)
-                raw, index = words.cast("B"), (at - low) // word
+                raw, index = words.obj, (at - low) // word  # type: ignore[assignment]
             counts = index + header + frames
             if stacks:
-                take_stack(raw[(index + header) * word : counts * word])
+                take_stack(raw, (index + header) * word, counts * word)
             take(words, counts)
             if sized:
                 put_size(words[index + size])
@@ -232,6 +232,7 @@ class _Lists:
 
 
 Take = Callable[[memoryview, int], None]
+Append = Callable[[int], None]
 
 
 def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
@@ -250,7 +251,25 @@ def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
         for append, one, other in pairs:
             append(words[at + one] + words[at + other] & mask)
 
+    if len(pairs) == len(columns) == 2:
+        return partial(_take_two, mask, *pairs[0], *pairs[1])
     return take_pairs if len(pairs) == len(columns) else take
+
+
+def _take_two(
+    mask: int,
+    append: Append,
+    one: int,
+    other: int,
+    append_too: Append,
+    one_too: int,
+    other_too: int,
+    words: memoryview,
+    at: int,
+) -> None:
+    """What there is since Go 1.27: objects allocated, and freed."""
+    append(words[at + one] + words[at + other] & mask)
+    append_too(words[at + one_too] + words[at + other_too] & mask)
 
 
 def _take_record(

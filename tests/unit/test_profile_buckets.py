@@ -117,7 +117,7 @@ def test_runs_make_the_stack_again(depth: int) -> None:
     stacks = Stacks(8, "little")
     wanted = [[1 << 40 | number * 16 + other for number in range(depth)] for other in (0, 1, 0)]
     for stack in wanted:
-        stacks.add(memoryview(struct.pack(f"<{depth}Q", *stack)))
+        stacks.add(b"before" + struct.pack(f"<{depth}Q", *stack), 6, 6 + 8 * depth)
     runs = stacks.runs()
     assert [[pc for run in stack for pc in runs[run]] for stack in stacks] == wanted
     assert len(runs) == 2 * -(-depth // 8) and all(len(run) <= 8 for run in runs)
