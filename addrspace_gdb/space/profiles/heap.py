@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from operator import mul
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -52,9 +52,10 @@ class HeapProfile:
 
     def samples(self) -> Iterator[Sample]:
         """One for each bucket, also where nothing of it was published."""
-        values, labels = _Values(self._scale), _SizeLabels()
+        values, labels, pieces = _Values(self._scale), _SizeLabels(), self._pieces
+        made = partial(tuple.__new__, Sample)  # what Sample() does, in half the time
         for counts, size, runs in zip(self._counts(), self._sizes(), self._buckets.stacks):
-            yield Sample(values[counts], self._pieces(runs), labels[size])
+            yield made((values[counts], pieces(runs), labels[size]))
 
     def _counts(self) -> Iterator[Tuple[int, int, int, int]]:
         """Objects allocated and freed, and the bytes of both."""
