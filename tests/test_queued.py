@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -38,6 +39,20 @@ def gc_of(target: object, *options: str) -> Json:
     return document
 
 
+def of_the_runtime(pid: int, report: str) -> str:
+    """How many goroutines there are and how many of those are the runtime's, in words."""
+    found = re.search(
+        r"[\d,]+ goroutines( \([\d,]+ of the runtime\))?", cli("dump", str(pid), "--report", report).stdout
+    )
+    assert found is not None
+    return found[0]
+
+
+def assert_counted_alike(live: Process) -> None:
+    """Who calls the user's finalizers or cleanups is the user's so long: isSystemGoroutine."""
+    assert of_the_runtime(live.pid, "addrspace") == of_the_runtime(live.pid, "goroutine-stacks")
+
+
 def functions(part: Json) -> List[str]:
     return [one["function"] for one in part["at_work"]]
 
@@ -65,6 +80,7 @@ def test_finalizers_wait_behind_one_that_is_stuck(
         assert document["cleanups"] == {"waiting": 0, "at_work": []}
         if counted:
             assert finalizers["waiting"] + 1 == counted["finalizers.queued"] - counted["finalizers.executed"]
+    assert_counted_alike(live)
 
 
 def test_what_they_keep_is_the_first_finding(
@@ -99,6 +115,7 @@ def test_cleanups_wait_behind_one_that_is_stuck(
         assert document["finalizers"] == {"waiting": 0, "at_work": []}
         if counted:
             assert counted["cleanups.queued"] - counted["cleanups.executed"] == MANY
+    assert_counted_alike(live)
 
 
 def test_nothing_waits_where_all_have_run(

@@ -124,8 +124,10 @@ def _frames(one: Goroutine, row: Optional[Document]) -> List[str]:
     ours = [(_name(frame["function"]), frame["line"]) for frame in row["frames"]]
     if one.elided != 0:
         return []
-    while printed and printed[0][0].startswith("runtime.") and printed[0] not in ours:
-        printed = printed[1:]  # where g.sched says it is, while it runs on the system's stack
+    # What is left out: where g.sched says it is, while it runs on the system's stack; and gogo, where Go's
+    # own walk ends and ours is where it goes on.
+    while printed and printed[0][0].startswith(("runtime.", "gogo")) and printed[0] not in ours:
+        printed = printed[1:]
     end = ours[len(ours) - len(printed) :] if printed else []
     return [] if end == printed else [f"goroutine {one.goid}: {ours}, not {printed}"]
 

@@ -59,6 +59,10 @@ class Command(NamedTuple):
     words: Callable[[], List[str]]  # what completion offers
     names: Optional[Callable[[Session], List[str]]] = None  # what it offers of this session
     parse: Optional[Callable[[str], argparse.Namespace]] = None  # of lines that the parser alone cannot read
+    before: Optional[Callable[[Optional[int], Optional[str]], None]] = (
+        None  # what takes long and needs nobody
+    )
+    # to stand still, for the process or the core that will be asked
 
     @property
     def help(self) -> str:

@@ -71,6 +71,8 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
+    if command.before is not None:
+        command.before(asked.pid, asked.core)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

@@ -23,6 +23,7 @@ _GOROUTINE = re.compile(r"goroutine:(\d+)")
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|[1-9]\d*|0")  # the debugger would say the same, but slower
 _OPTION = re.compile(r"\s(?=--[a-z])")
 _GROUPING = re.compile(r"[\"'(\[{]")
+_WITH_VALUE = ("--format", "--output")  # options
 _OPERATORS = re.compile(r"[-+*/%@&|^<>=!.,]+")
 
 _EPILOG = """\
@@ -98,11 +99,7 @@ def evaluate(locator: Locator, target: Target, expression: str) -> List[Value]:
         if not values:
             raise ProblemError(f"there is no goroutine {match.group(1)}")
         return values
-    if _NUMBER.fullmatch(expression):
-        return [Value(expression, int(expression, 0) & ((1 << (8 * target.pointer_size)) - 1))]
-    if isinstance(target, Expressions):
-        return target.values(expression)
-    return [Value(expression, target.evaluate(expression))]
+    return addresses_of(target, expression)
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
@@ -117,7 +114,16 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from where_card(where, look.width, look.unicode, size)
 
 
-def take_apart(line: str) -> Tuple[List[str], str]:
+def addresses_of(target: Target, expression: str) -> List[Value]:
+    """The addresses of an EXPR that names no goroutine. ProblemError if there are none."""
+    if _NUMBER.fullmatch(expression):
+        return [Value(expression, int(expression, 0) & ((1 << (8 * target.pointer_size)) - 1))]
+    if isinstance(target, Expressions):
+        return target.values(expression)
+    return [Value(expression, target.evaluate(expression))]
+
+
+def take_apart(line: str, with_value: Tuple[str, ...] = _WITH_VALUE) -> Tuple[List[str], str]:
     """The expressions of a line, and the options, which stand before or behind them.
 
     Blanks part expressions, but not inside brackets and quotes, nor around an operator that stands alone.
@@ -126,7 +132,7 @@ def take_apart(line: str) -> Tuple[List[str], str]:
     rest = line.strip()
     while rest.startswith("--"):
         words = rest.split(None, 2)
-        takes = 2 if words[0] in ("--format", "--output") else 1
+        takes = 2 if words[0] in with_value else 1
         options += words[:takes]
         rest = rest.split(None, takes)[takes] if len(words) > takes else ""
     behind = _OPTION.search(rest)

@@ -48,8 +48,10 @@ _PANICS = frozenset(("gopanic", "sigpanic", "panicwrap"))
 _INJECTED = frozenset(("sigpanic", "asyncPreempt", "debugCallV2"))
 
 
-# They go to g0's stack for the vDSO, and come back; while sp is the goroutine's, their frame is whole.
+# They go to g0's stack for the vDSO, and come back. Before and after m.vdsoSP is set their frame is whole.
 INTO_VDSO = ("runtime.nanotime1", "runtime.walltime", "runtime.walltime1", "time.now", "runtime.vgetrandom1")
+# It goes from g0's stack to a goroutine's, or from there to where g.sched is, and never returns.
+GOGO = ("gogo", "runtime.gogo")
 
 
 def kinds(minor: Optional[int], largest: Optional[int] = None) -> Tuple[str, ...]:

@@ -18,9 +18,11 @@ from addrspace_gdb.goruntime.mspan import IN_USE, Spans
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 
-# The variables, and the function that the user calls.
-MAPPERS = {"syscall.mapper": "syscall.Mmap", "golang.org/x/sys/unix.mapper": "unix.Mmap"}
-_MUTEX = 8  # bytes of the sync.Mutex before the map
+# The packages, and the function that the user calls.
+MAPPERS = {"syscall": "syscall.Mmap", "golang.org/x/sys/unix": "unix.Mmap"}
+# As what a target that has no symbols knows the mmapper, to which the variable points.
+POINTED = "*{}.mapper"
+MUTEX = 8  # bytes of the sync.Mutex before the map
 _HOPS = 6  # from the mapper to the entries of its map: a header, a directory, a table, groups
 _MAX_BYTES = 64 << 20  # of objects that are searched
 _SLOTS = 8  # of a bucket up to Go 1.23: its keys stand before all its values (src/runtime/map.go)
@@ -45,20 +47,29 @@ class GoMapping(NamedTuple):
 
 
 def go_mappings(runtime: Runtime, spans: Spans, page_size: int) -> List[GoMapping]:
-    """All that are there, ascending. Nothing where the variables have no symbols."""
+    """All that are there, ascending. Nothing of a program without symbols whose code is not to be had."""
     found: Set[GoMapping] = set()
     search: Optional[_Search] = None
-    for name, function in MAPPERS.items():
-        symbol = runtime.target.symbol(name)
-        if symbol is None:
-            continue
+    for package, function in MAPPERS.items():
         try:
-            at = runtime.word_at(runtime.word_at(symbol.address) + _MUTEX)
+            mapper = _mapper(runtime, package)
+            if mapper is None:
+                continue
+            at = runtime.word_at(mapper + MUTEX)
             search = search or _Search(runtime, spans, page_size)
             found.update(GoMapping(start, end, function) for start, end in search.entries(at))
         except UnreadableError:
             continue
     return sorted(found)
+
+
+def _mapper(runtime: Runtime, package: str) -> Optional[int]:
+    """Where the package's mmapper is; None if the program has none."""
+    variable = runtime.target.symbol(f"{package}.mapper")
+    if variable is not None:
+        return runtime.word_at(variable.address)
+    found = runtime.target.symbol(POINTED.format(package)) if runtime.target.facts.is_go else None
+    return found.address if found is not None else None
 
 
 class _Search:
@@ -102,11 +113,12 @@ class _Search:
         for key in range(len(words) - _VALUE):
             if words[key]:
                 yield from self._entry(words, key, key + 1)
-        head = 8 // self._runtime.word  # a byte of each key's hash
+        head = 8 // self._runtime.word  # a byte of each key's hash; and since Go 1.22 an object's header
         size = head + _SLOTS * (1 + _VALUE) + 1
-        for bucket in range(0, len(words) - size + 1, size):
-            for slot in range(_SLOTS):
-                yield from self._entry(words, bucket + head + slot, bucket + head + _SLOTS + _VALUE * slot)
+        for first in (0, head):
+            for keys in range(first + head, len(words) - size + head + 1, size):
+                for slot in range(_SLOTS):
+                    yield from self._entry(words, keys + slot, keys + _SLOTS + _VALUE * slot)
 
     def _entry(self, words: Sequence[int], key: int, value: int) -> Iterator[Tuple[int, int]]:
         start, length, capacity = words[value : value + _VALUE]

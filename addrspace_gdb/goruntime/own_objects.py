@@ -1,8 +1,7 @@
 """Objects in the heap that are the runtime's own: gs, sudogs, timers, defer records, Ms and Ps, tables.
 
 They are allocated as any other object and count in HeapAlloc. Lists lead to them (src/runtime/proc.go,
-runtime2.go, time.go). A sudog that waits in a semaphore or a sync.Cond is on none of those that are followed
-here, and counts as the program's.
+runtime2.go, time.go); for sudogs in semaphores and condition variables see sema.py.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
 from addrspace_gdb.goruntime.columns import read_columns
 from addrspace_gdb.goruntime.record import Blocks, Runtime, Slice
+from addrspace_gdb.goruntime.sema import waiting_sudogs
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.waitreason import read_wait_reasons
 
@@ -81,6 +81,7 @@ def _sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
     for p in go.scheduler.ps:
         yield from _slice(runtime, "runtime.p", p.address, "sudogcache")
     yield from _central_sudogs(runtime, go)
+    yield from waiting_sudogs(runtime, go.goroutines.columns, go.spans)
 
 
 def _central_sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.escape import decoded
@@ -236,6 +236,22 @@ class FuncTable:
             if at < len(words) and names[words[at] : words[at] + size] == wanted:
                 end = names.find(b"\0", words[at])
                 found.setdefault(decoded(names[words[at] + size : end]), []).append(index)
+        return found
+
+    def called(self, name: str) -> List[int]:
+        """Indexes of the functions of that name, a wrapper for another calling convention among them."""
+        names = self._target.read(*self.module.slice("funcnametab"))
+        at = names.find(b"\0" + name.encode() + b"\0") + 1
+        if not at:
+            return []
+        raw = self._target.read(*self.module.slice("pclntable"))
+        wanted, found = struct.pack(self._order + "I", at), []
+        place = raw.find(wanted)
+        while place >= 0:
+            index = bisect_left(self._offsets, place - 4)  # the second word of a _func
+            if index < len(self._offsets) and self._offsets[index] == place - 4:
+                found.append(index)
+            place = raw.find(wanted, place + 1)
         return found
 
     def name_at(self, offset: int) -> str:

@@ -64,6 +64,20 @@ def is_finalizing(runtime: Runtime) -> bool:
     return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
 
 
+def queued_words(runtime: Runtime) -> Iterator[Tuple[str, array[int]]]:
+    """What the collector scans of the queues: the words of each finalizer's block ("finalizers"), and of each
+    cleanup's since Go 1.25 ("cleanups"). Raises as `read_queues`."""
+    layout = runtime.target.type("runtime.finBlock") or runtime.layout("runtime.finblock")
+    first = runtime.global_word("runtime.allfin")
+    for block, count in _blocks(runtime, layout, first, "runtime.allfin", "cnt"):
+        yield "finalizers", _entries(runtime, layout, block, "fin", count)[0]
+    if runtime.has("runtime.gcCleanups"):
+        layout, header = runtime.layout("runtime.cleanupBlock"), "cleanupBlockHeader."
+        first = runtime.variable("runtime.gcCleanups").number("all")
+        for block, count in _blocks(runtime, layout, first, "gcCleanups.all", "n", header):
+            yield "cleanups", _entries(runtime, layout, block, "cleanups", count)[0]
+
+
 def _queued_finalizers(runtime: Runtime) -> Iterator[int]:
     """The argument of each finalizer in a block; 0 for what Go 1.24 queued of cleanups."""
     renamed = runtime.target.type("runtime.finBlock")  # since Go 1.25

@@ -14,6 +14,7 @@ from itertools import compress
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.columns import Columns
 from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.mspan import FAULT_CLASS, FIELDS, IN_USE, PAGE, Spans
@@ -100,6 +101,11 @@ class SlotReader:
         self.headers = layout.has("largeType")  # Go 1.22
         self.expected = _expected_sizes(runtime)  # elemsize by span class, 0 where it varies or is not known
         self._marks: Dict[int, Optional[bytes]] = {}  # inline mark bits by the start of their span
+
+    @property
+    def columns(self) -> Columns:
+        """Those of the spans."""
+        return self._spans
 
     def gather(self) -> None:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""

@@ -18,6 +18,7 @@ PROFILE, PINS, OTHERS = "records of profiled objects", "pin counters", "other re
 KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
 
 _MAX = 1 << 25
+_FIELDS = {"next": "next", "kind": "kind", "offset": "offset"}
 
 # Numbers (_KindSpecial...), what they are, and the fixalloc in mheap that they come from. Go 1.23 put weak
 # handles between the others, 1.25 blocks of tiny objects before them.
@@ -94,6 +95,53 @@ def read_specials(runtime: Runtime, spans: Columns) -> List[Specials]:
     return [Specials(numbers[n][0], sizes[n], rows) for n, rows in found.items() if rows]
 
 
+class Rooted(NamedTuple):
+    """A record that the collector takes pointers from: what it is of, and which words it scans."""
+
+    kind: str  # FINALIZERS, CLEANUPS or WEAK
+    object: int  # address of the slot that it is of
+    words: array[int]
+
+
+# The fields that are scanned (markrootSpans, src/runtime/mgcmark.go). Go 1.26 made two words of a cleanup's.
+_SCANNED = {
+    FINALIZERS: ("specialfinalizer", ("fn",)),
+    CLEANUPS: ("specialCleanup", ("cleanup", "fn")),
+    WEAK: ("specialWeakHandle", ("handle",)),
+}
+
+
+def read_rooted(runtime: Runtime, spans: Columns) -> List[Rooted]:
+    """Every record that is a root. Raises UnreadableError, ProblemError and KeyError."""
+    numbers, found = _numbers(runtime), []
+    of = {
+        special: (start, element)
+        for special, start, element in zip(spans["specials"], spans["start"], spans["element"])
+        if special and element
+    }
+    for columns in _levels(runtime, spans):
+        after = {}
+        for at, number, follow, offset in zip(
+            *(columns[name] for name in ("address", "kind", "next", "offset"))
+        ):
+            start, element = of[at]
+            if follow:
+                after[follow] = of[at]
+            kind = numbers.get(number, (OTHERS, ""))[0]
+            if kind in _SCANNED:
+                words = _scanned(runtime, kind, at)
+                found.append(Rooted(kind, start + offset // element * element, words))
+        of = after
+    return found
+
+
+def _scanned(runtime: Runtime, kind: str, address: int) -> array[int]:
+    name, fields = _SCANNED[kind]
+    layout = runtime.layout(f"runtime.{name}")
+    place = layout.locate(*fields)
+    return runtime.words(address + place.offset, place.size // runtime.word, kind)
+
+
 def _numbers(runtime: Runtime) -> _Numbers:
     minor = go_minor(runtime.target) or 0
     return FROM_25 if minor >= 25 else _FROM_23 if minor >= 23 else _FIRST
@@ -106,7 +154,7 @@ def _levels(runtime: Runtime, spans: Columns) -> List[Columns]:
     at = sorted({*spans["specials"]} - {0})
     known = set(at)
     while at:
-        levels.append(read_columns(runtime, at, layout, {"next": "next", "kind": "kind"}, "specials"))
+        levels.append(read_columns(runtime, at, layout, _FIELDS, "specials"))
         at = sorted({*levels[-1]["next"]} - known - {0})
         known.update(at)
         if len(known) > _MAX:

@@ -104,6 +104,11 @@ class Symtab:
         self._found[pc] = func
         return func
 
+    def table_of(self, pc: int) -> Optional[FuncTable]:
+        """The function table of the module whose text holds `pc`; None if there is none, or it is damaged."""
+        loaded = self._load(pc)
+        return loaded.table if loaded is not None else None
+
     def function_name(self, pc: int) -> Optional[str]:
         """The linker's name of the function that holds `pc` (not of one inlined there), or None."""
         func = self.find(pc)

@@ -244,7 +244,8 @@ class Unwinder:
             return
         if self.linked and not self._has_caller(state, step):
             return
-        in_place = state.trap and not state.on_g0 and step.func.name in funcid.INTO_VDSO
+        before_gogo = state.on_g0 and not self.linked and step.func.name in funcid.GOGO
+        in_place = state.trap and (before_gogo or step.func.name in funcid.INTO_VDSO)
         if in_syscall or in_place or state.pc == step.func.entry:
             self._leave(state, step)
 

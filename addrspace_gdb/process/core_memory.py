@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import CUT, NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.process.corefile import Core, core_segments
@@ -51,6 +51,18 @@ class _Piece(NamedTuple):
     offset: int
 
 
+def extents(path: str) -> List[Tuple[int, int, int]]:
+    """What memory the core file at `path` has: (start, end, offset in the file), ascending. ProblemError."""
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        found = (
+            (s.vaddr, s.vaddr + min(s.filesz, s.memsz, max(0, size - s.offset)), s.offset)
+            for s in core_segments(stream, path)
+            if s.type == PT_LOAD
+        )
+        return sorted(one for one in found if one[0] < one[1])
+
+
 class CoreMemory:
     """Reads of one core, whose file is opened once. ProblemError where it cannot be."""
 
@@ -58,13 +70,7 @@ class CoreMemory:
         """`files_of` says which files have a mapping that the core does not."""
         self._core, self._files_of = core, files_of
         self._stream = open_regular(core.path)
-        size = os.fstat(self._stream.fileno()).st_size
-        pieces = (
-            _Piece(s.vaddr, s.vaddr + min(s.filesz, s.memsz, max(0, size - s.offset)), s.offset)
-            for s in core_segments(self._stream, core.path)
-            if s.type == PT_LOAD
-        )
-        self._pieces = sorted(piece for piece in pieces if piece.start < piece.end)
+        self._pieces = [_Piece(*one) for one in extents(core.path)]
         self._starts = [piece.start for piece in self._pieces]
         self._edges = [mapping.start for mapping in core.mappings]
         self._parts: Dict[int, List[FilePart]] = {}  # by the start of the mapping

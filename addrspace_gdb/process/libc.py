@@ -1,6 +1,6 @@
 """glibc's heap, found by what is in memory: brk, the arenas of threads, chunks with a mapping of their own.
 
-Layouts: malloc/arena.c (heap_info, HEAP_MAX_SIZE) and malloc/malloc.c (malloc_chunk) of glibc 2.3 to 2.42.
+Layouts: malloc/arena.c (heap_info, HEAP_MAX_SIZE) and malloc/malloc.c (malloc_chunk) of glibc 2.3 to 2.43.
 """
 
 from __future__ import annotations
@@ -98,13 +98,16 @@ def _chunks(start: int, limit: int, words: Words, page_size: int, most: int) -> 
     they are, at most `most`.
 
     Each begins on a page: prev_size 0, size a multiple of the page with IS_MMAPPED and no other flag. On i386
-    blocks are aligned to 16 bytes since glibc 2.26: the chunk begins 8 bytes on, and prev_size says so.
+    blocks are aligned to 16 bytes since glibc 2.26: the chunk begins 8 bytes on, and prev_size says so. Since
+    2.43 the size is without the chunk's header.
     """
     at, chunks = start, 0
     while chunks < most:
         size = _mapped_chunk(words, at, 0) if at < limit else 0
         if not size and words.size == 4 and at < limit:
             size = _mapped_chunk(words, at, 8)
+        if (size + 2 * words.size) % page_size == 0:
+            size += 2 * words.size
         if size == 0 or size % page_size or at + size > limit:
             break
         at, chunks = at + size, chunks + 1

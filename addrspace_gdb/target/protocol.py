@@ -15,6 +15,7 @@ from typing import (
     Optional,
     Protocol,
     Sequence,
+    Tuple,
     runtime_checkable,
 )
 
@@ -53,11 +54,13 @@ class Thread:
         tid: int,
         selected: bool,
         read: Callable[[], ThreadRegisters],
+        read_general: Callable[[], Tuple[int, ...]] = tuple,
     ) -> None:
         self.number: Final = number  # the debugger's own, as `info threads` prints it
         self.tid: Final = tid  # the kernel's thread id
         self.selected: Final = selected
         self._read: Final = read
+        self._read_general: Final = read_general
 
     @cached_property
     def registers(self) -> ThreadRegisters:
@@ -83,6 +86,11 @@ class Thread:
     def link(self) -> Optional[int]:
         """As ThreadRegisters has it."""
         return self.registers.link
+
+    @cached_property
+    def general(self) -> Tuple[int, ...]:
+        """What its general registers hold, those included, as far as that can be read."""
+        return self._read_general()
 
 
 class ProcFiles(Protocol):

@@ -24,8 +24,8 @@ gcCPULimiter gcphase gcrash globalAlloc gomaxprocs immortalWeakHandles iscgo
 isIdleInSynctest itabTable m0 mbuckets memstats MemProfileRate mheap_ modulesSlice
 mProfCycle mutexprofilerate ncpu newprocs panicking persistentChunks physHugePageSize
 physPageSize printBacklog printBacklogIndex racedataend racedatastart runtimeInitTime
-scavenge scavenger sched stackLarge stackpool startingStackSize sweep ticks trace
-vgetrandomAlloc waitReasonStrings work writeBarrier xbuckets
+scavenge scavenger sched semtable stackLarge stackpool startingStackSize sweep ticks
+trace vgetrandomAlloc waitReasonStrings work writeBarrier xbuckets
 """
 VARIABLES = tuple(f"runtime.{name}" for name in _VARIABLES.split()) + ("internal/runtime/gc.SizeClassToSize",)
 

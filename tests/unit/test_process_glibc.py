@@ -21,9 +21,9 @@ class Memory:
     def __init__(self, word: int = 8, order: str = "little", fast: bool = True, mixed: bool = True) -> None:
         self.word, self.order, self.fast, self.mixed = word, order, fast, mixed
         self.ranges: Dict[int, bytearray] = {DATA: bytearray(0x4000), HEAP: bytearray(END - HEAP)}
-        before, count = (16, 10) if word == 8 else (12, 11)
+        before, count = (8, 0) if not fast else (16, 10) if word == 8 else (12, 11)
         self.fastbins = MAIN + before
-        self.top = MAIN + before + count * word * fast
+        self.top = MAIN + before + count * word
         self.bins = self.top + 2 * word
         for number in range(127):
             own = self.bin(number)
@@ -79,7 +79,7 @@ class Memory:
 
 @pytest.mark.parametrize("symbol", [False, True])
 @pytest.mark.parametrize("mixed", [True, False], ids=["2.32", "2.31"])
-@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("fast", [True, False], ids=["2.42", "2.43"])
 @pytest.mark.parametrize("order", ["little", "big"])
 @pytest.mark.parametrize("word", [8, 4])
 def test_an_arena_is_read_whatever_its_layout(
@@ -159,11 +159,12 @@ def test_a_list_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> No
         Memory().malloc()
 
 
+@pytest.mark.parametrize("without", [False, True], ids=["2.42", "2.43"])
 @pytest.mark.parametrize(("word", "before"), [(8, 0), (4, 0), (4, 8)])
-def test_a_chunk_with_a_mapping_of_its_own(word: int, before: int) -> None:
-    """On i386 it may begin 8 bytes behind the page."""
+def test_a_chunk_with_a_mapping_of_its_own(word: int, before: int, without: bool) -> None:
+    """On i386 it may begin 8 bytes behind the page; its size may be `without` its header."""
     page = bytearray(0x3000)
-    fields = (before, (0x3000 - before) | 2)
+    fields = (before, (0x3000 - before - 2 * word * without) | 2)
     for number, value in enumerate(fields):
         at = before + number * word
         page[at : at + word] = value.to_bytes(word, "little")

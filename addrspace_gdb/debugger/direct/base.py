@@ -149,7 +149,13 @@ class DirectTarget:
         return self._threads
 
     def _thread(self, number: int, one: Stopped) -> Thread:
-        return Thread(number, one.tid, number == 1, lambda: self._registers(one))
+        return Thread(
+            number,
+            one.tid,
+            number == 1,
+            lambda: self._registers(one),
+            lambda: tuple(one.registers.values()),
+        )
 
     def _registers(self, one: Stopped) -> ThreadRegisters:
         names, known = self.set, one.registers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import gdb
 
@@ -23,6 +23,7 @@ from addrspace_gdb.debugger.gdb.values import evaluate, fetched, values_of
 from addrspace_gdb.process.file_backed import FileBacked
 from addrspace_gdb.process.kept_memory import KeptMemory
 from addrspace_gdb.process.process_memory import ProcessMemory
+from addrspace_gdb.process.registers import register_set
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import Type
@@ -202,7 +203,13 @@ class GdbTarget:
         For a frame in Go's runtime gdb needs more than 50 ms; a thread without a goroutine is not looked at.
         """
         tid = thread.ptid[1] or thread.ptid[2] or thread.ptid[0]
-        return Thread(thread.num, int(tid), selected, partial(self._registers_of, thread))
+        return Thread(
+            thread.num,
+            int(tid),
+            selected,
+            partial(self._registers_of, thread),
+            partial(self._general_of, thread),
+        )
 
     def _registers_of(self, thread: gdb.InferiorThread) -> ThreadRegisters:
         """What the innermost frame of a thread has; the selection is put back."""
@@ -219,6 +226,20 @@ class GdbTarget:
             except gdb.error:
                 pass  # a thread without registers (a cut core) stays listed, its registers unknown
         return ThreadRegisters(pc, sp, tls, link)
+
+    def _general_of(self, thread: gdb.InferiorThread) -> Tuple[int, ...]:
+        """What the general registers of a thread hold; the selection is put back."""
+        self._check_held("a thread")
+        known = register_set(self.arch)
+        with kept_selection():
+            try:
+                thread.switch()
+                frame = gdb.newest_frame()
+            except gdb.error:
+                return ()
+            names = filter(None, known.names) if known is not None else ()
+            read = [_register(frame, name, self.pointer_size) for name in names]
+        return tuple(value for value in read if value is not None)
 
     @property
     def facts(self) -> Facts:

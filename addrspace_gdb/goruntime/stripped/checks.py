@@ -60,6 +60,7 @@ class Shapes:
             "scavenge": small_checks.scavenge,
             "scavenger": self._scavenger,
             "sched": self._sched,
+            "semtable": lambda record: small_checks.semaphores(runtime, record),
             "stackLarge": self._stack_large,
             "stackpool": self._stackpool,
             "sweep": self._sweep,

@@ -17,6 +17,7 @@ _NEVER = (1 << 64) - 1
 _MAX_GOAL = 1 << 46  # bytes: no goal is larger
 _BLOCKS = 4  # blocks of finalizers that are looked at
 _MAX_WORKERS = 1 << 16
+_MAX_WAITERS, _ROOTS = 1 << 28, 16  # goroutines; roots that are looked at
 _BACKLOG = 512  # bytes of printBacklog, src/runtime/print.go
 MEMORY_PROFILE, BLOCK_PROFILE, MUTEX_PROFILE = 1, 2, 3  # bucketType, src/runtime/mprof.go
 
@@ -117,3 +118,18 @@ def cleanups(runtime: Runtime, queue: Record) -> Optional[bool]:
     layout = runtime.layout("runtime.cleanupBlock")
     count = Record(runtime, layout, first).number("cleanupBlockHeader.n", "n")
     return bool(workers) and count <= layout.locate("cleanups").type.count
+
+
+def semaphores(runtime: Runtime, table: Record) -> Optional[bool]:
+    """semtable: a root's tree begins with a sudog that waits for an address whose hash is the root's number
+    (semTable.rootFor, src/runtime/sema.go); counts of waiters are small."""
+    roots = [element.sub("root") for element in table.elements("")]
+    waited = [(number, root.number("treap")) for number, root in enumerate(roots) if root.number("treap")]
+    if any(root.number("nwait") > _MAX_WAITERS for root in roots):
+        return False
+    for number, first in waited[:_ROOTS]:
+        sudog = runtime.record("runtime.sudog", first)
+        waits_for = sudog.number("elem.vu", "elem")  # since Go 1.26 two words
+        if sudog.number("parent") or (waits_for >> 3) % len(roots) != number:
+            return False
+    return True if waited else None

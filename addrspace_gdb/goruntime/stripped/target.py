@@ -13,10 +13,12 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.buildinfo import read_string, version_of
 from addrspace_gdb.goruntime.layouts import Layouts, known_minors, layouts_of
+from addrspace_gdb.goruntime.mappers import MAPPERS, POINTED
 from addrspace_gdb.goruntime.moduledata import modules
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stripped.checks import Shapes
 from addrspace_gdb.goruntime.stripped.data_search import Scan
+from addrspace_gdb.goruntime.stripped.mappers import find_mapper
 from addrspace_gdb.goruntime.stripped.variables import PREFIX, Code, GoImage, Roots, find_go_images
 from addrspace_gdb.process.mapping_list import list_mappings, open_core
 from addrspace_gdb.process.mappings import Mapping
@@ -51,6 +53,7 @@ _ONLY = {
     PREFIX + "mutexprofilerate": "runtime/pprof.scaleMutexProfile",
 }
 _BUBBLES = "internal/synctest.Run"  # only in programs under test
+_MAPPERS = {POINTED.format(package): package for package in MAPPERS}
 _SAME = 128  # bytes of the module data by which it is known again
 
 
@@ -178,7 +181,7 @@ class StrippedTarget:
 
     def symbol(self, name: str) -> Optional[Symbol]:
         """A variable of the runtime with its layout; others as the debugger knows them."""
-        if not name.startswith(_OURS):
+        if not name.startswith(_OURS) and name not in _MAPPERS:
             return self._base.symbol(name)
         if name not in self._symbols:
             self._symbols[name] = None
@@ -198,7 +201,9 @@ class StrippedTarget:
     def _find(self, name: str) -> Optional[Symbol]:
         self._open()
         type_ = self.layouts.variable(name) if self.layouts is not None else None
-        if self._has_symbols:
+        if name in _MAPPERS:
+            address = self._mapper(_MAPPERS[name])
+        elif self._has_symbols:
             known = self._base.symbol(name)
             address = known.address if known is not None else None
         elif name == _MODULE:
@@ -319,6 +324,11 @@ class StrippedTarget:
         self._address("mheap_")
         referred = self._roots.refers(function) if self._roots is not None else []
         return referred[0] if referred else None
+
+    def _mapper(self, package: str) -> Optional[int]:
+        if not self._has_symbols:
+            self._address("mheap_")
+        return find_mapper(self, self._roots, package) if self._roots is not None else None
 
     def _address(self, name: str) -> Optional[int]:
         if self._roots is None:

@@ -96,6 +96,7 @@ WHOLE: Dict[str, Tuple[str, ...]] = {
     "persistentChunks": ("persistentalloc1",),
     "printBacklog": ("recordForPanic",),
     "printBacklogIndex": ("recordForPanic",),
+    "semtable": ("semacquire1", "semrelease1"),
     "stackLarge": ("freeStackSpans", "stackalloc", "stackfree"),
     "stackpool": ("stackcache_clear", "stackcacherelease", "stackpoolalloc"),
     "startingStackSize": ("gfget", "gfget.func2", "gfput", "gcComputeStartingStackSize"),
@@ -285,10 +286,11 @@ class Code:
         return None
 
     def _indexes(self, function: str) -> Sequence[int]:
-        """Places in the function table; a name with a path is the linker's for one of package runtime."""
-        if "/" in function and function not in self._names and self._table is not None:
+        """Places in the function table; a name with a path, or of package syscall, is the linker's."""
+        outside = "/" in function or function.startswith("syscall.")
+        if outside and function not in self._names and self._table is not None:
             try:
-                self._names[function] = self._table.named(function).get("", [])
+                self._names[function] = self._table.called(function)
             except UnreadableError:
                 return ()
         return self._names.get(function, ())

@@ -89,9 +89,9 @@ def _candidates(place: Place, reader: Reader) -> Iterator[Tuple[int, int]]:
 
 
 def _distance(word: int, fast: bool) -> int:
-    """Bytes from an arena to its bins."""
+    """Bytes from an arena to its bins; since 2.43 it has no fast bins, and no word that there are some."""
     before, count = (16, 10) if word == 8 else (12, 11)
-    return before + (count * fast + 2) * word
+    return before + (count + 2) * word if fast else 8 + 2 * word
 
 
 def _ring(place: Place, reader: Reader, main: int, bins: int) -> Optional[List[Arena]]:

@@ -1,8 +1,8 @@
 """struct malloc_state, found and read by what must be true of it, not by a release's number.
 
-malloc/malloc.c has, in glibc 2.27 to 2.42: mutex, flags, have_fastchunks (int each), fastbinsY, top,
+malloc/malloc.c has, in glibc 2.27 to 2.43: mutex, flags, have_fastchunks (int each), fastbinsY, top,
 last_remainder, bins (a pair of pointers for each of 127), binmap, next, next_free, attached_threads,
-system_mem, max_system_mem. A release without fastbins has fewer words before the bins.
+system_mem, max_system_mem. Since 2.43 have_fastchunks and fastbinsY are gone.
 """
 
 from __future__ import annotations

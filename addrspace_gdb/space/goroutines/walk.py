@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import FrozenSet, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, status_word
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
@@ -43,13 +44,14 @@ def start_of(reading: Walkable, at: int) -> Start:
     if not is_live(status):
         return Start(pc, sp, problem="dead")
     if live is not None and live.on == "goroutine" and live.thread is not None:
-        return Start(live.thread.pc or 0, live.thread.sp or 0, trap=True, link=live.thread.link)
+        thread = live.thread
+        return _interrupted(reading, at, Registers(thread.pc or 0, thread.sp or 0, 0, thread.link))
     before = _before_signal(reading, live) if live is not None and live.on == "signal" else None
     if before is not None and lo < before.sp <= hi:
-        return Start(before.pc, before.sp, trap=True, link=before.lr)
+        return _interrupted(reading, at, before)
     called = _into_vdso(reading, live) if live is not None and live.on in ("g0", "signal") else None
     if called is not None and lo < called.sp <= hi:
-        return called
+        return Start(called.pc, called.sp, in_syscall=True)
     if columns["syscallsp"][at]:
         pc, sp = columns["syscallpc"][at], columns["syscallsp"][at]
         found = Start(pc, sp, in_syscall=True, bp=_syscall_bp(reading, pc, sp))
@@ -66,15 +68,24 @@ def start_of(reading: Walkable, at: int) -> Start:
     return found
 
 
-def _into_vdso(reading: Walkable, live: Live) -> Optional[Start]:
-    """Where the goroutine called the vDSO, for which its thread is on g0's stack (m.vdsoSP); None if not."""
+def _interrupted(reading: Walkable, at: int, here: Registers) -> Start:
+    """Where registers on its own stack say; in gogo, which is on the way to g.sched, there."""
+    func = reading.tables.find(here.pc)
+    saved = reading.goroutines.columns["pc"][at]
+    if func is None or func.name not in funcid.GOGO or not saved:
+        return Start(here.pc, here.sp, trap=True, link=here.lr)
+    return Start(saved, here.sp, link=reading.goroutines.columns["lr"][at] or here.lr)
+
+
+def _into_vdso(reading: Walkable, live: Live) -> Optional[Registers]:
+    """Where its thread called the vDSO (m.vdsoSP), from the goroutine's stack or g0's; None if it did not."""
     try:
         m = reading.runtime.record("runtime.m", live.m.address)
     except UnreadableError:
         return None
     if not m.has("vdsoSP") or not m.number("vdsoSP"):
         return None
-    return Start(m.number("vdsoPC"), m.number("vdsoSP"), in_syscall=True)
+    return Registers(m.number("vdsoPC"), m.number("vdsoSP"), 0)
 
 
 def _syscall_bp(reading: Walkable, pc: int, sp: int) -> int:
@@ -158,9 +169,22 @@ def _across(reading: Walkable, live: Live, at: int, start: Start, limit: int) ->
         if before is None or not low < before.sp <= top:
             return walk_on(reading, start, saved.stack, limit)
         here = before
+    called = _into_vdso(reading, live)
+    in_vdso = called is not None and low < called.sp <= top
+    if called is not None and in_vdso:
+        here = called
     stack = _bytes(reading, here.sp, top)
-    walk = reading.unwinder.walk
-    return walk(stack, here.pc, here.sp, bp=here.bp or None, lr=here.lr, trap=True, saved=saved, limit=limit)
+    return reading.unwinder.walk(
+        stack,
+        here.pc,
+        here.sp,
+        bp=here.bp or None,
+        lr=here.lr,
+        trap=not in_vdso,
+        in_syscall=in_vdso,
+        saved=saved,
+        limit=limit,
+    )
 
 
 def _before_signal(reading: Walkable, live: Live) -> Optional[Registers]:

@@ -10,13 +10,13 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, read_goroutines, read_scheduler
-from addrspace_gdb.goruntime.queues import is_finalizing
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.stackpool import FreeStacks, read_free_stacks, stack_in_use
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.goruntime.waitreason import Clock, read_clock
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency, read_residency
+from addrspace_gdb.space.reading.at_work import finalizes
 from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
@@ -129,7 +129,7 @@ def _with_rest(
         read_clock(runtime, found.goroutines),
         stack_in_use(runtime),
         _free(runtime, found.scheduler) if whole is None else None,
-        _fing_running(runtime),
+        finalizes(runtime),
         whole,
     )
 
@@ -183,11 +183,3 @@ def _free(runtime: Runtime, scheduler: Scheduler) -> Optional[FreeStacks]:
     except (UnreadableError, ProblemError, KeyError) as error:
         runtime.problems.add(f"free stacks: {error}")
         return None
-
-
-def _fing_running(runtime: Runtime) -> bool:
-    """Whether the finalizer goroutine is in a finalizer: it is the user's then (isSystemGoroutine)."""
-    try:
-        return is_finalizing(runtime)
-    except (UnreadableError, ProblemError):
-        return False

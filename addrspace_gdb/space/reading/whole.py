@@ -32,6 +32,7 @@ from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals, wit
 from addrspace_gdb.process.pointers import Words
 from addrspace_gdb.process.residency import Residency, read_residency
 from addrspace_gdb.process.threads import ThreadStack, thread_stacks
+from addrspace_gdb.space.reading.at_work import finalizes, running_cleanups
 from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
@@ -61,6 +62,7 @@ class Reading:
     running: Dict[int, int]  # sp of the threads that run goroutines, by g (stack_use.running_sp)
     goroutines_known: bool  # whether that there are none is sure
     system: Set[int]  # pcs at which goroutines of the runtime started
+    cleaning: int  # of them those that run cleanups of the user, and are the user's so long
     functions: int  # in the Go modules' tables
     selected: Optional[str]
     smaps: Optional[Dict[int, Tuple[int, int]]]  # only for checks
@@ -87,7 +89,7 @@ class Reading:
             compress(found.column("status"), map(self.system.__contains__, found.column("startpc")))
         )
         system = sum(count for status, count in own.items() if is_live(status))
-        return GoroutineCounts(sum(by_status.values()), by_status, system)
+        return GoroutineCounts(sum(by_status.values()), by_status, max(0, system - self.cleaning))
 
     @cached_property
     def stack_use(self) -> StackUse:
@@ -152,6 +154,9 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     # Without libc no thread but the first can have a block of its, and there may be thousands to look at.
     of_libc = threads if _has_libc(loaded, go.cgo) else [main] if main is not None else []
     stacks = thread_stacks(of_libc, mappings, target.read, word, order, page_size, main_tid)
+    finalizing = other is None and finalizes(Runtime(target, problems))
+    starts = set(go.goroutines.column("startpc"))
+    system = {pc for pc in starts if tables.is_system_goroutine(pc, finalizing)}
     cut_short: List[str] = []
     made = go_mappings(Runtime(target, problems), go.spans, page_size)
     of_others = [(s.start, s.end) for s in stacks] + [one.pages(page_size) for one in made]
@@ -171,7 +176,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         geometry=geometry(target.arch, target.pointer_size, mappings, proc),
         running=running_sp(go.scheduler, threads, _Before(tables, target)),
         goroutines_known=bool(len(go.goroutines)) or not (other or problems or problems.left_out),
-        system={pc for pc in set(go.goroutines.column("startpc")) if tables.is_system_goroutine(pc)},
+        system=system,
+        cleaning=running_cleanups(Runtime(target, problems), go.goroutines, tables, system),
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -192,6 +193,58 @@ func mapped() {
 	pages(-1, 12*mib+1000, private)
 }
 
+// waiting has goroutines that wait in semaphores, many of them for one, and in condition variables.
+func waiting() {
+	var mutex sync.Mutex
+	var shared sync.RWMutex
+	var group sync.WaitGroup
+	condition := sync.NewCond(new(sync.Mutex))
+	mutex.Lock()
+	shared.Lock()
+	group.Add(1)
+	waits := 0
+	begin := func(count int, body func()) {
+		for i := 0; i < count; i++ {
+			go body()
+			waits++
+		}
+	}
+	begin(2000, mutex.Lock)
+	begin(700, shared.RLock)
+	begin(300, group.Wait)
+	begin(900, func() {
+		var own sync.Mutex
+		own.Lock()
+		own.Lock()
+	})
+	begin(800, func() {
+		condition.L.Lock()
+		condition.Wait()
+	})
+	for !parked(waits) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	say("waits", uint64(waits))
+}
+
+// parked says whether that many goroutines wait in package sync.
+func parked(count int) bool {
+	text := make([]byte, 8*mib)
+	text = text[:runtime.Stack(text, true)]
+	return bytes.Count(text, []byte(" [sync."))+bytes.Count(text, []byte(" [semacquire")) >= count
+}
+
+// yielding has two goroutines that do nothing but switch.
+func yielding() {
+	for i := 0; i < 2; i++ {
+		go func() {
+			for {
+				runtime.Gosched()
+			}
+		}()
+	}
+}
+
 // memfdCreate is the number of memfd_create, which package syscall lacks.
 var memfdCreate = map[string]uintptr{"amd64": 319, "386": 356, "arm64": 279}[runtime.GOARCH]
 
@@ -233,6 +286,8 @@ func main() {
 	cases["idle"] = func() {}
 	cases["shared"] = shared
 	cases["mapped"] = mapped
+	cases["yielding"] = yielding
+	cases["waiting"] = waiting
 	runtime.MemProfile(nil, false) // with it the linker keeps the heap profile going, as with runtime/pprof
 	cases[os.Args[2]]()
 	runtime.ReadMemStats(&statistics)

@@ -21,6 +21,7 @@ NAMES = (
     "goroutine-stacks/1",
     "heap/1",
     "memstats/1",
+    "retained/1",
     "rss/1",
     "snapshots/1",
     "spans/1",

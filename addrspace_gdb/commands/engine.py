@@ -1,0 +1,145 @@
+"""The worker, as the debugger's side sees it: a process that is started, told, and asked.
+
+It is an ordinary Python, the one that the package was installed with: the debugger's own need not have numpy.
+It inherits the open memory of the process or the open core, so it needs no rights of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.core_memory import extents
+
+PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
+_ROOT = Path(__file__).resolve().parents[2]
+_START = (
+    "import sys; sys.path[0] = sys.argv.pop(1); "
+    "from addrspace_gdb.worker.__main__ import main; sys.exit(main())"
+)
+_CACHE = "NUMBA_CACHE_DIR"
+
+Serve = Callable[[Message], Tuple[Dict[str, object], Dict[str, Column]]]
+
+
+class Source:
+    """Where the worker reads memory: a descriptor, and for a core what of it is where."""
+
+    def __init__(self, pid: Optional[int], core: Optional[str]) -> None:
+        """Of a process of this machine, a core file, or neither: then the worker asks for what it needs.
+        ProblemError if it cannot be opened."""
+        self.descriptor = -1
+        self.extents: List[Tuple[int, int, int]] = []
+        try:
+            if core is not None:
+                self.extents = extents(core)
+                self.descriptor = os.open(core, os.O_RDONLY | os.O_CLOEXEC)
+            elif pid is not None:
+                self.descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ProblemError(f"memory cannot be opened for the worker: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Once the worker has inherited it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+class Engine:
+    """A worker that runs until it is closed, or this process ends."""
+
+    def __init__(self, source: Source) -> None:
+        """ProblemError if there is no Python to start."""
+        inherited = [source.descriptor] if source.descriptor >= 0 else []
+        try:
+            self._process = subprocess.Popen(
+                [interpreter(), "-c", _START, str(_ROOT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=inherited,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,  # an interrupt is for the debugger
+            )
+        except OSError as error:
+            raise ProblemError(f"the worker cannot be started: {error.strerror or error}") from None
+
+    def ask(
+        self, header: Dict[str, object], columns: Dict[str, Column], serve: Optional[Serve] = None
+    ) -> Message:
+        """What it answers; `serve` gives what it wants for that. ProblemError if it cannot, or has died."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            send(self._process.stdin, header, columns)
+            while True:
+                said = receive(self._process.stdout)
+                if "problem" in said.header:
+                    raise ProblemError(str(said.header["problem"]))
+                if "want" not in said.header or serve is None:
+                    return said
+                send(self._process.stdin, *serve(said))
+        except ClosedError:
+            raise ProblemError(self._ended()) from None
+
+    def _ended(self) -> str:
+        status = self._process.wait()
+        how = "was killed: not enough memory?" if status == -9 else f"ended with status {status}"
+        return f"the worker {how}"
+
+    def close(self) -> None:
+        """End it."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+        self._process.kill()
+        self._process.wait()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_process"):
+            self.close()
+
+
+def interpreter() -> str:
+    """The Python that the package was installed with. ProblemError if there is none."""
+    named = os.environ.get(PYTHON)
+    for one in [named] if named else _candidates():
+        if os.access(one, os.X_OK) and os.path.isfile(one):
+            return one
+    raise ProblemError(f"no Python for the worker: set {PYTHON} to one")
+
+
+def _candidates() -> Iterator[str]:
+    """This one, if it is an ordinary one; that of the environment that the package lies in, or has beside it;
+    any."""
+    if os.path.basename(sys.executable or "").startswith("python") and "gdb" not in sys.modules:
+        yield sys.executable
+    for folder in (_ROOT / ".venv", *_ROOT.parents[1:4]):
+        yield str(folder / "bin" / "python")
+    found = shutil.which("python3")
+    if found is not None:
+        yield found
+
+
+def _environment() -> Dict[str, str]:
+    """Ours, without what is for the debugger's Python; and a place for what numba compiles."""
+    found = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    found.setdefault(_CACHE, os.path.join(cache, "addrspace-gdb", "numba"))
+    return found
+
+
+def columns_of(rows: Sequence[Tuple[int, int, int]], names: Tuple[str, str, str]) -> Dict[str, Column]:
+    """Rows of numbers as columns of a message."""
+    from array import array
+
+    return {name: array("Q", [row[at] for row in rows]) for at, name in enumerate(names)}

@@ -1,0 +1,184 @@
+"""`addrspace retained`: who keeps how much of the heap alive."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.heap_graph import HeapGraph, graph_of, prepare
+from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
+from addrspace_gdb.commands.whereis import take_apart
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.sizes import plural
+from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
+from addrspace_gdb.views.documents.retained import retained_json
+from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
+from addrspace_gdb.views.retained import retained_table, said, verdict_line, whole_line
+
+_ROWS, _CHILDREN = 20, 5
+_MAX_DEPTH = 32
+_WITH_VALUE = ("--format", "--output", "--limit", "--depth")
+
+_EPILOG = """\
+What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
+What several roots hold together is in rows of its own, so that all rows add up to what is reached.
+Roots are those of Go's collector: variables, live slots of stacks by the compiler's maps, records of
+finalizers, cleanups and weak handles. With EXPR: what the object at that address keeps.
+  addrspace retained --depth 3             below each root the objects that keep most
+  addrspace retained 0xc000012340          what this object keeps"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace retained",
+        description="Show who keeps how much of the heap alive: the dominator tree, by variable and so on",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
+    add(
+        "--limit",
+        type=limit_value,
+        metavar="N",
+        help="at most N rows, and a quarter as many below each; `all`",
+    )
+    add_output(made, ["text", "json"])
+    return made
+
+
+def depth_value(text: str) -> int:
+    """A number of levels."""
+    if not text.isdecimal() or len(text) > 3 or int(text) > _MAX_DEPTH:
+        raise argparse.ArgumentTypeError(f"{clean(text)!r} is not a number up to {_MAX_DEPTH}")
+    return int(text)
+
+
+def parse(line: str) -> argparse.Namespace:
+    """Take apart what was typed: expressions need not look like a shell's words."""
+    expressions, options = take_apart(line, _WITH_VALUE)
+    arguments = parser().parse_line(options)
+    arguments.expressions = expressions + arguments.expressions
+    return arguments
+
+
+class Asked(NamedTuple):
+    """An expression and what it comes to."""
+
+    text: str
+    address: int
+
+
+class Answer:
+    """A heap that was read; the rest is worked out when it is shown."""
+
+    def __init__(self, graph: HeapGraph, asked: Sequence[Asked], arguments: argparse.Namespace) -> None:
+        self._graph, self._asked, self.arguments = graph, asked, arguments
+
+    @cached_property
+    def found(self) -> Retained:
+        """Everything, with as many rows below each as are shown. ProblemError."""
+        graph, limit = self._graph, self.arguments.limit
+        rows = [self._of(one) for one in self._asked] or root_rows(graph.owners, graph.kept, graph.first)
+        shown = rows[: _ROWS if limit is None and self.arguments.format == "text" else limit]
+        most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
+        deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
+        rest = rows[len(shown) :]
+        return Retained(
+            graph.reading.info, graph.totals, deep + rest, bool(self._asked), graph.notes, graph.problems
+        )
+
+    @property
+    def _depth(self) -> int:
+        return self.arguments.depth or (1 if self._asked else 0)
+
+    def _of(self, asked: Asked) -> Row:
+        """What the object at an address keeps, or the variable there. ProblemError."""
+        graph = self._graph
+        for number, owner in enumerate(graph.owners):
+            if owner.kind == "global" and owner.address == asked.address:
+                return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
+        node = graph.find([asked.address])[0]
+        if node < 0:
+            raise ProblemError(
+                f"{asked.text} ({asked.address:#x}) is no object of the heap (see `addrspace whereis`)"
+            )
+        (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node])]
+        return Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
+
+    def _children(self, most: int) -> Any:
+        def ask(nodes: Sequence[int]) -> List[Found]:
+            rows = self._graph.ask("children", nodes=list(nodes), most=min(most, 1 << 20)).header["rows"]
+            return [Found(Size(*row["kept"]), row["children"], row["count"]) for row in rows]
+
+        return ask
+
+    def _objects(self, nodes: Sequence[int]) -> List[Node]:
+        rows = self._graph.ask("objects", objects=list(nodes)).header["rows"]
+        return [Node(address, size, self._graph.type_name(type_)) for address, size, type_ in rows]
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the heap of the selected inferior, and what the expressions come to."""
+    asked = [one for text in arguments.expressions for one in _evaluated(session, text)]
+    return Answer(graph_of(session), asked, arguments)
+
+
+def _evaluated(session: Session, text: str) -> Iterator[Asked]:
+    from addrspace_gdb.commands.whereis import addresses_of
+
+    for value in addresses_of(session.target(), text):
+        yield Asked(value.expression, value.address)
+
+
+def as_json(answer: Answer) -> Dict[str, Any]:
+    """retained/1."""
+    found = answer.found
+    limit = answer.arguments.limit
+    return retained_json(found if limit is None else found._replace(rows=found.rows[:limit]))
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.found.problems)
+
+
+def draw(answer: Answer, look: Look) -> Iterator[Pair]:
+    """The verdict, the rows, and the whole."""
+    found = answer.found
+    for line in wrap(clean(verdict_line(found), look.unicode), look.width or 1 << 16, 3, look.unicode):
+        yield from Line(look.width or 1 << 16, look.unicode).put(HEADING, line)
+    yield NEWLINE
+    limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
+    shown = found.rows[:limit]
+    yield from retained_table(found, shown, look.width, look.unicode)
+    rest = len(found.rows) - len(shown)
+    if rest:
+        text = f"{plural(rest, 'smaller one')}: --limit all shows every one"
+        yield from Line(look.screen, look.unicode).put(QUIET, text)
+    yield NEWLINE
+    yield from Line(look.screen, look.unicode).put(TEXT, whole_line(found))
+    yield from said(found.notes, found.problems, look.width or 1 << 16, look.unicode)
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--depth", "--limit", "--format", "--output"]
+
+
+COMMAND = Command(
+    "addrspace retained",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    parse=parse,
+    before=prepare,
+)

@@ -1,0 +1,185 @@
+"""Who keeps what alive, as rows: each root, or each object, with what would go if it went.
+
+What several roots hold together belongs to none of them: it stands in rows of its own, so that all rows of a
+level add up to the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.owners import Owner
+from addrspace_gdb.space.regions.model import TargetInfo
+
+OBJECT, SHARED = "object", "shared"
+_SUSPECT = 10  # per cent that a row must keep to be named first
+
+
+class Size(NamedTuple):
+    """How much."""
+
+    bytes: int = 0
+    objects: int = 0
+
+    def __add__(self, other: object) -> Size:
+        """Both."""
+        assert isinstance(other, Size)
+        return Size(self.bytes + other.bytes, self.objects + other.objects)
+
+    def less(self, other: Size) -> Size:
+        """Without the other."""
+        return Size(self.bytes - other.bytes, self.objects - other.objects)
+
+
+class Row(NamedTuple):
+    """A root, or an object, and what it keeps."""
+
+    kind: str  # of owners.py, OBJECT or SHARED
+    name: str  # of the variable, function; "" where the kind says all
+    size: Size
+    node: int = -1  # in the worker's graph; -1: none
+    address: Optional[int] = None  # of the variable or object
+    type: Optional[str] = None  # of the object, where it is known
+    own: Optional[int] = None  # bytes of the object itself
+    goroutines: int = 0  # how many there are in a group
+    exact: bool = True  # False: words were taken for pointers that may be none
+    children: Sequence[Row] = ()
+    more: int = 0  # children that are not listed
+
+
+class Totals(NamedTuple):
+    """The whole heap."""
+
+    allocated: Size
+    reached: Size
+
+    @property
+    def unreached(self) -> Size:
+        """Objects that nothing leads to: they wait for the collector."""
+        return self.allocated.less(self.reached)
+
+
+class Retained(NamedTuple):
+    """Everything that `addrspace retained` shows."""
+
+    info: TargetInfo
+    totals: Totals
+    rows: List[Row]  # the largest first
+    asked: bool  # the rows are of expressions, not of roots
+    notes: List[str]
+    problems: List[str]
+
+    @property
+    def suspects(self) -> List[Row]:
+        """The rows that keep a tenth of what is reached, or more."""
+        whole = self.totals.reached.bytes
+        return [
+            row for row in self.rows if row.kind != SHARED and row.size.bytes * 100 >= whole * _SUSPECT > 0
+        ]
+
+
+Sizes = Callable[[int], Size]  # by the number of an owner
+
+
+def root_rows(owners: Sequence[Owner], size_of: Sizes, first: int) -> List[Row]:
+    """A row for each variable, group of goroutines and other root; and for what they hold only together.
+
+    `first` is the node of owner 0.
+    """
+    below: Dict[int, List[int]] = {}
+    for number, owner in enumerate(owners[1:], 1):
+        below.setdefault(owner.parent, []).append(number)
+    rows: List[Row] = []
+    for number in below.get(0, []):
+        kind = owners[number].kind
+        if kind in (kinds.GLOBALS, kinds.GOROUTINES):
+            inner = [_row(owners, below, one, size_of, first) for one in below.get(number, [])]
+            rows += inner
+            rows.append(_shared(kind, size_of(number), inner))
+        else:
+            rows.append(_row(owners, below, number, size_of, first))
+    rows.append(_shared("", size_of(0), rows))
+    found = [row for row in rows if row.size.objects]
+    return sorted(found, key=lambda row: (-row.size.bytes, row.kind, row.name, row.address or 0))
+
+
+def _row(
+    owners: Sequence[Owner], below: Dict[int, List[int]], number: int, size_of: Sizes, first: int
+) -> Row:
+    owner = owners[number]
+    inner = below.get(number, []) if owner.kind == "group" else []
+    return Row(
+        owner.kind,
+        owner.name,
+        size_of(number),
+        first + number,
+        owner.address or None,
+        goroutines=len(inner),
+        exact=owner.exact and all(owners[one].exact for one in inner),
+    )
+
+
+def _shared(name: str, whole: Size, rows: Sequence[Row]) -> Row:
+    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())))
+
+
+class Found(NamedTuple):
+    """What the worker says of a node: what it keeps, its largest children, and how many there are."""
+
+    size: Size
+    children: List[int]
+    many: int
+
+
+class Node(NamedTuple):
+    """What the worker says of an object."""
+
+    address: int
+    size: int
+    type: Optional[str]
+
+
+Ask = Callable[[Sequence[int]], List[Found]]
+Look = Callable[[Sequence[int]], List[Node]]
+
+
+def deepened(
+    rows: Sequence[Row], depth: int, owners: Sequence[Owner], first: int, ask: Ask, look: Look
+) -> List[Row]:
+    """The rows with what is directly below them in the dominator tree, `depth` levels of it."""
+    if depth <= 0 or not rows:
+        return list(rows)
+    known = [row for row in rows if row.node >= 0]
+    found = dict(zip((row.node for row in known), ask([row.node for row in known])))
+    nodes = [child for one in found.values() for child in one.children]
+    sizes = dict(zip(nodes, (one.size for one in ask(nodes)))) if nodes else {}
+    objects = [node for node in nodes if node < first]
+    places = dict(zip(objects, look(objects))) if objects else {}
+
+    def below(node: int) -> Row:
+        if node >= first:
+            owner = owners[node - first]
+            return Row(
+                owner.kind,
+                owner.name,
+                sizes[node],
+                node,
+                owner.goid or owner.address or None,
+                exact=owner.exact,
+            )
+        place = places[node]
+        return Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+
+    made = []
+    for row in rows:
+        inner = found.get(row.node)
+        if inner is None:
+            made.append(row)
+            continue
+        children = deepened([below(node) for node in inner.children], depth - 1, owners, first, ask, look)
+        made.append(row._replace(children=children, more=inner.many - len(children)))
+    return made
+
+
+Asked = Tuple[str, int]  # an expression, and the address that it comes to

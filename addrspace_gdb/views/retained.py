@@ -1,0 +1,114 @@
+"""Who keeps what alive, as text: the verdict, then a row for each root."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.kept import OBJECT, SHARED, Retained, Row
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
+
+_SHARED = {
+    kinds.GLOBALS: "several variables together",
+    kinds.GOROUTINES: "several groups of goroutines together",
+    "": "roots of several kinds together",
+}
+_NAMED_FIRST = 3  # suspects
+_MIN_NAME = 24
+_SAID_LINES = 3
+
+
+def verdict_line(found: Retained) -> str:
+    """Who keeps most."""
+    whole = f"{sizes.size(found.totals.reached.bytes)} that are reached"
+    if found.asked:
+        return f"of {whole}:"
+    suspects = found.suspects
+    if not suspects:
+        return f"no root keeps a tenth of the {whole}"
+    named = [_suspect(row, found) for row in suspects[:_NAMED_FIRST]]
+    first = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"kept by one root each: {first} of {whole}"
+
+
+def _suspect(row: Row, found: Retained) -> str:
+    share = sizes.share(row.size.bytes, found.totals.reached.bytes)
+    return f"{name_of(row, found.info.pointer_size)} {sizes.size(row.size.bytes)} ({share})"
+
+
+def name_of(row: Row, pointer_size: int) -> str:
+    """A root or object in words."""
+    if row.kind == SHARED:
+        return _SHARED.get(row.name, "several together")
+    if row.kind == OBJECT:
+        where = sizes.address(row.address or 0, pointer_size)
+        what = f"{where}  {row.type}" if row.type else f"{where}  {sizes.size(row.own)}"
+        return f"{row.name}: {what}" if row.name else what
+    if row.kind == "global":
+        return row.name or f"variable at {sizes.address(row.address or 0, pointer_size)}"
+    if row.kind == "group":
+        return f"{sizes.plural(row.goroutines, 'goroutine')} of {row.name}"
+    if row.kind == "goroutine":
+        return f"goroutine {row.address} of {row.name}"
+    if row.kind == "function":
+        return f"{row.name}" if row.name else "outside its frames"
+    return row.kind
+
+
+def retained_table(
+    found: Retained, rows: Sequence[Row], width: Optional[int], unicode: bool
+) -> Iterator[tokens.Pair]:
+    """One row a root or object, those below it indented."""
+    lines = list(_lines(rows, 0, found, unicode))
+    if width is not None:
+        room = max(_MIN_NAME, width - max((sum(map(len, line[:3])) for line in lines), default=0) - 10)
+        lines = [(*line[:3], clip(line[3], room, unicode)) for line in lines]
+    columns = [
+        Column("Keeps", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("Objects", "right", tokens.SIZE),
+        Column("Root", "left", tokens.NAME),
+    ]
+    yield from table(columns, lines)
+
+
+def _lines(
+    rows: Sequence[Row], level: int, found: Retained, unicode: bool
+) -> Iterator[Tuple[str, str, str, str]]:
+    whole = found.totals.reached.bytes
+    for row in rows:
+        indent = level * glyphs(unicode).level
+        name = indent + clean(name_of(row, found.info.pointer_size), unicode)
+        if not row.exact:
+            name += "  (not exact)"
+        size = row.size
+        yield sizes.size(size.bytes), sizes.share(size.bytes, whole), sizes.count(size.objects), name
+        yield from _lines(row.children, level + 1, found, unicode)
+        if row.children and row.more:
+            rest = sizes.plural(row.more, "smaller one")
+            kept = size.bytes - sum(child.size.bytes for child in row.children) - (row.own or 0)
+            yield sizes.size(kept), sizes.share(kept, whole), "", indent + glyphs(unicode).level + rest
+
+
+def whole_line(found: Retained) -> str:
+    """What is reached and what is not."""
+    reached, rest = found.totals.reached, found.totals.unreached
+    text = f"{sizes.size(reached.bytes)} in {sizes.plural(reached.objects, 'object')} are reached"
+    if not rest.objects:
+        return f"{text}, which is all that is allocated"
+    return (
+        f"{text}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} wait for the collector"
+    )
+
+
+def said(notes: Sequence[str], problems: Sequence[str], width: int, unicode: bool) -> Iterator[tokens.Pair]:
+    """Problems and notes."""
+    lines: List[Tuple[tokens.TokenType, str]] = [(tokens.PROBLEM, f"problem: {text}") for text in problems]
+    lines += [(tokens.QUIET, f"note: {text}") for text in notes]
+    for token, text in lines:
+        for line in wrap(clean(text, unicode), width, _SAID_LINES, unicode):
+            yield from Line(width, unicode).put(token, line)

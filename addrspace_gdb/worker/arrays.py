@@ -1,0 +1,108 @@
+"""Arrays of integers and the kernels over them: numpy's and compiled by numba where both are installed, else
+Python's own and run as they are written.
+
+A kernel is a plain function that indexes arrays and calculates with integers below 2^63, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from typing import Any, Callable, List, Sequence, TypeVar
+
+PLAIN = "ADDRSPACE_GRAPH_PLAIN"  # in the environment: do without numba, even if it is there
+
+Ints = Any  # an array of integers, of one of both kinds
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+try:
+    if os.environ.get(PLAIN):
+        raise ImportError
+    import numba
+    import numpy
+
+    COMPILED = True
+except ImportError:
+    COMPILED = False
+
+_TYPES = {"B": "uint8", "I": "uint32", "i": "int32", "q": "int64"}
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile it, at its first call or once for all on this machine; or leave it as it is."""
+    if not COMPILED:
+        return function
+    made: Kernel = numba.njit(cache=True, nogil=True)(function)
+    return made
+
+
+def zeros(count: int, code: str = "q") -> Ints:
+    """`count` zeros of array's type `code`: B, I, i or q."""
+    if COMPILED:
+        return numpy.zeros(count, _TYPES[code])
+    return array(code, bytes(array(code).itemsize * count))
+
+
+def filled(count: int, value: int, code: str = "q") -> Ints:
+    """`count` times `value`."""
+    if COMPILED:
+        return numpy.full(count, value, _TYPES[code])
+    return array(code, [value]) * count
+
+
+def of_bytes(data: Any, code: str) -> Ints:
+    """The numbers in some bytes; they share memory with what can be written to."""
+    if COMPILED:
+        found = numpy.frombuffer(data, _TYPES[code])
+        return found if found.flags.writeable else found.copy()  # one type of array, for what is compiled
+    return array(code, bytes(data))
+
+
+def grown(column: Ints, count: int) -> Ints:
+    """The same array made longer; what is new may hold anything."""
+    if COMPILED:
+        column.resize(count, refcheck=False)
+        return column
+    column.extend(array(column.typecode, bytes(column.itemsize * max(0, count - len(column)))))
+    return column
+
+
+def cut(column: Ints, count: int) -> Ints:
+    """Its first `count` numbers."""
+    if COMPILED:
+        column.resize(count, refcheck=False)
+        return column
+    del column[count:]
+    return column
+
+
+def order_of(column: Ints) -> Ints:
+    """The places of its numbers in ascending order."""
+    if COMPILED:
+        return numpy.argsort(column, kind="stable")
+    return sorted(range(len(column)), key=column.__getitem__)
+
+
+def picked(column: Ints, order: Ints) -> Ints:
+    """Its numbers at those places."""
+    if COMPILED:
+        return numpy.ascontiguousarray(column[order])
+    return array(column.typecode, map(column.__getitem__, order))
+
+
+def joined(columns: Sequence[Ints], code: str) -> Ints:
+    """Several as one."""
+    if COMPILED:
+        return numpy.concatenate([numpy.asarray(one, _TYPES[code]) for one in columns])
+    found = array(code)
+    for one in columns:
+        found.extend(one)
+    return found
+
+
+def distinct(column: Ints) -> List[int]:
+    """Its different numbers, ascending."""
+    if COMPILED:
+        found: List[int] = numpy.unique(column).tolist()
+        return found
+    return sorted(set(column))

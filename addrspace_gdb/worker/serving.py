@@ -1,0 +1,174 @@
+"""What the worker does when it is told: reads a heap, then answers what is asked of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence
+
+from addrspace_gdb.common.messages import Column, Message, receive, send
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
+from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
+from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.warming import warm
+
+
+class Server:
+    """One conversation: `heap`, then `roots`, then any questions."""
+
+    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+        self._in, self._out = incoming, outgoing
+        self._memory: Optional[Memory] = None
+        self._graph: Optional[Graph] = None
+        self._rooted: Optional[Rooted] = None
+        self._answers: Dict[str, Callable[[Message], None]] = {
+            "warm": self._warm,
+            "heap": self._heap,
+            "roots": self._roots,
+            "states": self._states,
+            "children": self._children,
+            "objects": self._objects,
+            "owners": self._owners,
+            "find": self._find,
+        }
+
+    def serve(self) -> None:
+        """Answer until the other side ends. ClosedError."""
+        while True:
+            said = receive(self._in)
+            try:
+                self._answers[said.header["do"]](said)
+            except ProblemError as error:
+                self._say({"problem": str(error)})
+            except MemoryError:
+                self._say({"problem": "not enough memory for the graph of the heap"})
+
+    def _say(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> None:
+        send(self._out, header, columns or {})
+
+    def _ask(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> Message:
+        self._say(header, columns)
+        return receive(self._in)
+
+    def _warm(self, said: Message) -> None:
+        """Compile what is not compiled yet, while nothing stands still for it."""
+        if COMPILED:
+            warm(str(said.header["order"]))
+        self._say({"compiled": COMPILED})
+
+    def _heap(self, said: Message) -> None:
+        header = said.header
+        extents = list(
+            zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
+        )
+        self._memory = Memory(int(header["descriptor"]), extents, self._read)
+        words = Words(self._memory, int(header["word"]), str(header["order"]))
+        self._graph = Graph(said, words, self._types_of)
+        reading = self._graph.read()
+        next(reading)
+        self._say({"done": "stream"})
+        for _ in reading:
+            pass
+
+    def _read(self, address: int, size: int) -> bytes:
+        return self._ask({"want": "memory", "address": address, "size": size}).columns["memory"][1]
+
+    def _types_of(self, addresses: Sequence[int]) -> Message:
+        return self._ask({"want": "types"}, {"types": _column(addresses)})
+
+    @property
+    def _made(self) -> Rooted:
+        assert self._rooted is not None
+        return self._rooted
+
+    def _roots(self, said: Message) -> None:
+        assert self._graph is not None and self._memory is not None
+        graph = self._graph
+        self._rooted = Rooted(graph, said)
+        count, size = total(graph.heap, self._reached, False)
+        reached, kept = total(graph.heap, self._reached, True)
+        self._say(
+            {
+                "objects": int(count),
+                "bytes": int(size),
+                "reached": int(reached),
+                "reached_bytes": int(kept),
+                "edges": graph.count,
+                "wild": int(graph.edges.wild[0]),
+                "lost": self._memory.lost,
+                "unknown_types": graph.types.unknown,
+                "owners_at": self._made.start,
+            }
+        )
+
+    @cached_property
+    def _reached(self) -> Ints:
+        return self._made.reached()
+
+    @cached_property
+    def _dominators(self) -> Dominators:
+        return Dominators(self._made)
+
+    def _states(self, said: Message) -> None:
+        """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""
+        heap = self._made.graph.heap
+        states = zeros(len(heap.state), "B")
+        put_states(heap.state, self._reached, states)
+        columns = {"starts": heap.starts, "slots": heap.slots}
+        self._say({}, {**columns, "states": states})
+
+    def _children(self, said: Message) -> None:
+        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it."""
+        tree, most = self._dominators, int(said.header["most"])
+        rows = []
+        for node in said.header["nodes"]:
+            found, count = tree.children(node, most) if tree.number[node] >= 0 else ([], 0)
+            rows.append({"kept": tree.kept(node), "children": found, "count": count})
+        self._say({"rows": rows})
+
+    def _owners(self, said: Message) -> None:
+        """What each owner keeps."""
+        tree, rooted = self._dominators, self._made
+        kept = [tree.kept(rooted.start + number) for number in range(rooted.owners)]
+        self._say(
+            {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
+        )
+
+    def _find(self, said: Message) -> None:
+        """The objects that hold those `addresses`, -1 for none."""
+        addresses = of_bytes(said.column("addresses"), "q")
+        found = zeros(len(addresses))
+        objects_at(addresses, found, self._made.graph.heap)
+        self._say({}, {"nodes": found})
+
+    def _objects(self, said: Message) -> None:
+        """Where those objects are, their bytes, and the type that stands before them."""
+        self._say({"rows": [self._object(int(number)) for number in said.header["objects"]]})
+
+    def _object(self, number: int) -> List[int]:
+        graph = self._made.graph
+        heap, s = graph.heap, span_of(graph.heap, number)
+        size, type_ = int(heap.sizes[s]), int(graph.type_of[number])
+        address = int(heap.starts[s]) + (number - int(heap.first[s])) * size
+        return [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+
+
+def _column(addresses: Sequence[int]) -> Ints:
+    column = zeros(len(addresses))
+    for at, address in enumerate(addresses):
+        column[at] = address
+    return column
+
+
+def span_of(heap: Heap, number: int) -> int:
+    """The span of an object."""
+    low, high = 0, len(heap.sizes)
+    while low < high:
+        middle = (low + high) >> 1
+        if heap.first[middle + 1] <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low

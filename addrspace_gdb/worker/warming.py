@@ -1,0 +1,60 @@
+"""Compiles every kernel for the numbers that it will be given, by working on a heap of two objects."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Dict, List, Tuple
+
+from addrspace_gdb.common.messages import Message
+from addrspace_gdb.worker.arrays import zeros
+from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.scanning import put_states, total
+from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.tree import Dominators, Rooted
+
+_START = 1 << 32
+_TYPE = 1 << 20
+_KINDS = range(6)  # a span of each kind
+
+
+def warm(order: str, word: int = 8) -> None:
+    """Do all that is done for a real heap."""
+    size = 8192
+    memory = Memory(-1, [], lambda address, many: bytes(many))
+    graph = Graph(_spans(word, size), Words(memory, word, order), _types_of)
+    for _ in graph.read():
+        pass
+    columns = {"parents": [0], "values": [_START], "owners": [0], "finalized": [_START]}
+    rooted = Rooted(graph, Message({"finalizer": 0}, _columns(columns)))
+    reached = rooted.reached()
+    total(graph.heap, reached, True)
+    put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
+    Dominators(rooted).children(rooted.start, 1)
+
+
+def _spans(word: int, size: int) -> Message:
+    spans = [*_KINDS, *_KINDS[3:]]
+    many = len(spans)
+    columns = {
+        "starts": [_START + (number << 20) for number in range(many)],
+        "pages": [1] * many,
+        "sizes": [1024] * len(_KINDS) + [size] * (many - len(_KINDS)),
+        "slots": [4] * len(_KINDS) + [1] * (many - len(_KINDS)),
+        "kinds": spans,
+        "freeindex": [1] * many,
+        "alloc_bits": [0] * many,
+        "large_types": [_TYPE] * many,
+        "arena_starts": [_START],
+        "arena_ends": [_START + (1 << 26)],
+        "arena_bits": [_START],
+        "arena_dead": [_START],
+    }
+    return Message({"word": word, "tail": 128}, _columns(columns))
+
+
+def _types_of(addresses: object) -> Message:
+    return Message({}, {**_columns({"words": [2], "covered": [1], "places": [0]}), "bits": ("B", b"\1")})
+
+
+def _columns(lists: Dict[str, List[int]]) -> Dict[str, Tuple[str, bytes]]:
+    return {name: ("q", array("q", numbers).tobytes()) for name, numbers in lists.items()}

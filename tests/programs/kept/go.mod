@@ -1,0 +1,3 @@
+module addrspace.test/kept
+
+go 1.21

@@ -1,0 +1,3 @@
+module addrspace.test/mappers
+
+go 1.19

@@ -1,0 +1,218 @@
+"""The worker's kernels, uncompiled: dominators by brute force, scans of made-up memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from array import array
+from typing import Dict, List, Sequence, Set, Tuple
+
+import pytest
+
+from addrspace_gdb.common.messages import ClosedError, Message, receive, send
+from addrspace_gdb.common.problems import ProblemError
+
+os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
+
+from addrspace_gdb.worker import dominating
+from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
+from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.warming import warm
+
+START, TYPE, PAGE = 1 << 32, 0x5000, 8192
+Spans = List[Tuple[int, int, int, int]]  # bytes of a slot, slots, kind, slots that are allocated
+
+
+class Heap:
+    """Memory of spans, a page each, with whole objects as lists of words."""
+
+    def __init__(
+        self, spans: Spans, words: Dict[int, int], mask: Tuple[int, int, bytes] = (2, 2, b"\3")
+    ) -> None:
+        self.words, self.mask = words, mask
+        columns: Dict[str, Sequence[int]] = {
+            "starts": [START + number * PAGE for number in range(len(spans))],
+            "pages": [1] * len(spans),
+            "sizes": [one[0] for one in spans],
+            "slots": [one[1] for one in spans],
+            "kinds": [one[2] for one in spans],
+            "freeindex": [one[3] for one in spans],
+            "alloc_bits": [0] * len(spans),
+            "large_types": [TYPE] * len(spans),
+            **{f"arena_{name}": [] for name in ("starts", "ends", "bits", "dead")},
+        }
+        said = Message({"word": 8, "tail": 0}, _columns(columns))
+        self.graph = Graph(said, Words(Memory(-1, [], self._read), 8, "little"), self._types)
+        for _ in self.graph.read():
+            pass
+
+    def _read(self, address: int, size: int) -> bytes:
+        numbers = (self.words.get(at, 0) for at in range(address, address + size, 8))
+        return array("q", numbers).tobytes()
+
+    def _types(self, addresses: Sequence[int]) -> Message:
+        words, covered, bits = self.mask
+        columns = {
+            "words": [words * (one == TYPE) for one in addresses],
+            "covered": [covered] * len(addresses),
+        }
+        places = {"places": [0] * len(addresses)}
+        return Message({}, {**_columns({**columns, **places}), "bits": ("B", bits)})
+
+    def rooted(self, values: Sequence[int], finalized: Sequence[int] = ()) -> Rooted:
+        parents = {"parents": [0, 0], "values": values, "owners": [1] * len(values), "finalized": finalized}
+        return Rooted(self.graph, Message({"finalizer": 0}, _columns(parents)))
+
+    def reached(self, values: Sequence[int], finalized: Sequence[int] = ()) -> List[int]:
+        found = self.rooted(values, finalized).reached()
+        return [number for number in range(self.graph.objects) if found[number] >= 0]
+
+
+def _columns(lists: Dict[str, Sequence[int]]) -> Dict[str, Tuple[str, bytes]]:
+    return {name: ("q", array("q", numbers).tobytes()) for name, numbers in lists.items()}
+
+
+def in_span(slots: Dict[int, Tuple[int, ...]]) -> Dict[int, int]:
+    """Objects of 16 bytes in the first span, by slot, whose words are all pointers."""
+    words: Dict[int, int] = {}
+    bits = [0] * 16
+    for slot, values in slots.items():
+        for at, value in enumerate(values):
+            words[START + 16 * slot + 8 * at] = value
+            bits[(2 * slot + at) // 64] |= 1 << (2 * slot + at) % 64
+    words.update({START + PAGE - 128 + 8 * at: bit - (bit >> 63 << 64) for at, bit in enumerate(bits)})
+    return words
+
+
+def test_pointers_lead_into_the_middle_of_objects_and_round_in_circles() -> None:
+    at = [START + 16 * slot for slot in range(6)]
+    heap = Heap(
+        [(16, 504, 1, 6)], in_span({0: (at[1] + 7, 0), 1: (at[2], at[0]), 2: (at[1], 0), 4: (at[5], 0)})
+    )
+    assert heap.reached([at[0] + 15]) == [0, 1, 2]
+    assert heap.reached([at[4]]) == [4, 5] and heap.reached([]) == []
+    assert heap.reached([], [at[0]]) == [0, 1, 2]  # 1 leads back to the object that has the finalizer
+    assert heap.reached([], [at[4]]) == [5]
+
+
+def test_wild_pointers_lead_nowhere_and_are_counted() -> None:
+    wild = [START + 16 * 300, START + 8190, START + 5 * PAGE, -1, 1 << 62, 8]
+    heap = Heap(
+        [(16, 504, 1, 4)], in_span({0: (wild[0], wild[1]), 1: (wild[2], wild[3]), 2: (wild[4], wild[5])})
+    )
+    assert heap.reached([START, START + 16, START + 32, *wild]) == [0, 1, 2]
+    assert heap.graph.edges.wild[0] == 2 and heap.graph.count == 0
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_a_mask_counts_for_each_value_that_there_is_room_for(kind: int) -> None:
+    large = (PAGE, 1, 3, 1) if kind == 3 else (1024, 8, 2, 2)
+    first, header = START + PAGE, 8 * (kind == 2)
+    at = [first + header + 8 * (3 * number + 1) for number in range(4)]
+    words = {one: START + 16 * number for number, one in enumerate(at)}
+    words[first + header + 16] = START + 16 * 9  # no pointer by the mask
+    words[first] = TYPE if kind == 2 else 0
+    words[first + 1024] = words.get(first + 1024, 0) or 0x7777  # a type that is none
+    heap = Heap([(16, 504, 0, 20), large], words, (3, 2, b"\2"))
+    assert heap.reached([first]) == [0, 1, 2, 3, 504]
+    assert heap.graph.types.unknown == (kind == 2)
+
+
+def test_a_heap_too_large_for_plain_python_is_refused() -> None:
+    assert PLAIN_LIMIT == 64 << 20
+    many = PLAIN_LIMIT // PAGE + 1
+    with pytest.raises(ProblemError, match=r"64 MiB .* pip install 'addrspace-gdb\[graph\]'"):
+        Heap([(16, 504, 1, 0)] * many, {})
+
+
+def graph_of(size: int, edges: Set[Tuple[int, int]]) -> Tuple[array[int], array[int]]:
+    below = [sorted(to for of, to in edges if of == node) for node in range(size)]
+    index = array("q", [0])
+    for one in below:
+        index.append(index[-1] + len(one))
+    return index, array("i", [to for one in below for to in one])
+
+
+def reached_without(size: int, edges: Set[Tuple[int, int]], gone: int) -> Set[int]:
+    seen, left = set(), [0] if gone else []
+    while left:
+        node = left.pop()
+        if node not in seen:
+            seen.add(node)
+            left += [to for of, to in edges if of == node and to != gone]
+    return seen
+
+
+def dominators(size: int, edges: Set[Tuple[int, int]]) -> Dict[int, int]:
+    index, to = graph_of(size, edges)
+    number, node_of, parent, stack = (array("i", [-1] * size) for _ in range(4))
+    count = dominating.number_nodes(index, to, 0, number, node_of, parent, stack, array("q", bytes(8 * size)))
+    into = array("q", bytes(8 * count + 8))
+    dominating.count_into(index, to, number, node_of, count, into)
+    sources = array("i", bytes(4 * into[count] + 4))
+    dominating.turn_round(index, to, number, node_of, count, into[:], sources)
+    label, semi = array("i", range(count)), array("i", range(count))
+    above, found = parent[:count], parent[:count]
+    dominating.dominate(parent, into, sources, count, above, label, semi, stack, found)
+    return {node_of[at]: node_of[found[at]] for at in range(1, count)}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_who_dominates_is_who_cannot_be_gone_round(seed: int) -> None:
+    chance = random.Random(seed)
+    size = chance.randrange(2, 30)
+    edges = {(chance.randrange(size), chance.randrange(size)) for _ in range(chance.randrange(1, 3 * size))}
+    found = dominators(size, edges)
+    reached = reached_without(size, edges, -1)
+    assert set(found) == reached - {0}
+    cut = {node: reached - reached_without(size, edges, node) for node in reached}
+    for node in found:
+        above, at = set(), node
+        while at:
+            at = found[at]
+            above.add(at)
+        assert above == {one for one in reached if node in cut[one] and one != node}
+
+
+def test_what_is_kept_adds_up_and_children_are_the_largest() -> None:
+    at = [START + 16 * slot for slot in range(9)]
+    shared: Dict[int, Tuple[int, ...]] = {
+        0: (at[2], at[3]),
+        1: (at[3], at[4]),
+        2: (at[5], 0),
+        5: (at[6], at[7]),
+        4: (0, 0),
+    }
+    heap = Heap([(16, 504, 1, 9)], in_span(shared))
+    rooted = heap.rooted([at[0], at[1]])
+    tree = Dominators(rooted)
+    assert tree.kept(rooted.start) == (16 * 8, 8) == tree.kept(rooted.start + 1)
+    assert tree.kept(0) == (16 * 5, 5) and tree.kept(1) == (32, 2) and tree.kept(3) == (16, 1)
+    assert tree.kept(8) == (0, 0)
+    assert tree.children(rooted.start + 1, 2) == ([0, 1], 3)
+    assert tree.children(5, 9) == ([6, 7], 2) and tree.children(6, 9) == ([], 0)
+
+
+def test_warming_goes_through_every_kernel() -> None:
+    warm("little")
+    warm("big")
+    warm("little", 4)
+
+
+def test_messages_come_as_they_were_said() -> None:
+    stream = io.BytesIO()
+    send(
+        stream,
+        {"do": "it"},
+        {"numbers": array("q", [1, -2]), "small": array("i", [3]), "none": b"", "raw": b"x"},
+    )
+    stream.seek(0)
+    said = receive(stream)
+    assert said.header == {"do": "it"} and said.column("numbers").tolist() == [1, -2]
+    assert said.column("small").tolist() == [3] and said.columns["raw"] == ("B", b"x")
+    with pytest.raises(ClosedError):
+        receive(stream)
+    with pytest.raises(ProblemError):
+        receive(io.BytesIO(b"\xff" * 8))
