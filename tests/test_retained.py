@@ -66,7 +66,7 @@ def test_what_is_reached_is_what_the_collector_marked(
         assert live.running()
         found = look.compare()
         assert not list(look.graph.problems) and not look.graph.roots.unknown
-        assert found.marked > 150_000 and found.since < 200
+        assert found.marked > 140_000 and found.since < 200
         assert not found.not_marked, found.not_marked[:8]
         assert len(found.not_reached) <= late(go), found.not_reached[:8]
         totals = look.graph.totals
@@ -76,7 +76,7 @@ def test_what_is_reached_is_what_the_collector_marked(
         assert totals.allocated == (stats["HeapAlloc"], stats["HeapObjects"])
 
 
-@pytest.mark.parametrize("variant", ["plain", "stripped"])
+@pytest.mark.parametrize("variant", ["plain", "stripped"] if full_matrix() else ["stripped"])
 def test_a_core_has_the_same_graph(
     variant: str, go: Toolchain, build_program: Builder, processes: Processes, gdb_exe: Gdb, tmp_path: Path
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_core_has_the_same_graph(
     with looked_at(None, core, binary.path) as look:
         found = look.compare()
         assert not list(look.graph.problems)
-        assert not found.not_marked and len(found.not_reached) <= late(go) and found.marked > 150_000
+        assert not found.not_marked and len(found.not_reached) <= late(go) and found.marked > 140_000
         of_core = look.graph.totals
     os.kill(live.pid, signal.SIGSTOP)
     with looked_at(live.pid, None, binary.path) as look:

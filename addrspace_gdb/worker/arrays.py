@@ -36,6 +36,14 @@ def kernel(function: Kernel) -> Kernel:
     return made
 
 
+def inlined(function: Kernel) -> Kernel:
+    """The same for what other kernels have in their own code: millions of calls cost too much."""
+    if not COMPILED:
+        return function
+    made: Kernel = numba.njit(inline="always")(function)
+    return made
+
+
 def zeros(count: int, code: str = "q") -> Ints:
     """`count` zeros of array's type `code`: B, I, i or q."""
     if COMPILED:

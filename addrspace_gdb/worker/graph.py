@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.common.problems import ProblemError
@@ -25,6 +25,7 @@ from addrspace_gdb.worker.stream import Words
 _PART = 8 << 20  # bytes of the heap that are read at a time
 _GAP = 1 << 16  # bytes of objects without pointers that are read with their neighbours
 _PAGE_SHIFT = 13
+_PAGE = 1 << _PAGE_SHIFT
 _MAX_GROUPS = 1 << 22  # of 64 MiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
 _BITS = 1 << 16  # bytes of allocation bits that are read at a time
@@ -138,9 +139,10 @@ class Graph:
         table = zeros(used * scanning.PAGES, "i")
         scanning.fill_pages(table, groups, starts, pages, low)
         state = zeros(total, "B")
-        return Heap(
-            low, high, groups, table, starts, pages, spans["sizes"], slots, first, spans["kinds"], state
-        )
+        sizes, rows = spans["sizes"], zeros(4 * count)
+        scanning.fill_rows(rows, starts, sizes, slots, first)
+        kinds = spans["kinds"]
+        return Heap(low, high, groups, table, starts, pages, sizes, slots, first, kinds, state, rows)
 
     def _find_allocated(self) -> int:
         """Which slots hold an object, by freeindex and allocBits."""
@@ -240,19 +242,33 @@ class Graph:
         return part
 
     def _arena_bits(self, one: Range) -> Tuple[Ints, Ints]:
-        """The bits of the range's words. Parts begin and end with pages, and so do arenas."""
-        for start, end, bits, dead in self._arenas:
-            if start <= one.address and one.address + one.size <= end:
-                words = (one.address - start) >> self._shift
-                count = one.size >> self._shift
-                if not dead:
-                    return of_bytes(
-                        bytes(self._words.bytes(bits + (words >> 2), (count >> 2) + 1)), "B"
-                    ), _NOTHING
-                unit = self._shift + 3
-                follow = self._words.bytes(dead + (words >> unit >> 3), (count >> unit >> 3) + 1)
-                return self._words.bits(bits + (words >> 3), count >> 3), of_bytes(bytes(follow), "B")
-        return zeros((one.size >> 4) + 1, "B"), zeros(one.size + 1, "B")
+        """The bits of the range's words, arena by arena. Where there is none, nothing is a pointer."""
+        bits, dead = bytearray(), bytearray()
+        at, end = one.address, one.address + one.size
+        while at < end:
+            found = next((arena for arena in self._arenas if arena[0] <= at < arena[1]), None)
+            size = (min(end, found[1]) if found is not None else at + _PAGE) - at
+            self._add_bits(found, at, size, bits, dead)
+            at += size
+        return of_bytes(bits + b"\0", "B"), of_bytes(dead + b"\0", "B")
+
+    def _add_bits(
+        self, arena: Optional[Tuple[int, ...]], at: int, size: int, bits: bytearray, dead: bytearray
+    ) -> None:
+        """Append those of whole pages."""
+        two = arena is None or not arena[3]
+        count, unit = size >> self._shift, self._shift + 3
+        many = count >> (2 if two else 3)
+        if arena is None:
+            bits += bytes(count >> 2)
+            dead += bytes(count >> unit >> 3)
+            return
+        first = (at - arena[0]) >> self._shift
+        if two:
+            bits += self._words.bytes(arena[2] + (first >> 2), many)
+            return
+        bits += self._words.bits(arena[2] + (first >> 3), many)
+        dead += self._words.bytes(arena[3] + (first >> unit >> 3), count >> unit >> 3)
 
     def _scan(self, one: Range, part: Part) -> None:
         need = self.count + (one.size >> self._shift)

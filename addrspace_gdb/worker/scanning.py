@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Tuple
 
-from addrspace_gdb.worker.arrays import Ints, kernel
+from addrspace_gdb.worker.arrays import Ints, inlined, kernel
 
 # Where the bits are that say which words of an object are pointers: at the span's end and in front of the
 # object since Go 1.22, for large objects in the span; before in the arena, two bits a word up to Go 1.19.
@@ -30,6 +30,7 @@ class Heap(NamedTuple):
     first: Ints  # the number of the first object
     kinds: Ints
     state: Ints  # by object: 1 if it is allocated
+    rows: Ints  # of each span, side by side: start, reciprocal of the size, slots, first
 
 
 class Masks(NamedTuple):
@@ -69,6 +70,17 @@ def add_slots(slots: Ints, first: Ints) -> None:
     """first[s] becomes the number of span s's first object, and the last of it how many there are."""
     for s in range(len(slots)):
         first[s + 1] = first[s] + slots[s]
+
+
+@kernel
+def fill_rows(rows: Ints, starts: Ints, sizes: Ints, slots: Ints, first: Ints) -> None:
+    """Put what finds an object side by side. The reciprocal is the runtime's own (divMul), for 32 bits."""
+    for s in range(len(starts)):
+        row = s << 2
+        rows[row] = starts[s]
+        rows[row + 1] = 0 if slots[s] == 1 else 4294967295 // sizes[s] + 1
+        rows[row + 2] = slots[s]
+        rows[row + 3] = first[s]
 
 
 @kernel
@@ -117,20 +129,26 @@ def allocated(heap: Heap, freeindex: Ints, places: Ints, bits: Ints) -> int:
     return count
 
 
-@kernel
-def object_at(value: int, heap: Heap) -> int:
+@inlined
+def slot_at(value: int, low: int, groups: Ints, table: Ints, rows: Ints) -> int:
     """The object, or free slot, that an address within the heap lies in; -1 if it lies in none."""
-    page = (value - heap.low) >> 13
-    group = heap.groups[page >> 13]
+    page = (value - low) >> 13
+    group = groups[page >> 13]
     if group < 0:
         return -1
-    s = heap.table[(group << 13) + (page & 8191)] - 1
-    if s < 0:
+    row = (table[(group << 13) + (page & 8191)] - 1) << 2
+    if row < 0:
         return -1
-    k = (value - heap.starts[s]) // heap.sizes[s]
-    if k >= heap.slots[s]:
+    k = ((value - rows[row]) * rows[row + 1]) >> 32
+    if k < 0 or k >= rows[row + 2]:
         return -1
-    return heap.first[s] + k  # type: ignore[no-any-return]
+    return rows[row + 3] + k  # type: ignore[no-any-return]
+
+
+@kernel
+def object_at(value: int, heap: Heap) -> int:
+    """The same by the heap."""
+    return slot_at(value, heap.low, heap.groups, heap.table, heap.rows)
 
 
 @kernel
@@ -144,16 +162,17 @@ def objects_at(values: Ints, found: Ints, heap: Heap) -> None:
                 found[j] = to
 
 
-@kernel
-def follow(value: int, heap: Heap, edges: Edges, count: int) -> int:
-    """Add the edge that a pointer is; how many there are then."""
-    if value < heap.low or value >= heap.high:
+@inlined
+def put(
+    value: int, low: int, groups: Ints, table: Ints, rows: Ints, state: Ints, to: Ints, wild: Ints, count: int
+) -> int:
+    """Add the edge that a pointer into the heap is; how many there are then. (Arrays that stand in a tuple
+    cost as much as all the rest each time that they are taken out of it.)"""
+    number = slot_at(value, low, groups, table, rows)
+    if number < 0 or state[number] == 0:
+        wild[0] += 1
         return count
-    to = object_at(value, heap)
-    if to < 0 or heap.state[to] == 0:
-        edges.wild[0] += 1
-        return count
-    edges.to[count] = to
+    to[count] = number
     return count + 1
 
 
@@ -188,18 +207,39 @@ def type_number(types: Ints, address: int) -> int:
 
 
 @kernel
-def by_span_bits(s: int, at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: int) -> int:
-    """The edges of the object whose words are [at, stop), by the bits at the end of its span."""
-    unit = part.shift + 3
-    start = (heap.starts[s] - part.base) >> part.shift
-    size = heap.pages[s] << (13 - part.shift)
+def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> int:
+    """The edges of a span's objects, by the bits at its end."""
+    words, state, groups, table, rows = part.words, heap.state, heap.groups, heap.table, heap.rows
+    to, index, wild, low, high = edges.to, edges.index, edges.wild, heap.low, heap.high
+    unit, step = part.shift + 3, heap.sizes[s] >> part.shift
+    start, size, room = (
+        (heap.starts[s] - part.base) >> part.shift,
+        heap.pages[s] << (13 - part.shift),
+        1 << unit,
+    )
     bits = start + size - (size >> unit)
     if heap.sizes[s] >= 16:
         bits -= part.tail >> part.shift
-    for j in range(at, stop):
-        place = j - start
-        if (part.words[bits + (place >> unit)] >> (place & ((1 << unit) - 1))) & 1 != 0:
-            count = follow(part.words[j], heap, edges, count)
+    at = start
+    for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
+        if state[number] != 0:
+            for begin in range(at, at + step, 32):  # a mask of 32 bits is above 0 whatever the words are
+                many = min(32, at + step - begin)
+                word, shift = bits + ((begin - start) >> unit), (begin - start) & (room - 1)
+                mask = words[word] >> shift
+                if shift + many > room:
+                    mask = (mask & ((1 << (room - shift)) - 1)) | (words[word + 1] << (room - shift))
+                mask &= (1 << many) - 1
+                j = begin
+                while mask != 0:
+                    if mask & 1 != 0:
+                        value = words[j]
+                        if value >= low and value < high:
+                            count = put(value, low, groups, table, rows, state, to, wild, count)
+                    mask >>= 1
+                    j += 1
+        index[number + 1] = count
+        at += step
     return count
 
 
@@ -215,30 +255,54 @@ def by_type(
     edges: Edges,
     count: int,
 ) -> int:
-    """The same by the mask of its type, which counts again for each value of the type that there is room for.
-    `offset`: which word of the object is the first."""
+    """The edges of the object whose words are [at, stop), by the mask of its type, which counts again for
+    each value of the type that there is room for. `offset`: which word of the object is the first."""
     size, covered, place = masks.words[type_], masks.covered[type_], masks.places[type_]
     if covered == 0:
         return count
-    tile = offset % size
-    for j in range(at, stop):
-        if tile < covered and (masks.bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
-            count = follow(part.words[j], heap, edges, count)
-        tile += 1
-        if tile == size:
-            tile = 0
+    words, bits, low, high = part.words, masks.bits, heap.low, heap.high
+    state, groups, table, rows, to, wild = (
+        heap.state,
+        heap.groups,
+        heap.table,
+        heap.rows,
+        edges.to,
+        edges.wild,
+    )
+    tile, j = offset % size, at
+    while j < stop:
+        last = min(stop, j + covered - tile)
+        while j < last:
+            if (bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
+                value = words[j]
+                if value >= low and value < high:
+                    count = put(value, low, groups, table, rows, state, to, wild, count)
+            tile += 1
+            j += 1
+        j += size - tile
+        tile = 0
     return count
 
 
 @kernel
 def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: int) -> Tuple[int, bool]:
-    """The same by the arena's bits, up to the first word that says that no more follow; whether one did."""
+    """The edges of the object whose words are [at, stop), by the arena's bits, up to the first word that says
+    that no more follow; whether one did."""
+    words, bits, low, high = part.words, part.bits, heap.low, heap.high
+    state, groups, table, rows, to, wild = (
+        heap.state,
+        heap.groups,
+        heap.table,
+        heap.rows,
+        edges.to,
+        edges.wild,
+    )
     for j in range(at, stop):
-        both = part.bits[j >> 2] >> (j & 3)
+        both = bits[j >> 2] >> (j & 3)
         if both & 16 == 0:
             return count, True
-        if both & 1 != 0:
-            count = follow(part.words[j], heap, edges, count)
+        if both & 1 != 0 and low <= words[j] < high:
+            count = put(words[j], low, groups, table, rows, state, to, wild, count)
     return count, False
 
 
@@ -247,12 +311,52 @@ def by_one_bit(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: 
     """The same since Go 1.20. A word of bits may say that what follows it does not count."""
     unit = part.shift + 3
     last = (1 << unit) - 1
+    words, bits, low, high = part.words, part.bits, heap.low, heap.high
+    state, groups, table, rows, to, wild = (
+        heap.state,
+        heap.groups,
+        heap.table,
+        heap.rows,
+        edges.to,
+        edges.wild,
+    )
     for j in range(at, stop):
-        if (part.bits[j >> 3] >> (j & 7)) & 1 != 0:
-            count = follow(part.words[j], heap, edges, count)
+        if (bits[j >> 3] >> (j & 7)) & 1 != 0 and low <= words[j] < high:
+            count = put(words[j], low, groups, table, rows, state, to, wild, count)
         if j & last == last and (part.dead[j >> (unit + 3)] >> ((j >> unit) & 7)) & 1 != 0:
             return count, True
     return count, False
+
+
+@kernel
+def by_headers(s: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, edges: Edges, count: int) -> int:
+    """The edges of a span's objects, each by the type in front of it."""
+    at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
+    for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
+        if heap.state[number] != 0:
+            type_ = type_number(masks.types, part.words[at])
+            if type_ >= 0:
+                type_of[number] = masks.numbers[type_]
+                body = at + (8 >> part.shift)
+                count = by_type(body, at + step, 0, type_, part, heap, masks, edges, count)
+        edges.index[number + 1] = count
+        at += step
+    return count
+
+
+@kernel
+def by_arena_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> int:
+    """The edges of a span's objects, by the bits in the arena."""
+    at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
+    for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
+        if heap.state[number] != 0:
+            if heap.kinds[s] == 4:
+                count, _ = by_two_bits(at, at + step, part, heap, edges, count)
+            else:
+                count, _ = by_one_bit(at, at + step, part, heap, edges, count)
+        edges.index[number + 1] = count
+        at += step
+    return count
 
 
 @kernel
@@ -261,24 +365,16 @@ def scan_spans(
 ) -> int:
     """The edges of spans of small objects, from edge `count` on; how many there are then."""
     for s in range(begin, end):
-        kind, step = heap.kinds[s], heap.sizes[s] >> part.shift
-        at = (heap.starts[s] - part.base) >> part.shift
-        for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
-            if heap.state[number] != 0 and kind != 0:
-                if kind == 1:
-                    count = by_span_bits(s, at, at + step, part, heap, edges, count)
-                elif kind == 2:
-                    type_ = type_number(masks.types, part.words[at])
-                    if type_ >= 0:
-                        type_of[number] = masks.numbers[type_]
-                        body = at + (8 >> part.shift)
-                        count = by_type(body, at + step, 0, type_, part, heap, masks, edges, count)
-                elif kind == 4:
-                    count, _ = by_two_bits(at, at + step, part, heap, edges, count)
-                elif kind == 5:
-                    count, _ = by_one_bit(at, at + step, part, heap, edges, count)
-            edges.index[number + 1] = count
-            at += step
+        kind = heap.kinds[s]
+        if kind == 1:
+            count = by_span_bits(s, part, heap, edges, count)
+        elif kind == 2:
+            count = by_headers(s, part, heap, masks, type_of, edges, count)
+        elif kind == 4 or kind == 5:
+            count = by_arena_bits(s, part, heap, edges, count)
+        else:
+            for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
+                edges.index[number + 1] = count
     return count
 
 

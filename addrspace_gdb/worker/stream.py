@@ -87,13 +87,13 @@ class Words:
         self._memory.fill(memoryview(buffer)[:size], address)
         return self._words(memoryview(buffer)[:size])
 
-    def bits(self, address: int, size: int) -> Ints:
+    def bits(self, address: int, size: int) -> bytearray:
         """Bytes of a bitmap that the runtime keeps in words, the lowest bits first."""
-        buffer = bytearray(-(-size // self._word) * self._word)
+        buffer = bytearray(size)
         self._memory.fill(memoryview(buffer), address)
         if self._swapped:
             _swap(buffer, self._word)
-        return of_bytes(buffer, "B")
+        return buffer
 
     def bytes(self, address: int, size: int) -> bytearray:
         """Bytes as they are."""
