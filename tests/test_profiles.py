@@ -283,8 +283,12 @@ def test_other_architectures(
         own, ours = read_pprof(folder / f"{kind}.pb.gz"), read_pprof(folder / f"ours-{kind}.pb.gz")
         assert own._replace(samples=[], mappings=[], time=0) == ours._replace(samples=[], mappings=[], time=0)
         first, second = without_mappings(own), without_mappings(ours)
+        if not first and kind == "heap":  # qemu-arm's floating point now and then
+            pytest.skip("the program sampled nothing before it wrote its profile")
         if kind == "goroutine":
             first, second = ([one for one in some if "main.main" not in str(one)] for some in (first, second))
+        if kind == "threadcreate":  # the interrupt may have begun a thread
+            first, second = ([one._replace(values=()) for one in some] for some in (first, second))
         for one, other in zip(first, second):
             assert one == other, kind
         assert len(first) == len(second) and (first or kind == "mutex")
