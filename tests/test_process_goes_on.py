@@ -195,6 +195,17 @@ def test_a_thread_in_a_system_call_that_cannot_be_interrupted(
     assert settled(process, "SR", 20)
 
 
+def test_a_gdb_whose_child_works_is_waited_for(sleeper: Process, fake_gdb: FakeGdb) -> None:
+    work = "import time\nend = time.monotonic() + 6\nwhile time.monotonic() < end: pass"
+    gdb = fake_gdb(
+        "import subprocess, sys",
+        f"subprocess.run([sys.executable, '-c', {work!r}], start_new_session=True)",
+        "open(request['result'], 'w').write('answer')",
+    )
+    done = cli("dump", str(sleeper.pid), "--gdb", gdb, "--wait", "2")
+    assert (done.returncode, done.stdout) == (0, "answer"), done.stderr
+
+
 def test_a_gdb_that_does_nothing_is_ended(sleeper: Process, fake_gdb: FakeGdb) -> None:
     gdb = fake_gdb("import time; time.sleep(60)")
     assert_refused(

@@ -254,7 +254,7 @@ def _end(session: int, gently: bool, ended: Callable[[Optional[float]], bool]) -
 
 
 class _Pace:
-    """Whether a process does anything: uses a processor, or reads or writes."""
+    """Whether a process or a child of it (the worker) does anything: uses a processor, or reads or writes."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -263,15 +263,27 @@ class _Pace:
 
     def idle(self) -> float:
         """Seconds since it last did."""
-        now = [self._fields("stat", 11, 13), self._fields("io", 0, 12)]
+        pids = [str(self._pid), *self._children()]
+        now = [self._fields(pid, *what) for pid in pids for what in (("stat", 11, 13), ("io", 0, 12))]
         if now != self._last:
             self._last, self._since = now, time.monotonic()
         return time.monotonic() - self._since
 
-    def _fields(self, name: str, first: int, end: int) -> Optional[List[bytes]]:
+    def _children(self) -> List[str]:
+        """Of all its threads; none where the kernel does not say (CONFIG_PROC_CHILDREN)."""
+        found: List[str] = []
+        try:
+            for thread in os.listdir(f"/proc/{self._pid}/task"):
+                with open(f"/proc/{self._pid}/task/{thread}/children") as file:
+                    found += file.read().split()
+        except OSError:
+            pass
+        return found
+
+    def _fields(self, pid: str, name: str, first: int, end: int) -> Optional[List[bytes]]:
         """Words of /proc/PID/stat (user and system time) or `io` (bytes and calls; proc(5))."""
         try:
-            with open(f"/proc/{self._pid}/{name}", "rb") as file:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
                 return file.read().rpartition(b") ")[2].split()[first:end]
         except OSError:
             return None
