@@ -204,6 +204,47 @@ def test_a_core_is_handed_on_in_full(sleeper: Process, folder: Path, tmp_path: P
     assert not list(folder.glob("2*"))  # not Go: only handed on
 
 
+# Debian 12's and 13's lines. It ends when a service of its own has taken over the core's descriptor, which
+# then reads on; since Linux 6.16 %F is a descriptor that the kernel has opened for it.
+SYSTEMD = ("%P %u %g %s %t 9223372036854775808 %h %d", "%P %u %g %s %t %c %h %d %F")
+SERVICE = """#!{python}
+import json, os, sys
+words = sys.argv[1:]
+info = dict(line.split(":", 1) for line in open("/proc/self/fdinfo/" + words[8])) if len(words) > 8 else None
+if os.fork():
+    os._exit(0)
+data = sys.stdin.buffer.read()
+open({out!r} + ".new", "wb").write(data)
+open({out!r} + ".args", "w").write(json.dumps([words, info and int(info["Pid"])]))
+os.rename({out!r} + ".new", {out!r})
+"""
+
+
+@pytest.mark.parametrize("words", SYSTEMD, ids=["252", "257"])
+def test_as_systemd_coredump_takes_it(words: str, sleeper: Process, folder: Path, tmp_path: Path) -> None:
+    """The real one of both releases took a core of 1.3 GB this way, and stored it to the byte."""
+    installed(folder, f"|{handler(tmp_path, SERVICE)} {words}")
+    pid, data = sleeper.pid, made_head(sleeper.pid) + REST * 50
+    opened = os.pidfd_open(pid)
+    os.set_inheritable(opened, True)
+    values = {"u": 1000, "g": 100, "t": 1795885172, "c": (1 << 64) - 1, "h": "db 1", "d": 1, "F": opened}
+    told = [f"{letter}{value}" for letter, value in values.items() if f"%{letter}" in words]
+    command = [*COMMAND, "crash", str(pid), str(pid), "11", *told, "--folder", str(folder), "--forward"]
+    done = subprocess.run(
+        command, input=data, capture_output=True, pass_fds=[opened], cwd=CHECKOUT, timeout=60, check=False
+    )
+    os.close(opened)
+    assert (done.returncode, done.stderr) == (0, b"")
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "got").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (tmp_path / "got").read_bytes() == data
+    values.update(P=pid, s=11)
+    wanted = [str(values[word[1]]) if word.startswith("%") else word for word in words.split()]
+    got, of_process = json.loads((tmp_path / "got.args").read_text())
+    assert got == wanted and of_process == (pid if "%F" in words else None)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

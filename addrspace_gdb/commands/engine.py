@@ -124,13 +124,21 @@ def interpreter() -> str:
 def _candidates() -> Iterator[str]:
     """This one, if it is an ordinary one; that of the environment that the package lies in, or has beside it;
     any."""
-    if os.path.basename(sys.executable or "").startswith("python") and "gdb" not in sys.modules:
+    if _is_ordinary():
         yield sys.executable
     for folder in (_ROOT / ".venv", *_ROOT.parents[1:4]):
         yield str(folder / "bin" / "python")
     found = shutil.which("python3")
     if found is not None:
         yield found
+
+
+def _is_ordinary() -> bool:
+    """Whether this is a Python that was started as one, and not one within a debugger."""
+    try:
+        return os.path.samefile(sys.executable, "/proc/self/exe")
+    except (OSError, TypeError):
+        return False
 
 
 def _environment() -> Dict[str, str]:

@@ -153,6 +153,8 @@ class _Lists:
             self._cut(name, f"leads to {error.address:#x}, which cannot be read")
         except OverflowError:
             self._cut(name, "leads to a bucket with an impossible stack")
+        except ValueError as error:
+            self._cut(name, f"leads to {error.args[0]:#x}, where no bucket can be")
         return found
 
     def _fill(self, first: int, found: Buckets, record: Type, stacks: bool) -> None:
@@ -185,28 +187,30 @@ class _Lists:
 
     def _follow(self, at: int, found: Buckets, fields: _Fields, stacks: bool) -> int:
         """Put the buckets into `found`; returns the address of the next one, 0 at the end.
-        Raises UnreadableError and OverflowError."""
+        Raises UnreadableError, OverflowError and ValueError."""
         word, header, fixed = found.word, self._layout.size // found.word, found.fixed
         take, take_stack = _taker(found, fields, self._runtime), found.stacks.add
         depth, follow, size = fields.depth, fields.follow, fields.size
         put, put_frames, put_size = found.addresses.append, found.frames.append, found.sizes.append
         around, least, sized = self._blocks.around, self._layout.size, "allocs" in fields.counted
         low = high = count = 0
-        words = raw = memoryview(b"")
+        words, raw = memoryview(b""), b""
         while at and count < self._most:
             if not low <= at or at + least > high:
+                if at % word:
+                    raise ValueError(at)
                 low, high, words = around(at, least)
-                raw = words.cast("B")
+                raw = words.obj  # type: ignore[assignment]
             index = (at - low) // word
             frames = words[index + depth]
             if frames > _MAX_DEPTH:
                 raise OverflowError
             if at + fixed + word * frames > high:
                 low, high, words = around(at, fixed + word * frames)
-                raw, index = words.cast("B"), (at - low) // word
+                raw, index = words.obj, (at - low) // word  # type: ignore[assignment]
             counts = index + header + frames
             if stacks:
-                take_stack(raw[(index + header) * word : counts * word])
+                take_stack(raw, (index + header) * word, counts * word)
             take(words, counts)
             if sized:
                 put_size(words[index + size])
@@ -228,6 +232,7 @@ class _Lists:
 
 
 Take = Callable[[memoryview, int], None]
+Append = Callable[[int], None]
 
 
 def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
@@ -246,7 +251,25 @@ def _taker(found: Buckets, fields: _Fields, runtime: Runtime) -> Take:
         for append, one, other in pairs:
             append(words[at + one] + words[at + other] & mask)
 
+    if len(pairs) == len(columns) == 2:
+        return partial(_take_two, mask, *pairs[0], *pairs[1])
     return take_pairs if len(pairs) == len(columns) else take
+
+
+def _take_two(
+    mask: int,
+    append: Append,
+    one: int,
+    other: int,
+    append_too: Append,
+    one_too: int,
+    other_too: int,
+    words: memoryview,
+    at: int,
+) -> None:
+    """What there is since Go 1.27: objects allocated, and freed."""
+    append(words[at + one] + words[at + other] & mask)
+    append_too(words[at + one_too] + words[at + other_too] & mask)
 
 
 def _take_record(

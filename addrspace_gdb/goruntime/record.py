@@ -260,17 +260,19 @@ class Blocks:
                 del self._starts[at], self._blocks[at]
 
     def _hold(self, start: int, data: Bytes) -> memoryview:
-        words = array(self._code, bytes(data))
+        raw = bytes(data)
         if self._runtime.order != sys.byteorder:
-            words.byteswap()
+            swapped = array(self._code, raw)
+            swapped.byteswap()
+            raw = swapped.tobytes()
         at = bisect_right(self._starts, start)
         self._starts.insert(at, start)
-        self._blocks.insert(at, memoryview(words))
+        self._blocks.insert(at, memoryview(raw).cast(self._code))
         return self._blocks[at]
 
     def around(self, address: int, size: int) -> Tuple[int, int, memoryview]:
-        """The first address and the end of a block with [address, address + size) in it, and its words.
-        Raises UnreadableError."""
+        """The first address and the end of a block with [address, address + size) in it, and its words, whose
+        `obj` are the bytes of them in this machine's order. Raises UnreadableError."""
         at = bisect_right(self._starts, address) - 1
         word = self._runtime.word
         if at >= 0 and not (address - self._starts[at]) % word:

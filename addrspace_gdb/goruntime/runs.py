@@ -27,13 +27,12 @@ class Stacks:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def add(self, raw: memoryview) -> None:
-        """One more, by its bytes, the innermost pc first."""
-        known, append, size, end = self._known, self.ids.append, self._size, len(raw)
-        at, count = 0, 0
-        following = end % size or size
+    def add(self, raw: bytes, at: int, end: int) -> None:
+        """One more, by its bytes [at, end), the innermost pc first."""
+        known, append, size = self._known, self.ids.append, self._size
+        following, count = at + ((end - at) % size or size), 0
         while at < end:
-            run = bytes(raw[at:following])
+            run = raw[at:following]
             number = known.get(run)
             if number is None:
                 number = known[run] = len(known)

@@ -246,6 +246,25 @@ def _locked(found: Finding, about: Circumstances) -> str:
     return f"{text}: it is resident, touched or not, and what Go returns of it to the OS stays."
 
 
+def _memory_limit(found: Finding, about: Circumstances) -> str:
+    share = sizes.share(found.amount, found.whole)
+    text = f"{sizes.size(found.amount)} is taken of the {sizes.size(found.whole)} ({share}) that its memory"
+    text += " cgroup may take, at which the kernel kills"
+    group = about.group
+    if group is not None and group.kills:
+        text += f" ({sizes.plural(group.kills, 'process', 'processes')} of it so far)"
+    if group is not None and group.score is not None and group.score <= _NEVER_KILLED:
+        text += ", though never this process (oom_score_adj)"
+    if about.limit is None:
+        return f"{text}; GOMEMLIMIT is not set: some 90% of that would make Go collect before."
+    if about.limit > found.whole:
+        return f"{text}; GOMEMLIMIT is {sizes.size(about.limit)}, too much to make Go collect before."
+    return f"{text}; GOMEMLIMIT is {sizes.size(about.limit)}, and what is not Go's counts here too."
+
+
+_NEVER_KILLED = -1000  # OOM_SCORE_ADJ_MIN
+
+
 def _code(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is code and data of the program and its libraries"
     return f"{text}, which is as large as they are; what comes from files the kernel can drop and read again."
@@ -284,6 +303,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.RETURNED: _returned,
     kinds.LOCKED: _locked,
     kinds.CODE: _code,
+    kinds.LIMIT: _memory_limit,
     kinds.NOTHING: _nothing,
     kinds.SWAPPED: _swapped,
     kinds.FINALIZERS: _finalizers,

@@ -7,7 +7,7 @@ or a length and bytes. The same profile gives the same bytes.
 from __future__ import annotations
 
 import zlib
-from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Tuple
 
 from addrspace_gdb.space.profiles.model import Function, Label, Location, Profile, ProfileMapping, ValueType
 
@@ -17,6 +17,7 @@ _TIME, _PERIOD_TYPE, _PERIOD, _COMMENT, _DEFAULT = 9, 11, 12, 13, 14
 _VARINT, _BYTES = 0, 2  # how a field is written
 _MASK = (1 << 64) - 1
 _PIECE = 1 << 16  # bytes that are compressed together
+_MOST_KEPT = 1 << 18  # rows, and sets of labels
 _LEVEL = 1  # of compression: Go's own choice
 _GZIP = 16 + 15  # wbits: with gzip's head, without a time in it
 
@@ -37,27 +38,20 @@ def varint(number: int) -> bytes:
 _SMALL = [bytes([number]) for number in range(0x80)]
 
 
-class _Varints(Dict[int, bytes]):
-    """Numbers that were written before, as they are written."""
-
-    def __missing__(self, number: int) -> bytes:
-        if len(self) > 1 << 18:
-            self.clear()
-        found = self[number] = varint(number)
-        return found
-
-
 class _Packed(Dict[Tuple[int, ...], bytes]):
-    """Rows of numbers that were written before, as they are written, without what is 0 if that is nothing."""
+    """Rows of numbers that were written before, as they are written behind `head` and the length. Without a
+    head they are a part of something, and a 0 among them is nothing."""
 
-    def __init__(self, zeros: bool) -> None:
+    def __init__(self, head: bytes = b"") -> None:
         super().__init__()
-        self._zeros, self._one = zeros, _Varints()
+        self._head = head
 
     def __missing__(self, row: Tuple[int, ...]) -> bytes:
-        if len(self) > 1 << 18:
+        if len(self) > _MOST_KEPT:
             self.clear()
-        found = self[row] = b"".join(self._one[number] for number in row if number or self._zeros)
+        head = self._head
+        content = b"".join(varint(number) for number in row if number or head)
+        found = self[row] = head + varint(len(content)) + content if head else content
         return found
 
 
@@ -120,19 +114,23 @@ def _messages(profile: Profile) -> Iterator[bytes]:
 
 
 def _samples(profile: Profile, strings: _Strings) -> Iterator[bytes]:
-    values, pieces, sizes = _Packed(True), _Packed(False), _Varints()
-    labels: Dict[Sequence[Label], bytes] = {}
     head, stack, row = (varint(number << 3 | _BYTES) for number in (_SAMPLE, 1, 2))
+    values, pieces, join = _Packed(row), _Packed(), b"".join
+    sizes = [varint(number) for number in range(1 << 12)]
+    labels: Dict[int, Tuple[bytes, object]] = {}  # by the id of what is kept with it
     for sample_values, sample_pieces, sample_labels in profile.samples():
-        what = values[sample_values]
-        where = b"".join(map(pieces.__getitem__, sample_pieces))
-        about = labels.get(sample_labels)
-        if about is None:
-            about = b"".join(_message(3, _label(strings, label)) for label in sample_labels)
-            if len(labels) < 1 << 16:
-                labels[sample_labels] = about
-        content = b"".join((row, sizes[len(what)], what, stack, sizes[len(where)], where, about))
-        yield head + sizes[len(content)] + content
+        where = join(map(pieces.__getitem__, sample_pieces))
+        known = labels.get(id(sample_labels))
+        if known is None:
+            about = join(_message(3, _label(strings, label)) for label in sample_labels)
+            known = labels[id(sample_labels)] = (about, sample_labels)
+            if len(labels) > _MOST_KEPT:
+                labels.clear()
+        size = len(where)
+        long = sizes[size] if size < 1 << 12 else varint(size)
+        content = join((values[sample_values], stack, long, where, known[0]))
+        size = len(content)
+        yield head + (sizes[size] if size < 1 << 12 else varint(size)) + content
 
 
 def _type(strings: _Strings, type_: ValueType) -> bytes:

@@ -1,4 +1,4 @@
-"""jemalloc's radix tree, as jemalloc 5.3 has it in memory."""
+"""jemalloc's radix tree, as jemalloc 5.3 and 5.2 have it in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ PAGE = 4096
 class Memory:
     """Words by their addresses; what was never written cannot be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, old: bool = False) -> None:
+        self.old = old
         self.pages: Dict[int, bytearray] = {}
         self.structs = STRUCTS
         self.put(ROOT + 8 * (HEAP >> 30), LEAF)
@@ -32,11 +33,22 @@ class Memory:
 
     def extent(self, start: int, size: int, state: int, slab: int = 0, free: int = 0) -> None:
         index, self.structs = 4, self.structs + 128  # size class 4: 64 bytes
+        if self.old:
+            self.old_extent(start, size, state, slab, free)
+            return
         self.put(self.structs, 1 << 13 | slab << 12 | state << 17 | index << 20 | free << 28)
         self.put(self.structs + 8, start)
         self.put(self.structs + 16, size | 7)
         place = LEAF + 8 * (start // PAGE & 0x3FFFF)
         self.put(place, index << 48 | self.structs | state << 2 | slab)
+
+    def old_extent(self, start: int, size: int, state: int, slab: int, free: int) -> None:
+        """Of what is not in use the leaf still has size class and slab of before."""
+        index = 4 if state == ACTIVE else 232
+        self.put(self.structs, 1 << 13 | slab << 12 | state << 16 | index << 18 | free << 26)
+        self.put(self.structs + 8, start)
+        self.put(self.structs + 16, size | 7)
+        self.put(LEAF + 8 * (start // PAGE & 0x3FFFF), 4 << 48 | self.structs | (slab or state != ACTIVE))
 
     def read(self, address: int, size: int) -> bytes:
         assert size == PAGE and address % PAGE == 0
@@ -54,9 +66,8 @@ class Memory:
         return read_extents(PagedWords(self.read, 8, "little"), [(BSS, BSS + 0x220000)], memory)
 
 
-@pytest.fixture
-def memory() -> Memory:
-    made = Memory()
+def filled(old: bool) -> Memory:
+    made = Memory(old)
     for start, _ in MAPPINGS:
         made.extent(start, 0x3000, ACTIVE)
         made.extent(start + 0x3000, 0x1000, ACTIVE, 1, 10)
@@ -65,12 +76,18 @@ def memory() -> Memory:
     return made
 
 
+@pytest.fixture
+def memory() -> Memory:
+    return filled(False)
+
+
 def sums(found: Extents) -> List[Tuple[int, int]]:
     return [(len(s), sum(e) - sum(s)) for s, e in zip(found.starts, found.ends)]
 
 
-def test_every_extent_is_found_in_its_state(memory: Memory) -> None:
-    found = memory.extents()
+@pytest.mark.parametrize("old", [False, True], ids=["5.3", "5.2"])
+def test_every_extent_is_found_in_its_state(old: bool) -> None:
+    found = filled(old).extents()
     assert sums(found) == [(10, 5 * 0x4000), (5, 5 * 0x10000), (0, 0), (5, 5 * 0x20000)]
     assert found.free_slots == 5 * 10 * 64 and found.whole
 

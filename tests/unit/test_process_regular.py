@@ -136,6 +136,7 @@ ALLOWED: Dict[Tuple[str, str], str] = {
     ("process/file_backed.py", "self._files.open"): "the one above",
     ("process/pagemap.py", "open"): "/proc/PID/pagemap, for the ioctl",
     ("process/local_proc.py", "open"): "/proc/PID",
+    ("process/memory_cgroup.py", "open"): "the kernel's own below /sys/fs/cgroup, where there are no links",
     ("goruntime/layouts/__init__.py", "open"): "a table of the package",
     ("debugger/gdb/symbolfile.py", "open"): "the descriptor of a file of ours",
     ("debugger/gdb/batch.py", "open"): "what the shell's side gave it to answer to",

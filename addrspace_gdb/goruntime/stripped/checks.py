@@ -15,7 +15,6 @@ from addrspace_gdb.goruntime.buildinfo import read_string
 from addrspace_gdb.goruntime.mspan import MANUAL, PAGE
 from addrspace_gdb.goruntime.proc import GSCAN, STATUS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
-from addrspace_gdb.goruntime.sampling import USUAL_RATE
 from addrspace_gdb.goruntime.stack import SMALLEST_STACK
 from addrspace_gdb.goruntime.stripped import small_checks
 from addrspace_gdb.goruntime.stripped.variables import CONFIRMED, POSSIBLE, REFUTED
@@ -109,8 +108,6 @@ class Shapes:
             return text is not None and _VERSION.match(text) is not None
         if name == "startingStackSize":
             return value >= SMALLEST_STACK and value & value - 1 == 0
-        if name == "MemProfileRate" and value == USUAL_RATE:
-            return True
         return None if value <= small_checks.MAX_VALUES.get(name, -1) else False
 
     @property

@@ -14,6 +14,7 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.stackpool import stack_in_use
 from addrspace_gdb.goruntime.waitreason import state_text
+from addrspace_gdb.process.memory_cgroup import MemoryLimit, read_memory_limit
 from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStack
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
@@ -28,6 +29,7 @@ from addrspace_gdb.space.rss.findings import (
     FREE_HEAP,
     FREE_STACKS,
     GARBAGE,
+    LIMIT,
     SHARE,
     SMALLEST,
     STACKS,
@@ -100,6 +102,7 @@ class Circumstances(NamedTuple):
     largest: str = ""  # what is most of the process
     queued: Queued = Queued(None, [], [])  # finalizers and cleanups that wait
     c_heap: Optional[CUse] = None
+    group: Optional[MemoryLimit] = None  # the limit of its memory cgroup
 
 
 class Background(NamedTuple):
@@ -110,6 +113,7 @@ class Background(NamedTuple):
     makers: Dict[int, str]  # functions by the pc of their go statement
     sites: Optional[Sites]  # of the heap profile; None: not needed, or there are no samples
     queued: Queued
+    group: Optional[MemoryLimit] = None
 
 
 def gather_background(target: Target, reading: Reading, memory: Optional[Buckets] = None) -> Background:
@@ -128,12 +132,12 @@ def gather_background(target: Target, reading: Reading, memory: Optional[Buckets
             goroutines = of_reading(target, reading, none_too=True)
         except ProblemError:
             pass
-    queued = read_queued(target, reading, goroutines)
+    queued, group = read_queued(target, reading, goroutines), read_memory_limit(target.proc_files())
     if goroutines is None:
-        return Background(gc, None, {}, None, queued)
+        return Background(gc, None, {}, None, queued, group)
     parked = _parked(goroutines) if has_stacks else None
     sites = _sites(target, goroutines, memory) if memory is not None and heap >= SMALLEST else None
-    return Background(gc, parked, _makers(parked) if parked is not None else {}, sites, queued)
+    return Background(gc, parked, _makers(parked) if parked is not None else {}, sites, queued, group)
 
 
 def _sites(target: Target, goroutines: GoroutineReading, memory: Buckets) -> Optional[Sites]:
@@ -176,7 +180,7 @@ def circumstances(
     """What those sentences mention."""
     live = tree.root.find(*places.OBJECTS, "live at the last GC").size
     kinds, root = {one.kind for one in found}, tree.root
-    gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS} else None
+    gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS, LIMIT} else None
     values = _gc_values(gc) if gc is not None else {}
     return Circumstances(
         resident=root.resident is not None,
@@ -200,6 +204,7 @@ def circumstances(
         pinned=tree.pinned,
         largest=largest(root)[0],
         queued=read.queued,
+        group=read.group,
     )
 
 

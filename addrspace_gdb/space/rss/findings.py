@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.goruntime import own_objects
+from addrspace_gdb.process.memory_cgroup import MemoryLimit
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.c_heap import FREE_PATHS
 from addrspace_gdb.space.rss.tree import Amount, Node, Path, under
 
 MAX_FINDINGS = 3
 SMALLEST = 32 << 20  # bytes: less is not worth a sentence
+_NEAR = (4, 5)  # of what a cgroup may take
 SHARE = 5  # at least 1/5 of the whole
 
 STACKS, FREE_STACKS, FREE_HEAP, RETURNED = "stacks", "free-stacks", "free-heap", "returned-resident"
@@ -20,11 +22,12 @@ C_HEAP, C_FREE, FILES, THREADS = "c-heap", "c-heap-free", "mapped-files", "threa
 MAPPINGS, FINALIZERS = "own-mappings", "finalizers"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 LOCKED, JIT, CODE = "locked", "jit-code", "code"
+LIMIT = "memory-limit"
 NOTHING = "nothing-stands-out"
 
 
 class Finding(NamedTuple):
-    """Memory that is worth a sentence: `amount` bytes of `whole`."""
+    """Memory that is worth a sentence: `amount` bytes of `whole`, the process or what its cgroup may take."""
 
     kind: str
     amount: int
@@ -78,6 +81,7 @@ class Facts(NamedTuple):
     locked: int = 0  # bytes of what is resident that the process has locked
     leak: bool = False  # whether very many goroutines are in one place
     finalizers: Optional[int] = None  # bytes of objects that wait for theirs; None: none that matters
+    limit: Optional[MemoryLimit] = None  # of its memory cgroup
 
 
 def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008  (it is a tuple)
@@ -91,7 +95,7 @@ def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008
 
 
 def _rank(one: Finding, facts: Facts) -> int:
-    if one.kind == FINALIZERS:
+    if one.kind in (FINALIZERS, LIMIT):
         return _FIRST
     if one.kind == STACKS and facts.leak:
         return _FIRST if one.amount * SHARE >= one.whole else _BESIDE
@@ -119,6 +123,9 @@ def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
         # Most live objects of a process in which finalizers are stuck are live for that reason alone.
         found = [one for one in found if one.kind != LIVE or one.amount > 2 * facts.finalizers]
         found.append(Finding(FINALIZERS, min(whole, facts.finalizers), whole))
+    limit = facts.limit
+    if limit is not None and limit.used * _NEAR[1] >= limit.limit * _NEAR[0]:
+        found.append(Finding(LIMIT, limit.used, limit.limit))
     swapped = root.swapped or 0
     if swapped >= SMALLEST and swapped * SHARE >= whole:
         found.append(Finding(SWAPPED, swapped, whole))
