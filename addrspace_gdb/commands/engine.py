@@ -87,6 +87,9 @@ class Engine:
                 send(self._process.stdin, *serve(said))
         except ClosedError:
             raise ProblemError(self._ended()) from None
+        except KeyboardInterrupt:  # it would answer to the next question
+            self.close()
+            raise
 
     def _ended(self) -> str:
         status = self._process.wait()

@@ -116,14 +116,14 @@ class HeapGraph:
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
-        notes = [*self.reading.said, *self.reading.problems.left_out]
+        notes = list(self.reading.problems.left_out)
         if self.roots.conservative:
             some = plural(self.roots.conservative, "goroutine")
             notes.append(
                 f"{some} stopped where the compiler's maps say nothing: words on their stacks were taken for "
                 "pointers, and may be none"
             )
-        return list(dict.fromkeys(notes))
+        return notes
 
     @property
     def problems(self) -> List[str]:

@@ -66,6 +66,11 @@ def of_bytes(data: Any, code: str) -> Ints:
     return array(code, bytes(data))
 
 
+def widened(column: Ints) -> Ints:
+    """Numbers of 32 bits as kernels take them: of 64."""
+    return column.astype(numpy.int64) if COMPILED else array("q", column)
+
+
 def grown(column: Ints, count: int) -> Ints:
     """The same array made longer; what is new may hold anything."""
     if COMPILED:

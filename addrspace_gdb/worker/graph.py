@@ -26,7 +26,8 @@ _PART = 8 << 20  # bytes of the heap that are read at a time
 _GAP = 1 << 16  # bytes of objects without pointers that are read with their neighbours
 _PAGE_SHIFT = 13
 _PAGE = 1 << _PAGE_SHIFT
-_MAX_GROUPS = 1 << 22  # of 64 MiB
+_MAX_GROUPS = 1 << 22  # of 64 MiB, from the lowest address to the highest
+_MAX_USED = 1 << 15  # of them that have spans: 2 TiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
 _BITS = 1 << 16  # bytes of allocation bits that are read at a time
 _OTHER, _SMALL, _LARGE = range(3)  # sorts of spans
@@ -136,6 +137,10 @@ class Graph:
             raise ProblemError("the heap reaches over more addresses than a process has")
         groups = filled(((high - low) >> 26) + 1, -1, "i")
         used = scanning.group_pages(groups, starts, pages, low)
+        if used > _MAX_USED:
+            raise ProblemError(
+                f"spans take {used >> 4:,} GiB of addresses, which is more than can be looked at"
+            )
         table = zeros(used * scanning.PAGES, "i")
         scanning.fill_pages(table, groups, starts, pages, low)
         state = zeros(total, "B")

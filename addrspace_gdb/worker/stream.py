@@ -8,9 +8,11 @@ import sys
 from bisect import bisect_right
 from typing import Callable, List, Sequence, Tuple, Union
 
-from addrspace_gdb.worker.arrays import Ints, of_bytes
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.worker.arrays import Ints, of_bytes, widened
 
 _SMALL = 1 << 12  # bytes that are tried by themselves where more cannot be read
+_MAX_LOST = 1 << 30  # bytes that cannot be read
 
 Ask = Callable[[int, int], bytes]
 
@@ -64,6 +66,8 @@ class Memory:
                 return got
         view[:size] = bytes(size)
         self.lost += size
+        if self.lost > _MAX_LOST:
+            raise ProblemError(f"more than {_MAX_LOST >> 30} GiB of the heap's spans cannot be read")
         return size
 
 
@@ -104,7 +108,8 @@ class Words:
     def _words(self, view: memoryview) -> Ints:
         if self._swapped:
             _swap(view, self._word)
-        return of_bytes(view, self._code)
+        words = of_bytes(view, self._code)
+        return words if self._word == 8 else widened(words)
 
 
 def _swap(buffer: Union[bytearray, memoryview], word: int) -> None:

@@ -127,6 +127,28 @@ def test_a_heap_too_large_for_plain_python_is_refused() -> None:
         Heap([(16, 504, 1, 0)] * many, {})
 
 
+def test_spans_that_cannot_be_are_refused() -> None:
+    columns: Dict[str, Sequence[int]] = {"starts": [START, START + (1 << 45)], "pages": [1, 1 << 30]}
+    rest = {name: [1, 1] for name in ("sizes", "slots", "kinds", "freeindex", "alloc_bits", "large_types")}
+    arenas = {f"arena_{name}": [] for name in ("starts", "ends", "bits", "dead")}  # type: Dict[str, List[int]]
+    words = Words(Memory(-1, [], lambda address, size: b""), 8, "little")
+    for starts, reason in (([START, 1 << 50], "more addresses"), ([START, 1 << 40], "8,192 GiB")):
+        columns["starts"] = starts
+        said = Message({"word": 8, "tail": 0}, _columns({**columns, **rest, **arenas}))
+        with pytest.raises(ProblemError, match=reason):
+            Graph(said, words, lambda addresses: Message({}, {}))
+
+
+def test_memory_that_is_not_there_is_zero_and_counted_up_to_a_bound() -> None:
+    memory = Memory(-1, [], lambda address, size: b"\1" * size if address >= 0x2000 else b"")
+    words = Words(memory, 8, "little")
+    assert words.read(0x1800, 0x1000).tolist() == [0] * 256 + [0x0101010101010101] * 256
+    assert memory.lost == 0x800
+    memory.lost = 1 << 30
+    with pytest.raises(ProblemError, match="more than 1 GiB"):
+        words.read(0x1800, 0x1000)
+
+
 def graph_of(size: int, edges: Set[Tuple[int, int]]) -> Tuple[array[int], array[int]]:
     below = [sorted(to for of, to in edges if of == node) for node in range(size)]
     index = array("q", [0])
