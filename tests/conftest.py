@@ -48,9 +48,9 @@ def _thin(items: Sequence[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and getattr(item.module, "EACH_ONCE", False):
             by_test.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for left in by_test.values():
-        turns: Counter[Tuple[str, int]] = Counter()
+        turns: Counter[Tuple[str, str]] = Counter()
         while left:
-            values = {item: list(item.callspec.indices.items()) for item in left if hasattr(item, "callspec")}
+            values = {item: _values(item) for item in left if hasattr(item, "callspec")}
             best = min(values, key=lambda item: sorted(turns[one] for one in values[item]), default=None)
             if best is None or not any(turns[one] == 0 for one in values[best]):
                 break
@@ -58,6 +58,10 @@ def _thin(items: Sequence[pytest.Item]) -> None:
             left.remove(best)
         for item in left if turns else ():
             item.add_marker(pytest.mark.matrix)
+
+
+def _values(item: pytest.Function) -> List[Tuple[str, str]]:
+    return [(name, repr(value)) for name, value in item.callspec.params.items()]
 
 
 def _is_in_slice(item: pytest.Item) -> bool:
