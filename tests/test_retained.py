@@ -30,7 +30,7 @@ VARIANTS = ("plain", "stripped")
 if full_matrix():
     VARIANTS += ("pie", "cgo", "race", "noopt", "386", "arenas", "greentea", "nogreenteagc")  # type: ignore[assignment]
 
-SUDOGS = 1024  # bytes that the runtime may make for itself between two collections
+SUDOGS = 1024  # bytes that the runtime may make and drop for itself between two collections
 
 
 def late(go: Toolchain) -> int:
