@@ -162,6 +162,9 @@ def test_a_program_without_glibc_has_no_parts(
     assert not document["problems"] and not size(document, IN_USE)
 
 
+HEAP = 64 << 20  # HEAP_MAX_SIZE of glibc, to which a thread's heap is aligned
+
+
 class Core(NamedTuple):
     """A core, and the places of its file where malloc's blocks are."""
 
@@ -179,20 +182,31 @@ def core(
     arguments = [str(binary.path), str(oracle_file), "mixed", "2", "500"]
     process = stop(processes.start(arguments).wait_ready())
     lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
-    starts = [int(line.partition("-")[0], 16) for line in lines if " rw-p " in line and is_malloc(line)]
+    starts = list(filter(None, map(heap_start, lines)))
     gcore(gdbs()[-1], attach(process, binary), tmp_path / "core")
     with (tmp_path / "core").open("rb") as file:
         loads = [s.header for s in ELFFile(file).iter_segments() if s.header.p_type == "PT_LOAD"]
-    own = [load for load in loads if load.p_vaddr in starts]
-    places = [one.p_offset + at for one in own for at in range(0, min(one.p_filesz, 1 << 19), 8)]
-    assert len(own) > 2 and len(places) > 100_000
+    places: List[int] = []
+    for begin in starts:
+        for load in loads:
+            if load.p_vaddr <= begin < load.p_vaddr + load.p_filesz:
+                size = min(load.p_vaddr + load.p_filesz - begin, 1 << 19)
+                places += range(
+                    load.p_offset + begin - load.p_vaddr, load.p_offset + begin - load.p_vaddr + size, 8
+                )
+    assert len(starts) > 2 and len(places) > 100_000
     return Core(tmp_path / "core", places)
 
 
-def is_malloc(line: str) -> bool:
-    """Whether a line of maps is the main arena's or a thread's."""
-    start = int(line.partition("-")[0], 16)
-    return line.endswith("[heap]") or (start % (64 << 20) == 0 and start >> 40 == 0x7F)
+def heap_start(line: str) -> int:
+    """Where a heap of malloc begins in a line of maps, if one does: of the main arena or of a thread, which
+    may have become one mapping with what lies below it. 0: none."""
+    first, end = (int(word, 16) for word in line.split()[0].split("-"))
+    if " rw-p " not in line:
+        return 0
+    aligned = -(-first // HEAP) * HEAP
+    of_thread = aligned < end and aligned >> 40 in (0x7E, 0x7F)  # where mmap begins is random
+    return first if line.endswith("[heap]") else aligned if of_thread else 0
 
 
 def test_a_damaged_heap_is_not_split(core: Core, tmp_path: Path) -> None:
