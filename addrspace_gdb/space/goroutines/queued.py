@@ -11,7 +11,8 @@ from typing import Iterator, List, NamedTuple, Optional
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.queues import Queues, read_queues
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details, field_of
+from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
+from addrspace_gdb.space.reading.at_work import running_cleanups
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading, read_for_goroutines
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Target
@@ -69,23 +70,10 @@ def _workers(reading: GoroutineReading, queues: Queues) -> Iterator[Worker]:
     elif finalizers is not None and queues.cleaning and not reading.runtime.has("runtime.gcCleanups"):
         yield _worker(CLEANUP, listing, finalizers)
     if queues.cleaning:
-        for at in _running_cleanups(reading):
+        starts = set(reading.goroutines.column("startpc"))
+        for at in running_cleanups(reading.runtime, reading.goroutines, reading.tables, starts):
             yield _worker(CLEANUP, listing, at)
 
 
 def _worker(work: str, listing: Listing, at: int) -> Worker:
     return Worker(work, details(listing, [at])[0], listing.reading.clock.exact)
-
-
-def _running_cleanups(reading: GoroutineReading) -> Iterator[int]:
-    """Positions of the goroutines that `runCleanups` has marked as the user's (src/runtime/mcleanup.go)."""
-    starts, dead = reading.goroutines.column("startpc"), reading.goroutines.dead
-    wanted = {pc for pc in set(starts) if _runs_cleanups(reading, pc)}
-    for at, pc in enumerate(starts):
-        if pc in wanted and not dead[at] and field_of(reading, at, "runningCleanups"):
-            yield at
-
-
-def _runs_cleanups(reading: GoroutineReading, pc: int) -> bool:
-    function = reading.tables.find(pc)
-    return function is not None and reading.tables.kind(function.func_id) == "runCleanups"

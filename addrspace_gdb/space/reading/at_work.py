@@ -5,10 +5,11 @@ isSystemGoroutine in src/runtime/traceback.go has the rule: Go's own tracebacks 
 
 from __future__ import annotations
 
-from typing import Set
+from itertools import compress
+from typing import Iterator, Set
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.goruntime.proc import Goroutines, is_live
+from addrspace_gdb.goruntime.proc import Goroutines
 from addrspace_gdb.goruntime.queues import is_finalizing
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.symtab import Symtab
@@ -22,20 +23,26 @@ def finalizes(runtime: Runtime) -> bool:
         return False
 
 
-def running_cleanups(runtime: Runtime, goroutines: Goroutines, tables: Symtab, starts: Set[int]) -> int:
-    """How many goroutines that started at one of `starts` run cleanups: g.runningCleanups (Go 1.25)."""
+def running_cleanups(
+    runtime: Runtime, goroutines: Goroutines, tables: Symtab, starts: Set[int]
+) -> Iterator[int]:
+    """Positions of the live goroutines that started at one of the pcs `starts` and run cleanups:
+    g.runningCleanups (src/runtime/mcleanup.go, Go 1.25)."""
     wanted = {pc for pc in starts if _runs_cleanups(tables, pc)}
     layout = runtime.layout("runtime.g") if wanted else None
     if layout is None or not layout.has("runningCleanups"):
-        return 0
-    place, found = layout.scalar("runningCleanups"), 0
-    rows = goroutines.rows("startpc", "status", "address")
-    for address in [address for pc, status, address in rows if pc in wanted and is_live(status)]:
-        try:
-            found += any(runtime.target.read(address + place.offset, place.size))
-        except UnreadableError:
-            continue
-    return found
+        return
+    place, addresses = layout.scalar("runningCleanups"), goroutines.column("address")
+    for at in compress(range(len(addresses)), map(wanted.__contains__, goroutines.column("startpc"))):
+        if not goroutines.dead[at] and _is_set(runtime, addresses[at] + place.offset, place.size):
+            yield at
+
+
+def _is_set(runtime: Runtime, address: int, size: int) -> bool:
+    try:
+        return any(runtime.target.read(address, size))
+    except UnreadableError:
+        return False
 
 
 def _runs_cleanups(tables: Symtab, pc: int) -> bool:

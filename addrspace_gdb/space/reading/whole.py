@@ -177,7 +177,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         running=running_sp(go.scheduler, threads, _Before(tables, target)),
         goroutines_known=bool(len(go.goroutines)) or not (other or problems or problems.left_out),
         system=system,
-        cleaning=running_cleanups(Runtime(target, problems), go.goroutines, tables, system),
+        cleaning=sum(1 for _ in running_cleanups(Runtime(target, problems), go.goroutines, tables, system)),
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
         smaps=smaps,
