@@ -168,8 +168,9 @@ def test_folded_and_listed(
     text = cli("profile", "heap", live.pid, "--format", "text", "--limit", "3").stdout.splitlines()
     assert text[0].startswith("heap: inuse_space, ") and "main.allocate" in text[2]
     assert text[-1].endswith("more functions; --limit all shows them") and len(text) == 6
-    wrong = cli("profile", "heap", live.pid, "--format", "text", "--value", "space")
-    assert_refused(wrong, "--value: heap has alloc_objects, alloc_space, inuse_objects, inuse_space")
+    for form in ("text", "folded", "pprof"):
+        wrong = cli("profile", "heap", live.pid, "--format", form, "--value", "space")
+        assert_refused(wrong, "--value: heap has alloc_objects, alloc_space, inuse_objects, inuse_space")
 
 
 @pytest.mark.parametrize("stripped", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any, Dict, List
@@ -140,6 +141,10 @@ def test_text_begins_with_the_verdict(
     first = text.splitlines()[0]
     assert first.startswith("kept by one root each: main.big 5.0 MiB (2")
     assert "main.huge 3.0 MiB" in text and "of 17." in text
+    narrow = cli("dump", str(live.pid), "--report", "retained", "--width", "50").stdout
+    assert re.search(
+        r"are reached(, which is all that is allocated|; .* wait for the collector)", " ".join(narrow.split())
+    )
     refused = cli("dump", str(live.pid), "--report", "retained 0x10")
     assert refused.returncode == 1 and "0x10 (0x10) is no object of the heap" in refused.stderr
     assert live.running()

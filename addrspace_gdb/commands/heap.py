@@ -30,8 +30,9 @@ from addrspace_gdb.views.heap import (
     states_line,
 )
 from addrspace_gdb.views.heapmap import map_columns, page_map_lines
-from addrspace_gdb.views.kit.text import Line, clean, wrap
-from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
+from addrspace_gdb.views.kit.said import said_lines
+from addrspace_gdb.views.kit.text import Line
+from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 _OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--output")
 _SAID_LINES = 3
@@ -132,7 +133,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     if arguments.map or not only:
         yield from _gap(only)
         yield from _map(heap, _TALL if arguments.map else _MAP_ROWS, look)
-    yield from _said(heap, look.width or 1 << 16, look.unicode)
+    yield from said_lines(list(heap.problems), heap.notes, look.width or 1 << 16, look.unicode)
 
 
 def _gap(only: bool) -> Iterator[Pair]:
@@ -166,15 +167,6 @@ def _more(count: int, one: str, many: str, option: str, look: Look) -> Iterator[
     if count > 0:
         text = f"{plural(count, f'more {one}', f'more {many}')}: {option} shows every one"
         yield from Line(look.screen, look.unicode).put(QUIET, text)
-
-
-def _said(heap: Heap, width: int, unicode: bool) -> Iterator[Pair]:
-    """Problems and notes."""
-    said = [(PROBLEM, f"problem: {text}") for text in heap.problems]
-    said += [(QUIET, f"note: {text}") for text in heap.notes]
-    for token, text in said:
-        for line in wrap(clean(text, unicode), width, _SAID_LINES, unicode):
-            yield from Line(width, unicode).put(token, line)
 
 
 def words() -> List[str]:

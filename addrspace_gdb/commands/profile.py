@@ -26,8 +26,8 @@ from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.rss.build import rss_tree
 from addrspace_gdb.space.rss.tree import Node
 from addrspace_gdb.views import profiles as view
-from addrspace_gdb.views.kit.text import clean, wrap
-from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair
+from addrspace_gdb.views.kit.said import said_lines
+from addrspace_gdb.views.kit.tokens import Pair
 from addrspace_gdb.views.pprof import as_text, profile_pieces
 
 _EPILOG = """\
@@ -142,11 +142,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     found = view.top(answer.profile, value)
     limit = rows_shown(answer.arguments.limit, look.file, 20)
     yield from view.top_lines(answer.profile, found, value, limit, width, look.unicode)
-    said = [(PROBLEM, f"problem: {text}") for text in answer.problems]
-    said += [(QUIET, f"note: {text}") for text in [*answer.profile.notes, *answer.notes]]
-    for token, text in said:
-        for number, part in enumerate(wrap(clean(text, look.unicode), width - 2, 3, look.unicode)):
-            yield token, f"{'  ' if number else ''}{part}\n"
+    notes = [*answer.profile.notes, *answer.notes]
+    yield from said_lines(list(answer.problems), notes, width, look.unicode, indent=2)
 
 
 def as_folded(answer: Answer, _look: Look) -> Iterator[str]:
@@ -156,6 +153,7 @@ def as_folded(answer: Answer, _look: Look) -> Iterator[str]:
 
 def as_pprof(answer: Answer, _look: Look) -> Iterator[str]:
     """The file for `go tool pprof`, its bytes as text that comes to the same bytes."""
+    _ = answer.value  # all values are in the file, but one that is asked for must be among them
     with no_cycle_collection():
         yield from as_text(profile_pieces(answer.profile))
 

@@ -16,9 +16,10 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
 from addrspace_gdb.views.documents.retained import retained_json
+from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line, clean, wrap
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
-from addrspace_gdb.views.retained import retained_table, said, verdict_line, whole_line
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair, TokenType
+from addrspace_gdb.views.retained import retained_table, verdict_line, whole_line
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
@@ -152,8 +153,8 @@ def verdict(answer: Answer) -> Optional[str]:
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
     found = answer.found
-    for line in wrap(clean(verdict_line(found), look.unicode), look.width or 1 << 16, 3, look.unicode):
-        yield from Line(look.width or 1 << 16, look.unicode).put(HEADING, line)
+    width = look.width or 1 << 16
+    yield from _wrapped(HEADING, verdict_line(found), width, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]
@@ -163,8 +164,13 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         text = f"{plural(rest, 'smaller one')}: --limit all shows every one"
         yield from Line(look.screen, look.unicode).put(QUIET, text)
     yield NEWLINE
-    yield from Line(look.screen, look.unicode).put(TEXT, whole_line(found))
-    yield from said(found.notes, found.problems, look.width or 1 << 16, look.unicode)
+    yield from _wrapped(TEXT, whole_line(found), width, look.unicode)
+    yield from said_lines(found.problems, found.notes, width, look.unicode)
+
+
+def _wrapped(token: TokenType, text: str, width: int, unicode: bool) -> Iterator[Pair]:
+    for line in wrap(clean(text, unicode), width, 3, unicode):
+        yield from Line(width, unicode).put(token, line)
 
 
 def words() -> List[str]:

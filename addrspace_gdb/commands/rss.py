@@ -34,8 +34,9 @@ from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views import rss as view
 from addrspace_gdb.views.documents.rss import rss_json
 from addrspace_gdb.views.findings import sentence
-from addrspace_gdb.views.kit.text import Line, clean, wrap
-from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, TEXT, Pair
+from addrspace_gdb.views.kit.said import said_lines
+from addrspace_gdb.views.kit.text import Line, wrap
+from addrspace_gdb.views.kit.tokens import NEWLINE, TEXT, Pair
 from addrspace_gdb.views.stackparts import program
 
 _EPILOG = """\
@@ -169,11 +170,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     yield NEWLINE
     if made.balances:
         yield from view.balance_lines(made.balances, made.unsettled, width, unicode)
-    said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
-    said += [(QUIET, f"note: {text}") for text in [*tree.notes, *reading.notes]]
-    for token, text in said:
-        for number, part in enumerate(wrap(clean(text, unicode), width - 2, 3, unicode)):
-            yield from Line(width, unicode).skip_to(2 if number else 0).put(token, part)
+    notes = [*tree.notes, *reading.notes]
+    yield from said_lines(list(reading.problems), notes, width, unicode, indent=2)
     if made.sentences:
         yield NEWLINE
         yield from view.sentence_lines(made.sentences, width, unicode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.graph import owners as kinds
@@ -10,7 +10,7 @@ from addrspace_gdb.space.graph.kept import OBJECT, SHARED, Retained, Row
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
-from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
+from addrspace_gdb.views.kit.text import clean, clip
 
 _SHARED = {
     kinds.GLOBALS: "several variables together",
@@ -103,12 +103,3 @@ def whole_line(found: Retained) -> str:
     return (
         f"{text}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} wait for the collector"
     )
-
-
-def said(notes: Sequence[str], problems: Sequence[str], width: int, unicode: bool) -> Iterator[tokens.Pair]:
-    """Problems and notes."""
-    lines: List[Tuple[tokens.TokenType, str]] = [(tokens.PROBLEM, f"problem: {text}") for text in problems]
-    lines += [(tokens.QUIET, f"note: {text}") for text in notes]
-    for token, text in lines:
-        for line in wrap(clean(text, unicode), width, _SAID_LINES, unicode):
-            yield from Line(width, unicode).put(token, line)

@@ -1,0 +1,21 @@
+"""Problems and notes below a view."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Sequence, Tuple
+
+from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair, TokenType
+
+_LINES = 3  # of one of them
+
+
+def said_lines(
+    problems: Sequence[str], notes: Sequence[str], width: int, unicode: bool, indent: int = 0
+) -> Iterator[Pair]:
+    """Each wrapped into `width` columns, what goes on `indent` columns further in."""
+    said: List[Tuple[TokenType, str]] = [(PROBLEM, f"problem: {text}") for text in problems]
+    said += [(QUIET, f"note: {text}") for text in notes]
+    for token, text in said:
+        for number, part in enumerate(wrap(clean(text, unicode), width - indent, _LINES, unicode)):
+            yield from Line(width, unicode).skip_to(indent if number else 0).put(token, part)
