@@ -97,14 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
     add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
-    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
-    add("--ascii", action="store_true", help="draw with ASCII characters only")
-    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
+    _add_look(dump_parser)
     _add_gdb(dump_parser)
     _add_profile(commands)
     _add_from_dumps(commands)
     add_crash(commands)
     return parser
+
+
+def _add_look(parser: argparse.ArgumentParser) -> None:
+    """How the answer is drawn, and what is said beside it."""
+    add = parser.add_argument
+    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
+    add("--ascii", action="store_true", help="draw with ASCII characters only")
+    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
 
 
 def _add_gdb(parser: argparse.ArgumentParser) -> None:
@@ -139,9 +145,7 @@ def _add_profile(commands: Any) -> None:
     )  # fmt: skip
     add("--value", metavar="TYPE", help="which number is listed or folded, such as alloc_space")
     add("--limit", metavar="N", help="at most N functions in the list, or all")
-    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
-    add("--ascii", action="store_true", help="draw with ASCII characters only")
-    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
+    _add_look(made)
     _add_gdb(made)
 
 
