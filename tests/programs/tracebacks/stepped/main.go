@@ -15,7 +15,9 @@ var (
 )
 
 func calling() {
-	syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
+	runtime.LockOSThread()
+	syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), syscall.SIGSTOP) // Kill may stop another thread first
+	runtime.UnlockOSThread()
 	for {
 		for i := 0; i < 8; i++ {
 			leaves(sink)
