@@ -14,7 +14,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
 
-# How a pointer leads to its target, as worker/typing.py has it.
+# How a pointer leads to its target, as worker/propagating.py has it.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
 # Shapes that every table has.
 NOTHING, TINY, TEXT, FUNCTION = range(4)

@@ -19,6 +19,7 @@ from addrspace_gdb.worker.arrays import (
     picked,
     zeros,
 )
+from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, NONE, Edges, Heap, Masks, Part
 from addrspace_gdb.worker.stream import Words
 
@@ -116,7 +117,8 @@ class Graph:
         self.objects = int(self.heap.first[len(self.spans["starts"])])
         self.types = TypeTable(types_of)
         self.type_of = zeros(self.objects, "i")
-        self.edges = Edges(zeros(1 << 16, "i"), zeros(self.objects + 1), zeros(1))
+        self.edges = Edges(zeros(1 << 16, "i"), zeros(self.objects + 1), zeros(1), zeros(1 << 16, "i"))
+        self.noting = noting(said, self._shift) if header.get("typed") else None
         self.count = 0
         self.allocated = self._find_allocated()
 
@@ -192,6 +194,9 @@ class Graph:
                 "can be looked at without numba: pip install 'addrspace-gdb[graph]'"
             )
         parts = [self._part(one, True) for one in ranges]
+        if self.noting is not None:
+            for part in parts:
+                self.noting.glance(part)
         yield
         for one, part in zip(ranges, parts):
             self._scan(one, part)
@@ -278,8 +283,17 @@ class Graph:
     def _scan(self, one: Range, part: Part) -> None:
         need = self.count + (one.size >> self._shift)
         if need > len(self.edges.to):
-            to = grown(self.edges.to, max(need, len(self.edges.to) * 3 // 2))
-            self.edges = self.edges._replace(to=to)
+            room = max(need, len(self.edges.to) * 3 // 2)
+            to, at = grown(self.edges.to, room), grown(self.edges.at, room)
+            self.edges = self.edges._replace(to=to, at=at)
+        first = self.count
+        self._scan_part(one, part)
+        if self.noting is not None:
+            self.noting.add(first, self.count, part, self.heap, self.edges)
+            if one.offset < 0:
+                self.noting.add_codes(one.begin, one.end, part, self.heap)
+
+    def _scan_part(self, one: Range, part: Part) -> None:
         if one.offset < 0:
             self.count = scanning.scan_spans(
                 one.begin, one.end, part, self.heap, self.types.masks, self.type_of, self.edges, self.count
@@ -318,10 +332,17 @@ class Graph:
     def _finish(self) -> None:
         """Objects without pointers have no edges: theirs begin where the last ones end."""
         scanning.carry(self.edges.index)
-        self.edges = self.edges._replace(to=cut(self.edges.to, self.count))
+        at = cut(self.edges.at, self.count) if self.noting is not None else _NOTHING
+        self.edges = self.edges._replace(to=cut(self.edges.to, self.count), at=at)
 
 
 _NOTHING = zeros(1, "B")
+
+
+def noting(said: Message, shift: int) -> Noting:
+    """What takes the notes that types are worked out from."""
+    ranges = list(zip(said.column("range_starts").tolist(), said.column("range_ends").tolist()))
+    return Noting(ranges, (said.header["code"][0], said.header["code"][1]), shift)
 
 
 def _numbers(said: Message, name: str) -> Ints:
