@@ -74,10 +74,8 @@ def known_lines(found: Counted) -> List[str]:
     """How much has a type, and what contradicts."""
     whole = found.totals.allocated.bytes
     rest = found.untyped
-    lines = [
-        f"{sizes.share(whole - rest.bytes, whole)} of the bytes have a type; "
-        f"{sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none that is known"
-    ]
+    known = f"{sizes.share(whole - rest.bytes, whole)} of the bytes have a type"
+    lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
     if found.conflicts:
         lines.append(f"{sizes.plural(found.conflicts, 'pointer')} say another type than their object has")
     if found.misplaced:

@@ -1,5 +1,5 @@
 """What the types of objects are worked out from, noted while the heap is read: where in its object each
-pointer stands and where in another it leads to, and what stands beside it (an interface has its type there)."""
+pointer stands, where in another it leads to, and what stands beside it (an interface has its type there)."""
 
 from __future__ import annotations
 

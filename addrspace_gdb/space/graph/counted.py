@@ -141,7 +141,10 @@ def grouped(rows: Sequence[Row], by: str) -> List[Row]:
 
 def ordered(rows: Sequence[Row], sort: str, unreached: bool) -> List[Row]:
     """Sorted; `unreached`: by those that nothing leads to, and no others."""
-    size = (lambda row: row.unreached) if unreached else (lambda row: row.size)
+
+    def size(row: Row) -> Size:
+        return row.unreached if unreached else row.size
+
     wanted = [row for row in rows if size(row).objects]
     if sort == NAME:
         return sorted(wanted, key=lambda row: (row.name is None, row.name or "", row.slot or 0))
