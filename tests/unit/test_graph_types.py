@@ -1,4 +1,4 @@
-"""Types given to objects of made-up memory: what interfaces, pointers and slices lead to, and contradictions."""
+"""Types given to objects of made-up memory: what leads on, what fits, and what contradicts."""
 
 from __future__ import annotations
 
