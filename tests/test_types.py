@@ -72,7 +72,7 @@ def test_objects_are_those_that_the_program_made(
         for name, many in counted(live)
         if of_type(document, name)["objects"] != many
     ]
-    assert len(counted(live)) == 15 and not wrong
+    assert len(counted(live)) == 17 and not wrong
     totals = document["totals"]
     for what in ("bytes", "objects"):
         assert sum(row[what] for row in document["types"]) == totals["allocated"][what]

@@ -67,6 +67,7 @@ class Shapes:
             Shape("func", "func", None, self._word, 0, (), open=True),
         ]
         self._numbers: Dict[Tuple[str, int], int] = {}
+        self._itabs = frozenset(types.itab_addresses())
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._pending: List[Tuple[int, str, int]] = []
 
@@ -80,7 +81,7 @@ class Shapes:
         address = word
         if type_ is None:
             try:
-                if self._types.itab_at(word) is None:
+                if word not in self._itabs or self._types.itab_at(word) is None:
                     return Direct(UNKNOWN, NOTHING)
                 address = self._runtime.word_at(word + self._word)
             except UnreadableError:

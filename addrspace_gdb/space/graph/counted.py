@@ -74,7 +74,7 @@ def _of_shapes(said: Message, shapes: Sequence[Shape], closures: Tuple[Size, Siz
 
 def _row(shape: Shape, several: bool, reached: Size, unreached: Size) -> Row:
     if several and not shape.open:
-        return Row(f"[]{shape.name}", "array", shape.package, reached, unreached)
+        return Row(f"[...]{shape.name}", "array", shape.package, reached, unreached)
     return Row(shape.name, shape.kind, shape.package, reached, unreached)
 
 

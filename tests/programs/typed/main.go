@@ -102,7 +102,7 @@ func fill() {
 		w := made[wide]("main.wide")
 		w.next = made[wide]("main.wide")
 		w.list = []*leaf{newLeaf(), newLeaf(), newLeaf()}
-		counts["[]*main.leaf"]++
+		counts["[...]*main.leaf"]++
 		kept = append(kept, w)
 	}
 	for i := 0; i < 50; i++ {
@@ -113,7 +113,7 @@ func fill() {
 		kept = append(kept, m)
 		messages := make(chan *message, 8)
 		counts["chan *main.message"]++
-		counts["[]*main.message"]++
+		counts["[...]*main.message"]++
 		for k := 0; k < 5; k++ {
 			one := made[message]("main.message")
 			one.body[6] = newLeaf()
@@ -121,7 +121,7 @@ func fill() {
 		}
 		kept = append(kept, messages)
 		rows := make([]row, 9)
-		counts["[]main.row"]++
+		counts["[...]main.row"]++
 		for k := range rows {
 			rows[k].value = newLeaf()
 		}
