@@ -8,7 +8,8 @@ src/runtime/map.go (up to Go 1.23), src/internal/runtime/maps (since) and src/ru
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -67,9 +68,12 @@ class Shapes:
             Shape("func", "func", None, self._word, 0, (), open=True),
         ]
         self._numbers: Dict[Tuple[str, int], int] = {}
-        self._itabs = frozenset(types.itab_addresses())
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._pending: List[Tuple[int, str, int]] = []
+
+    @cached_property
+    def _itabs(self) -> FrozenSet[int]:
+        return frozenset(self._types.itab_addresses())
 
     def of_type(self, address: int) -> int:
         """The shape of a value of the type there; NOTHING if there is no type."""
