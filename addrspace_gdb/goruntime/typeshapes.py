@@ -281,7 +281,7 @@ class Shapes:
         """maps.Map: used, seed, dirPtr, dirLen, four bytes, clearSeq."""
         at = 8 + self._word
         group, directory = self.of_type(self._third(address)), self._number("directory", address)
-        size = at + 2 * self._word + 8 + 8
+        size = at + 3 * self._word + 8  # the bytes are as many as fill a word
         pointer = Pointer(at, DIRECTORY, directory, group)
         return self._runtimes(address, "", "map", size // self._word, [pointer])
 
