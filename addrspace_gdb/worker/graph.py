@@ -31,6 +31,8 @@ _MAX_GROUPS = 1 << 22  # of 64 MiB, from the lowest address to the highest
 _MAX_USED = 1 << 15  # of them that have spans: 2 TiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
 _BITS = 1 << 16  # bytes of allocation bits that are read at a time
+_FIRST = 1 << 12  # edges that there is room for: a power of two
+_ALL = (1 << 62) - 1
 _OTHER, _SMALL, _LARGE = range(3)  # sorts of spans
 
 # What is asked of a type: bytes are told in words, as space/graph says.
@@ -117,8 +119,10 @@ class Graph:
         self.objects = int(self.heap.first[len(self.spans["starts"])])
         self.types = TypeTable(types_of)
         self.type_of = zeros(self.objects, "i")
-        self.edges = Edges(zeros(1 << 16, "i"), zeros(self.objects + 1), zeros(1), zeros(1 << 16, "i"))
         self.noting = noting(said, self._shift) if header.get("typed") else None
+        mask = _ALL if self.noting is not None else _FIRST - 1
+        to, at = zeros(_FIRST, "i"), zeros(_FIRST, "i")
+        self.edges = Edges(to, zeros(self.objects + 1), zeros(1), at, mask)
         self.count = 0
         self.allocated = self._find_allocated()
 
@@ -284,8 +288,9 @@ class Graph:
         need = self.count + (one.size >> self._shift)
         if need > len(self.edges.to):
             room = max(need, len(self.edges.to) * 3 // 2)
-            to, at = grown(self.edges.to, room), grown(self.edges.at, room)
-            self.edges = self.edges._replace(to=to, at=at)
+            self.edges = self.edges._replace(to=grown(self.edges.to, room))
+            if self.noting is not None:
+                self.edges = self.edges._replace(at=grown(self.edges.at, room))
         first = self.count
         self._scan_part(one, part)
         if self.noting is not None:

@@ -65,6 +65,7 @@ class Edges(NamedTuple):
     index: Ints
     wild: Ints
     at: Ints
+    mask: int  # which bits of an edge's number say its place in `at`, which is short where nobody asks for it
 
 
 @kernel
@@ -175,6 +176,7 @@ def put(
     state: Ints,
     to: Ints,
     at: Ints,
+    mask: int,
     wild: Ints,
     count: int,
 ) -> int:
@@ -186,7 +188,7 @@ def put(
         wild[0] += 1
         return count
     to[count] = number
-    at[count] = j
+    at[count & mask] = j
     return count + 1
 
 
@@ -225,7 +227,7 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
     """The edges of a span's objects, by the bits at its end."""
     words, state, groups, table, rows = part.words, heap.state, heap.groups, heap.table, heap.rows
     to, index, wild, low, high = edges.to, edges.index, edges.wild, heap.low, heap.high
-    spots = edges.at
+    spots, mask_of_spots = edges.at, edges.mask
     unit, step = part.shift + 3, heap.sizes[s] >> part.shift
     start, size, room = (
         (heap.starts[s] - part.base) >> part.shift,
@@ -250,7 +252,20 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
                     if mask & 1 != 0:
                         value = words[j]
                         if value >= low and value < high:
-                            count = put(value, j, low, groups, table, rows, state, to, spots, wild, count)
+                            count = put(
+                                value,
+                                j,
+                                low,
+                                groups,
+                                table,
+                                rows,
+                                state,
+                                to,
+                                spots,
+                                mask_of_spots,
+                                wild,
+                                count,
+                            )
                     mask >>= 1
                     j += 1
         index[number + 1] = count
@@ -276,13 +291,14 @@ def by_type(
     if covered == 0:
         return count
     words, bits, low, high = part.words, masks.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
         edges.at,
+        edges.mask,
         edges.wild,
     )
     tile, j = offset % size, at
@@ -292,7 +308,7 @@ def by_type(
             if (bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
                 value = words[j]
                 if value >= low and value < high:
-                    count = put(value, j, low, groups, table, rows, state, to, spots, wild, count)
+                    count = put(value, j, low, groups, table, rows, state, to, spots, mask, wild, count)
             tile += 1
             j += 1
         j += size - tile
@@ -305,13 +321,14 @@ def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count:
     """The edges of the object whose words are [at, stop), by the arena's bits, up to the first word that says
     that no more follow; whether one did."""
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
         edges.at,
+        edges.mask,
         edges.wild,
     )
     for j in range(at, stop):
@@ -319,7 +336,7 @@ def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count:
         if both & 16 == 0:
             return count, True
         if both & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], j, low, groups, table, rows, state, to, spots, wild, count)
+            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
     return count, False
 
 
@@ -329,18 +346,19 @@ def by_one_bit(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: 
     unit = part.shift + 3
     last = (1 << unit) - 1
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
         edges.at,
+        edges.mask,
         edges.wild,
     )
     for j in range(at, stop):
         if (bits[j >> 3] >> (j & 7)) & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], j, low, groups, table, rows, state, to, spots, wild, count)
+            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
         if j & last == last and (part.dead[j >> (unit + 3)] >> ((j >> unit) & 7)) & 1 != 0:
             return count, True
     return count, False
