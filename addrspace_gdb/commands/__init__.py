@@ -25,6 +25,7 @@ _OF_A_PROCESS = (
     "heap",
     "arenas",
     "spans",
+    "types",
     "retained",
     "whereis",
     "fault",

@@ -21,10 +21,12 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.space.goroutines.stack_roots import StackRoots
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
+from addrspace_gdb.space.graph.shapes import Seeds, Sizes, code_range, ranges, tell_shapes
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
@@ -35,35 +37,59 @@ from addrspace_gdb.target.protocol import Names, Target
 class HeapGraph:
     """One heap, read; the worker has the graph."""
 
+    typed = False  # objects get types, as far as they can be known
+
     def __init__(self, session: Session) -> None:
         """Read all that needs the process. ProblemError, UnreadableError, KeyError."""
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
         self.minor = go_minor(self.target)
         self._names: Dict[int, Optional[str]] = {0: None}  # of types, by address
+        self._functions: Dict[int, Optional[str]] = {}  # by address
         self._engine, source = _started(self.target)
         self._read(source)
 
     def _read(self, source: Source) -> None:
         runtime = self._runtime
-        told = tell_heap(self.reading, runtime, SlotReader(runtime, self.reading.go.spans))
+        reader = SlotReader(runtime, self.reading.go.spans)
+        told = tell_heap(self.reading, runtime, reader)
         self._heap = (told.low, told.high)
         self.roots = _Roots(self.reading, self.target, runtime, self._heap)
         self.roots.read()
         types = GcTypes(runtime, self.minor)
-        named = Types(runtime, modules(self.target, runtime.problems))
+        of_go = modules(self.target, runtime.problems)
+        named = Types(runtime, of_go)
+        self.shapes = Shapes(runtime, named)
+        sizes = Sizes(runtime, reader) if self.typed else None
 
         def serve(said: Message) -> Tuple[Dict[str, object], Dict[str, Column]]:
             if said.header["want"] == "types":
                 met = said.column("types").tolist()
                 self._names.update((one, _full_name(named, one)) for one in met)
                 return {}, tell_types(types, met)
+            if said.header["want"] == "shapes" and sizes is not None:
+                self._name_functions(said.column("functions"))
+                seeds = Seeds(said.column("types"), said.column("words"))
+                return {}, tell_shapes(self.shapes, sizes, seeds, runtime.word)
             return {}, {"memory": tell_memory(runtime, said.header["address"], said.header["size"])}
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
         header = {"do": "heap", "descriptor": source.descriptor, **told.header}
+        if self.typed:
+            where = ranges(of_go, named)
+            header.update(typed=True, code=list(code_range(of_go)))
+            columns["range_starts"] = array("Q", [start for start, _ in where])
+            columns["range_ends"] = array("Q", [end for _, end in where])
         self._engine.ask(header, columns, serve)
+
+    def _name_functions(self, addresses: Sequence[int]) -> None:
+        tables = of_reading(self.target, self.reading, none_too=True).tables
+        self._functions = {one: tables.function_name(one) for one in addresses}
+
+    def function_at(self, address: int) -> Optional[str]:
+        """The function whose address an object begins with."""
+        return self._functions.get(address)
 
     @cached_property
     def _found(self) -> Dict[str, Any]:
@@ -136,17 +162,33 @@ class HeapGraph:
         return self._engine.ask({"do": do, **more}, {})
 
 
+class TypedGraph(HeapGraph):
+    """The same with types."""
+
+    typed = True
+
+
+def typed_graph_of(session: Session) -> TypedGraph:
+    """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
+    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session))
+
+
 def graph_of(session: Session) -> HeapGraph:
     """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
     return cached(session.reading(), HeapGraph, lambda: HeapGraph(session))
 
 
-def prepare(pid: Optional[int], core: Optional[str]) -> None:
+def prepare_typed(pid: Optional[int], core: Optional[str]) -> None:
+    """The same for a graph with types."""
+    prepare(pid, core, True)
+
+
+def prepare(pid: Optional[int], core: Optional[str], typed: bool = False) -> None:
     """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
     source = Source(pid, core)
     try:
         engine = Engine(source)
-        engine.ask({"do": "warm", "order": sys.byteorder}, {})
+        engine.ask({"do": "warm", "order": sys.byteorder, "typed": typed}, {})
         _PREPARED.append((pid, core, engine, source))
     finally:
         source.close()

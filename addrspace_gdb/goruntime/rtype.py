@@ -227,14 +227,19 @@ class Types:
     def _word(self, address: int) -> int:
         return self._runtime.word_at(address)
 
-    def itab(self, address: int) -> Optional[Itab]:
-        """The itab that `address` lies in, of the linker's and of those made at run time."""
+    def itab_addresses(self) -> List[int]:
+        """Where itabs begin, ascending: the linker's and those made at run time."""
         if self._itabs is None:
             self._itabs = _itab_table(self._runtime)
-        at = bisect_right(self._itabs, address) - 1
-        if at < 0 or address - self._itabs[at] > 1 << 16:
+        return self._itabs
+
+    def itab(self, address: int) -> Optional[Itab]:
+        """The itab that `address` lies in, of the linker's and of those made at run time."""
+        itabs = self.itab_addresses()
+        at = bisect_right(itabs, address) - 1
+        if at < 0 or address - itabs[at] > 1 << 16:
             return None
-        found = self.itab_at(self._itabs[at])
+        found = self.itab_at(itabs[at])
         return found if found is not None and address < found.address + found.extent else None
 
     def itab_at(self, address: int) -> Optional[Itab]:

@@ -19,6 +19,7 @@ from addrspace_gdb.worker.arrays import (
     picked,
     zeros,
 )
+from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, NONE, Edges, Heap, Masks, Part
 from addrspace_gdb.worker.stream import Words
 
@@ -30,6 +31,8 @@ _MAX_GROUPS = 1 << 22  # of 64 MiB, from the lowest address to the highest
 _MAX_USED = 1 << 15  # of them that have spans: 2 TiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
 _BITS = 1 << 16  # bytes of allocation bits that are read at a time
+_FIRST = 1 << 12  # edges that there is room for: a power of two
+_ALL = (1 << 62) - 1
 _OTHER, _SMALL, _LARGE = range(3)  # sorts of spans
 
 # What is asked of a type: bytes are told in words, as space/graph says.
@@ -116,7 +119,10 @@ class Graph:
         self.objects = int(self.heap.first[len(self.spans["starts"])])
         self.types = TypeTable(types_of)
         self.type_of = zeros(self.objects, "i")
-        self.edges = Edges(zeros(1 << 16, "i"), zeros(self.objects + 1), zeros(1))
+        self.noting = noting(said, self._shift) if header.get("typed") else None
+        mask = _ALL if self.noting is not None else _FIRST - 1
+        to, at = zeros(_FIRST, "i"), zeros(_FIRST, "i")
+        self.edges = Edges(to, zeros(self.objects + 1), zeros(1), at, mask)
         self.count = 0
         self.allocated = self._find_allocated()
 
@@ -192,6 +198,9 @@ class Graph:
                 "can be looked at without numba: pip install 'addrspace-gdb[graph]'"
             )
         parts = [self._part(one, True) for one in ranges]
+        if self.noting is not None:
+            for part in parts:
+                self.noting.glance(part)
         yield
         for one, part in zip(ranges, parts):
             self._scan(one, part)
@@ -278,8 +287,18 @@ class Graph:
     def _scan(self, one: Range, part: Part) -> None:
         need = self.count + (one.size >> self._shift)
         if need > len(self.edges.to):
-            to = grown(self.edges.to, max(need, len(self.edges.to) * 3 // 2))
-            self.edges = self.edges._replace(to=to)
+            room = max(need, len(self.edges.to) * 3 // 2)
+            self.edges = self.edges._replace(to=grown(self.edges.to, room))
+            if self.noting is not None:
+                self.edges = self.edges._replace(at=grown(self.edges.at, room))
+        first = self.count
+        self._scan_part(one, part)
+        if self.noting is not None:
+            self.noting.add(first, self.count, part, self.heap, self.edges)
+            if one.offset < 0:
+                self.noting.add_codes(one.begin, one.end, part, self.heap)
+
+    def _scan_part(self, one: Range, part: Part) -> None:
         if one.offset < 0:
             self.count = scanning.scan_spans(
                 one.begin, one.end, part, self.heap, self.types.masks, self.type_of, self.edges, self.count
@@ -318,10 +337,17 @@ class Graph:
     def _finish(self) -> None:
         """Objects without pointers have no edges: theirs begin where the last ones end."""
         scanning.carry(self.edges.index)
-        self.edges = self.edges._replace(to=cut(self.edges.to, self.count))
+        at = cut(self.edges.at, self.count) if self.noting is not None else _NOTHING
+        self.edges = self.edges._replace(to=cut(self.edges.to, self.count), at=at)
 
 
 _NOTHING = zeros(1, "B")
+
+
+def noting(said: Message, shift: int) -> Noting:
+    """What takes the notes that types are worked out from."""
+    ranges = list(zip(said.column("range_starts").tolist(), said.column("range_ends").tolist()))
+    return Noting(ranges, (said.header["code"][0], said.header["code"][1]), shift)
 
 
 def _numbers(said: Message, name: str) -> Ints:

@@ -57,12 +57,15 @@ class Part(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """What is made: where each edge leads to, where those of each object begin, and in wild[0] how many
-    pointers lead to what is no object."""
+    """What is made: where each edge leads to, where those of each object begin, in wild[0] how many pointers
+    lead to what is no object, and which word each edge is: first of the part that is read, later of its
+    object (worker/noting.py)."""
 
     to: Ints
     index: Ints
     wild: Ints
+    at: Ints
+    mask: int  # which bits of an edge's number say its place in `at`, which is short where nobody asks for it
 
 
 @kernel
@@ -164,15 +167,28 @@ def objects_at(values: Ints, found: Ints, heap: Heap) -> None:
 
 @inlined
 def put(
-    value: int, low: int, groups: Ints, table: Ints, rows: Ints, state: Ints, to: Ints, wild: Ints, count: int
+    value: int,
+    j: int,
+    low: int,
+    groups: Ints,
+    table: Ints,
+    rows: Ints,
+    state: Ints,
+    to: Ints,
+    at: Ints,
+    mask: int,
+    wild: Ints,
+    count: int,
 ) -> int:
-    """Add the edge that a pointer into the heap is; how many there are then. (Arrays that stand in a tuple
-    cost as much as all the rest each time that they are taken out of it.)"""
+    """Add the edge that a pointer into the heap is, which is word `j` of what is read; how many there are
+    then. (Arrays that stand in a tuple cost as much as all the rest each time that they are taken out of it.)
+    """
     number = slot_at(value, low, groups, table, rows)
     if number < 0 or state[number] == 0:
         wild[0] += 1
         return count
     to[count] = number
+    at[count & mask] = j
     return count + 1
 
 
@@ -211,6 +227,7 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
     """The edges of a span's objects, by the bits at its end."""
     words, state, groups, table, rows = part.words, heap.state, heap.groups, heap.table, heap.rows
     to, index, wild, low, high = edges.to, edges.index, edges.wild, heap.low, heap.high
+    spots, mask_of_spots = edges.at, edges.mask
     unit, step = part.shift + 3, heap.sizes[s] >> part.shift
     start, size, room = (
         (heap.starts[s] - part.base) >> part.shift,
@@ -235,7 +252,20 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
                     if mask & 1 != 0:
                         value = words[j]
                         if value >= low and value < high:
-                            count = put(value, low, groups, table, rows, state, to, wild, count)
+                            count = put(
+                                value,
+                                j,
+                                low,
+                                groups,
+                                table,
+                                rows,
+                                state,
+                                to,
+                                spots,
+                                mask_of_spots,
+                                wild,
+                                count,
+                            )
                     mask >>= 1
                     j += 1
         index[number + 1] = count
@@ -261,12 +291,14 @@ def by_type(
     if covered == 0:
         return count
     words, bits, low, high = part.words, masks.bits, heap.low, heap.high
-    state, groups, table, rows, to, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
+        edges.at,
+        edges.mask,
         edges.wild,
     )
     tile, j = offset % size, at
@@ -276,7 +308,7 @@ def by_type(
             if (bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
                 value = words[j]
                 if value >= low and value < high:
-                    count = put(value, low, groups, table, rows, state, to, wild, count)
+                    count = put(value, j, low, groups, table, rows, state, to, spots, mask, wild, count)
             tile += 1
             j += 1
         j += size - tile
@@ -289,12 +321,14 @@ def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count:
     """The edges of the object whose words are [at, stop), by the arena's bits, up to the first word that says
     that no more follow; whether one did."""
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
+        edges.at,
+        edges.mask,
         edges.wild,
     )
     for j in range(at, stop):
@@ -302,7 +336,7 @@ def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count:
         if both & 16 == 0:
             return count, True
         if both & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], low, groups, table, rows, state, to, wild, count)
+            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
     return count, False
 
 
@@ -312,17 +346,19 @@ def by_one_bit(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: 
     unit = part.shift + 3
     last = (1 << unit) - 1
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, wild = (
+    state, groups, table, rows, to, spots, mask, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
         edges.to,
+        edges.at,
+        edges.mask,
         edges.wild,
     )
     for j in range(at, stop):
         if (bits[j >> 3] >> (j & 7)) & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], low, groups, table, rows, state, to, wild, count)
+            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
         if j & last == last and (part.dead[j >> (unit + 3)] >> ((j >> unit) & 7)) & 1 != 0:
             return count, True
     return count, False

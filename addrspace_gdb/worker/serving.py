@@ -12,6 +12,7 @@ from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
 
 
@@ -23,6 +24,8 @@ class Server:
         self._memory: Optional[Memory] = None
         self._graph: Optional[Graph] = None
         self._rooted: Optional[Rooted] = None
+        self._words: List[int] = []
+        self._shapes: Optional[Message] = None
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
@@ -32,6 +35,7 @@ class Server:
             "objects": self._objects,
             "owners": self._owners,
             "find": self._find,
+            "types": self._types,
         }
 
     def serve(self) -> None:
@@ -55,7 +59,7 @@ class Server:
     def _warm(self, said: Message) -> None:
         """Compile what is not compiled yet, while nothing stands still for it."""
         if COMPILED:
-            warm(str(said.header["order"]))
+            warm(str(said.header["order"]), typed=bool(said.header.get("typed")))
         self._say({"compiled": COMPILED})
 
     def _heap(self, said: Message) -> None:
@@ -68,6 +72,14 @@ class Server:
         self._graph = Graph(said, words, self._types_of)
         reading = self._graph.read()
         next(reading)
+        if self._graph.noting is not None:
+            self._words = self._graph.noting.words()
+            seeds = {
+                "types": _column(self._graph.types.addresses),
+                "words": _column(self._words),
+                "functions": _column(self._graph.noting.functions()),
+            }
+            self._shapes = self._ask({"want": "shapes"}, seeds)
         self._say({"done": "stream"})
         for _ in reading:
             pass
@@ -110,6 +122,18 @@ class Server:
     @cached_property
     def _dominators(self) -> Dominators:
         return Dominators(self._made)
+
+    @cached_property
+    def _typed(self) -> Typed:
+        graph = self._made.graph
+        assert graph.noting is not None and self._shapes is not None
+        return Typed(graph, graph.noting, self._shapes, self._words)
+
+    def _types(self, said: Message) -> None:
+        """How many objects there are of each type, and what is odd about them."""
+        typed = self._typed
+        header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
+        self._say(header, typed.counted(self._reached))
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""

@@ -8,20 +8,22 @@ from typing import Dict, List, Tuple
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.arrays import zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.typed import Typed
 
 _START = 1 << 32
 _TYPE = 1 << 20
 _KINDS = range(6)  # a span of each kind
 
 
-def warm(order: str, word: int = 8) -> None:
-    """Do all that is done for a real heap."""
+def warm(order: str, word: int = 8, typed: bool = False) -> None:
+    """Do all that is done for a real heap; `typed`: also what gives its objects types."""
     size = 8192
     memory = Memory(-1, [], lambda address, many: bytes(many))
-    graph = Graph(_spans(word, size), Words(memory, word, order), _types_of)
+    graph = Graph(_spans(word, size, typed), Words(memory, word, order), _types_of)
     for _ in graph.read():
         pass
     columns = {"parents": [0], "values": [_START], "owners": [0], "finalized": [_START]}
@@ -30,9 +32,11 @@ def warm(order: str, word: int = 8) -> None:
     total(graph.heap, reached, True)
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     Dominators(rooted).children(rooted.start, 1)
+    if graph.noting is not None:
+        Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
 
 
-def _spans(word: int, size: int) -> Message:
+def _spans(word: int, size: int, typed: bool) -> Message:
     spans = [*_KINDS, *_KINDS[3:]]
     many = len(spans)
     columns = {
@@ -49,7 +53,17 @@ def _spans(word: int, size: int) -> Message:
         "arena_bits": [_START],
         "arena_dead": [_START],
     }
-    return Message({"word": word, "tail": 128}, _columns(columns))
+    if typed:
+        columns.update(range_starts=[_TYPE], range_ends=[_TYPE + word])
+    return Message({"word": word, "tail": 128, "typed": typed, "code": [0, 1]}, _columns(columns))
+
+
+def _shapes() -> Message:
+    """One shape, with a pointer to another of its kind."""
+    columns = {name: [0, 1] for name in Shapes._fields if name not in ("begin", "offsets")}
+    columns.update(begin=[0, 0, 1], offsets=[0, 0])
+    columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
+    return Message({}, _columns(columns))
 
 
 def _types_of(addresses: object) -> Message:

@@ -221,6 +221,7 @@ def test_warming_goes_through_every_kernel() -> None:
     warm("little")
     warm("big")
     warm("little", 4)
+    warm("little", typed=True)
 
 
 def test_messages_come_as_they_were_said() -> None:

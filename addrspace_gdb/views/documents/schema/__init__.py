@@ -25,6 +25,7 @@ NAMES = (
     "rss/1",
     "snapshots/1",
     "spans/1",
+    "types/1",
     "whereis/1",
 )
 

@@ -1,0 +1,310 @@
+"""Where a value of a type has pointers, and what each of them leads to: types as shapes.
+
+A shape is more than a type: what a map or a channel leads to has no descriptor that a program could name, so
+the runtime's own structs have shapes of their own for every map and channel. Struct layouts are those of
+src/runtime/map.go (up to Go 1.23), src/internal/runtime/maps (since) and src/runtime/chan.go.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cached_property
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.rtype import RType, Types
+
+# How a pointer leads to its target, as worker/propagating.py has it.
+UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
+# Shapes that every table has.
+NOTHING, TINY, TEXT, FUNCTION = range(4)
+_MAX_FIELDS = 1 << 12  # pointers of one value that are told apart
+_MAX_DEPTH = 32
+_MAX_SHAPES = 1 << 20
+_FIELDS_OF_STRUCT = 3  # words: name, type, offset
+
+
+class Pointer(NamedTuple):
+    """A word of a value that is a pointer."""
+
+    offset: int  # bytes
+    how: int
+    target: int = NOTHING  # number of a shape
+    other: int = NOTHING  # of DIRECTORY: what it leads to when it is no directory
+
+
+class Shape(NamedTuple):
+    """A kind of value. `period`: bytes after which the pointers are at the same places again; `open`: an
+    object of it may be larger than it says."""
+
+    name: str
+    kind: str  # of the type; "map", "channel", "function", "text" for what has none
+    package: Optional[str]
+    size: int
+    period: int
+    pointers: Sequence[Pointer]
+    open: bool = False
+    first: int = NOTHING  # the shape of what it begins with
+
+
+class Direct(NamedTuple):
+    """What an interface's second word leads to, by the type in its first."""
+
+    how: int
+    target: int
+
+
+class Shapes:
+    """Shapes by number, made as they are asked for. What is damaged has no pointers that lead anywhere."""
+
+    def __init__(self, runtime: Runtime, types: Types) -> None:
+        self._runtime, self._types, self._word = runtime, types, runtime.word
+        self._head = 48 if self._word == 8 else 32  # bytes of abi.Type
+        self.all: List[Shape] = [
+            Shape("", "", None, 0, 0, ()),
+            Shape("several small values", "tiny", None, 0, 0, (), open=True),
+            Shape("string", "string", None, 1, 1, (), open=True),
+            Shape("func", "func", None, self._word, 0, (), open=True),
+        ]
+        self._numbers: Dict[Tuple[str, int], int] = {}
+        self._flat: Dict[int, Sequence[Pointer]] = {}
+        self._pending: List[Tuple[int, str, int]] = []
+
+    @cached_property
+    def _itabs(self) -> FrozenSet[int]:
+        return frozenset(self._types.itab_addresses())
+
+    def of_type(self, address: int) -> int:
+        """The shape of a value of the type there; NOTHING if there is no type."""
+        return self._number("type", address) if self._types.at(address) is not None else NOTHING
+
+    def of_word(self, word: int) -> Direct:
+        """What stands behind the first word of an interface: a type, or an itab."""
+        type_ = self._types.at(word)
+        address = word
+        if type_ is None:
+            try:
+                if word not in self._itabs or self._types.itab_at(word) is None:
+                    return Direct(UNKNOWN, NOTHING)
+                address = self._runtime.word_at(word + self._word)
+            except UnreadableError:
+                return Direct(UNKNOWN, NOTHING)
+        return self._direct(address, 0)
+
+    def _direct(self, address: int, depth: int) -> Direct:
+        """An interface holds values that are one pointer themselves, others by a pointer to them."""
+        type_ = self._types.at(address)
+        if type_ is None or depth > _MAX_DEPTH:
+            return Direct(UNKNOWN, NOTHING)
+        if type_.size == self._word and type_.kind in _IS_POINTER:
+            (pointer,) = self._pointers(address, 0)
+            return Direct(pointer.how, pointer.target)
+        if type_.size == self._word and type_.kind in ("struct", "array"):
+            inner = self._only(type_)
+            if inner is not None:
+                return self._direct(inner, depth + 1)
+        return Direct(ONE, self._number("type", address))
+
+    def _only(self, type_: RType) -> Optional[int]:
+        """The type of the only part of a struct or array, if it is as large as that and a pointer."""
+        inner = self._inner(type_)
+        at = self._types.at(inner) if inner is not None else None
+        fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
+        return inner if fits else None
+
+    def finish(self) -> None:
+        """Make every shape that another one leads to."""
+        while self._pending:
+            number, sort, address = self._pending.pop()
+            try:
+                self.all[number] = self._make(sort, address)
+            except (UnreadableError, struct.error, ValueError):
+                self.all[number] = self.all[number]._replace(pointers=(), open=True)
+
+    def _number(self, sort: str, address: int) -> int:
+        key = (sort, address)
+        if key not in self._numbers:
+            if len(self.all) >= _MAX_SHAPES:
+                return NOTHING
+            self._numbers[key] = len(self.all)
+            self.all.append(Shape("?", "", None, 0, 0, ()))
+            self._pending.append((len(self.all) - 1, sort, address))
+        return self._numbers[key]
+
+    def _make(self, sort: str, address: int) -> Shape:
+        return {
+            "type": self._of_type,
+            "map": self._of_map,
+            "buckets": self._of_buckets,
+            "overflow": self._of_overflow,
+            "overflow list": self._of_overflow_list,
+            "swiss": self._of_swiss,
+            "directory": self._of_directory,
+            "table": self._of_table,
+            "channel": self._of_channel,
+        }[sort](address)
+
+    def _of_type(self, address: int) -> Shape:
+        type_ = self._types.at(address)
+        if type_ is None:
+            return self.all[NOTHING]
+        inner, period, repeated = self._inner(type_), type_.size, address
+        if type_.kind == "array" and inner is not None:
+            element = self._types.at(inner)
+            period, repeated = (element.size if element is not None else 0), inner
+        first = self.of_type(inner) if inner is not None else NOTHING
+        pointers = sorted(self._pointers(repeated, 0))
+        return Shape(
+            type_.full_name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
+        )
+
+    def _inner(self, type_: RType) -> Optional[int]:
+        """The type of the first element or field."""
+        if type_.kind == "array":
+            return self._runtime.word_at(type_.address + self._head)
+        if type_.kind == "struct":
+            fields = self._fields(type_.address)
+            return next((inner for inner, offset in fields if not offset), None)
+        return None
+
+    def _fields(self, address: int) -> List[Tuple[int, int]]:
+        """Types and offsets of a struct's fields."""
+        word = self._word
+        start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
+        if count > _MAX_FIELDS:
+            return []
+        found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
+        return list(zip(found[1::3], found[2::3]))
+
+    def _pointers(self, address: int, depth: int) -> Sequence[Pointer]:
+        """Those of a value of a type, by their offsets."""
+        if address not in self._flat:
+            type_ = self._types.at(address)
+            found = self._parts(type_, depth) if type_ is not None and depth < _MAX_DEPTH else ()
+            self._flat[address] = found[:_MAX_FIELDS]
+        return self._flat[address]
+
+    def _parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
+        kind, at = type_.kind, type_.address
+        if kind in ("struct", "array"):
+            return self._of_parts(type_, depth)
+        if kind == "string":
+            return [Pointer(0, MANY, TEXT)]
+        if kind == "interface":
+            return [Pointer(self._word, DYNAMIC)]
+        if kind == "func":
+            return [Pointer(0, ONE, FUNCTION)]
+        if kind == "map":
+            return [Pointer(0, ONE, self._number("swiss" if self._is_swiss(at) else "map", at))]
+        if kind == "chan":
+            return [Pointer(0, ONE, self._number("channel", at))]
+        if kind == "unsafe pointer":
+            return [Pointer(0, UNKNOWN)]
+        if kind in ("pointer", "slice"):
+            element = self.of_type(self._runtime.word_at(at + self._head))
+            return [Pointer(0, ONE if kind == "pointer" else MANY, element)]
+        return ()
+
+    def _of_parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
+        if type_.kind == "struct":
+            parts = self._fields(type_.address)
+        else:
+            inner = self._runtime.word_at(type_.address + self._head)
+            element = self._types.at(inner)
+            if element is None or not element.size or not self._pointers(inner, depth + 1):
+                return ()
+            count = min(type_.size // element.size, _MAX_FIELDS)
+            parts = [(inner, number * element.size) for number in range(count)]
+        found: List[Pointer] = []
+        for part, offset in parts:
+            if len(found) > _MAX_FIELDS:
+                break
+            found += [one._replace(offset=offset + one.offset) for one in self._pointers(part, depth + 1)]
+        return found
+
+    def _is_swiss(self, address: int) -> bool:
+        """Since Go 1.24: a group begins with a control word, and a bucket with an array of bytes."""
+        first = self._inner_of(self._third(address))
+        return first is not None and first.kind != "array"
+
+    def _third(self, address: int) -> int:
+        """The type of a map's buckets or groups, which follows those of its keys and elements."""
+        return self._runtime.word_at(address + self._head + 2 * self._word)
+
+    def _inner_of(self, address: int) -> Optional[RType]:
+        type_ = self._types.at(address)
+        inner = self._inner(type_) if type_ is not None else None
+        return self._types.at(inner) if inner is not None else None
+
+    def _runtimes(self, address: int, what: str, kind: str, words: int, pointers: Sequence[Pointer]) -> Shape:
+        """A struct of the runtime's for a map or channel."""
+        type_ = self._types.at(address)
+        name, package = (type_.full_name, type_.package) if type_ is not None else ("?", None)
+        size = words * self._word
+        return Shape(f"{what} of {name}" if what else name, kind, package, size, size, pointers)
+
+    def _of_map(self, address: int) -> Shape:
+        """hmap: count, 8 bytes, buckets, oldbuckets, nevacuate, extra."""
+        word, buckets = self._word, self._number("buckets", address)
+        first = word + 8  # count; flags, B, noverflow and hash0
+        pointers = [
+            Pointer(first, MANY, buckets),
+            Pointer(first + word, MANY, buckets),
+            Pointer(first + 3 * word, ONE, self._number("overflow", address)),
+        ]
+        return self._runtimes(address, "", "map", (first + 4 * word) // word, pointers)
+
+    def _of_buckets(self, address: int) -> Shape:
+        bucket = self._third(address)
+        type_ = self._types.at(bucket)
+        size = type_.size if type_ is not None else 0
+        own = self._number("buckets", address)
+        last = size - self._word
+        pointers = [one for one in sorted(self._pointers(bucket, 0)) if one.offset != last]
+        if type_ is not None and len(pointers) != len(self._pointers(bucket, 0)):
+            pointers.append(Pointer(last, MANY, own))
+        return self._runtimes(address, "buckets", "map", size // self._word, pointers)
+
+    def _of_overflow(self, address: int) -> Shape:
+        """mapextra."""
+        word, lists = self._word, self._number("overflow list", address)
+        pointers = [Pointer(0, ONE, lists), Pointer(word, ONE, lists)]
+        pointers.append(Pointer(2 * word, MANY, self._number("buckets", address)))
+        return self._runtimes(address, "overflow", "map", 3, pointers)
+
+    def _of_overflow_list(self, address: int) -> Shape:
+        """*[]*bmap."""
+        return self._runtimes(address, "list of overflow buckets", "map", 3, [])
+
+    def _of_swiss(self, address: int) -> Shape:
+        """maps.Map: used, seed, dirPtr, dirLen, four bytes, clearSeq."""
+        at = 8 + self._word
+        group, directory = self.of_type(self._third(address)), self._number("directory", address)
+        size = at + 3 * self._word + 8  # the bytes are as many as fill a word
+        pointer = Pointer(at, DIRECTORY, directory, group)
+        return self._runtimes(address, "", "map", size // self._word, [pointer])
+
+    def _of_directory(self, address: int) -> Shape:
+        pointer = Pointer(0, ONE, self._number("table", address))
+        return self._runtimes(address, "directory", "map", 1, [pointer])
+
+    def _of_table(self, address: int) -> Shape:
+        """maps.table: 7 bytes, index, and groups: data and lengthMask."""
+        at = 8 + self._word
+        pointer = Pointer(at, MANY, self.of_type(self._third(address)))
+        return self._runtimes(address, "table", "map", (at + self._word + 8) // self._word, [pointer])
+
+    def _of_channel(self, address: int) -> Shape:
+        """hchan: what has no pointers lies in the object itself."""
+        layout, word = self._runtime.layout("runtime.hchan"), self._word
+        buffer = layout.scalar("buf").offset
+        element = self.of_type(self._runtime.word_at(address + self._head))
+        found = [Pointer(buffer, MANY, element)]
+        for path in ("timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble"):
+            if layout.has(path):
+                found.append(Pointer(layout.locate(path).offset, UNKNOWN))
+        return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
+
+
+_IS_POINTER = ("pointer", "map", "chan", "func", "unsafe pointer")

@@ -1,0 +1,83 @@
+"""What the heap consists of, as text: how much has a type, then a row for each."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.common import sizes
+from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row
+from addrspace_gdb.space.graph.kept import Size
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.text import clean, clip
+
+_MIN_NAME = 24
+_TITLES = {TYPE: "Type", PACKAGE: "Package"}
+
+
+def verdict_line(found: Counted) -> str:
+    """How much there is, and what most of it is."""
+    whole = found.totals.unreached if found.unreached else found.totals.allocated
+    what = "wait for the collector" if found.unreached else "are allocated"
+    text = f"{sizes.size(whole.bytes)} in {sizes.plural(whole.objects, 'object')} {what}"
+    rows = [row for row in found.rows if row.name]
+    if not rows or not whole.bytes:
+        return text
+    first = max(rows, key=lambda row: of_row(row, found.unreached).bytes)
+    part = of_row(first, found.unreached).bytes
+    share = sizes.share(part, whole.bytes)
+    return f"{text}; most of one {found.by}: {name_of(first)} {sizes.size(part)} ({share})"
+
+
+def of_row(row: Row, unreached: bool) -> Size:
+    """What the row is about."""
+    return row.unreached if unreached else row.size
+
+
+def name_of(row: Row) -> str:
+    """A type in words."""
+    if row.name is None:
+        if row.slot is None:
+            return "no type known"
+        inner = "with pointers" if row.pointers else "without pointers"
+        return f"no type known: {sizes.size(row.slot)} each, {inner}"
+    return row.name or "of no package"
+
+
+def types_table(
+    found: Counted, rows: Sequence[Row], width: Optional[int], unicode: bool
+) -> Iterator[tokens.Pair]:
+    """A row a type."""
+    whole = (found.totals.unreached if found.unreached else found.totals.allocated).bytes
+    lines = [_line(row, whole, found.unreached, unicode) for row in rows]
+    if width is not None:
+        room = max(_MIN_NAME, width - max((sum(map(len, line[:4])) for line in lines), default=0) - 10)
+        lines = [(*line[:4], clip(line[4], room, unicode)) for line in lines]
+    columns = [
+        Column("Bytes", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("Objects", "right", tokens.SIZE),
+        Column("not reached", "right", tokens.QUIET),
+        Column(_TITLES.get(found.by, "Kind"), "left", tokens.NAME),
+    ]
+    yield from table(columns, lines)
+
+
+def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, str, str, str, str]:
+    size, gone = of_row(row, unreached), row.unreached.bytes
+    dead = sizes.size(gone) if gone else ""
+    name = clean(name_of(row), unicode)
+    return sizes.size(size.bytes), sizes.share(size.bytes, whole), sizes.count(size.objects), dead, name
+
+
+def known_lines(found: Counted) -> List[str]:
+    """How much has a type, and what contradicts."""
+    whole = found.totals.allocated.bytes
+    rest = found.untyped
+    known = f"{sizes.share(whole - rest.bytes, whole)} of the bytes have a type"
+    lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
+    if found.conflicts:
+        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} say another type than their object has")
+    if found.misplaced:
+        lines.append(f"{sizes.plural(found.misplaced, 'pointer')} stand where their object's type has none")
+    return lines

@@ -1,0 +1,128 @@
+"""The types of a heap's objects, and how many there are of each."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+from addrspace_gdb.common.messages import Message
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
+from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.noting import Noting
+from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
+
+_PER_SHAPE = 4  # rows that are counted
+_MAX_ROUNDS = 8  # of a queue that was too short
+
+
+class Typed:
+    """A graph whose objects have types."""
+
+    def __init__(self, graph: Graph, noting: Noting, said: Message, words: List[int]) -> None:
+        """`said`: the shapes, those of the graph's types and of `words`, by space/graph/shapes.py."""
+        self._graph, self._noting = graph, noting
+        columns = {name: of_bytes(said.column(name), "q") for name in Shapes._fields}
+        self.shapes = Shapes(**columns)
+        self._dynamic = self._of_words(said, words)
+        objects = graph.objects
+        self.found = Found(zeros(objects, "i"), zeros(objects, "B"), zeros(max(1, objects), "i"), zeros(3))
+        self._propagate(of_bytes(said.column("type_shapes"), "q"))
+
+    def _of_words(self, said: Message, words: List[int]) -> Dynamic:
+        tags = len(self._noting.notes.met)
+        made = Dynamic(zeros(tags, "B"), zeros(tags, "i"))
+        for word, how, target in zip(words, said.column("word_hows"), said.column("word_targets")):
+            tag = self._noting.tag_of(word)
+            made.hows[tag], made.targets[tag] = how, target
+        return made
+
+    def _propagate(self, type_shapes: Ints) -> None:
+        """First what is sure, then what looks like an interface, then what may be a part of something."""
+        self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
+        edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
+        tail = propagating.by_tags(
+            self._graph.objects,
+            edges.to,
+            edges.index,
+            notes.into,
+            notes.tags,
+            heap.first,
+            heap.kinds,
+            heap.sizes,
+            self.shapes,
+            self._dynamic,
+            self.found,
+        )
+        self._follow(tail, 0)
+        counted = [int(one) for one in self.found.counts]
+        self._follow(propagating.all_typed(self.found, self.shapes), 1)
+        self.conflicts, self.misplaced = counted[:2]
+
+    def _follow(self, tail: int, loose: int) -> None:
+        edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
+        for _ in range(_MAX_ROUNDS):
+            self.found.counts[propagating.AGAIN] = 0
+            propagating.follow(
+                0,
+                int(tail),
+                edges.to,
+                edges.index,
+                edges.at,
+                notes.into,
+                notes.tags,
+                heap.first,
+                heap.kinds,
+                heap.sizes,
+                self.shapes,
+                self._dynamic,
+                self.found,
+                loose,
+            )
+            if not self.found.counts[propagating.AGAIN]:
+                return
+            tail = propagating.all_typed(self.found, self.shapes)
+
+    def counted(self, reached: Ints) -> Dict[str, Ints]:
+        """Objects and bytes by shape, four rows each, and by span of what has none, two rows each."""
+        heap, found = self._graph.heap, self.found
+        rows = _PER_SHAPE * len(self.shapes.sizes)
+        objects, bytes_ = zeros(rows), zeros(rows)
+        propagating.count_shapes(
+            heap.state, reached, heap.first, heap.sizes, self.shapes.slots, found.shapes, objects, bytes_
+        )
+        untyped = zeros(max(1, 2 * len(heap.sizes)))
+        propagating.count_untyped(heap.state, reached, heap.first, found.shapes, untyped)
+        return {"objects": objects, "bytes": bytes_, **self._by_size(untyped), **self._functions(reached)}
+
+    def _by_size(self, untyped: Ints) -> Dict[str, Ints]:
+        """What has no type, by the size of its slot and whether it has pointers."""
+        heap = self._graph.heap
+        sums: Dict[Tuple[int, int], List[int]] = {}
+        sizes, kinds = heap.sizes.tolist(), heap.kinds.tolist()
+        for s in range(len(sizes)):
+            if untyped[2 * s] or untyped[2 * s + 1]:
+                row = sums.setdefault((sizes[s], int(kinds[s] != 0)), [0, 0])
+                row[0] += int(untyped[2 * s])
+                row[1] += int(untyped[2 * s + 1])
+        rows = [(*key, *row) for key, row in sorted(sums.items())]
+        return _columns(rows, ("no_sizes", "no_pointers", "no_reached", "no_unreached"))
+
+    def _functions(self, reached: Ints) -> Dict[str, Ints]:
+        """Closures, by the address of their code and the bytes of their slots."""
+        codes, heap = self._noting.codes(), self._graph.heap
+        sums: Dict[Tuple[int, int], List[int]] = {}
+        for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
+            if self.found.shapes[number] == propagating.FUNCTION:
+                s = propagating.span_at(number, heap.first)
+                row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
+                row[int(reached[number] < 0)] += 1
+        rows = [(*key, *row) for key, row in sorted(sums.items())]
+        return _columns(rows, ("pcs", "pc_sizes", "pc_reached", "pc_unreached"))
+
+
+def _columns(rows: List[Any], names: Tuple[str, ...]) -> Dict[str, Ints]:
+    made = {name: zeros(len(rows)) for name in names}
+    for number, row in enumerate(rows):
+        for name, value in zip(names, row):
+            made[name][number] = value
+    return made

@@ -1,0 +1,3 @@
+module addrspace.test/typed
+
+go 1.21

@@ -1,0 +1,148 @@
+"""Types given to objects of made-up memory: what leads on, what fits, and what contradicts."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from typing import Dict, List, Sequence, Tuple
+
+os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
+
+from addrspace_gdb.common.messages import Message
+from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.propagating import DYNAMIC, MANY, ONE, TEXT, TINY, UNKNOWN
+from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.typed import Typed
+
+START, PAGE, TYPES = 1 << 32, 8192, 0x5000
+PAIR, SINGLE, FACES, ARRAY = range(4, 8)  # shapes
+Pointers = List[Tuple[int, int, int]]  # word, how, target
+
+# Sizes and pointers. The first four are there always: nothing, tiny, text and functions.
+SHAPES: List[Tuple[int, Pointers]] = [
+    (0, []),
+    (0, []),
+    (1, []),
+    (8, []),
+    (16, [(0, ONE, PAIR), (1, MANY, TEXT)]),
+    (16, [(0, ONE, SINGLE)]),
+    (16, [(1, DYNAMIC, 0)]),
+    (32, [(0, ONE, PAIR), (2, ONE, PAIR)]),
+]
+WORDS = [TYPES + 8 * shape for shape in range(len(SHAPES))]  # what stands before an interface's pointer
+
+
+def columns(lists: Dict[str, Sequence[int]]) -> Dict[str, Tuple[str, bytes]]:
+    return {name: ("q", array("q", numbers).tobytes()) for name, numbers in lists.items()}
+
+
+def told() -> Message:
+    begin = [0]
+    for _, pointers in SHAPES:
+        begin.append(begin[-1] + len(pointers))
+    flat = [one for _, pointers in SHAPES for one in pointers]
+    sizes = [size for size, _ in SHAPES]
+    return Message(
+        {},
+        columns(
+            {
+                "sizes": sizes,
+                "periods": [size // 8 for size in sizes],
+                "slots": sizes,
+                "open": [number < PAIR for number in range(len(SHAPES))],
+                "firsts": [0] * ARRAY + [PAIR],
+                "begin": begin,
+                "offsets": [word for word, _, _ in flat],
+                "hows": [how for _, how, _ in flat],
+                "targets": [target for _, _, target in flat],
+                "others": [0] * len(flat),
+                "type_shapes": [0],
+                "word_hows": [ONE if number >= PAIR else UNKNOWN for number in range(len(SHAPES))],
+                "word_targets": list(range(len(SHAPES))),
+            }
+        ),
+    )
+
+
+def typed(slots: Dict[int, Tuple[int, int]]) -> Typed:
+    """Objects of 16 bytes by slot; behind them a page of objects of 64 without pointers, and one of 16."""
+    words: Dict[int, int] = {}
+    for slot, values in slots.items():
+        words.update({START + 16 * slot + 8 * at: value for at, value in enumerate(values)})
+    words.update({START + PAGE - 128 + 8 * at: -1 for at in range(2)})  # 128 words, all of them pointers
+    spans: Dict[str, Sequence[int]] = {
+        "starts": [START, START + PAGE, START + 2 * PAGE],
+        "pages": [1, 1, 1],
+        "sizes": [16, 64, 16],
+        "slots": [504, 128, 512],
+        "kinds": [1, 0, 0],
+        "freeindex": [32, 4, 4],
+        "alloc_bits": [0] * 3,
+        "large_types": [0] * 3,
+        **{f"arena_{name}": [] for name in ("starts", "ends", "bits", "dead")},
+        "range_starts": [TYPES],
+        "range_ends": [TYPES + 8 * len(SHAPES)],
+    }
+
+    def read(address: int, size: int) -> bytes:
+        return array("q", [words.get(at, 0) for at in range(address, address + size, 8)]).tobytes()
+
+    said = Message({"word": 8, "tail": 0, "typed": True, "code": [1, 2]}, columns(spans))
+    graph = Graph(said, Words(Memory(-1, [], read), 8, "little"), lambda _: Message({}, {}))
+    for _ in graph.read():
+        pass
+    assert graph.noting is not None
+    return Typed(graph, graph.noting, told(), WORDS)
+
+
+def at(slot: int) -> int:
+    return START + 16 * slot
+
+
+TEXT_AT, SMALL_AT = START + PAGE, START + 2 * PAGE
+FIRST_TEXT, FIRST_SMALL = 504, 504 + 128  # numbers of objects
+
+
+def test_what_an_interface_holds_has_a_type_and_gives_types() -> None:
+    made = typed({0: (WORDS[PAIR], at(1)), 1: (at(2), TEXT_AT + 3), 2: (0, SMALL_AT + 5)})
+    shapes = made.found.shapes
+    assert [shapes[one] for one in range(3)] == [0, PAIR, PAIR]
+    assert shapes[FIRST_TEXT] == TEXT and shapes[FIRST_SMALL] == TINY
+    assert made.conflicts == made.misplaced == 0
+
+
+def test_what_contradicts_is_counted_and_the_first_stays() -> None:
+    made = typed(
+        {
+            0: (WORDS[PAIR], at(1)),
+            1: (at(1), 0),
+            2: (WORDS[SINGLE], at(1)),
+            3: (WORDS[SINGLE], at(4)),
+            4: (at(4), TEXT_AT),
+        }
+    )
+    assert made.found.shapes[1] == PAIR and made.found.shapes[4] == SINGLE
+    assert made.conflicts == 1 and made.misplaced == 1
+
+
+def test_a_type_that_does_not_fit_is_not_taken() -> None:
+    made = typed(
+        {0: (WORDS[ARRAY], at(1)), 1: (0, 0), 2: (WORDS[PAIR], TEXT_AT), 3: (WORDS[PAIR], at(4) + 8)}
+    )
+    assert not any(made.found.shapes[one] for one in (1, 4, FIRST_TEXT))
+
+
+def test_interfaces_lead_on() -> None:
+    made = typed({0: (WORDS[FACES], at(1)), 1: (WORDS[PAIR], at(2)), 2: (at(3), 0), 3: (0, 0)})
+    assert [made.found.shapes[one] for one in range(4)] == [0, FACES, PAIR, PAIR]
+
+
+def test_all_that_is_allocated_is_counted_once() -> None:
+    made = typed({0: (WORDS[PAIR], at(1)), 1: (at(2), TEXT_AT), 2: (0, 0)})
+    graph = made._graph
+    reached = array("i", [0] * 3 + [-1] * (graph.objects - 3))
+    found = made.counted(reached)
+    assert found["objects"][4 * PAIR : 4 * PAIR + 4].tolist() == [2, 0, 0, 0]
+    assert found["bytes"][4 * TEXT : 4 * TEXT + 4].tolist() == [0, 0, 0, 64]
+    rows = [found[name].tolist() for name in ("no_sizes", "no_pointers", "no_reached", "no_unreached")]
+    assert list(zip(*rows)) == [(16, 0, 0, 4), (16, 1, 1, 29), (64, 0, 0, 3)]
