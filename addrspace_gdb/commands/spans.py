@@ -10,6 +10,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import (
     ALL,
+    expression_line,
     limit_value,
     range_value,
     rows_shown,
@@ -160,5 +161,12 @@ def words() -> List[str]:
 
 
 COMMAND = Command(
-    "addrspace spans", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words, parse=parse
+    "addrspace spans",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": as_json},
+    verdict,
+    words,
+    parse=parse,
+    joined=expression_line,
 )

@@ -10,6 +10,7 @@ import gdb
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
+from addrspace_gdb.commands.options import COLORS, LOOK
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
 from addrspace_gdb.debugger.gdb.readonly import read_only
@@ -61,11 +62,13 @@ class _GdbCommand(gdb.Command):
             before.append("")
         current = before[-1] if before else ""
         cut = len(current) - len(word or "")  # gdb 18 first asks without a word
-        if len(before) > 1 and before[-2] == "--output":
+        if len(before) > 1 and before[-2] in ("-o", "--output"):
             return [name[cut:] for name in _files(current)]
         if len(before) > 1 and before[-2] == "--format":
             return [form for form in command.forms if form.startswith(before[-1])]
-        offers = command.words()
+        if len(before) > 1 and before[-2] == "--color":
+            return [choice[cut:] for choice in COLORS if choice.startswith(current)]
+        offers = [*command.words(), *LOOK]
         if command.names is not None:
             with read_only():
                 offers = offers + command.names(self._session)
