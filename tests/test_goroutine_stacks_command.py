@@ -199,7 +199,7 @@ def test_one_goroutine_in_full(gdb_exe: Gdb, go: Toolchain, build_program: Build
     text = out.read_text()
     assert re.search(r"^  labels +id=7, kind=labelled$", text, re.MULTILINE)
     assert re.search(r"main\.descend +shapes/goroutines\.go:\d+ +[\d.]+ KiB  ×1,000$", text, re.MULTILINE)
-    assert re.search(r"^  made by +main\.launch in goroutine 1$", text, re.MULTILINE)
+    assert re.search(r"^  created by +main\.launch in goroutine 1$", text, re.MULTILINE)
     assert re.search(r"^goroutine \d+ \[chan receive, .*locked to thread\]$", text, re.MULTILINE)
     assert re.search(r"^goroutine 1 \[running\]$", text, re.MULTILINE)
 

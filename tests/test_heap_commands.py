@@ -174,7 +174,7 @@ def test_one_span_with_its_slots(core: Core, tmp_path: Path) -> None:
         f"addrspace spans {inside:#x} --noscan",
     )
     assert f"is in slot {slot['index']:,} at 0x{inside - 5:012x} + 5" in text
-    assert f"▲ slot {slot['index']}" in text and "allocated, live at the last GC" in text
+    assert f"▲ slot {slot['index']}" in text and "allocated; survived the last GC" in text
     assert "is in no span" in quoted and "is in no span" in nowhere
     assert "behind the last slot" in behind
     assert no_symbol.startswith("ERROR addrspace: cannot evaluate") and "filters do not go" in both

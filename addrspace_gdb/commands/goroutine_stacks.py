@@ -83,8 +83,8 @@ def parser() -> Parser:
     add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
     add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
-    add("--dead", action="store_true", help="dead goroutines too, which wait to be used again")
-    add("--sort", choices=SORTS, default="goid", help="order (default: goid); the others largest first")
+    add("--dead", action="store_true", help="dead goroutines too, cached for reuse")
+    add("--sort", choices=SORTS, default="goid", help="order (default: goid); other orders: largest first")
     add("--limit", type=limit_value, metavar="N", help="at most N rows or groups; `all` for every one")
     add(
         "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
@@ -303,7 +303,7 @@ def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
         yield from stack_groups(
             shown, frames, limit, len(listing), listing.reading.clock.exact, look.width, look.unicode
         )
-        yield from _more(len(groups) - len(shown), "different stack", look)
+        yield from _more(len(groups) - len(shown), "distinct stack", look)
     else:
         groups = group(listing, arguments.group)
         shown = groups[: rows_shown(arguments.limit, look.file, 25)]

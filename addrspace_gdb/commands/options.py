@@ -80,7 +80,7 @@ def split(line: str) -> List[str]:
 def add_output(parser: argparse.ArgumentParser, forms: List[str]) -> None:
     """The options that every command with a table or diagram has."""
     parser.add_argument("--format", choices=forms, default="text", help="form of the output (default: text)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_look(parser)
 
 

@@ -71,7 +71,7 @@ def parser() -> Parser:
     add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
         " default: what pprof shows first")  # fmt: skip
     add("--limit", type=limit_value, metavar="N", help="at most N functions; `all` for every one")
-    add("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_look(made)
     return made
 

@@ -94,7 +94,7 @@ def parser() -> Parser:
     made.add_argument(
         "--reconcile", action="store_true", help="how each counter comes to the figures of the tree"
     )
-    made.add_argument("--by-class", action="store_true", help="the heap's objects by size class")
+    made.add_argument("--by-class", action="store_true", help="split the heap's objects by size class")
     add_output(made, ["text", "json"])
     return made
 

@@ -69,7 +69,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="addrspace-gdb", description="Where every byte of a Go process lives."
+        prog="addrspace-gdb", description="See where every byte of a Go process lives."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -92,12 +92,13 @@ def _parser() -> argparse.ArgumentParser:
     dump_parser.set_defaults(run=dump)
     add = dump_parser.add_argument
     add("target", metavar=TARGET, help=TARGET_HELP)
-    add("--report", metavar="COMMAND", help="print what this command of gdb prints, not the diagram; its"
-        f" options go into the same argument: {', '.join(REPORTS)}")  # fmt: skip
+    add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
+        f" {', '.join(REPORTS)}")  # fmt: skip
     add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
-    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
-    add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
+    add("--stacks", action="store_true",
+        help="with --format json: include goroutine stacks so that `diff` can group them")  # fmt: skip
     add_stats(dump_parser)
     add_look(dump_parser)
     add_gdb(dump_parser)
@@ -126,7 +127,7 @@ def _add_profile(commands: Any) -> None:
     add = made.add_argument
     add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
     add("target", metavar=TARGET, help=TARGET_HELP)
-    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
         " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
     )  # fmt: skip
@@ -158,7 +159,7 @@ def _add_from_dumps(commands: Any) -> None:
                 "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
             )
         made.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE, complete or not at all")
+        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
         add_look(made)
         add_gdb(made)
 

@@ -76,7 +76,7 @@ def _amounts(total: StackSummary, unicode: bool) -> Iterator[Tuple[str, str, str
         yield (
             "  of dead ones",
             sizes.size(total.dead_stacks),
-            f"{sizes.count(total.dead)} wait to be used again",
+            f"{sizes.count(total.dead)} dead, cached for reuse",
         )
     yield "  free", sizes.size(total.free), "in the stack pools"
     if total.largest is not None:
@@ -219,14 +219,14 @@ def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
         "used": f"{sizes.size(row.used)} {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident",
     }
     if row.user.function:
-        facts["user"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
+        facts["in"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
     if row.stands.function and row.stands != row.user:
-        facts["stands in"] = f"{row.stands.function}  {place(row.stands.file, row.stands.line)}"
+        facts["at"] = f"{row.stands.function}  {place(row.stands.file, row.stands.line)}"
     if row.start:
         facts["started"] = row.start
     if row.made is not None and row.made.function:
         by = f" in goroutine {row.made.goid}" if row.made.goid else ""
-        facts["made by"] = f"{row.made.function}{by}"
+        facts["created by"] = f"{row.made.function}{by}"
     if row.thread is not None:
         number = (
             f"{row.number} ({row.thread})"

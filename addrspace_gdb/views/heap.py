@@ -33,8 +33,8 @@ def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pai
     yield from Line(width, unicode).put(tokens.HEADING, dot.join(clean(fact, unicode) for fact in facts))
     arena = f" of {sizes.size(heap.arenas[0].size)}" if heap.arenas else ""
     resident = grown_resident(heap)
-    text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, grown to {sizes.size(heap.grown)}"
-    text += f", {sizes.size(resident)} resident; GC {heap.gc_phase or sizes.UNKNOWN}"
+    text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, in use up to {sizes.size(heap.grown)}"
+    text += f", {sizes.size(resident)} resident; GC phase: {heap.gc_phase or sizes.UNKNOWN}"
     yield from Line(width, unicode).put(tokens.TEXT, text)
 
 
@@ -63,11 +63,11 @@ def _amount(name: str, size: int, resident: Optional[int], whole: int) -> Tuple[
 def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
     there, slots = heap.slots.resident, heap.slots
     names = {
-        "live": "objects live at the last GC",
+        "live": "objects that survived the last GC",
         "since": "objects allocated since",
         "dead": "objects dead, not swept yet",
         "free": "free slots",
-        "waste": "behind the last slot",
+        "waste": "tail waste",
         "unknown": "damaged spans",
     }
     for part, name in names.items():
@@ -144,7 +144,7 @@ def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
         Column("Used", "right", tokens.SIZE),
         Column("Free", "right", tokens.SIZE),
         Column("Free bytes", "right", tokens.SIZE),
-        Column("Waste", "right", tokens.SIZE),
+        Column("Tail waste", "right", tokens.SIZE),
         *([Column("Damaged", "right", tokens.PROBLEM)] if damaged else []),
     ]
     yield from table(columns, [_class_row(one, damaged) for one in classes])
@@ -176,7 +176,7 @@ def large_table(large: Sequence[Large], pointer_size: int = 8) -> Iterator[token
         Column("", "left", tokens.QUIET),
         Column("State", "left", tokens.TEXT),
     ]
-    words = {"live": "live at the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
+    words = {"live": "survived the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
     rows = [
         (
             sizes.address(one.start, pointer_size),

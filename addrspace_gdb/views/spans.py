@@ -18,7 +18,7 @@ from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.stackparts import bar
 
 _STATE_WORDS = {
-    "live": "allocated, live at the last GC",
+    "live": "allocated; survived the last GC",
     "since": "allocated since the last GC",
     "dead": "dead, not swept yet (MemStats counts it as allocated)",
     "free": "free",
@@ -122,8 +122,8 @@ def _facts(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
     objects = span.objects
     if objects is not None:
         dead = f", {objects.dead:,} dead and not swept" if objects.dead else ""
-        text = f"{objects.live:,} live at the last GC, {objects.since:,} allocated since{dead}"
-        yield "slots", f"{text}, {objects.free:,} free; {span.waste:,} bytes behind the last one"
+        text = f"{objects.live:,} survived the last GC, {objects.since:,} allocated since{dead}"
+        yield "slots", f"{text}, {objects.free:,} free; {span.waste:,} bytes of tail waste"
         yield "GC", f"{span.sweep}; {popcount(card.marked):,} marked"
     yield "resident", sizes.size(span.resident)
     yield "mspan", f"{span.address:#x}, freeindex {row.freeindex:,}, allocCount {row.allocated:,}"
@@ -136,7 +136,7 @@ def _hit(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
     asked, slot = sizes.address(card.asked, pointer_size), card.slot
     if slot is None:
         if card.masks is not None:
-            yield "address", f"{asked} is behind the last slot"
+            yield "address", f"{asked} is in the tail waste, behind the last slot"
         return
     base = sizes.address(slot.base, pointer_size)
     where = f"slot {slot.number:,} at {base}" + (f" + {slot.offset:,}" if slot.offset else "")
@@ -164,7 +164,7 @@ def _slots(card: SpanCard, width: int, unicode: bool) -> Iterator[tokens.Pair]:
             yield from mark.put(tokens.MARK, ("▲" if unicode else "^") + f" slot {hit:,}")
     line = Line(width, unicode).skip_to(12)
     there = [state for state in _LOOKS if state in states]
-    words = {"live": "live at the last GC", "since": "allocated since", "dead": "dead, not swept"}
+    words = {"live": "survived the last GC", "since": "allocated since", "dead": "dead, not swept"}
     for state in there:
         line.put(tokens.TEXT, _LOOKS[state][0 if unicode else 1])
         line.put(tokens.QUIET, f" {words.get(state, state)}   ")

@@ -11,7 +11,7 @@ from addrspace_gdb.views.kit.table import GAP, Column, table
 from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
-_INDENT = 12
+_INDENT = 14
 _MIN_WHAT = 24  # columns for what is there, however narrow the rest leaves it
 _MAX_EXPRESSION = 24  # characters
 _WIDE = 120  # from here on there is room for permissions and residency
@@ -28,7 +28,7 @@ def where_card(
     yield from head.put(tokens.HEADING, clean(what(where), unicode))
     typed = where.value.expression
     if typed and typed not in (address, hex(where.address)):
-        line = Line(columns, unicode).put(tokens.QUIET, "  typed").skip_to(_INDENT)
+        line = Line(columns, unicode).put(tokens.QUIET, "  expression").skip_to(_INDENT)
         yield from line.put(tokens.TEXT, clean(typed, unicode))
     for name, text in facts(where, pointer_size):
         token = tokens.PROBLEM if name == "problem" else tokens.TEXT

@@ -15,7 +15,7 @@ Fact = Tuple[str, str]
 _CALLERS = 4  # frames that are shown of where an object was allocated
 
 STATES = {
-    "live": "allocated, live at the last GC",
+    "live": "allocated; survived the last GC",
     "since": "allocated since the last GC",
     "dead": "dead, not swept yet",
     "free": "free",
@@ -73,7 +73,7 @@ def _owner(found: OnStack) -> str:
 _USES = {
     "below sp": "free, below its sp",
     "above the frames": "above its outermost frame",
-    "stale": "nobody's any more",
+    "stale": "stale (stack was freed)",
     "not walked": "",
     "guard": "no access: a stack that overflows stops here",
 }
@@ -164,7 +164,7 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     if where.code is not None:
         yield from _code(where.code)
     if where.type is not None:
-        yield "holds", type_line(where.type) + (f", a {where.type.kind} type" if where.type.kind else "")
+        yield "type", type_line(where.type) + (f", a {where.type.kind} type" if where.type.kind else "")
     if where.symbol is not None:
         yield from _symbol(where.symbol)
     if where.runtime is not None:
@@ -209,7 +209,7 @@ def _object(found: Object, said: Optional[str]) -> Iterator[Fact]:
     if found.type is None and said is None and found.state not in (None, "free") and not found.what:
         yield "type", "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
     if found.what:
-        yield "seen", found.what
+        yield "is", found.what
     for number, (name, file, line) in enumerate(found.allocated[:_CALLERS]):
         yield "" if number else "allocated", f"{'from ' if number else 'by '}{name} at {file}:{line}"
     if found.problem:
@@ -255,7 +255,7 @@ def _symbol(found: InSymbol) -> Iterator[Fact]:
     if found.text is not None:
         yield "text", repr(found.text) + ("" if found.whole else ", and perhaps the next literal with it")
     if found.seen:
-        yield "seen", found.seen
+        yield "is", found.seen
 
 
 def _gap(address: int, gap: Gap) -> Iterator[Fact]:
