@@ -16,6 +16,7 @@ from addrspace_gdb.views.kit.units import moment, pause, percent
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import duration, program, waited
+from addrspace_gdb.views.verdicts import of_collector, verdict_lines
 
 _NAME, _VALUE = 14, 12  # columns
 _UNLIMITED = 1 << 60
@@ -26,6 +27,7 @@ Entry = Tuple[str, str, str]  # name, value, what it means
 
 def gc_text(state: GCState, queued: Queued, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """All of it."""
+    yield from verdict_lines(of_collector(state), width, unicode)
     yield from _title(state, width, unicode)
     for group in (_collector(state, unicode), _heap(state), _work(state), _queues(queued, unicode)):
         yield tokens.NEWLINE

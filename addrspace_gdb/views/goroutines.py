@@ -16,6 +16,7 @@ from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
+from addrspace_gdb.views.verdicts import of_goroutines, verdict_lines
 
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
@@ -27,6 +28,7 @@ def summary(
     info: TargetInfo, total: StackSummary, threads: int, width: int, unicode: bool = True
 ) -> Iterator[tokens.Pair]:
     """Goroutines by state, and what their stacks take, in about ten lines."""
+    yield from verdict_lines(of_goroutines(total), width, unicode)
     dot = glyphs(unicode).dot
     what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
     facts = [
@@ -212,10 +214,9 @@ def _header(row: Goroutine, exact: bool, unicode: bool) -> str:
 
 
 def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
-    dash = glyphs(unicode).dash
     size = row.hi - row.lo
     facts = {
-        "stack": f"{sizes.address(row.lo)}{dash}{sizes.address(row.hi)}  {sizes.size(size)}",
+        "stack": f"{sizes.address(row.lo)}-{sizes.address(row.hi)}  {sizes.size(size)}",
         "used": f"{sizes.size(row.used)} {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident",
     }
     if row.user.function:

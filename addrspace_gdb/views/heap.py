@@ -18,10 +18,12 @@ from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import bar, program
+from addrspace_gdb.views.verdicts import of_heap, verdict_lines
 
 
 def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
-    """Whose heap it is, and how large."""
+    """What most of it is, whose heap it is, and how large."""
+    yield from verdict_lines(of_heap(heap), width, unicode)
     dot = glyphs(unicode).dot
     info = heap.info
     what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")

@@ -12,7 +12,6 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse
 from addrspace_gdb.space.heap.spans import ChosenSpans, Slot, Span, SpanCard
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, table
 from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.stackparts import bar
@@ -99,8 +98,8 @@ def span_card(
     card: SpanCard, width: int, unicode: bool = True, pointer_size: int = 8
 ) -> Iterator[tokens.Pair]:
     """One span: what it is, its slots, and which the address hits."""
-    row, dash = card.span.row, glyphs(unicode).dash
-    ends = f"{sizes.address(row.start, pointer_size)}{dash}{sizes.address(row.end, pointer_size)}"
+    row = card.span.row
+    ends = f"{sizes.address(row.start, pointer_size)}-{sizes.address(row.end, pointer_size)}"
     head = Line(width, unicode).put(tokens.HEADING, "span ").put(tokens.ADDRESS, ends)
     yield from head.put(tokens.TEXT, f"  {sizes.size(row.size)}, {card.span.kind}")
     for name, text in _facts(card, pointer_size):
