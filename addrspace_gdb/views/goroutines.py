@@ -20,7 +20,10 @@ from addrspace_gdb.views.verdicts import of_goroutines, verdict_lines
 
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
+_MIN_STATE = 18
 _MIN_FUNCTION = 20
+_STATE = 1  # the column
+_GIVE_WAY = (4, 5, _STATE, 3, 2)  # columns in this order: bar, resident, a part of the state, used, size
 _MANY = 1000  # from here on rows are made from columns
 
 
@@ -108,14 +111,16 @@ def goroutine_table(
     whole = width is None
     if len(shown) <= _MANY:
         texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
-        yield from table(columns, _fit(columns, texts, width, unicode))
+        yield from table(*fit_columns(columns, texts, width, unicode))
         return
     parts = 0 if whole else 2
     many = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
     longest = str(max(many.goids))
-    fitted = _fit(columns, [(longest, *rest) for rest in many.rests.values()], width, unicode)
+    shown_columns, fitted = fit_columns(
+        columns, [(longest, *rest) for rest in many.rests.values()], width, unicode
+    )
     rests = dict(zip(many.rests, (row[1:] for row in fitted)))
-    yield from table(columns, AlikeRows(many.goids, many.kinds, rests))
+    yield from table(shown_columns, AlikeRows(many.goids, many.kinds, rests))
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
@@ -132,24 +137,48 @@ def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, 
     )
 
 
-def _fit(
+def fit_columns(
     columns: Sequence[Column], rows: List[Tuple[str, ...]], width: Optional[int], unicode: bool
-) -> List[Tuple[str, ...]]:
-    """Functions and places cut to what the other columns leave; `width` None cuts nothing."""
+) -> Tuple[List[Column], List[Tuple[str, ...]]]:
+    """Columns and rows that fit: what says least gives way to functions and to the file and line, which are
+    always there. `width` None cuts nothing."""
     if width is None:
-        return rows
-    used = 0
-    for index in range(len(columns) - 2):
-        used += max([len(row[index]) for row in rows] + [len(columns[index].heading)]) + GAP
-    room = max(width - used, _MIN_FUNCTION + GAP)
-    longest = max([cells(text) for text in {row[-2] for row in rows}] + [len(columns[-2].heading)])
-    where = max([cells(text) for text in {row[-1] for row in rows}], default=0)
-    function = min(longest, max(_MIN_FUNCTION, room - GAP - min(where, 20)))
-    left = max(0, room - function - GAP)
+        return list(columns), rows
+    widths = [_widest(columns, rows, index) for index in range(len(columns))]
+    widths[_STATE] = min(widths[_STATE], _STATE_WIDTH)
+    line = max([cells(text.rpartition("/")[2]) for text in {row[-1] for row in rows}], default=0)
+    left = list(range(len(columns) - 2))
+    for index in _GIVE_WAY:
+        if _room(widths, left, width) >= _MIN_FUNCTION + GAP + line:
+            break
+        if index == _STATE:
+            widths[_STATE] = min(widths[_STATE], _MIN_STATE)
+        else:
+            left.remove(index)
+    room, state = _room(widths, left, width), widths[_STATE]
+    function = min(widths[-2], max(_MIN_FUNCTION, room - GAP - min(widths[-1], max(line, 20))))
+    place_ = max(line, room - function - GAP)
     functions = Shared(lambda text: _clip(text, function, unicode))
-    places = Shared(lambda text: _clip_place(text, left, unicode))
-    states = Shared(lambda text: clip(text, _STATE_WIDTH, unicode))
-    return [(row[0], states[row[1]], *row[2:-2], functions[row[-2]], places[row[-1]]) for row in rows]
+    places = Shared(lambda text: _clip_place(text, place_, unicode))
+    states = Shared(lambda text: clip(text, state, unicode))
+    fitted = [
+        (
+            *(states[row[index]] if index == _STATE else row[index] for index in left),
+            functions[row[-2]],
+            places[row[-1]],
+        )
+        for row in rows
+    ]
+    return [columns[index] for index in [*left, -2, -1]], fitted
+
+
+def _room(widths: Sequence[int], left: Sequence[int], width: int) -> int:
+    """What the columns `left` leave to the last two."""
+    return width - sum(widths[index] + GAP for index in left)
+
+
+def _widest(columns: Sequence[Column], rows: List[Tuple[str, ...]], index: int) -> int:
+    return max([cells(text) for text in {row[index] for row in rows}] + [len(columns[index].heading)])
 
 
 def _clip(text: str, width: int, unicode: bool) -> str:
