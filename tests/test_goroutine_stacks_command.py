@@ -163,7 +163,7 @@ def test_filters(gdb_exe: Gdb, parked: Scene) -> None:
     ]
     assert amounts == sorted(amounts, reverse=True) and len(amounts) > 10
     assert "runtime.bgsweep" in system and len(rows(system)) > COUNT + 3
-    assert longer.startswith("ERROR addrspace: no goroutine is like that (")
+    assert longer.startswith("ERROR addrspace: no goroutine matches (")
 
 
 def test_groups(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:
@@ -204,6 +204,17 @@ def test_one_goroutine_in_full(gdb_exe: Gdb, go: Toolchain, build_program: Build
     assert re.search(r"^goroutine 1 \[running\]$", text, re.MULTILINE)
 
 
+def test_labels_and_functions_that_are_not_there(
+    gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    scene = launch_to_breakpoint(build_program("shapes", go), tmp_path / "oracle")
+    commands = ("--label id=7", "--label id=7 --label kind=other", "--function main", "--without main")
+    found = ask(gdb_exe, scene, *(f"goroutine-stacks {one} --limit all --system" for one in commands))
+    rows = [re.findall(r"^ *(\d+)  \w", text, re.MULTILINE) for text in found]
+    assert len(rows[0]) == 1 and rows[1] == [] and "no goroutine matches" in found[1]
+    assert rows[2] and rows[3] and not set(rows[2]) & set(rows[3])
+
+
 def test_threads(gdb_exe: Gdb, parked: Scene, tmp_path: Path) -> None:
     (text,) = ask(gdb_exe, parked, "goroutine-stacks --threads")
     found = re.findall(r"^ *m(\d+) +\d+ \((\d+)\) +(g0|signal) ", text, re.MULTILINE)
@@ -218,7 +229,7 @@ BAD: Tuple[Tuple[str, str], ...] = (
     ("17-5", "the range 17-5 is inverted"),
     ("main", "'main' is not a goroutine's number"),
     ("--status nonsense", 'no goroutine has the status or wait reason "nonsense"; there are'),
-    ("--function nonsense", "no goroutine is like that"),
+    ("--function nonsense", "no goroutine matches"),
     ("--function (", "is not a regular expression"),
     ("--waiting-longer 5", "'5' is not a duration such as 90s"),
     ("--waiting-longer 1m30", "'1m30' is not a duration"),

@@ -44,14 +44,19 @@ if TYPE_CHECKING:
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
 
-_OPTIONS = ("--status", "--function", "--waiting-longer", "--min-size", "--system", "--dead", "--sort") + (
-    "--limit",
-    "--frames",
-    "--group",
-    "--by-frame",
-    "--threads",
-    "--format",
-    "--output",
+_OPTIONS = (
+    *("--status", "--function", "--without", "--label", "--waiting-longer", "--min-size", "--system"),
+    *(
+        "--dead",
+        "--sort",
+        "--limit",
+        "--frames",
+        "--group",
+        "--by-frame",
+        "--threads",
+        "--format",
+        "--output",
+    ),
 )
 
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -80,6 +85,8 @@ def parser() -> Parser:
     add("goids", nargs="*", type=_goids, metavar="GOID", help="which goroutines: numbers, FIRST-LAST")
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
     add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
+    add("--without", type=_pattern, metavar="REGEX", help="only with no such function on the stack")
+    add("--label", type=_label, action="append", metavar="K=V", help="only with this pprof label; repeatable")
     add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
     add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
@@ -113,6 +120,13 @@ def _pattern(text: str) -> Pattern[str]:
         raise argparse.ArgumentTypeError(
             f"{printable(text)!r} is not a regular expression: {error}"
         ) from None
+
+
+def _label(text: str) -> Tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not KEY=VALUE")
+    return key, value
 
 
 def _duration(text: str) -> int:
@@ -200,6 +214,8 @@ def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
         return False
     if arguments.waiting_longer is not None or arguments.min_size:
         return False
+    if arguments.label or arguments.without is not None:
+        return False
     if arguments.group is not None:
         return True
     if arguments.format == "json":
@@ -216,13 +232,15 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
         min_size=arguments.min_size,
         system=arguments.system,
         dead=arguments.dead,
+        labels=tuple(arguments.label or ()),
+        without=arguments.without,
     )
     listing = choose(reading, which)
     if not listing.positions and which != Chosen(system=False):
         more = ""
         if listing.unknown_wait:
             more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"
-        raise ProblemError("no goroutine is like that" + more)
+        raise ProblemError("no goroutine matches" + more)
     if not listing.positions and (arguments.group is not None or arguments.frames is not None):
         raise ProblemError("there are no goroutines but the runtime's own, if any: --system shows those")
     sort(listing, arguments.sort)
