@@ -112,7 +112,7 @@ def test_arenas(core: Core, tmp_path: Path) -> None:
         "addrspace arenas --range 1,2",
     )
     assert len(text.splitlines()) == len(arenas["arenas"]) + 2 and len(inside.splitlines()) == 3
-    assert outside == "ERROR addrspace: no arena is like that"
+    assert outside == "ERROR addrspace: no arena matches"
 
 
 def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ def test_fields_are_chosen(texts: Dict[str, str]) -> None:
     assert names(texts["addrspace memstats m*sys"]) == ["MSpanSys", "MCacheSys"]
     # gdb may tell of breakpoints before.
     assert texts["addrspace memstats nothing"].splitlines()[-1] == (
-        "ERROR addrspace: addrspace memstats: unknown field 'nothing'"
+        "ERROR addrspace: memstats: unknown field 'nothing'"
     )
     text = texts["addrspace memstats BySize --format json"]
     document, _ = json.JSONDecoder().raw_decode(text, text.index("{"))

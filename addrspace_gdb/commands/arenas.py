@@ -100,7 +100,7 @@ def _chosen(answer: Answer) -> List[ArenaUse]:
         and (arguments.use is None or arena.uses[arguments.use] >= max(1, arguments.min_size))
     ]
     if not found and everything:
-        raise ProblemError("no arena is like that")
+        raise ProblemError("no arena matches")
     return sorted(found, key=SORTS[arguments.sort])
 
 
