@@ -21,6 +21,7 @@ from typing import (
 )
 
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
+from addrspace_gdb.commands.goroutine_args import STATUSES
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
@@ -380,4 +381,12 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
-COMMAND = Command("goroutine-stacks", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words)
+COMMAND = Command(
+    "goroutine-stacks",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": as_json},
+    verdict,
+    words,
+    values={"--status": STATUSES},
+)

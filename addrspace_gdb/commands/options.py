@@ -48,6 +48,11 @@ class Parser(argparse.ArgumentParser):
             actions.remove(action)
             actions.insert(0, action)
 
+    def values_of(self, option: str) -> List[str]:
+        """What may follow an option; empty if that is no fixed set of words."""
+        action = self._option_string_actions.get(option)
+        return [str(value) for value in action.choices] if action is not None and action.choices else []
+
     def print_help(self, file: Any = None) -> None:
         """Hand the text to the caller."""
         raise HelpRequested(self.help_text())
