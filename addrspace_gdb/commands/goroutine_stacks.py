@@ -31,7 +31,7 @@ from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
-from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.goroutines.summary import matches, summarise
 from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
@@ -211,17 +211,19 @@ def _gather(answer: Answer) -> None:
 
 def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
     """Whether what is asked for is about all goroutines, or nearly all."""
-    if arguments.goids or arguments.status is not None or arguments.function is not None:
-        return False
-    if arguments.waiting_longer is not None or arguments.min_size:
-        return False
-    if arguments.label or arguments.without is not None:
+    if arguments.goids or _filtered(arguments):
         return False
     if arguments.group is not None:
         return True
     if arguments.format == "json":
         return arguments.limit is None or arguments.limit >= count
     return rows_shown(arguments.limit, arguments.output is not None, 25) >= count
+
+
+def _filtered(arguments: argparse.Namespace) -> bool:
+    """Whether only some of the goroutines are asked for, by what they are like."""
+    patterns = (arguments.status, arguments.function, arguments.without, arguments.waiting_longer)
+    return any(one is not None for one in patterns) or bool(arguments.label or arguments.min_size)
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -336,7 +338,8 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
     reading = listing.reading
     shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     total = summarise(reading)
-    yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
+    some = matches(reading, listing.positions) if _filtered(arguments) else None
+    yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode, some)
     yield NEWLINE
     yield from goroutine_table(listing, shown, listing.reading.clock.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)

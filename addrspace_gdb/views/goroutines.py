@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
-from addrspace_gdb.space.goroutines.summary import Most, StackSummary
+from addrspace_gdb.space.goroutines.summary import Matches, Most, StackSummary
 from addrspace_gdb.space.goroutines.walk import CALLS_C
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
@@ -16,7 +16,7 @@ from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
-from addrspace_gdb.views.verdicts import of_goroutines, verdict_lines
+from addrspace_gdb.views.verdicts import of_goroutines, of_matches, verdict_lines
 
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
@@ -28,10 +28,17 @@ _MANY = 1000  # from here on rows are made from columns
 
 
 def summary(
-    info: TargetInfo, total: StackSummary, threads: int, width: int, unicode: bool = True
+    info: TargetInfo,
+    total: StackSummary,
+    threads: int,
+    width: int,
+    unicode: bool = True,
+    some: Optional[Matches] = None,
 ) -> Iterator[tokens.Pair]:
-    """Goroutines by state, and what their stacks take, in about ten lines."""
-    yield from verdict_lines(of_goroutines(total), width, unicode)
+    """Goroutines by state, and what their stacks take, in about ten lines; where only `some` are listed,
+    what they are of all."""
+    said = of_goroutines(total) if some is None else of_matches(some, total)
+    yield from verdict_lines(said, width, unicode)
     dot = glyphs(unicode).dot
     what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
     facts = [
@@ -41,6 +48,8 @@ def summary(
     ]
     text = dot.join(clean(fact, unicode) for fact in [*facts, sizes.plural(threads, "thread")])
     yield from Line(width, unicode).put(tokens.HEADING, text)
+    if some is not None:
+        return
     for line in _states(total, width, unicode):
         yield from line
     yield tokens.NEWLINE

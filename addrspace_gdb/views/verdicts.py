@@ -6,7 +6,7 @@ from typing import Iterator, List, Optional, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.counters.collector import GCState
-from addrspace_gdb.space.goroutines.summary import StackSummary
+from addrspace_gdb.space.goroutines.summary import Matches, StackSummary
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.views.kit import tokens
@@ -98,3 +98,11 @@ def of_goroutines(total: StackSummary) -> str:
     if total.total >= _MANY and 2 * many >= total.total:
         text += f", {sizes.share(many, total.total)} of them [{state}]"
     return f"{text}; `goroutine-stacks --group stack` folds those that are alike."
+
+
+def of_matches(some: Matches, total: StackSummary) -> str:
+    """How many of all goroutines are listed, and what their stacks take."""
+    many = f"{sizes.count(some.many)} of {sizes.plural(total.total, 'goroutine')}"
+    match = "matches" if some.many == 1 else "match"
+    stacks = f"{sizes.size(some.allocated)} of {sizes.size(total.allocated)} of stacks"
+    return f"{many} {match}, with {stacks}, {sizes.share(some.used, some.allocated)} used."

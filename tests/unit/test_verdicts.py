@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional
 import pytest
 from pygments.token import Token
 
-from addrspace_gdb.space.goroutines.summary import StackSummary
+from addrspace_gdb.space.goroutines.summary import Matches, StackSummary
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.views import verdicts
 
@@ -100,6 +100,12 @@ def test_how_many_goroutines_and_what_most_do() -> None:
     assert "[" not in verdicts.of_goroutines(total(8, select=8))
     assert "[" not in verdicts.of_goroutines(total(2_000, a=900, b=600, c=500))
     assert verdicts.of_goroutines(total(0)).startswith("0 goroutines with 0 B of stacks")
+
+
+def test_what_matches_beside_all() -> None:
+    said = verdicts.of_matches(Matches(20, 20 * 8192, 20 * 4096), total(2_000, a=900))
+    assert said == "20 of 2,000 goroutines match, with 160.0 KiB of 15.6 MiB of stacks, 50.0% used."
+    assert "1 of 2,000 goroutines matches" in verdicts.of_matches(Matches(1, 8192, 0), total(2_000))
 
 
 def test_a_long_verdict_is_wrapped_and_an_empty_line_follows() -> None:
