@@ -190,6 +190,7 @@ def test_groups(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: P
         assert int(row.split()[0]) == expected[state]
     assert re.search(r"main\.block +shapes/goroutines\.go:\d+", function)
     assert re.search(r"main\.launch +shapes/goroutines\.go:\d+", creators)
+    assert "\n  created by main.launch" in stacks
 
 
 def test_one_goroutine_in_full(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:

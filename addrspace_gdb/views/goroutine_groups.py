@@ -103,7 +103,19 @@ def stack_groups(
         goids = ", ".join(map(str, one.goids)) + (", ..." if one.many > len(one.goids) else "")
         text = f"  {sizes.size(one.size)} of stack, {sizes.size(one.used)} used; goid {goids}"
         yield from Line(room, unicode).put(tokens.QUIET, text)
+        if one.makers:
+            yield from Line(room, unicode).put(tokens.QUIET, f"  created by {clean(_makers(one), unicode)}")
         yield from _stack(one, frames(one), limit, width, unicode)
+
+
+def _makers(one: Group) -> str:
+    """Who created most of a group: with how many, where that is not all."""
+    name, many = one.makers[0]
+    if many == one.many:
+        return name
+    rest = len(one.makers) - 1
+    more = f" and {sizes.plural(rest, 'other function')}" if rest else ""
+    return f"{name} ({sizes.count(many)}){more}"
 
 
 def _stack(
