@@ -146,7 +146,7 @@ def _hit(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
 
 
 def _state(slot: Slot) -> str:
-    return _STATE_WORDS[slot.state] + ("; marked" if slot.marked else "; not marked")
+    return _STATE_WORDS[slot.state] + ("; marked in this cycle" if slot.marked else "")
 
 
 def _slots(card: SpanCard, width: int, unicode: bool) -> Iterator[tokens.Pair]:

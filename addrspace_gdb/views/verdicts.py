@@ -26,8 +26,8 @@ def verdict_lines(text: str, width: int, unicode: bool = True) -> Iterator[token
 
 
 def of_heap(heap: Heap) -> str:
-    """What most of the heap's memory is, without what was returned to the OS."""
-    whole = heap.grown - heap.uses[pages.RETURNED]
+    """What most of the heap's memory is, but for what was returned to the OS."""
+    whole = heap.grown
     amount, name, look = max(_of_heap(heap), key=lambda one: one[0])
     if whole <= 0 or amount <= 0:
         return "The heap is empty."

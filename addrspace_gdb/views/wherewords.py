@@ -199,7 +199,7 @@ def _object(found: Object, said: Optional[str], pointer_size: int) -> Iterator[F
         scan = "noscan (no pointers)" if found.noscan else "scan (with pointers)"
         offset = f"; the address is {found.offset:,} bytes into it" if found.offset else ""
         yield "object", f"slot {found.slot:,} at {at(found.base)}, {found.size:,} bytes, {scan}{offset}"
-        yield "state", STATES[found.state] + ("; marked" if found.marked else "; not marked")
+        yield "state", STATES[found.state] + ("; marked in this cycle" if found.marked else "")
     if found.type is not None:
         room = f", room for {found.room:,}" if found.room and found.room > 1 else ""
         yield "type", f"{found.type}, by the {found.said_by}{room}"
