@@ -6,7 +6,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.goroutines.by_frame import ByFrame
+from addrspace_gdb.space.goroutines.by_frame import GUARD, ByFrame
 from addrspace_gdb.space.goroutines.groups import Group
 from addrspace_gdb.space.goroutines.thread_stacks import MStack
 from addrspace_gdb.views.kit import tokens
@@ -174,6 +174,9 @@ def by_frame_table(
     else:
         yield tokens.PROBLEM, f", but MemStats.StackInuse is {sizes.count(answer.counter)}"
     yield tokens.NEWLINE
+    if any(name == GUARD for name, _, _ in answer.others):
+        legend = f"({GUARD}) = reserve that every Go stack keeps for overflow checks"
+        yield from Line(width or 1 << 16, unicode).put(tokens.QUIET, legend)
 
 
 def thread_table(

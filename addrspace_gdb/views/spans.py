@@ -223,6 +223,6 @@ def arenas_total(arenas: Sequence[ArenaUse], shown: int) -> str:
         resident = None if resident is None or arena.resident is None else resident + arena.resident
     grown = sum(arena.size - arena.uses[pages.RESERVED] for arena in arenas)
     text = f"{sizes.plural(len(arenas), 'arena')}, {sizes.size(sum(a.size for a in arenas))}"
-    text += f", {sizes.size(grown)} grown into, {sizes.size(resident)} resident"
+    text += f", {sizes.size(grown)} in use, {sizes.size(resident)} resident"
     rest = len(arenas) - shown
     return text + (f"; {sizes.count(rest)} more are not shown (--limit all)" if rest else "")
