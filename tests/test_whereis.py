@@ -299,7 +299,9 @@ def test_the_card(asked: Asked) -> None:
 def test_the_table(asked: Asked) -> None:
     lines = section(asked.text, "table").strip("\n").splitlines()
     assert lines[0].split() == ["Expression", "Address", "Area", "What"]
-    assert len(lines) == 10 and all(len(line) <= 100 for line in lines)
+    assert all(len(line) <= 100 for line in lines)
+    lines = [line for line in lines if not line.startswith(" " * 10)]  # without what is wrapped
+    assert len(lines) == 10
     said, writer, greeting = lines[1:4]
     at = next(one for one in asked.pairs if one[0]["name"] == "said")[0]["address"]
     assert f"{at:#014x}" in said and "main.Node" in said and "heap" in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.where.answers import Where
@@ -24,8 +24,10 @@ def where_card(
     """One address: the one thing to know about it, then everything, from the outside in."""
     columns = width if width is not None else 1 << 16
     address = sizes.address(where.address, pointer_size)
-    head = Line(columns, unicode).put(tokens.ADDRESS, address).put(tokens.TEXT, "  ")
-    yield from head.put(tokens.HEADING, clean(what(where), unicode))
+    left = len(address) + GAP
+    for number, part in enumerate(wrap(clean(what(where), unicode), columns - left, _LINES, unicode) or [""]):
+        head = Line(columns, unicode).put(tokens.ADDRESS, "" if number else address).skip_to(left)
+        yield from head.put(tokens.HEADING, part)
     typed = where.value.expression
     if typed and typed not in (address, hex(where.address)):
         line = Line(columns, unicode).put(tokens.QUIET, "  expression").skip_to(_INDENT)
@@ -54,7 +56,7 @@ def where_table(
     shown += [1, 2, 5] if width is not None and width < _WIDE else [1, 2, 3, 4, 5]
     columns, rows = [columns[i] for i in shown], [tuple(row[i] for i in shown) for row in rows]
     if width is not None:
-        rows = _fit(columns, rows, width, unicode)
+        rows = list(_wrapped(columns, rows, width, unicode))
     yield from table(columns, rows)
 
 
@@ -71,11 +73,14 @@ def _row(where: Where, width: Optional[int], unicode: bool, pointer_size: int) -
     return (typed, address, where.region.area, where.region.permissions, page, clean(what(where), unicode))
 
 
-def _fit(
+def _wrapped(
     columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], width: int, unicode: bool
-) -> List[Tuple[str, ...]]:
+) -> Iterator[Tuple[str, ...]]:
+    """Each row in as many lines as its last cell takes."""
     used = 0
     for index, column in enumerate(columns[:-1]):
         used += max([len(row[index]) for row in rows] + [len(column.heading)]) + GAP
-    room = max(width - used, _MIN_WHAT)
-    return [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]
+    empty = [""] * (len(columns) - 1)
+    for row in rows:
+        for number, part in enumerate(wrap(row[-1], max(width - used, _MIN_WHAT), _LINES, unicode) or [""]):
+            yield (*(empty if number else row[:-1]), part)
