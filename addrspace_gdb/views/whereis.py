@@ -53,6 +53,8 @@ def where_table(
     ]
     rows = [_row(where, width, unicode, pointer_size) for where in places]
     shown = [0] if any(row[0] for row in rows) else []
+    if shown:  # beside expressions numbers are told as they were typed
+        rows = [(row[0] or clean(one.value.expression, unicode), *row[1:]) for one, row in zip(places, rows)]
     shown += [1, 2, 5] if width is not None and width < _WIDE else [1, 2, 3, 4, 5]
     columns, rows = [columns[i] for i in shown], [tuple(row[i] for i in shown) for row in rows]
     if width is not None:
