@@ -72,7 +72,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The table and its totals."""
     found = _chosen(answer)
     shown = found[: rows_shown(answer.arguments.limit, look.file, 25)]
-    yield from arena_table(shown, look.unicode, answer.reading.info.pointer_size)
+    yield from arena_table(shown, look.width, look.unicode, answer.reading.info.pointer_size)
     yield HEADING, arenas_total(found, len(shown))
     yield NEWLINE
 

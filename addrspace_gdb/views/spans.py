@@ -12,7 +12,7 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse
 from addrspace_gdb.space.heap.spans import ChosenSpans, Slot, Span, SpanCard
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.table import Column, narrowed, table
 from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.stackparts import bar
 
@@ -25,6 +25,7 @@ _STATE_WORDS = {
 _LOOKS = {"live": "█#", "since": "▓+", "dead": "xx", "free": "░-"}
 _SLOTS_A_ROW = 64
 _MIN_PROBLEM = 12
+_GIVE_WAY = (10, 2, 8)  # columns in this order: bar, resident, live
 
 
 def span_table(
@@ -50,7 +51,7 @@ def span_table(
         used = sum(max([len(row[i]) for row in rows] + [len(columns[i].heading)]) + 2 for i in range(11))
         room = max(_MIN_PROBLEM, width - used)
         rows = [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]
-    yield from table(columns, rows)
+    yield from table(*narrowed(columns, rows, width, _GIVE_WAY))
 
 
 def _row(span: Span, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
@@ -181,7 +182,10 @@ def _slot_states(card: SpanCard) -> List[str]:
 
 
 def arena_table(
-    arenas: Sequence[ArenaUse], unicode: bool = True, pointer_size: int = 8
+    arenas: Sequence[ArenaUse],
+    width: Optional[int] = 100,
+    unicode: bool = True,
+    pointer_size: int = 8,
 ) -> Iterator[tokens.Pair]:
     """One row an arena."""
     columns = [
@@ -196,7 +200,8 @@ def arena_table(
         Column("", "left", tokens.GROWTH),
         Column("", "left", tokens.QUIET),
     ]
-    yield from table(columns, [_arena_row(arena, unicode, pointer_size) for arena in arenas])
+    rows = [_arena_row(arena, unicode, pointer_size) for arena in arenas]
+    yield from table(*narrowed(columns, rows, width, (8, 1, 2)))
 
 
 def _arena_row(arena: ArenaUse, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
