@@ -15,7 +15,7 @@ from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.table import Column, narrowed, table
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import bar, program
 from addrspace_gdb.views.verdicts import of_heap, verdict_lines
@@ -133,7 +133,7 @@ def grown_resident(heap: Heap) -> Optional[int]:
     return None if None in parts else sum(size or 0 for size in parts)
 
 
-def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
+def class_table(classes: Sequence[ClassSlots], width: Optional[int] = 100) -> Iterator[tokens.Pair]:
     """One row a size class, scan and noscan apart."""
     damaged = any(one.bytes.unknown for one in classes)
     columns = [
@@ -149,7 +149,8 @@ def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
         Column("Tail waste", "right", tokens.SIZE),
         *([Column("Damaged", "right", tokens.PROBLEM)] if damaged else []),
     ]
-    yield from table(columns, [_class_row(one, damaged) for one in classes])
+    rows = [_class_row(one, damaged) for one in classes]
+    yield from table(*narrowed(columns, rows, width, (9, 7, 5)))
 
 
 def _class_row(one: ClassSlots, damaged: bool) -> Tuple[str, ...]:

@@ -34,10 +34,18 @@ class AlikeRows(NamedTuple):
 
 
 def narrowed(
-    columns: Sequence[Column], rows: Sequence[Cells], width: Optional[int], giving: Sequence[int]
+    columns: Sequence[Column],
+    rows: Sequence[Cells],
+    width: Optional[int],
+    giving: Sequence[int],
+    last: Optional[int] = None,
 ) -> Tuple[List[Column], List[Cells]]:
-    """The table without as many of the columns `giving`, in their order, as it takes to fit `width`."""
+    """The table without as many of the columns `giving`, in their order, as it takes to fit `width`.
+
+    The last column may be cut to `last` columns of text later.
+    """
     widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows)]
+    widths[-1] = widths[-1] if last is None else min(widths[-1], last)
     left = list(range(len(columns)))
     for index in giving:
         if width is None or sum(widths[i] for i in left) + GAP * (len(left) - 1) <= width:
