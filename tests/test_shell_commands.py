@@ -75,8 +75,8 @@ def test_how_it_looks_is_asked_for(stopped: Process, options: List[str]) -> None
 
 def test_a_process_by_its_name(stopped: Process, tmp_path: Path) -> None:
     name = os.path.basename(os.readlink(f"/proc/{stopped.pid}/exe"))
-    done = cli("gc", name, cwd=tmp_path)
+    done = cli("arenas", name, cwd=tmp_path)
     if done.returncode:  # the tests beside this one run the same program
         assert f"processes are called {name}, give the number of one: " in done.stderr
     else:
-        assert done.stdout == cli("gc", stopped.pid).stdout
+        assert done.stdout == cli("arenas", stopped.pid).stdout

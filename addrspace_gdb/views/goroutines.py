@@ -231,13 +231,13 @@ def card(
     head = Line(room, unicode).put(tokens.HEADING, f"goroutine {row.goid} ")
     yield from head.put(tokens.TEXT, clean(f"[{_header(row, exact, unicode)}]", unicode))
     for name, text in _facts(row, unicode).items():
-        line = Line(room, unicode).put(tokens.QUIET, f"  {name}").skip_to(12)
+        line = Line(room, unicode).put(tokens.QUIET, f"  {name}").skip_to(14)
         yield from line.put(tokens.TEXT, clean(text, unicode))
     if row.problem:
         yield from (
             Line(room, unicode)
             .put(tokens.PROBLEM, "  problem")
-            .skip_to(12)
+            .skip_to(14)
             .put(tokens.TEXT, clean(row.problem, unicode))
         )
     for line in frame_lines(frames or (), width, unicode):
