@@ -280,4 +280,4 @@ def test_each_gdb_has_help_and_words(gdb_exe: Gdb, core: Core) -> None:
     for name in names:
         assert f"usage: addrspace {name}" in run.stdout
     assert "addrspace spans --state" in run.stdout
-    assert "addrspace heap: unrecognized arguments: --nosuch" in run.stderr
+    assert "addrspace: heap: unrecognized arguments: --nosuch" in run.stderr
