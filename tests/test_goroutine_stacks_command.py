@@ -286,8 +286,8 @@ def test_damage_is_said_in_the_row(gdb_exe: Gdb, parked: Scene) -> None:
         "goroutine-stacks --format json --frames",
     )
     assert len(rows(listed)) == COUNT + 1
-    assert "problem     sp 0x1 is outside its stack" in odd and "used      ? ??????" in odd
-    assert "problem   bad stack bounds" in low
+    assert "problem     sp 0x1 is outside its stack" in odd and "used        ? ??????" in odd
+    assert "problem     bad stack bounds" in low
     assert "0x1234 is in no Go function" in framed and "sp 0x1 is outside" in framed
     assert "is in no Go function" in groups and "is outside its stack" in groups
     assert "(frames not unwound)" in total and "(sp not known)" in total and "exactly MemStats" in total
@@ -340,7 +340,7 @@ def test_a_stack_that_cannot_be_read_and_a_thread_that_is_not_there(
     assert re.search(rf"^ *{gone}  chan receive.* its stack cannot", row, re.MULTILINE)
     assert re.search("^#1 .*runtime.gopark", taken, re.MULTILINE)
     # It is shown as it entered the system call: what it has called since is not known.
-    assert "thread    4194305, which is not among the threads" in at_call
+    assert "thread      4194305, which is not among the threads" in at_call
     assert "problem" not in at_call and "main.rawRead" in at_call
     shown = re.findall(r"^    (\S+)  ", at_call, re.MULTILINE)
     assert shown == names[names.index(shown[0]) :]

@@ -264,7 +264,7 @@ SPENT = (
     Case("limit", ("free-heap",), r"GC ran \S+ ago, memory limit 1\.0 GiB"),
     Case("garbage", ("allocated-since-gc",), "GC has not run yet, GOGC is off, no memory limit set"),
     Case("fragments", ("free-slots",), "fragmentation"),
-    Case("live", ("live-objects",), "live at the last GC"),
+    Case("live", ("live-objects",), "survived the last GC"),
     Case("mapped", ("own-mappings",), "outside Go"),
     Case("file", ("mapped-files",), "pages of mapped files"),
     Case("C", ("c-heap",), "outside Go, in use in C's heap: live data, or a leak in C", "cgo"),
