@@ -350,6 +350,11 @@ COMPLETED: Dict[str, List[str]] = {
     "addrspace regions heap res": ["addrspace regions heap resident"],
     "addrspace regions thread": ["addrspace regions thread-stacks"],
     "addrspace --output /etc/hostn": ["addrspace --output /etc/hostname"],
+    "addrspace --color o": ["addrspace --color off", "addrspace --color on"],
+    "addrspace regions --asc": ["addrspace regions --ascii"],
+    "goroutine-stacks --group s": ["goroutine-stacks --group stack", "goroutine-stacks --group status"],
+    "goroutine-stacks --status w": ["goroutine-stacks --status waiting"],
+    "addrspace spans --sort ad": ["addrspace spans --sort address"],
     "set addrspace un": ["set addrspace unicode"],
     "set addrspace unicode o": ["set addrspace unicode off", "set addrspace unicode on"],
 }

@@ -94,7 +94,7 @@ def child(node: Json, name: str) -> Json:
 
 
 def assert_named(document: Json, name: str, file: str) -> None:
-    others = child(document["tree"], "C and others")
+    others = child(document["tree"], "Non-Go")
     assert not child(others, "the program's own mappings")["resident"]
     (found,) = [one for one in document["findings"] if one["kind"] == "c-heap"]
     assert f"most likely in the heap of {name} ({file}), C's allocator here" in found["sentence"]
@@ -110,7 +110,7 @@ def test_memory_of_nobody_is_most_likely_the_allocators(
     live = run(processes, binary.path, oracle_file, library(tmp_path, file, *options))
     document = rss_of(live.pid)
     assert_named(document, name, file)
-    heap = child(child(document["tree"], "C and others"), "C heap")
+    heap = child(child(document["tree"], "Non-Go"), "C heap")
     own = child(heap, "brk heap" if options else f"likely {name}'s")
     assert own["resident"] > 40 << 20 and own["resident"] >= 0.99 * heap["resident"]
     core = tmp_path / "core"
@@ -155,7 +155,7 @@ def test_extents_of_jemalloc_are_those_that_it_counts(
     gcore(gdb_exe, attach(live, binary), core)
     for target in (live.pid, core):
         document = rss_of(target)
-        extents = child(child(child(document["tree"], "C and others"), "C heap"), "jemalloc's extents")
+        extents = child(child(child(document["tree"], "Non-Go"), "C heap"), "jemalloc's extents")
         assert child(extents, "in use")["size"] == said["active"] > 0
         assert child(extents, "free, kept for later")["size"] == said["dirty"]
         assert child(extents, "returned to the OS")["size"] == said["retained"]
@@ -172,7 +172,7 @@ def test_musl_has_its_own(
 ) -> None:
     binary = build_program("cgo", newest_go, "musl")
     live = stop(processes.start([str(binary.path), str(oracle_file)]).wait_ready())
-    heap = child(child(rss_of(live.pid)["tree"], "C and others"), "C heap")
+    heap = child(child(rss_of(live.pid)["tree"], "Non-Go"), "C heap")
     assert child(heap, "likely musl malloc's")["size"]
 
 

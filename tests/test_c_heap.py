@@ -66,14 +66,14 @@ def node(document: Json, *names: str) -> Optional[Json]:
 
 
 def size(document: Json, part: str) -> int:
-    nodes = [node(document, "C and others", "C heap", kind, part) for kind in SPLIT]
+    nodes = [node(document, "Non-Go", "C heap", kind, part) for kind in SPLIT]
     return sum(one["size"] for one in nodes if one is not None)
 
 
 def assert_as_said(document: Json, said: Dict[str, int]) -> None:
     assert size(document, FREE) + size(document, TOP) == said["not_in_use"]
     assert size(document, IN_USE) == said["in_use"]
-    mapped = node(document, "C and others", "C heap", "malloc mmap")
+    mapped = node(document, "Non-Go", "C heap", "malloc mmap")
     assert (mapped["size"] if mapped is not None else 0) == said["mapped"]  # all threads may free first
     assert not [note for note in document["notes"] if "C's heap" in note] and not document["problems"]
 
@@ -223,7 +223,7 @@ def test_a_damaged_heap_is_not_split(core: Core, tmp_path: Path) -> None:
         done = cli("dump", str(damaged), "--report", "rss", "--format", "json")
         assert "Traceback" not in done.stderr and "internal error" not in done.stderr and done.stdout
         document = valid(done.stdout)
-        heap = node(document, "C and others", "C heap")
+        heap = node(document, "Non-Go", "C heap")
         assert heap is not None and heap["size"] == sum(child["size"] for child in heap["children"])
         notes += [note for note in document["notes"] if "C's heap" in note]
         split += size(document, IN_USE) > 0

@@ -257,7 +257,7 @@ def test_text_says_the_same_in_100_columns(run: Run) -> None:
     ):
         assert expected in text, expected
     (row,) = [line for line in text.splitlines() if line.lstrip().startswith("1,152 B")]
-    assert "+3,000" in row and row.endswith("no pointers")
+    assert "+3,000" in row and row.endswith("noscan")
     assert "more rows: --limit all" in run.answers[6]
 
 
@@ -388,7 +388,7 @@ def test_nothing_is_read_at_stops_where_nothing_was_asked(gdb_exe: Gdb, moments:
     done = run_gdb(gdb_exe, commands, moments, load=True)
     answers = done.stdout.split("\n=====\n")
     assert "readings 0" in answers[0]
-    assert "it is the baseline now" in answers[1] and "readings 1" in answers[1]
+    assert "this one is now the baseline" in answers[1] and "readings 1" in answers[1]
     assert answers[2].startswith("last → now") and answers[3].startswith("last → now")
     assert "readings 2" in answers[4], "the same stop is read once"
 
@@ -421,7 +421,7 @@ def test_a_process_that_was_started_again_is_another(gdb_exe: Gdb, moments: Scen
     commands += marked("addrspace diff", "addrspace diff first")
     done = run_gdb(gdb_exe, commands, moments, load=True)
     _, default, named = done.stdout.split("\n=====\n")[1:]
-    assert "it is the baseline now" in default
+    assert "this one is now the baseline" in default
     assert "the two moments are of different processes" in named and "born" not in named.splitlines()[1]
 
 

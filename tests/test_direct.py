@@ -34,7 +34,7 @@ REPORTS = (
 # What moves with the clock, with who else maps a file, and by being read: which pages were never touched.
 MOVES = re.compile(
     r'"(wait_time|waited|age|Pss|[Ss]hared|[Pp]rivate)": (\d+|null)'
-    r'|"the runtime\'s own: (never touched|only ever read)[^}]*'
+    r'|"the runtime\'s own: (never touched|zero page)[^}]*'
     r'|"instruction": (null|"(\\.|[^"\\])*")'  # the assembler's text of it is gdb's alone
 )
 FEW = ("addrspace", "goroutine-stacks --system --dead", "whereis goroutine:1 $sp $pc")

@@ -163,7 +163,7 @@ def test_filters(gdb_exe: Gdb, parked: Scene) -> None:
     ]
     assert amounts == sorted(amounts, reverse=True) and len(amounts) > 10
     assert "runtime.bgsweep" in system and len(rows(system)) > COUNT + 3
-    assert longer.startswith("ERROR addrspace: no goroutine is like that (")
+    assert longer.startswith("ERROR addrspace: no goroutine matches (")
 
 
 def test_groups(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:
@@ -190,6 +190,7 @@ def test_groups(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: P
         assert int(row.split()[0]) == expected[state]
     assert re.search(r"main\.block +shapes/goroutines\.go:\d+", function)
     assert re.search(r"main\.launch +shapes/goroutines\.go:\d+", creators)
+    assert "\n  created by main.launch" in stacks
 
 
 def test_one_goroutine_in_full(gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path) -> None:
@@ -199,9 +200,20 @@ def test_one_goroutine_in_full(gdb_exe: Gdb, go: Toolchain, build_program: Build
     text = out.read_text()
     assert re.search(r"^  labels +id=7, kind=labelled$", text, re.MULTILINE)
     assert re.search(r"main\.descend +shapes/goroutines\.go:\d+ +[\d.]+ KiB  ×1,000$", text, re.MULTILINE)
-    assert re.search(r"^  made by +main\.launch in goroutine 1$", text, re.MULTILINE)
+    assert re.search(r"^  created by +main\.launch in goroutine 1$", text, re.MULTILINE)
     assert re.search(r"^goroutine \d+ \[chan receive, .*locked to thread\]$", text, re.MULTILINE)
     assert re.search(r"^goroutine 1 \[running\]$", text, re.MULTILINE)
+
+
+def test_labels_and_functions_that_are_not_there(
+    gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    scene = launch_to_breakpoint(build_program("shapes", go), tmp_path / "oracle")
+    commands = ("--label id=7", "--label id=7 --label kind=other", "--function main", "--without main")
+    found = ask(gdb_exe, scene, *(f"goroutine-stacks {one} --limit all --system" for one in commands))
+    rows = [re.findall(r"^ *(\d+)  \w", text, re.MULTILINE) for text in found]
+    assert len(rows[0]) == 1 and rows[1] == [] and "no goroutine matches" in found[1]
+    assert rows[2] and rows[3] and not set(rows[2]) & set(rows[3])
 
 
 def test_threads(gdb_exe: Gdb, parked: Scene, tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ BAD: Tuple[Tuple[str, str], ...] = (
     ("17-5", "the range 17-5 is inverted"),
     ("main", "'main' is not a goroutine's number"),
     ("--status nonsense", 'no goroutine has the status or wait reason "nonsense"; there are'),
-    ("--function nonsense", "no goroutine is like that"),
+    ("--function nonsense", "no goroutine matches"),
     ("--function (", "is not a regular expression"),
     ("--waiting-longer 5", "'5' is not a duration such as 90s"),
     ("--waiting-longer 1m30", "'1m30' is not a duration"),
@@ -274,8 +286,8 @@ def test_damage_is_said_in_the_row(gdb_exe: Gdb, parked: Scene) -> None:
         "goroutine-stacks --format json --frames",
     )
     assert len(rows(listed)) == COUNT + 1
-    assert "problem   sp 0x1 is outside its stack" in odd and "used      ? ??????" in odd
-    assert "problem   bad stack bounds" in low
+    assert "problem     sp 0x1 is outside its stack" in odd and "used        ? ??????" in odd
+    assert "problem     bad stack bounds" in low
     assert "0x1234 is in no Go function" in framed and "sp 0x1 is outside" in framed
     assert "is in no Go function" in groups and "is outside its stack" in groups
     assert "(frames not unwound)" in total and "(sp not known)" in total and "exactly MemStats" in total
@@ -324,11 +336,11 @@ def test_a_stack_that_cannot_be_read_and_a_thread_that_is_not_there(
         f"goroutine-apply {calling['goid']} bt -frame-arguments none",
         "goroutine-stacks --format json --frames",
     )
-    assert "problem   its stack cannot be read" in card
+    assert "problem     its stack cannot be read" in card
     assert re.search(rf"^ *{gone}  chan receive.* its stack cannot", row, re.MULTILINE)
     assert re.search("^#1 .*runtime.gopark", taken, re.MULTILINE)
     # It is shown as it entered the system call: what it has called since is not known.
-    assert "thread    4194305, which is not among the threads" in at_call
+    assert "thread      4194305, which is not among the threads" in at_call
     assert "problem" not in at_call and "main.rawRead" in at_call
     shown = re.findall(r"^    (\S+)  ", at_call, re.MULTILINE)
     assert shown == names[names.index(shown[0]) :]

@@ -112,7 +112,7 @@ def test_arenas(core: Core, tmp_path: Path) -> None:
         "addrspace arenas --range 1,2",
     )
     assert len(text.splitlines()) == len(arenas["arenas"]) + 2 and len(inside.splitlines()) == 3
-    assert outside == "ERROR addrspace: no arena is like that"
+    assert outside == "ERROR addrspace: no arena matches"
 
 
 def test_spans_are_all_there_and_filters_pick(core: Core, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_one_span_with_its_slots(core: Core, tmp_path: Path) -> None:
         f"addrspace spans {inside:#x} --noscan",
     )
     assert f"is in slot {slot['index']:,} at 0x{inside - 5:012x} + 5" in text
-    assert f"▲ slot {slot['index']}" in text and "allocated, live at the last GC" in text
+    assert f"▲ slot {slot['index']}" in text and "allocated; survived the last GC" in text
     assert "is in no span" in quoted and "is in no span" in nowhere
     assert "behind the last slot" in behind
     assert no_symbol.startswith("ERROR addrspace: cannot evaluate") and "filters do not go" in both
@@ -280,4 +280,4 @@ def test_each_gdb_has_help_and_words(gdb_exe: Gdb, core: Core) -> None:
     for name in names:
         assert f"usage: addrspace {name}" in run.stdout
     assert "addrspace spans --state" in run.stdout
-    assert "addrspace heap: unrecognized arguments: --nosuch" in run.stderr
+    assert "addrspace: heap: unrecognized arguments: --nosuch" in run.stderr

@@ -117,12 +117,12 @@ def test_blocks_of_malloc_that_share_a_mapping_with_go_s_metadata(running: Start
     case = running("merged", "cgo")
     live = case.report("rss")
     assert_sound(live)
-    blocks = node(live, "C and others", "C heap", "malloc mmap")
+    blocks = node(live, "Non-Go", "C heap", "malloc mmap")
     assert blocks["size"] == case.said["hblkhd"] >= 20 * 2 * MIB
     assert blocks["resident"] >= 20 * 2 * MIB
-    assert node(live, "C and others", "the program's own mappings")["size"] == 0
+    assert node(live, "Non-Go", "the program's own mappings")["size"] == 0
     dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
-    assert node(dead, "C and others", "C heap", "malloc mmap")["size"] == case.said["hblkhd"]
+    assert node(dead, "Non-Go", "C heap", "malloc mmap")["size"] == case.said["hblkhd"]
 
 
 def test_gs_of_goroutines_that_ended_are_the_runtime_s(running: Start, tmp_path: Path) -> None:
@@ -224,27 +224,27 @@ def test_executable_memory_without_a_file_is_code_made_at_run_time(running: Star
     case = running("compiled")
     live = case.report("rss")
     assert_sound(live)
-    code = node(live, "C and others", "JIT code")
+    code = node(live, "Non-Go", "JIT code")
     assert (code["size"], code["resident"]) == (64 * MIB, 64 * MIB)
-    assert node(live, "C and others", "the program's own mappings")["size"] == 0
+    assert node(live, "Non-Go", "the program's own mappings")["size"] == 0
     regions = [one for one in case.report("regions")["regions"] if one["kind"] == "JIT code"]
     assert sum(one["size"] for one in regions) == 64 * MIB
     assert {(one["area"], one["permissions"]) for one in regions} == {("foreign", "r-xp")}
     assert [one["kind"] for one in live["findings"]] == ["jit-code"]
     dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
-    assert node(dead, "C and others", "JIT code")["size"] == 64 * MIB
+    assert node(dead, "Non-Go", "JIT code")["size"] == 64 * MIB
 
 
 def test_a_memfd_has_its_name(running: Start, tmp_path: Path) -> None:
     case = running("shared")
     live = case.report("rss")
     assert_sound(live)
-    (frames,) = node(live, "C and others", "the program's own mappings")["children"]
+    (frames,) = node(live, "Non-Go", "the program's own mappings")["children"]
     assert (frames["name"], frames["resident"]) == ("memfd: video frames", 64 * MIB)
     (said,) = sentences(live)
     assert "64.0 MiB of it memfd: video frames, 4 mappings" in said
     dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
-    (frames,) = node(dead, "C and others", "the program's own mappings")["children"]
+    (frames,) = node(dead, "Non-Go", "the program's own mappings")["children"]
     assert (frames["name"], frames["size"]) == ("memfd: video frames", 64 * MIB)
 
 
@@ -252,7 +252,7 @@ def test_stacks_of_threads_are_used_or_left_behind(running: Start) -> None:
     case = running("deep", "cgo")
     live = case.report("rss")
     assert_sound(live)
-    stacks = node(live, "C and others", "thread stacks", "thread stack")
+    stacks = node(live, "Non-Go", "thread stacks", "thread stack")
     parts = {one["name"]: one["resident"] for one in stacks["children"]}
     assert set(parts) <= {"used", "left behind by deeper calls", "use not known"}
     assert sum(parts.values()) == stacks["resident"]
@@ -278,7 +278,7 @@ def assert_leak(document: Json) -> None:
     assert (first["kind"], second["kind"]) == ("stacks", "allocated-since-gc")
     assert first["bytes"] < second["bytes"]
     where = r"18,\d{3} goroutines, 18,000 of them in main\.\(\*client\)\.watch \(select\)"
-    assert re.search(where + ", made by main.handle;", first["sentence"]), first["sentence"]
+    assert re.search(where + ", created by main.handle;", first["sentence"]), first["sentence"]
 
 
 def test_pinned_objects_are_counted(running: Start) -> None:
@@ -336,7 +336,7 @@ def test_what_go_code_maps_itself_is_listed_by_size(running: Start, tmp_path: Pa
     whole = 300 * (64 << 10) + 3 * 8 * MIB + 12 * MIB + 4096
     dead = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
     for document in (live, dead):
-        own = node(document, "C and others", "the program's own mappings")
+        own = node(document, "Non-Go", "the program's own mappings")
         assert own["size"] == whole
         parts = {one["name"].removeprefix("anonymous memory: "): one["size"] for one in own["children"]}
         assert parts == {

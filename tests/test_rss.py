@@ -125,7 +125,7 @@ def assert_kernel(stop: Stop) -> None:
     files = stop.status("RssFile") + stop.status("RssShmem")
     assert stop.balance("RssFile + RssShmem")["value"] == files
     main = [m for m in maps if m.path == "[stack]"]
-    assert stop.node("C and others", "thread stacks", "main thread stack")["resident"] == main[0].rss
+    assert stop.node("Non-Go", "thread stacks", "main thread stack")["resident"] == main[0].rss
 
 
 def assert_go(stop: Stop) -> None:
@@ -137,7 +137,7 @@ def assert_go(stop: Stop) -> None:
     returned = stop.node("Go", "heap", "pages returned to the OS")["size"]
     assert free + returned == said["HeapIdle"]
     assert returned == said["HeapReleased"]
-    assert heap["size"] - stop.node("Go", "heap", "not grown into")["size"] == said["HeapSys"]
+    assert heap["size"] - stop.node("Go", "heap", "reserved, not yet used")["size"] == said["HeapSys"]
     assert stop.node("Go", "goroutine stacks")["size"] == said["StackInuse"]
     taken = ("live at the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
     assert sum(stop.node("Go", "heap", "objects", name)["size"] for name in taken) == said["HeapAlloc"]
@@ -226,7 +226,7 @@ def test_every_byte_and_counter_of_twenty_heaps_is_explained(phases: List[Stop])
 
 def test_phases_show_what_they_are_made_of(phases: List[Stop]) -> None:
     by_name = {stop.phase: stop for stop in phases}
-    own = by_name["mapped"].node("C and others", "the program's own mappings")
+    own = by_name["mapped"].node("Non-Go", "the program's own mappings")
     assert (own["size"], own["resident"]) == (16 * MIB, 4096)
     stacks = {
         name: sum(by_name[name].node("Go", "goroutine stacks", part)["size"] for part in ("used", "unused"))
@@ -258,13 +258,13 @@ SPENT = (
     Case(
         "goroutines",
         ("stacks",),
-        r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak .*, made by main\.goroutines",
+        r"stacks: 20,0\d\d goroutines, 20,000 of them in main\.leak .*, created by main\.goroutines",
     ),
     Case("free", ("free-heap",), r"GC ran \S+ ago, no memory limit set"),
     Case("limit", ("free-heap",), r"GC ran \S+ ago, memory limit 1\.0 GiB"),
     Case("garbage", ("allocated-since-gc",), "GC has not run yet, GOGC is off, no memory limit set"),
     Case("fragments", ("free-slots",), "fragmentation"),
-    Case("live", ("live-objects",), "live at the last GC"),
+    Case("live", ("live-objects",), "survived the last GC"),
     Case("mapped", ("own-mappings",), "outside Go"),
     Case("file", ("mapped-files",), "pages of mapped files"),
     Case("C", ("c-heap",), "outside Go, in use in C's heap: live data, or a leak in C", "cgo"),
@@ -414,7 +414,7 @@ def assert_core(stop: Stop) -> None:
     tree = stop.rss["tree"]
     assert (tree["resident"], tree["swapped"], stop.rss["kernel"]) == (None, None, None)
     returned = stop.node("Go", "heap", "pages returned to the OS")
-    reserved = stop.node("Go", "heap", "not grown into")
+    reserved = stop.node("Go", "heap", "reserved, not yet used")
     assert returned["kept"] == reserved["kept"] == 0
     assert returned["size"] == stop.balance("HeapReleased")["value"]
     assert_explained(stop)
@@ -468,9 +468,14 @@ def text(gdb: Gdb, scene: Scene, command: str, folder: Path) -> str:
 
 def test_text_says_what_json_says(shapes: Tuple[Binary, Any, Processes], gdb: Gdb, tmp_path: Path) -> None:
     binary, process, _ = shapes
-    lines = text(gdb, attach(process, binary), "addrspace rss", tmp_path).splitlines()
+    folded = text(gdb, attach(process, binary), "addrspace rss", tmp_path).splitlines()
+    end = " ".join(folded[-3:])
+    assert "Everything adds up: " in end and end.endswith("(--reconcile shows each step)")
+    assert not any(line.startswith("  VmRSS") for line in folded)
+    lines = text(gdb, attach(process, binary), "addrspace rss --reconcile", tmp_path).splitlines()
     assert all(len(line) <= 100 for line in lines)
-    assert lines[0].startswith(f"shapes · pid {process.pid} · go")
+    head = next(i for i, line in enumerate(lines) if line.startswith(f"shapes · pid {process.pid} · go"))
+    assert head > 1 and re.search(r"\d (KiB|MiB)\b", lines[0])  # the verdict
     tree = [line for line in lines if re.match(r"process +", line)]
     assert len(tree) == 1 and "100.0%" in tree[0]
     assert any(line.lstrip().startswith("pages returned to the OS") for line in lines)
@@ -480,7 +485,7 @@ def test_text_says_what_json_says(shapes: Tuple[Binary, Any, Processes], gdb: Gd
     assert not any("not explained" in line for line in lines)
     shallow = text(gdb, attach(process, binary), "addrspace rss --depth 1", tmp_path).splitlines()
     start = next(i for i, line in enumerate(shallow) if line.startswith("process "))
-    assert [line.split("  ")[1] for line in shallow[start + 1 : start + 3]] == ["Go", "C and others"]
+    assert [line.split("  ")[1] for line in shallow[start + 1 : start + 3]] == ["Go", "Non-Go"]
     assert not any(line.startswith("    heap  ") for line in shallow)
 
 

@@ -34,7 +34,7 @@ def parser() -> Parser:
         description="Show where every byte of the Go process lives, in true address order.",
         epilog="Sub-commands: `help addrspace regions`. Parameters: `show addrspace`.",
     )
-    made.add_argument("--classic", action="store_true", help="the tutorial's eight rows with live totals")
+    made.add_argument("--classic", action="store_true", help="a simplified eight-row picture, for teaching")
     add_output(made, ["text", "classic", "json"])
     made.add_argument(
         "--check", action="store_true", help="check every sum against the kernel's and the runtime's counters"
@@ -42,7 +42,7 @@ def parser() -> Parser:
     made.add_argument(
         "--stacks",
         action="store_true",
-        help="with --format json: also which goroutines share which stack, for `addrspace diff`",
+        help="with --format json: include goroutine stacks so that `addrspace diff` can group them",
     )
     return made
 

@@ -72,7 +72,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The table and its totals."""
     found = _chosen(answer)
     shown = found[: rows_shown(answer.arguments.limit, look.file, 25)]
-    yield from arena_table(shown, look.unicode, answer.reading.info.pointer_size)
+    yield from arena_table(shown, look.width, look.unicode, answer.reading.info.pointer_size)
     yield HEADING, arenas_total(found, len(shown))
     yield NEWLINE
 
@@ -100,7 +100,7 @@ def _chosen(answer: Answer) -> List[ArenaUse]:
         and (arguments.use is None or arena.uses[arguments.use] >= max(1, arguments.min_size))
     ]
     if not found and everything:
-        raise ProblemError("no arena is like that")
+        raise ProblemError("no arena matches")
     return sorted(found, key=SORTS[arguments.sort])
 
 

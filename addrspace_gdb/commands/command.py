@@ -7,6 +7,7 @@ and the verdict touch the process no more, which may run again by then.
 from __future__ import annotations
 
 import argparse
+import shlex
 from itertools import chain
 from typing import (
     Any,
@@ -36,12 +37,13 @@ class Look(NamedTuple):
     unicode: bool = True
     color: bool = False
     style: str = ""
-    file: bool = False  # it goes to a file, where nothing is cut and nothing has colour
+    file: bool = False  # it goes to a file, where nothing is cut unless a width was asked for
+    fixed: bool = False  # a width was asked for
 
     @property
     def width(self) -> Optional[int]:
         """Columns to cut at; None: nothing is cut."""
-        return None if self.file else self.screen
+        return None if self.file and not self.fixed else self.screen
 
 
 Form = Callable[[Any, Look], Iterable[str]]  # an answer as text, in pieces
@@ -63,6 +65,8 @@ class Command(NamedTuple):
         None  # what takes long and needs nobody
     )
     # to stand still, for the process or the core that will be asked
+    values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
+    joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 
     @property
     def help(self) -> str:
@@ -114,7 +118,7 @@ class Task:
             self._pieces = list(self._pieces_of())
 
     def _pieces_of(self) -> Iterable[str]:
-        look = look_of(self._session.settings, self._output is not None)
+        look = asked_look(look_of(self._session.settings, self._output is not None), self._arguments)
         pieces = self._command.forms[self._arguments.format](self._answer, look)
         first = f"{self._first}; what follows is what the rest tells\n"
         return chain([first], pieces) if self._first else pieces
@@ -141,6 +145,15 @@ def run(command: Command, session: Session, line: str) -> Optional[str]:
 def look_of(settings: Settings, file: bool) -> Look:
     """How an answer looks by the settings, on the terminal or in a file."""
     return Look(settings.width, settings.unicode, settings.color and not file, settings.style, file)
+
+
+def asked_look(look: Look, arguments: argparse.Namespace) -> Look:
+    """The same with what was asked for in the command itself."""
+    if arguments.width is not None:
+        look = look._replace(screen=arguments.width, fixed=True)
+    if arguments.color != "auto":
+        look = look._replace(color=arguments.color == "on")
+    return look._replace(unicode=look.unicode and not arguments.ascii)
 
 
 def drawn(draw: Callable[[Any, Look], Iterable[Token]]) -> Form:

@@ -100,12 +100,11 @@ def ask(session: Session, arguments: argparse.Namespace) -> Optional[Answer]:
 
 
 def _first(session: Session, arguments: argparse.Namespace) -> None:
-    text = "this is the first moment of this process that was looked at"
+    text = "no earlier snapshot"
     if arguments.format == "json" or arguments.output is not None:
         raise ProblemError(f"{text}: there is nothing yet to compare it with")
-    session.write(
-        [f"{text}: it is the baseline now. `addrspace diff` at a later stop shows what has changed.\n"]
-    )
+    first = "No earlier snapshot: this one is now the baseline."
+    session.write([f"{first} `addrspace diff` at a later stop shows what changed.\n"])
 
 
 def draw(answer: Answer, look: Look) -> Tokens:

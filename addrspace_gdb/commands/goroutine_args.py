@@ -75,11 +75,9 @@ def split(line: str) -> Tuple[List[str], List[str], str]:
 def _apply(words: List[str], flags: List[str], command: str, variable: Variable) -> Apply:
     if not words:
         found = f", not {printable(command.split()[0])!r}" if command else ""
-        raise ProblemError(f"goroutine-apply: say which goroutines first: GOID, FIRST-LAST, all ...{found}")
+        raise ProblemError(f"goroutine-apply: expected goroutines first: GOID, FIRST-LAST, all ...{found}")
     if not command:
-        raise ProblemError(
-            "goroutine-apply: say which command of the debugger to run in the frames of the goroutines"
-        )
+        raise ProblemError("goroutine-apply: missing command to run in the frames of the goroutines")
     if "-c" in flags and "-s" in flags:
         raise ProblemError("goroutine-apply: -c and -s exclude each other")
     chosen = _chosen(words, variable)
@@ -97,7 +95,7 @@ def parse_select(line: str, variable: Variable) -> Select:
         raise ProblemError(f"goroutine: {printable(words[0])!r} is not a goroutine's number")
     if len(words) == 1:
         if words[0] == "all":
-            raise ProblemError("goroutine: say which command of the debugger to run in all goroutines")
+            raise ProblemError("goroutine: missing command to run in all goroutines")
         return Select(goid=_number(words[0], variable))
     quiet = ["-q"] if words[0] != "all" else []
     return Select(apply=_apply(words[:1], quiet, words[1].strip(), variable))

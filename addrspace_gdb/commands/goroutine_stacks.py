@@ -21,6 +21,7 @@ from typing import (
 )
 
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
+from addrspace_gdb.commands.goroutine_args import STATUSES
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
@@ -30,7 +31,7 @@ from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
-from addrspace_gdb.space.goroutines.summary import summarise
+from addrspace_gdb.space.goroutines.summary import matches, summarise
 from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
@@ -44,14 +45,19 @@ if TYPE_CHECKING:
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
 
-_OPTIONS = ("--status", "--function", "--waiting-longer", "--min-size", "--system", "--dead", "--sort") + (
-    "--limit",
-    "--frames",
-    "--group",
-    "--by-frame",
-    "--threads",
-    "--format",
-    "--output",
+_OPTIONS = (
+    *("--status", "--function", "--without", "--label", "--waiting-longer", "--min-size", "--system"),
+    *(
+        "--dead",
+        "--sort",
+        "--limit",
+        "--frames",
+        "--group",
+        "--by-frame",
+        "--threads",
+        "--format",
+        "--output",
+    ),
 )
 
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -80,11 +86,13 @@ def parser() -> Parser:
     add("goids", nargs="*", type=_goids, metavar="GOID", help="which goroutines: numbers, FIRST-LAST")
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
     add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
+    add("--without", type=_pattern, metavar="REGEX", help="only with no such function on the stack")
+    add("--label", type=_label, action="append", metavar="K=V", help="only with this pprof label; repeatable")
     add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
     add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
-    add("--dead", action="store_true", help="dead goroutines too, which wait to be used again")
-    add("--sort", choices=SORTS, default="goid", help="order (default: goid); the others largest first")
+    add("--dead", action="store_true", help="dead goroutines too, cached for reuse")
+    add("--sort", choices=SORTS, default="goid", help="order (default: goid); other orders: largest first")
     add("--limit", type=limit_value, metavar="N", help="at most N rows or groups; `all` for every one")
     add(
         "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
@@ -113,6 +121,13 @@ def _pattern(text: str) -> Pattern[str]:
         raise argparse.ArgumentTypeError(
             f"{printable(text)!r} is not a regular expression: {error}"
         ) from None
+
+
+def _label(text: str) -> Tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not KEY=VALUE")
+    return key, value
 
 
 def _duration(text: str) -> int:
@@ -196,15 +211,19 @@ def _gather(answer: Answer) -> None:
 
 def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
     """Whether what is asked for is about all goroutines, or nearly all."""
-    if arguments.goids or arguments.status is not None or arguments.function is not None:
-        return False
-    if arguments.waiting_longer is not None or arguments.min_size:
+    if arguments.goids or _filtered(arguments):
         return False
     if arguments.group is not None:
         return True
     if arguments.format == "json":
         return arguments.limit is None or arguments.limit >= count
     return rows_shown(arguments.limit, arguments.output is not None, 25) >= count
+
+
+def _filtered(arguments: argparse.Namespace) -> bool:
+    """Whether only some of the goroutines are asked for, by what they are like."""
+    patterns = (arguments.status, arguments.function, arguments.without, arguments.waiting_longer)
+    return any(one is not None for one in patterns) or bool(arguments.label or arguments.min_size)
 
 
 def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
@@ -216,13 +235,15 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
         min_size=arguments.min_size,
         system=arguments.system,
         dead=arguments.dead,
+        labels=tuple(arguments.label or ()),
+        without=arguments.without,
     )
     listing = choose(reading, which)
     if not listing.positions and which != Chosen(system=False):
         more = ""
         if listing.unknown_wait:
             more = f" ({listing.unknown_wait:,} more wait, but how long is not known: no collection since)"
-        raise ProblemError("no goroutine is like that" + more)
+        raise ProblemError("no goroutine matches" + more)
     if not listing.positions and (arguments.group is not None or arguments.frames is not None):
         raise ProblemError("there are no goroutines but the runtime's own, if any: --system shows those")
     sort(listing, arguments.sort)
@@ -303,7 +324,7 @@ def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
         yield from stack_groups(
             shown, frames, limit, len(listing), listing.reading.clock.exact, look.width, look.unicode
         )
-        yield from _more(len(groups) - len(shown), "different stack", look)
+        yield from _more(len(groups) - len(shown), "distinct stack", look)
     else:
         groups = group(listing, arguments.group)
         shown = groups[: rows_shown(arguments.limit, look.file, 25)]
@@ -317,7 +338,8 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
     reading = listing.reading
     shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
     total = summarise(reading)
-    yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode)
+    some = matches(reading, listing.positions) if _filtered(arguments) else None
+    yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode, some)
     yield NEWLINE
     yield from goroutine_table(listing, shown, listing.reading.clock.exact, look.width, look.unicode)
     yield from _more(len(listing) - len(shown), "goroutine", look)
@@ -362,4 +384,12 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
-COMMAND = Command("goroutine-stacks", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words)
+COMMAND = Command(
+    "goroutine-stacks",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": as_json},
+    verdict,
+    words,
+    values={"--status": STATUSES},
+)

@@ -146,7 +146,7 @@ def _sizes(heap: Heap, limit: int, look: Look) -> Iterator[Pair]:
     if limit < len(classes):
         largest = sorted(classes, key=lambda one: -one.size)[:limit]
         classes = [one for one in classes if one in largest]
-    yield from class_table(classes)
+    yield from class_table(classes, look.width)
     yield from _more(len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", look)
 
 

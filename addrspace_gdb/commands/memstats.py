@@ -25,7 +25,7 @@ A FIELD is a name (HeapInuse, /memory/classes/heap/free:bytes), part of one, or 
 * in it. BySize, PauseNs and PauseEnd are shown as text when they are named.
 Counted is what the runtime's own counters say, as runtime.ReadMemStats and metrics.Read would
 return it now; walked is the same figure added up over the runtime's structures. The two agree
-unless the process was stopped while the runtime changed its books, or something is damaged.
+unless the process was stopped mid-update, or something is damaged.
 ReadMemStats counts the objects that Ps hold in their caches; metrics.Read does not."""
 
 
@@ -77,7 +77,7 @@ def _matching(field: str, names: Sequence[str]) -> List[str]:
     exact = [name for name in names if name.lower() == asked]
     found = exact or [name for name in names if _fits(name.lower(), asked)]
     if not found:
-        raise ProblemError(f"addrspace memstats: no field is called {printable(field)!r}")
+        raise ProblemError(f"addrspace memstats: unknown field {printable(field)!r}")
     return found
 
 

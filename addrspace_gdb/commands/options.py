@@ -6,11 +6,20 @@ import argparse
 import shlex
 from typing import Any, List, NoReturn, Optional
 
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 
 
 class HelpRequested(Exception):
     """--help was given; the argument is the text to show."""
+
+
+class UsageError(ProblemError):
+    """What was typed is wrong; `message` says it without the command's name."""
+
+    def __init__(self, prog: str, message: str) -> None:
+        super().__init__(f"{prog}: {message} (see `help {prog}`)")
+        self.message = message
 
 
 _WIDTH = 98  # columns of help, whatever the terminal's are
@@ -30,7 +39,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line that says what is wrong and where to read on."""
-        raise ProblemError(f"{self.prog}: {message} (see `help {self.prog}`)")
+        raise UsageError(self.prog, message)
+
+    def add_first(self, name: str, **options: Any) -> None:
+        """An argument that stands before all others that are no options."""
+        action = self.add_argument(name, **options)
+        for actions in (self._actions, self._positionals._group_actions):  # noqa: SLF001  no other way
+            actions.remove(action)
+            actions.insert(0, action)
+
+    def values_of(self, option: str) -> List[str]:
+        """What may follow an option; empty if that is no fixed set of words."""
+        action = self._option_string_actions.get(option)
+        return [str(value) for value in action.choices] if action is not None and action.choices else []
 
     def print_help(self, file: Any = None) -> None:
         """Hand the text to the caller."""
@@ -64,4 +85,25 @@ def split(line: str) -> List[str]:
 def add_output(parser: argparse.ArgumentParser, forms: List[str]) -> None:
     """The options that every command with a table or diagram has."""
     parser.add_argument("--format", choices=forms, default="text", help="form of the output (default: text)")
-    parser.add_argument("--output", metavar="FILE", help="write to FILE instead of the terminal")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+    add_look(parser)
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """How text is to look; what is not given is as the settings and the terminal have it."""
+    add = parser.add_argument
+    add("--width", type=width_value, metavar="N", help="columns of text, from 40 to 1000")
+    add("--ascii", action="store_true", help="draw with ASCII characters only")
+    add("--color", choices=COLORS, default="auto", help="colour the text (default: auto, at a terminal)")
+
+
+COLORS = ("auto", "on", "off")
+LOOK = ("--width", "--ascii", "--color")  # the same as completion offers them
+
+
+def width_value(text: str) -> int:
+    """A number of columns."""
+    width = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 40 <= width <= 1000:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number from 40 to 1000")
+    return width

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from addrspace_gdb.commands import PROFILES
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
-from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.options import Parser, add_look
 from addrspace_gdb.commands.rss import gathered
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
@@ -71,7 +71,8 @@ def parser() -> Parser:
     add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
         " default: what pprof shows first")  # fmt: skip
     add("--limit", type=limit_value, metavar="N", help="at most N functions; `all` for every one")
-    add("-o", "--output", metavar="FILE", help="write to FILE instead of the terminal")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+    add_look(made)
     return made
 
 

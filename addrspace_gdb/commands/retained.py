@@ -11,7 +11,7 @@ from addrspace_gdb.commands.heap_graph import HeapGraph, graph_of, prepare
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
-from addrspace_gdb.commands.whereis import take_apart
+from addrspace_gdb.commands.whereis import WITH_VALUE, line_of, take_apart
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
@@ -23,7 +23,7 @@ from addrspace_gdb.views.retained import retained_table, verdict_line, whole_lin
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
-_WITH_VALUE = ("--format", "--output", "--limit", "--depth")
+_WITH_VALUE = (*WITH_VALUE, "--limit", "--depth")
 
 _EPILOG = """\
 What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
@@ -186,5 +186,6 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
+    joined=line_of,
     before=prepare,
 )

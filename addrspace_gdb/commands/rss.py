@@ -42,8 +42,9 @@ from addrspace_gdb.views.stackparts import program
 _EPILOG = """\
 Every node of the tree is the sum of its children, and the root is the sum of all mappings: resident
 bytes are those of smaps, to the byte. Without --depth small and empty nodes are folded.
-Under the tree the counters of the kernel and of Go are led to the figures of the tree, each
-difference by its name; what has no explanation is shown as not explained.
+The first line says what stands out most. The last one says whether the counters of the kernel and of Go
+agree with the tree; with --reconcile each counter is reconciled with the tree, and every difference is
+named; what has no explanation is shown as not explained.
 C's heap is split as glibc's malloc counts it: what a thread keeps for itself (tcache) is in use there.
 A core does not say which pages were resident: the tree then shows what the process keeps, which is
 its size without what is only reserved and what Go had returned to the OS."""
@@ -74,8 +75,8 @@ class Accounts(NamedTuple):
 class Answer:
     """What was read, and how it is to be shown; the accounts are made once, when they are asked for."""
 
-    def __init__(self, read: Read, by_class: bool, depth: Optional[int]) -> None:
-        self.read, self.by_class, self.depth = read, by_class, depth
+    def __init__(self, read: Read, by_class: bool, depth: Optional[int], reconcile: bool = False) -> None:
+        self.read, self.by_class, self.depth, self.reconcile = read, by_class, depth, reconcile
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -91,7 +92,10 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     made.add_argument("--depth", type=_depth, metavar="N", help="show every node down to depth N")
-    made.add_argument("--by-class", action="store_true", help="the heap's objects by size class")
+    made.add_argument(
+        "--reconcile", action="store_true", help="how each counter comes to the figures of the tree"
+    )
+    made.add_argument("--by-class", action="store_true", help="split the heap's objects by size class")
     add_output(made, ["text", "json"])
     return made
 
@@ -105,7 +109,7 @@ def _depth(text: str) -> int:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     read = gathered(session.target(), session.reading(check=True, other_too=True))
-    return Answer(read, arguments.by_class, arguments.depth)
+    return Answer(read, arguments.by_class, arguments.depth, arguments.reconcile)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -159,22 +163,25 @@ def as_json(answer: Answer) -> Dict[str, object]:
 
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
-    """The tree, how counters compare with it, and what stands out."""
+    """What stands out, the tree, and how counters compare with it."""
     made, unicode = answer.accounts, look.unicode
     reading, tree = made.reading, made.tree
     width = look.width or 1 << 16
+    if made.sentences:
+        yield from view.sentence_lines(made.sentences, width, unicode)
+        yield NEWLINE
     for line in _head(reading, tree, width, unicode):
         yield from line
     yield NEWLINE
     yield from view.tree_lines(tree.root, answer.depth, width, unicode)
     yield NEWLINE
     if made.balances:
-        yield from view.balance_lines(made.balances, made.unsettled, width, unicode)
+        if answer.reconcile:
+            yield from view.balance_lines(made.balances, made.unsettled, width, unicode)
+        else:
+            yield from view.balance_line(made.balances, width, unicode)
     notes = [*tree.notes, *reading.notes]
     yield from said_lines(list(reading.problems), notes, width, unicode, indent=2)
-    if made.sentences:
-        yield NEWLINE
-        yield from view.sentence_lines(made.sentences, width, unicode)
 
 
 def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterator[Line]:
@@ -191,7 +198,8 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
     said = [view.kernel_text(reading.kernel)] if reading.kernel is not None else []
     if tree.root.resident is None:
         said.append(
-            "what of it is resident is not known; kept is neither only reserved nor returned to the OS"
+            'A core does not record residency. "Kept" is memory that the process had not returned to the OS'
+            " (reservations excluded)."
         )
     for text in said:
         for part in wrap(text, width, 2, unicode):
@@ -200,7 +208,7 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--depth", "--by-class", "--format", "--output"]
+    return ["--depth", "--reconcile", "--by-class", "--format", "--output"]
 
 
 COMMAND = Command(

@@ -10,6 +10,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import (
     ALL,
+    expression_line,
     limit_value,
     range_value,
     rows_shown,
@@ -35,7 +36,7 @@ EXPR is anything that the debugger evaluates to an address: 0xc000010000, $sp, &
 With it the span there is shown with its slots, and the slot that the address is in.
   addrspace spans --class 7 --sort free    spans of 80-byte objects, emptiest first
   addrspace spans --state large --sort size
-  addrspace spans --state unswept          what the sweeper has before it
+  addrspace spans --state unswept          spans waiting to be swept
   addrspace spans --range $lo,$hi          spans between two addresses"""
 
 
@@ -54,7 +55,7 @@ def parser() -> Parser:
         action="append",
         choices=STATES,
         default=[],
-        help="what they hold; several are alternatives",
+        help="repeatable (any match)",
     )
     add("--scan", dest="noscan", action="store_false", default=None, help="only objects with pointers")
     add("--noscan", dest="noscan", action="store_true", help="only objects without pointers")
@@ -114,7 +115,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         return OneSpan(reading, spans.card(session.target().evaluate(arguments.expression)))
     chosen = spans.choose(which, arguments.sort)
     if not chosen.addresses and which != SpanFilter():
-        raise ProblemError("no span is like that")
+        raise ProblemError("no span matches")
     usual = 25 if arguments.format == "text" else ALL
     addresses = chosen.addresses[: rows_shown(arguments.limit, arguments.output is not None, usual)]
     return SomeSpans(reading, chosen, list(map(spans.span, addresses)))
@@ -160,5 +161,12 @@ def words() -> List[str]:
 
 
 COMMAND = Command(
-    "addrspace spans", parser, ask, {"text": drawn(draw), "json": as_json}, verdict, words, parse=parse
+    "addrspace spans",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": as_json},
+    verdict,
+    words,
+    parse=parse,
+    joined=expression_line,
 )

@@ -26,9 +26,9 @@ from addrspace_gdb.space.graph.counted import (
     untyped,
 )
 from addrspace_gdb.views.documents.types import types_json
+from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
-from addrspace_gdb.views.retained import said
 from addrspace_gdb.views.types import known_lines, types_table, verdict_line
 
 _ROWS = 40
@@ -116,7 +116,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     yield NEWLINE
     for text in known_lines(found):
         yield from Line(look.screen, look.unicode).put(TEXT, text)
-    yield from said(found.notes, found.problems, wide, look.unicode)
+    yield from said_lines(found.problems, found.notes, wide, look.unicode)
 
 
 def words() -> List[str]:

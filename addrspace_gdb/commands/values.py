@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import List, Optional, Tuple
+import shlex
+from typing import List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.escape import printable
 
@@ -12,6 +13,7 @@ ALL = 1 << 62  # rows: every one
 _MAX_DIGITS = 18  # of a number of rows that is counted with; int() refuses those of thousands of digits
 
 _UNITS = {"": 0, "B": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
+_OPTION = re.compile(r"(?:^|\s)\s*(?=--|-o\s)")
 _SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
 
 
@@ -50,7 +52,12 @@ def rows_shown(limit: Optional[int], to_file: bool, usual: int) -> int:
 
 def split_expression(line: str) -> Tuple[str, str]:
     """An expression at the beginning of a line, with its quotes, and the options behind it."""
-    if line.lstrip().startswith("--"):
-        return "", line
-    expression, found, options = line.partition(" --")
-    return expression.strip(), f"--{options}" if found else ""
+    option = _OPTION.search(line)
+    at = option.end() if option else len(line)
+    return line[:at].strip(), line[at:]
+
+
+def expression_line(words: Sequence[str]) -> str:
+    """Words of a shell as a line that `split_expression` takes apart."""
+    first = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+    return " ".join([*words[:first], shlex.join(words[first:])]).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -21,9 +21,9 @@ from addrspace_gdb.views.whereis import where_card, where_table
 _CARDS = 3  # so many addresses are shown in full, more as a table
 _GOROUTINE = re.compile(r"goroutine:(\d+)")
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|[1-9]\d*|0")  # the debugger would say the same, but slower
-_OPTION = re.compile(r"\s(?=--[a-z])")
+_OPTION = re.compile(r"\s(?=--[a-z]|-o\s)")
 _GROUPING = re.compile(r"[\"'(\[{]")
-_WITH_VALUE = ("--format", "--output")  # options
+WITH_VALUE = ("--format", "--output", "-o", "--width", "--color")  # options
 _OPERATORS = re.compile(r"[-+*/%@&|^<>=!.,]+")
 
 _EPILOG = """\
@@ -56,7 +56,7 @@ def parse(line: str) -> argparse.Namespace:
     arguments = parser().parse_line(options)
     arguments.expressions = expressions + arguments.expressions
     if not arguments.expressions:
-        raise ProblemError("addrspace whereis: say which address (see `help addrspace whereis`)")
+        parser().error("missing address")
     return arguments
 
 
@@ -123,14 +123,14 @@ def addresses_of(target: Target, expression: str) -> List[Value]:
     return [Value(expression, target.evaluate(expression))]
 
 
-def take_apart(line: str, with_value: Tuple[str, ...] = _WITH_VALUE) -> Tuple[List[str], str]:
+def take_apart(line: str, with_value: Tuple[str, ...] = WITH_VALUE) -> Tuple[List[str], str]:
     """The expressions of a line, and the options, which stand before or behind them.
 
     Blanks part expressions, but not inside brackets and quotes, nor around an operator that stands alone.
     """
     options: List[str] = []
     rest = line.strip()
-    while rest.startswith("--"):
+    while rest.startswith(("--", "-o ")):
         words = rest.split(None, 2)
         takes = 2 if words[0] in with_value else 1
         options += words[:takes]
@@ -140,6 +140,11 @@ def take_apart(line: str, with_value: Tuple[str, ...] = _WITH_VALUE) -> Tuple[Li
         options.append(rest[behind.end() :])
         rest = rest[: behind.start()]
     return _joined(_pieces(rest)), " ".join(options)
+
+
+def line_of(words: Sequence[str]) -> str:
+    """Words of a shell, each an expression or of an option, as `take_apart` takes them."""
+    return " ".join(f'"{word}"' if " " in word and '"' not in word else word for word in words)
 
 
 def _pieces(text: str) -> List[str]:
@@ -195,4 +200,5 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
+    joined=line_of,
 )

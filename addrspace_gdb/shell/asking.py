@@ -20,6 +20,7 @@ from addrspace_gdb.common.streams import show_line, tell
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
+from addrspace_gdb.shell.processes import is_pid, resolved
 from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
@@ -58,11 +59,12 @@ def check(question: Question) -> Asked:
     wanted = _wanted(question)
     gdb = _gdb(question.gdb) if wanted == "gdb" else None
     pid, core, name = None, "", ""
-    if is_pid(question.target):
-        pid = int(question.target[:20])
+    target = resolved(question.target)
+    if is_pid(target):
+        pid = int(target[:20])
         name = check_process(pid)
     else:
-        core = os.path.abspath(question.target)
+        core = os.path.abspath(target)
         if format_of(core) is None:
             check_core(core)
     if question.stacks and (question.format != "json" or question.report):
@@ -91,11 +93,6 @@ def _gdb(path: Optional[str]) -> str:
     if gdb is None:
         raise ProblemError("no gdb found; install it (apt-get install gdb, or: pip install gdb-for-pwndbg)")
     return gdb
-
-
-def is_pid(text: str) -> bool:
-    """Whether a process is meant, and not a file."""
-    return text.isascii() and text.isdecimal()
 
 
 def _check_report(question: Question) -> None:

@@ -1,5 +1,5 @@
-"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` runs gdb in batch mode,
-``profile`` too, ``diff`` and ``compare`` read two dumps, for which they need no gdb, or have them made.
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` asks a process or core,
+as ``profile`` and the other words do, ``diff`` and ``compare`` read two dumps or have them made.
 
 The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
 caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
@@ -13,29 +13,27 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from addrspace_gdb import __version__
 from addrspace_gdb.commands import PROFILES, REPORTS
+from addrspace_gdb.commands.options import add_look
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
 from addrspace_gdb.common.problems import ProblemError, cut_short
-from addrspace_gdb.common.streams import (
-    chunks,
-    secure_streams,
-    speaks_unicode,
-    stdout_is_terminal,
-    tell,
-    to_stdout,
-)
+from addrspace_gdb.common.streams import secure_streams, speaks_unicode, stdout_is_terminal, tell, to_stdout
 from addrspace_gdb.process.elf import elf_type
-from addrspace_gdb.shell.asking import Question, ask, check, is_pid
+from addrspace_gdb.shell.answering import answered, colored, put, question_of
+from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stats
+from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
+from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
-from addrspace_gdb.shell.stopping import PATIENCE
+from addrspace_gdb.shell.words import WORDS, first_lines, run_word
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -43,7 +41,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         secure_streams()
         catch_signals()
-        options = _parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        if words[:1] and words[0] in WORDS:
+            return run_word(words[0], words[1:])
+        options = _parser().parse_args(words)
         return int(options.run(options))
     except ProblemError as problem:
         tell(str(problem))
@@ -68,7 +69,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="addrspace-gdb", description="Where every byte of a Go process lives."
+        prog="addrspace-gdb", description="See where every byte of a Go process lives."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -90,41 +91,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     dump_parser.set_defaults(run=dump)
     add = dump_parser.add_argument
-    add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
-    add("--report", metavar="COMMAND", help="print what this command of gdb prints, not the diagram; its"
-        f" options go into the same argument: {', '.join(REPORTS)}")  # fmt: skip
+    add("target", metavar=TARGET, help=TARGET_HELP)
+    add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
+        f" {', '.join(REPORTS)}")  # fmt: skip
     add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
-    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
-    add("--stacks", action="store_true", help="with json: which goroutines share which stack, for `diff`")
-    _add_look(dump_parser)
-    _add_gdb(dump_parser)
+    add("--stacks", action="store_true",
+        help="with --format json: include goroutine stacks so that `diff` can group them")  # fmt: skip
+    add_stats(dump_parser)
+    add_look(dump_parser)
+    add_gdb(dump_parser)
+    _add_words(commands)
     _add_profile(commands)
     _add_from_dumps(commands)
     add_crash(commands)
     return parser
 
 
-def _add_look(parser: argparse.ArgumentParser) -> None:
-    """How the answer is drawn, and what is said beside it."""
-    add = parser.add_argument
-    add("--stats", action="store_true", help="also say how long the process was stopped, on stderr")
-    add("--ascii", action="store_true", help="draw with ASCII characters only")
-    add("--width", metavar="N", type=_width, help="columns; default: the terminal's, at most 100")
-
-
-def _add_gdb(parser: argparse.ArgumentParser) -> None:
-    """Who reads, and what besides the process or core."""
-    add = parser.add_argument
-    add("--exe", metavar="FILE", help="the executable, where it cannot be found or is not the right one")
-    add("--sysroot", metavar="DIR", help="the file system whose shared libraries a core's process had")
-    add("--debugger", choices=("gdb", "none"),
-        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for"
-        " what only debug information tells")  # fmt: skip
-    add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
-        " of this environment, or the one on PATH")  # fmt: skip
-    add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
-        " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
+def _add_words(commands: Any) -> None:
+    """Those of `words`, which parse what follows them themselves; here they are listed."""
+    for name, text in first_lines():
+        commands.add_parser(name, help=text[:1].lower() + text[1:].rstrip("."), add_help=False)
 
 
 def _add_profile(commands: Any) -> None:
@@ -138,15 +126,16 @@ def _add_profile(commands: Any) -> None:
     made.set_defaults(run=profile, report=None)
     add = made.add_argument
     add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
-    add("target", metavar="PID|CORE", help="a process (digits only) or the path of a core file")
-    add("-o", "--output", metavar="FILE", help="write to FILE, which appears complete or not at all")
+    add("target", metavar=TARGET, help=TARGET_HELP)
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
         " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
     )  # fmt: skip
     add("--value", metavar="TYPE", help="which number is listed or folded, such as alloc_space")
     add("--limit", metavar="N", help="at most N functions in the list, or all")
-    _add_look(made)
-    _add_gdb(made)
+    add_stats(made)
+    add_look(made)
+    add_gdb(made)
 
 
 def _add_from_dumps(commands: Any) -> None:
@@ -170,10 +159,9 @@ def _add_from_dumps(commands: Any) -> None:
                 "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
             )
         made.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE, complete or not at all")
-        made.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
-        made.add_argument("--width", metavar="N", type=_width, help="columns; default: the terminal's")
-        _add_gdb(made)
+        made.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+        add_look(made)
+        add_gdb(made)
 
 
 def init(_options: argparse.Namespace) -> int:
@@ -206,8 +194,8 @@ def from_dumps(options: argparse.Namespace) -> int:
     plain = options.ascii or (not options.output and not speaks_unicode())
     with PrivateFolder() as folder:
         failed = _make_dumps(options, folder)
-        text, damage = answer(options, width, not plain, _colored(options.output))
-    _put([text.encode("utf-8", "surrogateescape")], output)
+        text, damage = answer(options, width, not plain, colored(options))
+    put([text.encode("utf-8", "surrogateescape")], output)
     if damage:
         tell(damage)
     return 1 if damage or failed else 0
@@ -249,20 +237,8 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
 
 
 def dump(options: argparse.Namespace) -> int:
-    """Carry out ``dump``; returns 0 or 1. Everything that can be refused is refused before gdb starts."""
-    given = {name: getattr(options, name) for name in Question._fields if hasattr(options, name)}
-    given["ascii"] = options.ascii or (not options.output and not speaks_unicode())
-    given["width"] = options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns))
-    asked = check(Question(**given, color=_colored(options.output)))
-    inputs: List[str] = [path for path in (asked.core, options.exe) if path]
-    output = OutputFile(options.output, inputs) if options.output else None
-    with PrivateFolder() as folder:
-        answer = ask(asked, folder)
-        if answer.has_result:
-            with open(answer.result, "rb") as result:
-                _put(chunks(result), output)
-        answer.tell()
-        return 1 if answer.failed else 0
+    """Carry out ``dump``; returns 0 or 1."""
+    return answered(question_of(options), options.output)
 
 
 def profile(options: argparse.Namespace) -> int:
@@ -275,33 +251,3 @@ def profile(options: argparse.Namespace) -> int:
         words += [name, given] if given else []
     options.report = shlex.join(words)
     return dump(options)
-
-
-def _put(pieces: Any, output: Optional[OutputFile]) -> None:
-    """Write the answer where it belongs."""
-    if output is not None:
-        output.write(pieces)
-    else:
-        to_stdout(pieces)
-
-
-def _colored(output: Optional[str]) -> bool:
-    tty = stdout_is_terminal() and not output
-    return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (None, "", "dumb")
-
-
-def _width(text: str) -> int:
-    width = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
-    if not 40 <= width <= 1000:
-        raise argparse.ArgumentTypeError("not a number from 40 to 1000")
-    return width
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86400.0:
-        raise argparse.ArgumentTypeError("not a number of seconds from 0.1 to 86400")
-    return seconds

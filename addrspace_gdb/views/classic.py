@@ -134,7 +134,7 @@ def differences(picture: Picture, totals: Dict[str, AreaTotal], g: Glyphs) -> Li
         found.append(f"Not in this process: {', '.join(absent)}.")
     hole = rows.get(region.NON_CANONICAL)
     if hole is not None:
-        found.append(f"Between kernel and user half lie {sizes.size(hole.size)} that no pointer can address.")
+        found.append(f"{sizes.size(hole.size)} between the user and kernel halves is not addressable.")
     return found
 
 

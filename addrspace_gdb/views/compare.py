@@ -73,13 +73,13 @@ def _title(number: int, side: Side, width: int, unicode: bool) -> Line:
 def _sum(one: Comparison, unicode: bool) -> str:
     same = sum(one.shared.runs.ends) - sum(one.shared.runs.starts)
     verb = (
-        "are pages of the same files" if one.shared.evidence == BY_OFFSET else "in memory are the same pages"
+        "are pages of the same files"
+        if one.shared.evidence == BY_OFFSET
+        else "resident are physically shared"
     )
-    text = (
-        f"{sizes.size(one.both)} are mapped in both at the same addresses; {sizes.size(same)} of them {verb}"
-    )
+    text = f"Mapped at the same addresses in both: {sizes.size(one.both)}, of which {sizes.size(same)} {verb}"
     if one.shared.hidden:
-        text += f", of {sizes.size(one.shared.hidden)} it is not known"
+        text += f"; not known of {sizes.size(one.shared.hidden)}"
     signs = dict(zip(_SIGNS[unicode], ("the same memory", "other memory", "not known")))
     used = {_sign(row, one, unicode) for row in one.rows}
     legend = ", ".join(f"{sign} {meaning}" for sign, meaning in signs.items() if sign in used)

@@ -98,7 +98,7 @@ class _Look:
                 self._kind(one, "" if len(kinds) > 1 else area.area or "", one.kind or "") for one in kinds
             ]
         yield from self._table(
-            "What has grown",
+            "What changed",
             [
                 Column("Area", "left", tokens.NAME),
                 Column("Size", "right", tokens.SIZE),
@@ -297,7 +297,7 @@ def _span(one: ClassChange) -> Row:
         count = getattr(now, name) if now is not None else 0
         show = (sizes.size, growth) if name == "bytes" else (sizes.count, more)
         row += [show[0](count), show[1](one.growth(name))]
-    return (object_, *row, "no pointers" if one.noscan else "")
+    return (object_, *row, "noscan" if one.noscan else "")
 
 
 def _alike(groups: Sequence[GroupChange]) -> List[GroupChange]:

@@ -37,7 +37,7 @@ def _stacks(found: Finding, about: Circumstances) -> str:
         most = about.busiest
         many = f"about {100 * most.many / most.among:.0f}%" if most.sample else sizes.count(most.many)
         text += f", {many} of them in {most.function}" + (f" ({most.state})" if most.state else "")
-        text += f", made by {most.made_by}" if most.made_by else ""
+        text += f", created by {most.made_by}" if most.made_by else ""
     return f"{text}; see `goroutine-stacks --group stack`."
 
 
@@ -93,7 +93,7 @@ def _fragments(found: Finding, about: Circumstances) -> str:
 
 
 def _live(found: Finding, about: Circumstances) -> str:
-    text = f"{_much(found, about)} is objects that were live at the last GC"
+    text = f"{_much(found, about)} is objects that survived the last GC"
     if about.sites:
         text += ", allocated " + " and ".join(map(_site, about.sites))
     elif about.live_class is not None:

@@ -16,6 +16,7 @@ from addrspace_gdb.views.kit.units import moment, pause, percent
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.queued import at_work
 from addrspace_gdb.views.stackparts import duration, program, waited
+from addrspace_gdb.views.verdicts import of_collector, verdict_lines
 
 _NAME, _VALUE = 14, 12  # columns
 _UNLIMITED = 1 << 60
@@ -26,6 +27,7 @@ Entry = Tuple[str, str, str]  # name, value, what it means
 
 def gc_text(state: GCState, queued: Queued, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """All of it."""
+    yield from verdict_lines(of_collector(state), width, unicode)
     yield from _title(state, width, unicode)
     for group in (_collector(state, unicode), _heap(state), _work(state), _queues(queued, unicode)):
         yield tokens.NEWLINE
@@ -72,10 +74,9 @@ def _collector(state: GCState, unicode: bool) -> Iterator[Entry]:
     yield "Phase", state.phase or sizes.UNKNOWN, _phase(state)
     completed = state.get("cycles.completed")
     forced = state.get("cycles.forced")
-    text = (
-        f"{sizes.count(forced)} of them asked for by the program (runtime.GC, FreeOSMemory)" if forced else ""
-    )
-    yield "Cycles", sizes.count(completed), text or ("none of them forced" if completed else "")
+    text = f"completed, {sizes.count(forced)} forced" if completed else ""
+    text += " (runtime.GC, FreeOSMemory)" if completed and forced else ""
+    yield "Cycles", sizes.count(completed), text
     if completed:
         yield _last(state, unicode)
         yield _pauses(state)
@@ -89,8 +90,8 @@ def _collector(state: GCState, unicode: bool) -> Iterator[Entry]:
 def _phase(state: GCState) -> str:
     if state.phase == "off":
         if state.get("sweep.done") is None or state.get("sweep.done"):
-            return "no cycle runs, and everything is swept" if state.get("sweep.done") else ""
-        return "no cycle runs; the sweep after the last one goes on"
+            return "idle: no GC cycle running, sweep complete" if state.get("sweep.done") else ""
+        return "idle: no GC cycle running, still sweeping after the last one"
     if state.phase == "mark":
         done, expected = state.get("mark.work_done"), state.get("mark.work_expected")
         return f"marking: {sizes.size(done)} scanned, {sizes.size(expected)} expected"
@@ -106,7 +107,7 @@ def _last(state: GCState, unicode: bool) -> Entry:
     # During a cycle work.heap0 is that of the new one.
     if state.phase == "off" and None not in heap:
         sizes_ = " -> ".join(map(sizes.size, heap))
-        parts.append(f"heap at its start, end, and marked live: {sizes_}")
+        parts.append(f"heap at start -> at end -> live: {sizes_}")
     if age is None:
         parts.append("how long ago: a core does not say when it was made")
     return "Last cycle", value, "; ".join(parts)
@@ -123,12 +124,19 @@ def _pauses(state: GCState) -> Entry:
 
 def _heap(state: GCState) -> Iterator[Entry]:
     live, marked = state.get("heap.live"), state.get("heap.marked")
-    yield "Heap live", sizes.size(live), f"the last cycle marked {sizes.size(marked)}; the rest is newer"
+    yield "Heap live", sizes.size(live), _since(live, marked)
     trigger, goal = state.get("heap.trigger"), state.get("heap.goal")
     yield "Trigger", _goal(trigger), _until(state, live, trigger)
     yield "Goal", _goal(goal), _why_goal(state)
     yield "GOGC", _gogc(state), _gogc_meaning(state)
     yield _limit(state)
+
+
+def _since(live: Optional[int], marked: Optional[int]) -> str:
+    if marked is None:
+        return ""
+    newer = f", {sizes.size(live - marked)} allocated since" if live is not None and live >= marked else ""
+    return f"{sizes.size(marked)} survived the last GC{newer}"
 
 
 def _goal(n: Optional[int]) -> str:
@@ -163,7 +171,7 @@ def _why_goal(state: GCState) -> str:
         sizes.size, map(state.get, ("heap.marked", "roots.stacks", "roots.globals"))
     )
     gogc = sizes.count(state.get("settings.gogc"))
-    return f"by GOGC: {marked} marked, and {gogc}% of that, {stacks} of stacks and {globals_} of globals"
+    return f"GOGC={gogc}: live {marked} + {gogc}% of (live + stacks {stacks} + globals {globals_})"
 
 
 def _gogc(state: GCState) -> str:
@@ -184,9 +192,9 @@ def _gogc_meaning(state: GCState) -> str:
 def _limit(state: GCState) -> Entry:
     counted = sizes.size(state.get("limited.bytes"))
     if state.get("settings.memory_limit_set") is False:
-        return "Memory limit", "none", f"{counted} would count toward one (GOMEMLIMIT)"
+        return "Memory limit", "none", f"GOMEMLIMIT not set ({counted} would count against it)"
     limit, ready = state.get("settings.memory_limit"), state.get("limited.bytes")
-    text = f"{counted} count toward it"
+    text = f"{counted} count against it"
     if limit is not None and ready is not None:
         text += f", {sizes.share(ready, limit)}" + ("; it is exceeded" if ready > limit else "")
     return "Memory limit", sizes.size(limit), text

@@ -6,7 +6,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
-from addrspace_gdb.space.goroutines.by_frame import ByFrame
+from addrspace_gdb.space.goroutines.by_frame import GUARD, ByFrame
 from addrspace_gdb.space.goroutines.groups import Group
 from addrspace_gdb.space.goroutines.thread_stacks import MStack
 from addrspace_gdb.views.kit import tokens
@@ -103,7 +103,19 @@ def stack_groups(
         goids = ", ".join(map(str, one.goids)) + (", ..." if one.many > len(one.goids) else "")
         text = f"  {sizes.size(one.size)} of stack, {sizes.size(one.used)} used; goid {goids}"
         yield from Line(room, unicode).put(tokens.QUIET, text)
+        if one.makers:
+            yield from Line(room, unicode).put(tokens.QUIET, f"  created by {clean(_makers(one), unicode)}")
         yield from _stack(one, frames(one), limit, width, unicode)
+
+
+def _makers(one: Group) -> str:
+    """Who created most of a group: with how many, where that is not all."""
+    name, many = one.makers[0]
+    if many == one.many:
+        return name
+    rest = len(one.makers) - 1
+    more = f" and {sizes.plural(rest, 'other function')}" if rest else ""
+    return f"{name} ({sizes.count(many)}){more}"
 
 
 def _stack(
@@ -162,6 +174,9 @@ def by_frame_table(
     else:
         yield tokens.PROBLEM, f", but MemStats.StackInuse is {sizes.count(answer.counter)}"
     yield tokens.NEWLINE
+    if any(name == GUARD for name, _, _ in answer.others):
+        legend = f"({GUARD}) = reserve that every Go stack keeps for overflow checks"
+        yield from Line(width or 1 << 16, unicode).put(tokens.QUIET, legend)
 
 
 def thread_table(

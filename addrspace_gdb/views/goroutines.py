@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
-from addrspace_gdb.space.goroutines.summary import Most, StackSummary
+from addrspace_gdb.space.goroutines.summary import Matches, Most, StackSummary
 from addrspace_gdb.space.goroutines.walk import CALLS_C
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.views.goroutine_rows import Shared, many_rows
@@ -16,17 +16,29 @@ from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
+from addrspace_gdb.views.verdicts import of_goroutines, of_matches, verdict_lines
 
 _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
+_MIN_STATE = 18
 _MIN_FUNCTION = 20
+_STATE = 1  # the column
+_GIVE_WAY = (4, 5, _STATE, 3, 2)  # columns in this order: bar, resident, a part of the state, used, size
 _MANY = 1000  # from here on rows are made from columns
 
 
 def summary(
-    info: TargetInfo, total: StackSummary, threads: int, width: int, unicode: bool = True
+    info: TargetInfo,
+    total: StackSummary,
+    threads: int,
+    width: int,
+    unicode: bool = True,
+    some: Optional[Matches] = None,
 ) -> Iterator[tokens.Pair]:
-    """Goroutines by state, and what their stacks take, in about ten lines."""
+    """Goroutines by state, and what their stacks take, in about ten lines; where only `some` are listed,
+    what they are of all."""
+    said = of_goroutines(total) if some is None else of_matches(some, total)
+    yield from verdict_lines(said, width, unicode)
     dot = glyphs(unicode).dot
     what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
     facts = [
@@ -36,6 +48,8 @@ def summary(
     ]
     text = dot.join(clean(fact, unicode) for fact in [*facts, sizes.plural(threads, "thread")])
     yield from Line(width, unicode).put(tokens.HEADING, text)
+    if some is not None:
+        return
     for line in _states(total, width, unicode):
         yield from line
     yield tokens.NEWLINE
@@ -76,7 +90,7 @@ def _amounts(total: StackSummary, unicode: bool) -> Iterator[Tuple[str, str, str
         yield (
             "  of dead ones",
             sizes.size(total.dead_stacks),
-            f"{sizes.count(total.dead)} wait to be used again",
+            f"{sizes.count(total.dead)} dead, cached for reuse",
         )
     yield "  free", sizes.size(total.free), "in the stack pools"
     if total.largest is not None:
@@ -106,14 +120,16 @@ def goroutine_table(
     whole = width is None
     if len(shown) <= _MANY:
         texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
-        yield from table(columns, _fit(columns, texts, width, unicode))
+        yield from table(*fit_columns(columns, texts, width, unicode))
         return
     parts = 0 if whole else 2
     many = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
     longest = str(max(many.goids))
-    fitted = _fit(columns, [(longest, *rest) for rest in many.rests.values()], width, unicode)
+    shown_columns, fitted = fit_columns(
+        columns, [(longest, *rest) for rest in many.rests.values()], width, unicode
+    )
     rests = dict(zip(many.rests, (row[1:] for row in fitted)))
-    yield from table(columns, AlikeRows(many.goids, many.kinds, rests))
+    yield from table(shown_columns, AlikeRows(many.goids, many.kinds, rests))
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
@@ -130,24 +146,48 @@ def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, 
     )
 
 
-def _fit(
+def fit_columns(
     columns: Sequence[Column], rows: List[Tuple[str, ...]], width: Optional[int], unicode: bool
-) -> List[Tuple[str, ...]]:
-    """Functions and places cut to what the other columns leave; `width` None cuts nothing."""
+) -> Tuple[List[Column], List[Tuple[str, ...]]]:
+    """Columns and rows that fit: what says least gives way to functions and to the file and line, which are
+    always there. `width` None cuts nothing."""
     if width is None:
-        return rows
-    used = 0
-    for index in range(len(columns) - 2):
-        used += max([len(row[index]) for row in rows] + [len(columns[index].heading)]) + GAP
-    room = max(width - used, _MIN_FUNCTION + GAP)
-    longest = max([cells(text) for text in {row[-2] for row in rows}] + [len(columns[-2].heading)])
-    where = max([cells(text) for text in {row[-1] for row in rows}], default=0)
-    function = min(longest, max(_MIN_FUNCTION, room - GAP - min(where, 20)))
-    left = max(0, room - function - GAP)
+        return list(columns), rows
+    widths = [_widest(columns, rows, index) for index in range(len(columns))]
+    widths[_STATE] = min(widths[_STATE], _STATE_WIDTH)
+    line = max([cells(text.rpartition("/")[2]) for text in {row[-1] for row in rows}], default=0)
+    left = list(range(len(columns) - 2))
+    for index in _GIVE_WAY:
+        if _room(widths, left, width) >= _MIN_FUNCTION + GAP + line:
+            break
+        if index == _STATE:
+            widths[_STATE] = min(widths[_STATE], _MIN_STATE)
+        else:
+            left.remove(index)
+    room, state = _room(widths, left, width), widths[_STATE]
+    function = min(widths[-2], max(_MIN_FUNCTION, room - GAP - min(widths[-1], max(line, 20))))
+    place_ = max(line, room - function - GAP)
     functions = Shared(lambda text: _clip(text, function, unicode))
-    places = Shared(lambda text: _clip_place(text, left, unicode))
-    states = Shared(lambda text: clip(text, _STATE_WIDTH, unicode))
-    return [(row[0], states[row[1]], *row[2:-2], functions[row[-2]], places[row[-1]]) for row in rows]
+    places = Shared(lambda text: _clip_place(text, place_, unicode))
+    states = Shared(lambda text: clip(text, state, unicode))
+    fitted = [
+        (
+            *(states[row[index]] if index == _STATE else row[index] for index in left),
+            functions[row[-2]],
+            places[row[-1]],
+        )
+        for row in rows
+    ]
+    return [columns[index] for index in [*left, -2, -1]], fitted
+
+
+def _room(widths: Sequence[int], left: Sequence[int], width: int) -> int:
+    """What the columns `left` leave to the last two."""
+    return width - sum(widths[index] + GAP for index in left)
+
+
+def _widest(columns: Sequence[Column], rows: List[Tuple[str, ...]], index: int) -> int:
+    return max([cells(text) for text in {row[index] for row in rows}] + [len(columns[index].heading)])
 
 
 def _clip(text: str, width: int, unicode: bool) -> str:
@@ -191,13 +231,13 @@ def card(
     head = Line(room, unicode).put(tokens.HEADING, f"goroutine {row.goid} ")
     yield from head.put(tokens.TEXT, clean(f"[{_header(row, exact, unicode)}]", unicode))
     for name, text in _facts(row, unicode).items():
-        line = Line(room, unicode).put(tokens.QUIET, f"  {name}").skip_to(12)
+        line = Line(room, unicode).put(tokens.QUIET, f"  {name}").skip_to(14)
         yield from line.put(tokens.TEXT, clean(text, unicode))
     if row.problem:
         yield from (
             Line(room, unicode)
             .put(tokens.PROBLEM, "  problem")
-            .skip_to(12)
+            .skip_to(14)
             .put(tokens.TEXT, clean(row.problem, unicode))
         )
     for line in frame_lines(frames or (), width, unicode):
@@ -212,21 +252,20 @@ def _header(row: Goroutine, exact: bool, unicode: bool) -> str:
 
 
 def _facts(row: Goroutine, unicode: bool) -> Dict[str, str]:
-    dash = glyphs(unicode).dash
     size = row.hi - row.lo
     facts = {
-        "stack": f"{sizes.address(row.lo)}{dash}{sizes.address(row.hi)}  {sizes.size(size)}",
+        "stack": f"{sizes.address(row.lo)}-{sizes.address(row.hi)}  {sizes.size(size)}",
         "used": f"{sizes.size(row.used)} {bar(row.used, size, unicode)}, {sizes.size(row.resident)} resident",
     }
     if row.user.function:
-        facts["user"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
+        facts["in"] = f"{row.user.function}  {place(row.user.file, row.user.line)}"
     if row.stands.function and row.stands != row.user:
-        facts["stands in"] = f"{row.stands.function}  {place(row.stands.file, row.stands.line)}"
+        facts["at"] = f"{row.stands.function}  {place(row.stands.file, row.stands.line)}"
     if row.start:
         facts["started"] = row.start
     if row.made is not None and row.made.function:
         by = f" in goroutine {row.made.goid}" if row.made.goid else ""
-        facts["made by"] = f"{row.made.function}{by}"
+        facts["created by"] = f"{row.made.function}{by}"
     if row.thread is not None:
         number = (
             f"{row.number} ({row.thread})"

@@ -15,13 +15,15 @@ from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.table import Column, narrowed, table
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import bar, program
+from addrspace_gdb.views.verdicts import of_heap, verdict_lines
 
 
 def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
-    """Whose heap it is, and how large."""
+    """What most of it is, whose heap it is, and how large."""
+    yield from verdict_lines(of_heap(heap), width, unicode)
     dot = glyphs(unicode).dot
     info = heap.info
     what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
@@ -33,8 +35,8 @@ def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pai
     yield from Line(width, unicode).put(tokens.HEADING, dot.join(clean(fact, unicode) for fact in facts))
     arena = f" of {sizes.size(heap.arenas[0].size)}" if heap.arenas else ""
     resident = grown_resident(heap)
-    text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, grown to {sizes.size(heap.grown)}"
-    text += f", {sizes.size(resident)} resident; GC {heap.gc_phase or sizes.UNKNOWN}"
+    text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, in use up to {sizes.size(heap.grown)}"
+    text += f", {sizes.size(resident)} resident; GC phase: {heap.gc_phase or sizes.UNKNOWN}"
     yield from Line(width, unicode).put(tokens.TEXT, text)
 
 
@@ -63,11 +65,11 @@ def _amount(name: str, size: int, resident: Optional[int], whole: int) -> Tuple[
 def _amounts(heap: Heap) -> Iterator[Tuple[str, int, Optional[int], str]]:
     there, slots = heap.slots.resident, heap.slots
     names = {
-        "live": "objects live at the last GC",
+        "live": "objects that survived the last GC",
         "since": "objects allocated since",
         "dead": "objects dead, not swept yet",
         "free": "free slots",
-        "waste": "behind the last slot",
+        "waste": "tail waste",
         "unknown": "damaged spans",
     }
     for part, name in names.items():
@@ -131,7 +133,7 @@ def grown_resident(heap: Heap) -> Optional[int]:
     return None if None in parts else sum(size or 0 for size in parts)
 
 
-def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
+def class_table(classes: Sequence[ClassSlots], width: Optional[int] = 100) -> Iterator[tokens.Pair]:
     """One row a size class, scan and noscan apart."""
     damaged = any(one.bytes.unknown for one in classes)
     columns = [
@@ -144,10 +146,11 @@ def class_table(classes: Sequence[ClassSlots]) -> Iterator[tokens.Pair]:
         Column("Used", "right", tokens.SIZE),
         Column("Free", "right", tokens.SIZE),
         Column("Free bytes", "right", tokens.SIZE),
-        Column("Waste", "right", tokens.SIZE),
+        Column("Tail waste", "right", tokens.SIZE),
         *([Column("Damaged", "right", tokens.PROBLEM)] if damaged else []),
     ]
-    yield from table(columns, [_class_row(one, damaged) for one in classes])
+    rows = [_class_row(one, damaged) for one in classes]
+    yield from table(*narrowed(columns, rows, width, (9, 7, 5)))
 
 
 def _class_row(one: ClassSlots, damaged: bool) -> Tuple[str, ...]:
@@ -176,7 +179,7 @@ def large_table(large: Sequence[Large], pointer_size: int = 8) -> Iterator[token
         Column("", "left", tokens.QUIET),
         Column("State", "left", tokens.TEXT),
     ]
-    words = {"live": "live at the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
+    words = {"live": "survived the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
     rows = [
         (
             sizes.address(one.start, pointer_size),

@@ -45,7 +45,7 @@ def statistics_table(
         Column("Counted", "right", tokens.SIZE),
         Column("Walked", "right", tokens.SIZE),
         *([Column("", "left", tokens.PROBLEM)] if differ else []),
-        Column("About", "right", tokens.TEXT),
+        Column("Human", "right", tokens.TEXT),
     ]
     texts = [_row(row, differ, unicode) for row in rows]
     sources = [_source(row, unicode) for row in rows]
@@ -117,10 +117,11 @@ def agreement(rows: Sequence[Statistic], stats: Statistics, width: int, unicode:
     known = [row.agrees for row in rows if row.agrees is not None]
     differ = known.count(False)
     if known and not differ:
-        each = "it agrees with its counter" if len(known) == 1 else "all agree with their counters"
-        yield Line(width, unicode).put(tokens.QUIET, f"{sizes.plural(len(known), 'walk')}: {each}")
+        all_ = "it agrees" if len(known) == 1 else "all agree"
+        text = f"{sizes.plural(len(known), 'counter')} checked against the heap itself: {all_}"
+        yield Line(width, unicode).put(tokens.QUIET, text)
     elif differ:
-        text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'walk')} differ from the counter"
+        text = f"{sizes.count(differ)} of {sizes.plural(len(known), 'counter')} differ from the heap itself"
         yield Line(width, unicode).put(tokens.PROBLEM, text)
     said = [("because: ", line) for line in stats.unsettled] if differ else []
     reasons = [(row.name, row.reason) for row in rows if row.reason is not None]

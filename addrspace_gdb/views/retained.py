@@ -24,20 +24,20 @@ _SAID_LINES = 3
 
 def verdict_line(found: Retained) -> str:
     """Who keeps most."""
-    whole = f"{sizes.size(found.totals.reached.bytes)} that are reached"
+    whole = f"the {sizes.size(found.totals.reached.bytes)} that are reachable"
     if found.asked:
-        return f"of {whole}:"
-    suspects = found.suspects
+        return f"Of {whole}:"
+    suspects = [_suspect(row, found) for row in found.suspects[:_NAMED_FIRST]]
     if not suspects:
-        return f"no root keeps a tenth of the {whole}"
-    named = [_suspect(row, found) for row in suspects[:_NAMED_FIRST]]
-    first = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"kept by one root each: {first} of {whole}"
+        return f"No single root keeps a tenth of {whole}."
+    alone = "by itself" if len(suspects) == 1 else "each by itself"
+    named = suspects[0] if len(suspects) == 1 else f"{', '.join(suspects[:-1])} and {suspects[-1]}"
+    return f"Of {whole}, {named} alive {alone}; --depth 2 shows through what."
 
 
 def _suspect(row: Row, found: Retained) -> str:
     share = sizes.share(row.size.bytes, found.totals.reached.bytes)
-    return f"{name_of(row, found.info.pointer_size)} {sizes.size(row.size.bytes)} ({share})"
+    return f"{name_of(row, found.info.pointer_size)} keeps {sizes.size(row.size.bytes)} ({share})"
 
 
 def name_of(row: Row, pointer_size: int) -> str:

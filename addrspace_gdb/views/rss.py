@@ -1,4 +1,4 @@
-"""`addrspace rss` as text: the tree, the reconciliation under it, and what stands out at the end."""
+"""`addrspace rss` as text: what stands out first, then the tree, and whether everything adds up."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def kernel_text(kernel: KernelCounts) -> str:
     parts = [("anonymous", kernel.anonymous), ("files", kernel.file), ("shared memory", kernel.shared_memory)]
     text = ", ".join(f"{name} {sizes.size(amount)}" for name, amount in parts if amount is not None)
     if kernel.shared:
-        text += f"; {sizes.size(kernel.shared)} of it other processes have mapped too"
+        text += f"; {sizes.size(kernel.shared)} of it is shared with other processes"
     kinds = (("in huge pages", kernel.huge), ("lazily freed (MADV_FREE)", kernel.lazily_free))
     for name, amount in (*kinds, ("merged by KSM", kernel.merged), ("locked (VmLck)", kernel.locked)):
         if amount:
@@ -159,7 +159,7 @@ def kernel_text(kernel: KernelCounts) -> str:
     if kernel.hugetlb:
         text += f"; {sizes.size(kernel.hugetlb)} of hugetlb pages, which no RSS counts"
     if kernel.page_tables is not None:
-        text += f"; page tables {sizes.size(kernel.page_tables)} on top"
+        text += f"; plus {sizes.size(kernel.page_tables)} of page tables (not in RSS)"
     return text
 
 
@@ -167,8 +167,8 @@ def balance_lines(
     balances: Sequence[Balance], reasons: Sequence[str], width: int = 100, unicode: bool = True
 ) -> Iterator[tokens.Pair]:
     """Each counter, the named steps, and the figure of the tree where they end."""
-    yield tokens.HEADING, "Reconciliation: what is counted, and why the tree says something else"
-    yield tokens.NEWLINE
+    text = "Reconciliation: the kernel's and Go's counters, step by step, to the tree's figures"
+    yield from Line(width, unicode).put(tokens.HEADING, text)
     texts = [_LEFT, *(text for one in balances for text in (_counter(one), f"  = {one.against}"))]
     texts += [f"    {step.name}" for one in balances for step in one.steps]
     room = min(max(map(cells, texts), default=0), width - _NUMBER - 2)
@@ -178,6 +178,26 @@ def balance_lines(
     if any(one.unexplained for one in balances):
         for reason in reasons:
             yield from _paragraph("  ", reason, tokens.QUIET, width, unicode)
+
+
+def balance_line(
+    balances: Sequence[Balance], width: int = 100, unicode: bool = True
+) -> Iterator[tokens.Pair]:
+    """Whether everything adds up, in one sentence."""
+    wrong = [one for one in balances if one.unexplained]
+    known = [one for one in balances if one.unexplained is not None]
+    more = " (--reconcile shows each step)"
+    if wrong:
+        first = max(wrong, key=lambda one: abs(one.unexplained or 0))
+        text = f"{len(wrong)} of {sizes.plural(len(known), 'counter')} do not add up to the tree:"
+        text += f" the largest gap, {_signed(first.unexplained)}, is that of {first.counter}"
+    elif known:
+        text = f"Everything adds up: {sizes.plural(len(known), 'counter')} of the kernel and of Go"
+        text += " come to the tree's figures"
+    else:
+        text = "No counter that the tree could be compared with is known"
+    for part in wrap(text + more, width, _LINES, unicode):
+        yield from Line(width, unicode).put(tokens.PROBLEM if wrong else tokens.QUIET, part)
 
 
 _LEFT = "    not explained"
@@ -216,9 +236,11 @@ def title(facts: Sequence[str], width: int, unicode: bool) -> Line:
 
 
 def sentence_lines(sentences: Sequence[str], width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
-    """What stands out, each sentence wrapped under its mark."""
+    """What stands out: the verdict, and what else does, each sentence wrapped under its mark."""
+    for part in wrap(clean(sentences[0], unicode), width, _LINES, unicode):
+        yield from Line(width, unicode).put(tokens.HEADING, part)
     mark = "• " if unicode else "* "
-    for sentence in sentences:
+    for sentence in sentences[1:]:
         for number, part in enumerate(wrap(clean(sentence, unicode), width - 2, _LINES, unicode)):
             line = Line(width, unicode).put(tokens.MARK, mark if number == 0 else "").skip_to(2)
             yield from line.put(tokens.TEXT, part)

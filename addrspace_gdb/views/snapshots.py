@@ -31,7 +31,7 @@ def snapshots_table(
         Column("Virtual", "right", tokens.SIZE),
         Column("Resident", "right", tokens.SIZE),
         Column("Goroutines", "right", tokens.SIZE),
-        Column("Takes", "right", tokens.QUIET),
+        Column("Kept", "right", tokens.QUIET),
         Column("Pid", "right", tokens.TEXT),
         Column("Program", "left", tokens.TEXT),
     ]
@@ -54,7 +54,7 @@ def snapshots_table(
 def taken_line(one: Snapshot, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """What was kept, in one line."""
     text = f"{sizes.size(virtual(one))} virtual, {sizes.size(resident(one))} resident"
-    text += f", {sizes.plural(goroutines(one), 'goroutine')}; it takes {sizes.size(one.bytes_kept)}"
+    text += f", {sizes.plural(goroutines(one), 'goroutine')}; {sizes.size(one.bytes_kept)} kept for it"
     line = Line(width, unicode).put(tokens.TEXT, "snapshot ").put(tokens.NAME, clean(one.name, unicode))
     yield from line.put(tokens.TEXT, f": {text}")
 

@@ -12,13 +12,12 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse
 from addrspace_gdb.space.heap.spans import ChosenSpans, Slot, Span, SpanCard
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, table
+from addrspace_gdb.views.kit.table import Column, narrowed, table
 from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.stackparts import bar
 
 _STATE_WORDS = {
-    "live": "allocated, live at the last GC",
+    "live": "allocated; survived the last GC",
     "since": "allocated since the last GC",
     "dead": "dead, not swept yet (MemStats counts it as allocated)",
     "free": "free",
@@ -26,6 +25,7 @@ _STATE_WORDS = {
 _LOOKS = {"live": "█#", "since": "▓+", "dead": "xx", "free": "░-"}
 _SLOTS_A_ROW = 64
 _MIN_PROBLEM = 12
+_GIVE_WAY = (10, 2, 8)  # columns in this order: bar, resident, live
 
 
 def span_table(
@@ -51,7 +51,7 @@ def span_table(
         used = sum(max([len(row[i]) for row in rows] + [len(columns[i].heading)]) + 2 for i in range(11))
         room = max(_MIN_PROBLEM, width - used)
         rows = [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]
-    yield from table(columns, rows)
+    yield from table(*narrowed(columns, rows, width, _GIVE_WAY))
 
 
 def _row(span: Span, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
@@ -99,8 +99,8 @@ def span_card(
     card: SpanCard, width: int, unicode: bool = True, pointer_size: int = 8
 ) -> Iterator[tokens.Pair]:
     """One span: what it is, its slots, and which the address hits."""
-    row, dash = card.span.row, glyphs(unicode).dash
-    ends = f"{sizes.address(row.start, pointer_size)}{dash}{sizes.address(row.end, pointer_size)}"
+    row = card.span.row
+    ends = f"{sizes.address(row.start, pointer_size)}-{sizes.address(row.end, pointer_size)}"
     head = Line(width, unicode).put(tokens.HEADING, "span ").put(tokens.ADDRESS, ends)
     yield from head.put(tokens.TEXT, f"  {sizes.size(row.size)}, {card.span.kind}")
     for name, text in _facts(card, pointer_size):
@@ -122,8 +122,8 @@ def _facts(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
     objects = span.objects
     if objects is not None:
         dead = f", {objects.dead:,} dead and not swept" if objects.dead else ""
-        text = f"{objects.live:,} live at the last GC, {objects.since:,} allocated since{dead}"
-        yield "slots", f"{text}, {objects.free:,} free; {span.waste:,} bytes behind the last one"
+        text = f"{objects.live:,} survived the last GC, {objects.since:,} allocated since{dead}"
+        yield "slots", f"{text}, {objects.free:,} free; {span.waste:,} bytes of tail waste"
         yield "GC", f"{span.sweep}; {popcount(card.marked):,} marked"
     yield "resident", sizes.size(span.resident)
     yield "mspan", f"{span.address:#x}, freeindex {row.freeindex:,}, allocCount {row.allocated:,}"
@@ -136,7 +136,7 @@ def _hit(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
     asked, slot = sizes.address(card.asked, pointer_size), card.slot
     if slot is None:
         if card.masks is not None:
-            yield "address", f"{asked} is behind the last slot"
+            yield "address", f"{asked} is in the tail waste, behind the last slot"
         return
     base = sizes.address(slot.base, pointer_size)
     where = f"slot {slot.number:,} at {base}" + (f" + {slot.offset:,}" if slot.offset else "")
@@ -147,7 +147,7 @@ def _hit(card: SpanCard, pointer_size: int) -> Iterator[Tuple[str, str]]:
 
 
 def _state(slot: Slot) -> str:
-    return _STATE_WORDS[slot.state] + ("; marked" if slot.marked else "; not marked")
+    return _STATE_WORDS[slot.state] + ("; marked in this cycle" if slot.marked else "")
 
 
 def _slots(card: SpanCard, width: int, unicode: bool) -> Iterator[tokens.Pair]:
@@ -164,7 +164,7 @@ def _slots(card: SpanCard, width: int, unicode: bool) -> Iterator[tokens.Pair]:
             yield from mark.put(tokens.MARK, ("▲" if unicode else "^") + f" slot {hit:,}")
     line = Line(width, unicode).skip_to(12)
     there = [state for state in _LOOKS if state in states]
-    words = {"live": "live at the last GC", "since": "allocated since", "dead": "dead, not swept"}
+    words = {"live": "survived the last GC", "since": "allocated since", "dead": "dead, not swept"}
     for state in there:
         line.put(tokens.TEXT, _LOOKS[state][0 if unicode else 1])
         line.put(tokens.QUIET, f" {words.get(state, state)}   ")
@@ -182,7 +182,10 @@ def _slot_states(card: SpanCard) -> List[str]:
 
 
 def arena_table(
-    arenas: Sequence[ArenaUse], unicode: bool = True, pointer_size: int = 8
+    arenas: Sequence[ArenaUse],
+    width: Optional[int] = 100,
+    unicode: bool = True,
+    pointer_size: int = 8,
 ) -> Iterator[tokens.Pair]:
     """One row an arena."""
     columns = [
@@ -197,7 +200,8 @@ def arena_table(
         Column("", "left", tokens.GROWTH),
         Column("", "left", tokens.QUIET),
     ]
-    yield from table(columns, [_arena_row(arena, unicode, pointer_size) for arena in arenas])
+    rows = [_arena_row(arena, unicode, pointer_size) for arena in arenas]
+    yield from table(*narrowed(columns, rows, width, (8, 1, 2)))
 
 
 def _arena_row(arena: ArenaUse, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
@@ -224,6 +228,6 @@ def arenas_total(arenas: Sequence[ArenaUse], shown: int) -> str:
         resident = None if resident is None or arena.resident is None else resident + arena.resident
     grown = sum(arena.size - arena.uses[pages.RESERVED] for arena in arenas)
     text = f"{sizes.plural(len(arenas), 'arena')}, {sizes.size(sum(a.size for a in arenas))}"
-    text += f", {sizes.size(grown)} grown into, {sizes.size(resident)} resident"
+    text += f", {sizes.size(grown)} in use, {sizes.size(resident)} resident"
     rest = len(arenas) - shown
     return text + (f"; {sizes.count(rest)} more are not shown (--limit all)" if rest else "")

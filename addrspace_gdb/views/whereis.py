@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.where.answers import Where
@@ -11,7 +11,7 @@ from addrspace_gdb.views.kit.table import GAP, Column, table
 from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
-_INDENT = 12
+_INDENT = 14
 _MIN_WHAT = 24  # columns for what is there, however narrow the rest leaves it
 _MAX_EXPRESSION = 24  # characters
 _WIDE = 120  # from here on there is room for permissions and residency
@@ -24,11 +24,13 @@ def where_card(
     """One address: the one thing to know about it, then everything, from the outside in."""
     columns = width if width is not None else 1 << 16
     address = sizes.address(where.address, pointer_size)
-    head = Line(columns, unicode).put(tokens.ADDRESS, address).put(tokens.TEXT, "  ")
-    yield from head.put(tokens.HEADING, clean(what(where), unicode))
+    left = len(address) + GAP
+    for number, part in enumerate(wrap(clean(what(where), unicode), columns - left, _LINES, unicode) or [""]):
+        head = Line(columns, unicode).put(tokens.ADDRESS, "" if number else address).skip_to(left)
+        yield from head.put(tokens.HEADING, part)
     typed = where.value.expression
     if typed and typed not in (address, hex(where.address)):
-        line = Line(columns, unicode).put(tokens.QUIET, "  typed").skip_to(_INDENT)
+        line = Line(columns, unicode).put(tokens.QUIET, "  expression").skip_to(_INDENT)
         yield from line.put(tokens.TEXT, clean(typed, unicode))
     for name, text in facts(where, pointer_size):
         token = tokens.PROBLEM if name == "problem" else tokens.TEXT
@@ -51,10 +53,12 @@ def where_table(
     ]
     rows = [_row(where, width, unicode, pointer_size) for where in places]
     shown = [0] if any(row[0] for row in rows) else []
+    if shown:  # beside expressions numbers are told as they were typed
+        rows = [(row[0] or clean(one.value.expression, unicode), *row[1:]) for one, row in zip(places, rows)]
     shown += [1, 2, 5] if width is not None and width < _WIDE else [1, 2, 3, 4, 5]
     columns, rows = [columns[i] for i in shown], [tuple(row[i] for i in shown) for row in rows]
     if width is not None:
-        rows = _fit(columns, rows, width, unicode)
+        rows = list(_wrapped(columns, rows, width, unicode))
     yield from table(columns, rows)
 
 
@@ -71,11 +75,14 @@ def _row(where: Where, width: Optional[int], unicode: bool, pointer_size: int) -
     return (typed, address, where.region.area, where.region.permissions, page, clean(what(where), unicode))
 
 
-def _fit(
+def _wrapped(
     columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], width: int, unicode: bool
-) -> List[Tuple[str, ...]]:
+) -> Iterator[Tuple[str, ...]]:
+    """Each row in as many lines as its last cell takes."""
     used = 0
     for index, column in enumerate(columns[:-1]):
         used += max([len(row[index]) for row in rows] + [len(column.heading)]) + GAP
-    room = max(width - used, _MIN_WHAT)
-    return [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]
+    empty = [""] * (len(columns) - 1)
+    for row in rows:
+        for number, part in enumerate(wrap(row[-1], max(width - used, _MIN_WHAT), _LINES, unicode) or [""]):
+            yield (*(empty if number else row[:-1]), part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb.common import sizes
@@ -15,7 +16,7 @@ Fact = Tuple[str, str]
 _CALLERS = 4  # frames that are shown of where an object was allocated
 
 STATES = {
-    "live": "allocated, live at the last GC",
+    "live": "allocated; survived the last GC",
     "since": "allocated since the last GC",
     "dead": "dead, not swept yet",
     "free": "free",
@@ -73,7 +74,7 @@ def _owner(found: OnStack) -> str:
 _USES = {
     "below sp": "free, below its sp",
     "above the frames": "above its outermost frame",
-    "stale": "nobody's any more",
+    "stale": "stale (stack was freed)",
     "not walked": "",
     "guard": "no access: a stack that overflows stops here",
 }
@@ -154,17 +155,18 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     if where.value.note:
         yield "value", f"the expression is {where.value.note}"
     if where.held is not None:
-        yield "pointer", f"{where.held.address:#x}: {where.held.region.area}, {what(where.held)}"
+        at = sizes.address(where.held.address, pointer_size)
+        yield "pointer", f"{at}: {where.held.region.area}, {what(where.held)}"
     if where.heap is not None:
-        yield from _object(where.heap, where.said)
+        yield from _object(where.heap, where.said, pointer_size)
     elif where.said is not None:
         yield "type", f"{where.said}, by the expression"
     if where.stack is not None:
-        yield from _stack(where.stack)
+        yield from _stack(where.stack, pointer_size)
     if where.code is not None:
-        yield from _code(where.code)
+        yield from _code(where.code, pointer_size)
     if where.type is not None:
-        yield "holds", type_line(where.type) + (f", a {where.type.kind} type" if where.type.kind else "")
+        yield "type", type_line(where.type) + (f", a {where.type.kind} type" if where.type.kind else "")
     if where.symbol is not None:
         yield from _symbol(where.symbol)
     if where.runtime is not None:
@@ -187,16 +189,17 @@ def _mapping(where: Where, pointer_size: int) -> Iterator[Fact]:
     )
 
 
-def _object(found: Object, said: Optional[str]) -> Iterator[Fact]:
+def _object(found: Object, said: Optional[str], pointer_size: int) -> Iterator[Fact]:
+    at = partial(sizes.address, pointer_size=pointer_size)
     low, high = found.span
-    yield "arena", f"{found.arena:#x}"
+    yield "arena", f"{at(found.arena)}"
     class_ = f", size class {found.size_class}" if found.size_class else ""
-    yield "span", f"{low:#x}-{high:#x}, {found.holds}{class_}; its mspan is {found.mspan:#x}"
+    yield "span", f"{at(low)}-{at(high)}, {found.holds}{class_}; its mspan is {at(found.mspan)}"
     if found.base is not None and found.size is not None and found.state is not None:
         scan = "noscan (no pointers)" if found.noscan else "scan (with pointers)"
         offset = f"; the address is {found.offset:,} bytes into it" if found.offset else ""
-        yield "object", f"slot {found.slot:,} at {found.base:#x}, {found.size:,} bytes, {scan}{offset}"
-        yield "state", STATES[found.state] + ("; marked" if found.marked else "; not marked")
+        yield "object", f"slot {found.slot:,} at {at(found.base)}, {found.size:,} bytes, {scan}{offset}"
+        yield "state", STATES[found.state] + ("; marked in this cycle" if found.marked else "")
     if found.type is not None:
         room = f", room for {found.room:,}" if found.room and found.room > 1 else ""
         yield "type", f"{found.type}, by the {found.said_by}{room}"
@@ -209,21 +212,22 @@ def _object(found: Object, said: Optional[str]) -> Iterator[Fact]:
     if found.type is None and said is None and found.state not in (None, "free") and not found.what:
         yield "type", "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
     if found.what:
-        yield "seen", found.what
+        yield "is", found.what
     for number, (name, file, line) in enumerate(found.allocated[:_CALLERS]):
         yield "" if number else "allocated", f"{'from ' if number else 'by '}{name} at {file}:{line}"
     if found.problem:
         yield "problem", found.problem
 
 
-def _stack(found: OnStack) -> Iterator[Fact]:
-    sp = f", sp {found.sp:#x}" if found.sp is not None else ""
-    yield "stack", f"{_owner(found)}, {found.lo:#x}-{found.hi:#x}{sp}"
+def _stack(found: OnStack, pointer_size: int) -> Iterator[Fact]:
+    at = partial(sizes.address, pointer_size=pointer_size)
+    sp = f", sp {at(found.sp)}" if found.sp is not None else ""
+    yield "stack", f"{_owner(found)}, {at(found.lo)}-{at(found.hi)}{sp}"
     frame = found.frame
     if frame is not None:
         place = f" at {frame.file}:{frame.line}" if frame.line else ""
         yield "frame", f"{frame.level} {frame.function or 'code that is not Go'}{place}"
-        yield "slot", f"{frame.part}, sp {frame.sp:#x}" + (f", cfa {frame.cfa:#x}" if frame.cfa else "")
+        yield "slot", f"{frame.part}, sp {at(frame.sp)}" + (f", cfa {at(frame.cfa)}" if frame.cfa else "")
         if frame.variable is not None:
             yield "variable", variable_words(frame)
     elif _USES.get(found.use):
@@ -232,9 +236,9 @@ def _stack(found: OnStack) -> Iterator[Fact]:
         yield "frames", found.problem
 
 
-def _code(found: InCode) -> Iterator[Fact]:
+def _code(found: InCode, pointer_size: int) -> Iterator[Fact]:
     offset = f" + {found.offset:#x}" if found.offset else ""
-    yield "function", f"{found.function}{offset}, entry {found.entry:#x}"
+    yield "function", f"{found.function}{offset}, entry {sizes.address(found.entry, pointer_size)}"
     for number, (name, file, line) in enumerate(found.chain):
         inlined = ", inlined" if number < len(found.chain) - 1 else ""
         yield "" if number else "source", f"{name} at {file}:{line}{inlined}"
@@ -255,7 +259,7 @@ def _symbol(found: InSymbol) -> Iterator[Fact]:
     if found.text is not None:
         yield "text", repr(found.text) + ("" if found.whole else ", and perhaps the next literal with it")
     if found.seen:
-        yield "seen", found.seen
+        yield "is", found.seen
 
 
 def _gap(address: int, gap: Gap) -> Iterator[Fact]:

@@ -13,9 +13,13 @@ from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, RUNNING, SYSCALL, WAITIN
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.goruntime.waitreason import Clock, state_text, wait_reason
 from addrspace_gdb.process.residency import Residency
+from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.residency import not_resident, resident_many, resident_total
 from addrspace_gdb.space.goroutines.stack_reads import blocks
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, is_users, package, user_spot
+from addrspace_gdb.views.goroutines import fit_columns
+from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.table import Column, table
 from addrspace_gdb.views.stackparts import bar, duration, fold, frame_lines, place, waited
 
 SECOND = 1_000_000_000
@@ -253,3 +257,45 @@ def test_what_is_not_resident_as_a_whole() -> None:
         for index, (lo, hi) in enumerate(zip(los, his)):
             assert found.get(index, hi - lo) == residency.resident(lo, hi), (count, hex(lo), hex(hi))
         assert los and (count == 0 or len(found) < len(los))
+
+
+SIZES = ("8.0 KiB", "1.2 KiB", "#...", "4.0 KiB")
+ROWS: List[Tuple[str, ...]] = [
+    ("17", "IO wait, 12m30s", *SIZES, "main.(*server).handle", "srv/connection.go:223"),
+    ("4711", "sync.WaitGroup.Wait, 3h, thread 12", *SIZES, "github.com/a/b/c.Wait", "c/w.go:7"),
+]
+
+
+@pytest.mark.parametrize("width", [72, 80, 90, 100, 120, 160])
+def test_file_and_line_are_readable_at_every_width(width: int) -> None:
+    names = ("Goid", "State", "Stack", "Used", "", "Resident", "User function", "At")
+    columns = [Column(name, "right" if name == "Goid" else "left", tokens.TEXT) for name in names]
+    shown, rows = fit_columns(columns, ROWS, width, False)
+    text = "".join(part for _, part in table(shown, rows))
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert [row[-1].rpartition("/")[2] for row in rows] == ["connection.go:223", "w.go:7"]
+    headings = [column.heading for column in shown]
+    assert ("" in headings, "Resident" in headings) in ((False, False), (False, True), (True, True))
+    assert headings[:2] == ["Goid", "State"] and headings[-2:] == ["User function", "At"]
+    if width == 160:
+        assert headings == list(names) and rows[0][-1] == "srv/connection.go:223"
+
+
+def test_nothing_is_cut_in_a_file() -> None:
+    columns = [Column(str(number), "left", tokens.TEXT) for number in range(8)]
+    assert fit_columns(columns, ROWS, None, True) == (columns, ROWS)
+
+
+def test_labels_are_a_key_and_a_value() -> None:
+    asked = parser().parse_line("--label id=7 --label 'path=/a=b' --without '^net\\.'")
+    assert asked.label == [("id", "7"), ("path", "/a=b")] and asked.without.pattern == "^net\\."
+    for wrong in ("--label id", "--label =7", "--without ("):
+        with pytest.raises(ProblemError):
+            parser().parse_line(wrong)
+
+
+def test_what_is_asked_for_by_labels() -> None:
+    chosen = Chosen(labels=(("id", "7"), ("kind", "x")))
+    assert chosen.filtered
+    assert chosen.labelled({"id": "7", "kind": "x", "more": ""})
+    assert not chosen.labelled({"id": "7"}) and not chosen.labelled({"id": "8", "kind": "x"})

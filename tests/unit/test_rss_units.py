@@ -17,7 +17,7 @@ from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Facts, Finding, findi
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
 from addrspace_gdb.views.kit.render import render
-from addrspace_gdb.views.rss import balance_lines, rows, tree_lines
+from addrspace_gdb.views.rss import balance_line, balance_lines, rows, tree_lines
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -118,6 +118,14 @@ def test_a_balance_says_what_it_cannot_explain() -> None:
     text = render(balance_lines([balance(130, -20)], ["it was busy"]))
     assert "not explained" in text and "-10 B" in text and "it was busy" in text
     assert "not explained" not in render(balance_lines([balance(130, -30)], ["it was busy"]))
+    assert render(balance_line([balance(130, -30), balance(None)])).startswith(
+        "Everything adds up: 1 counter "
+    )
+    said = render(balance_line([balance(130, -20), balance(130, -30), balance(7)]))
+    assert "2 of 3 counters do not add up to the tree: the largest gap, +93 B, is that of X" in (
+        said.replace("\n", " ")
+    )
+    assert "No counter" in render(balance_line([balance(None)]))
 
 
 def base(resident: int, **more: Amount) -> Node:

@@ -15,7 +15,7 @@ from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.kit import table as table_module
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.render import render
-from addrspace_gdb.views.kit.table import AlikeRows, Column, table
+from addrspace_gdb.views.kit.table import AlikeRows, Column, narrowed, table
 from addrspace_gdb.views.kit.text import cells
 from addrspace_gdb.views.regions import checks_table, regions_summary, regions_table
 
@@ -175,3 +175,13 @@ def test_a_check_that_the_runtime_was_changing_is_no_mismatch_and_says_why() -> 
     lines = render(list(checks_table([check, Check("released", 1, 1, "smaps")]))).rstrip().split("\n")
     assert lines[1].split()[0] == "changing"
     assert lines[3:] == [f"note: {reason}", "2 checks: 1 ok, 0 mismatched, 1 changing, 0 unknown"]
+
+
+def test_columns_give_way_in_order_until_the_rest_fits() -> None:
+    columns = [Column(name, "left", tokens.TEXT) for name in ("aaaa", "bb", "cc", "d")]
+    rows = [("1234", "12", "12345", "1")]  # 18 columns with the gaps
+    every = "aaaa bb cc d"
+    for width, names in ((None, every), (18, every), (17, "aaaa bb d"), (10, "aaaa d"), (1, "aaaa d")):
+        shown, left = narrowed(columns, rows, width, (2, 1))
+        assert [column.heading for column in shown] == names.split(), width
+        assert left == [tuple(dict(zip("abcd", rows[0]))[column.heading[0]] for column in shown)]

@@ -10,7 +10,9 @@ import gdb
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
+from addrspace_gdb.commands.options import LOOK
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
 from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
@@ -55,17 +57,19 @@ class _GdbCommand(gdb.Command):
         return run(loaded(self._module), self._session, argument)
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
-        """Options, sub-commands and areas; file names after --output."""
+        """Options and their values, sub-commands and areas; file names after --output."""
         command, before = loaded(self._module), text.split()
         if text[-1:].isspace():
             before.append("")
         current = before[-1] if before else ""
         cut = len(current) - len(word or "")  # gdb 18 first asks without a word
-        if len(before) > 1 and before[-2] == "--output":
+        if len(before) > 1 and before[-2] in ("-o", "--output"):
             return [name[cut:] for name in _files(current)]
-        if len(before) > 1 and before[-2] == "--format":
-            return [form for form in command.forms if form.startswith(before[-1])]
-        offers = command.words()
+        if len(before) > 1:
+            known = command.parser().values_of(before[-2]) or command.values.get(before[-2], ())
+            if known:
+                return [value[cut:] for value in known if value.startswith(current)]
+        offers = [*command.words(), *LOOK]
         if command.names is not None:
             with read_only():
                 offers = offers + command.names(self._session)
@@ -84,7 +88,7 @@ def _parameters() -> Tuple[gdb.Parameter, ...]:
     return (
         _Choice("unicode", ("auto", "on", "off"), "Draw with Unicode characters; off draws in ASCII."),
         _Choice("color", ("auto", "on", "off"), "Colour the output; auto follows `set style enabled`."),
-        _Text("style", "quiet", "Pygments style of coloured output."),
+        _Style("style", "quiet", "Pygments style of coloured output."),
         _Number("width", "Columns of the output; 0 follows `set width`."),
         _Switch("debug", "Show Python's traceback of internal errors."),
     )
@@ -137,6 +141,26 @@ class _Text(_Base):
     def __init__(self, name: str, value: str, text: str) -> None:
         super().__init__(name, gdb.PARAM_STRING_NOESCAPE, text)
         self.value = value
+
+
+class _Style(_Text):
+    """Takes the names of styles that there are."""
+
+    def __init__(self, name: str, value: str, text: str) -> None:
+        super().__init__(name, value, text)
+        self._last = value
+
+    def get_set_string(self) -> str:
+        """Refuses an unknown one, and keeps what was set before."""
+        from addrspace_gdb.views.kit.render import find_style
+
+        try:
+            find_style(str(self.value or "quiet"))
+        except ProblemError as error:
+            self.value = self._last
+            raise gdb.GdbError(f"addrspace: {error}") from None
+        self._last = str(self.value or "quiet")
+        return ""
 
 
 class _Number(_Base):

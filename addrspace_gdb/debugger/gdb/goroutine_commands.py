@@ -95,7 +95,7 @@ def _variable(word: str) -> int:
 
 class _SelectCommand(gdb.Command):
     __doc__ = f"""{_OURS}
-Usage: goroutine
+usage: goroutine
        goroutine GOID
        goroutine --off
        goroutine GOID|all CMD
@@ -191,7 +191,7 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
 
 class _ApplyCommand(gdb.Command):
     """Run a command of gdb in the frames of goroutines.
-    Usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
+    usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
 
     GOID is a number or a convenience variable. A FILTER is one of
       waiting, running, syscall, runnable, preempted   the goroutine's status

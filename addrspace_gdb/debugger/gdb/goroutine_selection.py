@@ -205,7 +205,7 @@ def _by_number(number: int) -> Optional[gdb.InferiorThread]:
 
 
 class _After(gdb.Command):
-    """What the hooks of goroutine selection run after another command; not for typing."""
+    """Internal."""
 
     def __init__(self, selector: Selector) -> None:
         super().__init__(_AFTER, gdb.COMMAND_MAINTENANCE)

@@ -229,7 +229,7 @@ def guarded(run: Any, *arguments: Any) -> Any:
         gdb.write(str(text))
         return None
     except ProblemError as error:
-        raise gdb.GdbError(f"addrspace: {error}") from None
+        raise gdb.GdbError(_named(str(error))) from None
     except (gdb.GdbError, KeyboardInterrupt):
         raise
     except gdb.error as error:  # its reader of symbols ends many a command, where those are damaged
@@ -247,6 +247,11 @@ def guarded(run: Any, *arguments: Any) -> Any:
         raise gdb.GdbError(
             f"addrspace: internal error: {what} (`set addrspace debug on` shows where; please report it)"
         ) from None
+
+
+def _named(text: str) -> str:
+    """An error that says whose it is, once."""
+    return "addrspace: " + text.removeprefix("addrspace: ").removeprefix("addrspace ")
 
 
 def _traceback() -> None:

@@ -103,7 +103,8 @@ def _threads(regions: Sequence[Region], reading: Reading) -> str:
     counts: Dict[str, int] = {}
     for region in regions:
         counts[region.kind] = counts.get(region.kind, 0) + 1
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    words = {"stack guard": "guard"}
+    return ", ".join(sizes.plural(count, words.get(kind, kind)) for kind, count in counts.items())
 
 
 def _vdso(regions: Sequence[Region], reading: Reading) -> str:

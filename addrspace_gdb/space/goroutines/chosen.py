@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import FrozenSet, Iterable, List, NamedTuple, Optional, Pattern, Tuple
+from typing import FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Pattern, Tuple
 
 
 class GoroutineState(NamedTuple):
@@ -25,6 +25,8 @@ class Chosen(NamedTuple):
     min_size: int = 0  # bytes of stack
     system: bool = True  # the runtime's own too
     dead: bool = False
+    labels: Tuple[Tuple[str, str], ...] = ()  # keys and values that a goroutine has, all of them
+    without: Optional[Pattern[str]] = None  # found in no name of a function on the stack
 
     def has_goid(self, goid: int) -> bool:
         """Whether the numbers allow this goroutine."""
@@ -39,6 +41,10 @@ class Chosen(NamedTuple):
             if wanted != state.status.lower() and (reason is None or wanted not in reason.lower()):
                 return False
         return all(pattern.search(state.text) for pattern in self.reasons)
+
+    def labelled(self, labels: Mapping[str, str]) -> bool:
+        """Whether a goroutine with these labels is wanted."""
+        return all(labels.get(key) == value for key, value in self.labels)
 
     def calls(self, names: Iterable[str]) -> int:
         """A bit for each of `functions` that is found in one of the names."""

@@ -25,18 +25,20 @@ class Group(NamedTuple):
     used: int  # of those whose sp is known
     waited: Optional[int]  # the longest, in nanoseconds; None: not known of any
     walk: Optional[Walk]  # of one of them, for stacks
+    makers: Tuple[Tuple[str, int], ...] = ()  # functions that created them, and how many each, most first
 
 
 _FEW = 5
 
 
 class _Sum:
-    __slots__ = ("count", "goids", "size", "states", "used", "waited", "walk")
+    __slots__ = ("count", "goids", "makers", "size", "states", "used", "waited", "walk")
 
     def __init__(self) -> None:
         self.count = self.size = self.used = self.waited = 0
         self.goids: List[int] = []
         self.states: Dict[Tuple[int, int], int] = {}
+        self.makers: Counter[int] = Counter()  # by pc of the go statement
         self.walk: Optional[Walk] = None
 
 
@@ -135,6 +137,7 @@ def _add_parked(listing: Listing, one: _Sum, positions: List[int]) -> None:
     one.used += his - sum(pick("sp"))
     for state, count in Counter(zip(statuses, pick("waitreason"))).items():
         one.states[state] = one.states.get(state, 0) + count
+    one.makers.update(pc for pc, goid in zip(pick("gopc"), pick("goid")) if goid != 1)
     for status in set(statuses):
         since = min((at for at, own in zip(sinces, statuses) if at > 0 and own == status), default=0)
         if since:
@@ -155,6 +158,8 @@ def _add(listing: Listing, one: _Sum, at: int) -> None:
         one.used += hi - columns["sp"][at]
     state = columns["status"][at], columns["waitreason"][at]
     one.states[state] = one.states.get(state, 0) + 1
+    if columns["goid"][at] != 1:  # the runtime made that one
+        one.makers[columns["gopc"][at]] += 1
     since = columns["waitsince"][at]
     if since > 0:
         one.waited = max(one.waited, reading.clock.waited(since, state[0]) or 0)
@@ -175,7 +180,18 @@ def _group(listing: Listing, one: _Sum, name: Optional[str], place: Optional[str
         used=one.used,
         waited=one.waited or None,
         walk=one.walk,
+        makers=_made(listing, one),
     )
+
+
+def _made(listing: Listing, one: _Sum) -> Tuple[Tuple[str, int], ...]:
+    """Functions by how many of the group they created."""
+    found: Counter[str] = Counter()
+    for pc, count in one.makers.items():
+        creator = listing.reading.unwinder.creator(pc, 0)
+        if creator is not None and creator.name:
+            found[creator.name] += count
+    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _sorted(groups: Iterator[Group]) -> List[Group]:

@@ -96,11 +96,16 @@ def choose(reading: GoroutineReading, which: Chosen) -> Listing:
     if which.min_size:
         los, his = columns["lo"], columns["hi"]
         positions = [at for at in positions if his[at] - los[at] >= which.min_size]
+    if which.labels:
+        positions = _with_labels(reading, positions, which)
     unknown = 0
     if which.waiting_longer is not None:
         positions, unknown = _waiting(reading, positions, which.waiting_longer)
     if which.functions:
         positions = _with_functions(reading, positions, which)
+    if which.without is not None:
+        with_it = _with_functions(reading, positions, Chosen(functions=(which.without,)))
+        positions = sorted(set(positions).difference(with_it))
     goids = columns["goid"]
     positions.sort(key=goids.__getitem__)
     return Listing(reading, positions, unknown)
@@ -199,6 +204,17 @@ def _waiting(reading: GoroutineReading, positions: Sequence[int], longer: int) -
         elif waited is None and wait_reason(reading.reasons, status[at], reason[at]) is not None:
             unknown += 1
     return found, unknown
+
+
+def _with_labels(reading: GoroutineReading, positions: Sequence[int], which: Chosen) -> List[int]:
+    """Those with the labels that are asked for; goroutines that share their labels are looked at once."""
+    pointers = reading.goroutines.column("labels")
+    wanted = {
+        pointer
+        for pointer in {pointers[at] for at in positions}
+        if which.labelled(read_labels(reading.runtime, pointer, reading.tables.minor))
+    }
+    return [at for at in positions if pointers[at] in wanted]
 
 
 def _with_functions(reading: GoroutineReading, positions: Sequence[int], which: Chosen) -> List[int]:

@@ -39,6 +39,20 @@ class StackSummary(NamedTuple):
     deepest: Optional[Most]  # most used
 
 
+class Matches(NamedTuple):
+    """Some of the goroutines: how many, and bytes of their stacks."""
+
+    many: int
+    allocated: int
+    used: int  # of those whose sp is known
+
+
+def matches(reading: GoroutineReading, positions: Sequence[int]) -> Matches:
+    """Add up those at these positions."""
+    used = sum(max(0, one) for one in pick(useds(reading), positions))
+    return Matches(len(positions), sum(pick(sizes_of(reading), positions)), used)
+
+
 def summarise(reading: GoroutineReading) -> StackSummary:
     """Add up every goroutine, whatever was filtered."""
     columns = reading.goroutines.columns

@@ -217,12 +217,12 @@ def _limit(books: Books, stats: Dict[str, int], parts: List[Part]) -> Balance:
     steps = [
         Step("mapped by the runtime, but not counted: arena index", _uncounted(books.regions)),
         Step("rounded up to whole pages", _rounding(books)),
-        Step("thread stacks that the runtime mapped: under C and others", _negative(_own_stacks(stats))),
+        Step("thread stacks that the runtime mapped: under Non-Go", _negative(_own_stacks(stats))),
     ]
     for part in parts:
         steps += _absent(books, part)
     steps += _still(books)
-    for name, path in (("program", places.PROGRAM), ("C and others", (places.OTHERS,))):
+    for name, path in (("program", places.PROGRAM), ("Non-Go", (places.OTHERS,))):
         steps.append(Step(f"{name}: not in Sys", books.end(path)))
     if books.known:
         steps.append(Step("resident where the heap has not grown to", books.end(places.RESERVED)))
@@ -278,7 +278,7 @@ def _absent(books: Books, part: Part) -> List[Step]:
     zero = min(part.zero or 0, missing - amount.swapped)
     never = "never written" if part.zero is None else "never touched"
     steps.append(Step(f"{part.name}: {never}", amount.swapped + zero - missing))
-    steps.append(Step(f"{part.name}: only ever read (the kernel's zero page)", -zero))
+    steps.append(Step(f"{part.name}: zero page (read, never written)", -zero))
     steps.append(Step(f"{part.name}: swapped out", -amount.swapped))
     return [step for step in steps if step.amount]
 

@@ -33,7 +33,7 @@ from addrspace_gdb.target.protocol import Target
 
 _PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
 PART_NAMES = (*_PARTS, "tail waste", "of damaged spans")
-_IN_USE_UNKNOWN = "which of it C's malloc has handed out and which is free there is not known"
+_IN_USE_UNKNOWN = "in use vs. free inside malloc is not tracked"
 
 
 class LiveClass(NamedTuple):

@@ -16,13 +16,13 @@ from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Path
 
 ROOT = "process"
-GO, OTHERS = "Go", "C and others"
+GO, OTHERS = "Go", "Non-Go"
 HEAP: Path = (GO, "heap")
 OBJECTS: Path = (*HEAP, "objects")
 OWN = "the runtime's own objects"
 FREE: Path = (*HEAP, "free pages kept")
 RETURNED: Path = (*HEAP, "pages returned to the OS")
-RESERVED: Path = (*HEAP, "not grown into")
+RESERVED: Path = (*HEAP, "reserved, not yet used")
 TRANSIT: Path = (*HEAP, "pages in transit")
 STACKS: Path = (GO, "goroutine stacks")
 STACKS_OF_GOROUTINES: Path = (*STACKS, "of goroutines")
@@ -101,7 +101,7 @@ _SEQUENCE = (
     *(GO, OTHERS),
     *("heap", "goroutine stacks", "runtime", "program"),
     *("objects", "free pages kept", "pages returned to the OS", "freed user arenas"),
-    *("not grown into", "pages in transit"),
+    *("reserved, not yet used", "pages in transit"),
     *("live at the last GC", "allocated since", "dead, not swept yet", OWN, "free slots in used spans"),
     "tail waste",
     *("of goroutines", "used", "unused", LEFT_BEHIND, "use not known", "of dead goroutines"),

@@ -172,9 +172,7 @@ def _segment(fault: Fault, address: int, where: Where, go: bool) -> str:
         return f"use after free: {verb} of a user arena that was freed"
     if where.mapping is not None and where.mapping.permissions[:3] in NO_ACCESS:
         what = (
-            "address space that the heap has not grown into"
-            if area == areas.HEAP
-            else "memory without access"
+            "address space that the heap has not used yet" if area == areas.HEAP else "memory without access"
         )
         return f"{verb} of {what} ({area}: {kind})"
     permissions = where.region.permissions

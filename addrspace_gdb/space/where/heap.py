@@ -152,7 +152,7 @@ class HeapPlaces:
             return found
         index, offset = divmod(address - row.start, row.element)
         if index >= row.slots:
-            return found._replace(what="behind the last slot of the span")
+            return found._replace(what="tail waste: behind the last slot of the span")
         state = next((n for n, mask in zip(Masks._fields, span.masks) if mask >> index & 1), "free")
         found = found._replace(
             slot=index,

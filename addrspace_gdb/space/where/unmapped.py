@@ -53,4 +53,4 @@ def _odd(address: int, region: Region, reading: Reading) -> str:
         return f"{address - top} as a signed number"
     if region.area == areas.KERNEL:
         return "the kernel's half: no access from the program"
-    return "no memory can have this address: the hardware refuses it"
+    return "non-canonical address: no mapping can exist here"

@@ -55,11 +55,11 @@ class BoxColumns(NamedTuple):
 
     def range(self, row: Row, width: int) -> str:
         """Both ends of a row, if need be shortened to `width`, or else so that it can be wrapped."""
-        start, end, dash = self.address(row.start), self.address(row.end), self.glyphs.dash
-        for text in (f"{start}{dash}{end}", f"{start}{dash}{end[2:]}"):
+        start, end = self.address(row.start), self.address(row.end)
+        for text in (f"{start}-{end}", f"{start}-{end[2:]}"):
             if len(text) <= width:
                 return text
-        return f"{start}{dash} {end}"
+        return f"{start}- {end}"
 
 
 class Block(NamedTuple):

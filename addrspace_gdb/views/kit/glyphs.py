@@ -20,13 +20,12 @@ class Glyphs(NamedTuple):
     up: str
     down: str
     pointer: str
-    dash: str  # between the two ends of a range
     dot: str  # between facts, with its blanks
     level: str  # before what is one level down in a tree, with its blank
 
 
-UNICODE = Glyphs("─", "│", "┊", "┌┐└┘", "├", "┤", "╎", "┌╌┐", "┴", "↑", "↓", "◀", "–", " · ", "· ")
-ASCII = Glyphs("-", "|", ":", "++++", "+", "+", "|", "+-+", "+", "^", "v", "<", "-", ", ", ". ")
+UNICODE = Glyphs("─", "│", "┊", "┌┐└┘", "├", "┤", "╎", "┌╌┐", "┴", "↑", "↓", "◀", " · ", "· ")
+ASCII = Glyphs("-", "|", ":", "++++", "+", "+", "|", "+-+", "+", "^", "v", "<", ", ", ". ")
 
 
 def glyphs(unicode: bool) -> Glyphs:

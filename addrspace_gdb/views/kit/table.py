@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from operator import add
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, TEXT, Pair, TokenType
 
@@ -31,6 +31,27 @@ class AlikeRows(NamedTuple):
     firsts: Sequence[Any]  # of each row the first cell: a text, or a number
     kinds: Sequence[Any]  # of each row the key into `rests`
     rests: Mapping[Any, Cells]  # all cells but the first
+
+
+def narrowed(
+    columns: Sequence[Column],
+    rows: Sequence[Cells],
+    width: Optional[int],
+    giving: Sequence[int],
+    last: Optional[int] = None,
+) -> Tuple[List[Column], List[Cells]]:
+    """The table without as many of the columns `giving`, in their order, as it takes to fit `width`.
+
+    The last column may be cut to `last` columns of text later.
+    """
+    widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows)]
+    widths[-1] = widths[-1] if last is None else min(widths[-1], last)
+    left = list(range(len(columns)))
+    for index in giving:
+        if width is None or sum(widths[i] for i in left) + GAP * (len(left) - 1) <= width:
+            break
+        left.remove(index)
+    return [columns[i] for i in left], [tuple(row[i] for i in left) for row in rows]
 
 
 def table(columns: Sequence[Column], rows: Union[Sequence[Cells], AlikeRows]) -> Iterator[Pair]:

@@ -1,0 +1,42 @@
+"""Arguments that several commands of the shell have."""
+
+from __future__ import annotations
+
+import argparse
+
+from addrspace_gdb.shell.stopping import PATIENCE
+
+TARGET = "PID|CORE"
+TARGET_HELP = (
+    "a process (its number, its name, or :PORT that it listens on, where one alone fits) or the path"
+    " of a core file"
+)
+
+
+def add_stats(parser: argparse.ArgumentParser) -> None:
+    """What is told on standard error."""
+    parser.add_argument("--stats", action="store_true", help="also say how long the process was stopped")
+
+
+def add_gdb(parser: argparse.ArgumentParser) -> None:
+    """Who reads, and what besides the process or core."""
+    add = parser.add_argument
+    add("--exe", metavar="FILE", help="executable to use instead of the one recorded")
+    add("--sysroot", metavar="DIR", help="root directory holding the libraries the core was made with")
+    add("--debugger", choices=("gdb", "none"),
+        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for"
+        " what only debug information tells")  # fmt: skip
+    add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
+        " of this environment, or the one on PATH")  # fmt: skip
+    add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
+        " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400.0:
+        raise argparse.ArgumentTypeError("not a number of seconds from 0.1 to 86400")
+    return seconds
