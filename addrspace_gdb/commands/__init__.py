@@ -27,6 +27,7 @@ _OF_A_PROCESS = (
     "spans",
     "types",
     "retained",
+    "holders",
     "whereis",
     "fault",
     "goroutine_stacks",

@@ -9,6 +9,7 @@ from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -26,6 +27,8 @@ class Server:
         self._rooted: Optional[Rooted] = None
         self._words: List[int] = []
         self._shapes: Optional[Message] = None
+        self._word = 8
+        self._ways: Dict[int, Ways] = {}  # by object
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
@@ -36,6 +39,8 @@ class Server:
             "owners": self._owners,
             "find": self._find,
             "types": self._types,
+            "holders": self._holders,
+            "way": self._way,
         }
 
     def serve(self) -> None:
@@ -68,7 +73,8 @@ class Server:
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
         self._memory = Memory(int(header["descriptor"]), extents, self._read)
-        words = Words(self._memory, int(header["word"]), str(header["order"]))
+        self._word = int(header["word"])
+        words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
         reading = self._graph.read()
         next(reading)
@@ -134,6 +140,29 @@ class Server:
         typed = self._typed
         header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
         self._say(header, typed.counted(self._reached))
+
+    @cached_property
+    def _held(self) -> Holders:
+        noting = self._made.graph.noting
+        assert noting is not None
+        return Holders(self._made, self._typed, noting, self._word)
+
+    def _ways_to(self, node: int) -> Ways:
+        if node not in self._ways:
+            self._ways = {node: self._held.of(node)}  # one at a time: each is as long as the graph
+        return self._ways[node]
+
+    def _holders(self, said: Message) -> None:
+        """The object `node`, and a way to it from every root's owner that leads there, the nearest first."""
+        node = int(said.header["node"])
+        rows = self._ways_to(node).all()
+        columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
+        self._say({"object": self._held.step(node, -1)}, columns)
+
+    def _way(self, said: Message) -> None:
+        """The objects on the ways to `node` from each of the `owners`."""
+        ways = self._ways_to(int(said.header["node"]))
+        self._say({"ways": [ways.steps(int(owner)) for owner in said.header["owners"]]})
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""

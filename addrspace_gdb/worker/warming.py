@@ -8,6 +8,7 @@ from typing import Dict, List, Tuple
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.arrays import zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.holding import Holders
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -33,7 +34,9 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     Dominators(rooted).children(rooted.start, 1)
     if graph.noting is not None:
-        Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
+        types = Typed(graph, graph.noting, _shapes(), [_TYPE])
+        types.counted(reached)
+        Holders(rooted, types, graph.noting, word).of(0).all()
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:
