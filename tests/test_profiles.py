@@ -196,8 +196,10 @@ def test_where_a_sampled_object_was_allocated(
     largest = heap["sites"][0]
     assert largest["function"] == "main.allocate" and largest["bytes"] == 3 << 20
     assert {one["of"] for one in heap["sites"]} == {sum(one.values[3] for one in own.samples)}
-    text = cli("dump", live.pid, "--report", f"whereis {large['address']}").stdout
-    assert re.search(r"\n  allocated by main\.allocate at .*/main\.go:\d+\n +from main\.main at\s", text)
+    text = " ".join(cli("dump", live.pid, "--report", f"whereis {large['address']}").stdout.split())
+    assert re.search(
+        r" allocated by main\.allocate at \S+/main\.go:\d+ from main\.main at \S+/main\.go:\d", text
+    )
     assert "allocated in\n" in cli("dump", live.pid, "--report", "heap").stdout
 
 
