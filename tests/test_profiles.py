@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True
 
 KINDS = ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex")
