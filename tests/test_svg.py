@@ -1,4 +1,4 @@
-"""Pictures of a running program: every form of the shell makes one, and the README's comes from a real run."""
+"""Pictures of a running program, by every way to ask for one; and the README's, from a real run."""
 
 from __future__ import annotations
 
