@@ -16,6 +16,7 @@ from addrspace_gdb.commands.values import (
     rows_shown,
     size_value,
     split_expression,
+    to_file,
 )
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -116,8 +117,8 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     chosen = spans.choose(which, arguments.sort)
     if not chosen.addresses and which != SpanFilter():
         raise ProblemError("no span matches")
-    usual = 25 if arguments.format == "text" else ALL
-    addresses = chosen.addresses[: rows_shown(arguments.limit, arguments.output is not None, usual)]
+    usual = ALL if arguments.format == "json" else 25
+    addresses = chosen.addresses[: rows_shown(arguments.limit, to_file(arguments), usual)]
     return SomeSpans(reading, chosen, list(map(spans.span, addresses)))
 
 
