@@ -199,6 +199,27 @@ def test_text_says_it_in_gos_words(newest_go: Toolchain, build_program: Builder,
     assert " ".join(lost.stdout.split()).endswith(sentence)
 
 
+def test_whereis_says_what_an_object_is_and_who_holds_it(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    places = objects(live)
+    deep, lost = hex(places["deep"] + 8), hex(places["lost"])
+    text = " ".join(cli("whereis", str(live.pid), "--graph", deep, lost, "--width", "200").stdout.split())
+    assert "type main.user, by what leads to it held by main.kept" in text
+    assert "-> *main.large .middle.text -> *main.user" in text
+    assert "held by nothing: no root leads to it, and the collector will free it" in text
+    document = json.loads(
+        cli("whereis", str(live.pid), "--graph", deep, "main.kept", "--format", "json").stdout
+    )
+    jsonschema.validate(document, schema("whereis/1"))
+    first, second = document["places"]
+    assert first["holders"]["type"] == "main.user" and len(first["holders"]["paths"]) == 1
+    assert "holders" in second and second["holders"]["roots"] == 1
+    plain = json.loads(cli("whereis", str(live.pid), deep, "--format", "json").stdout)
+    assert "holders" not in plain["places"][0]
+
+
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
     live = frozen(build_program("held", newest_go).path)
     for words, why in (

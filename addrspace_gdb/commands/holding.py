@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from addrspace_gdb.commands.heap_graph import TypedGraph
 from addrspace_gdb.goruntime.typeshapes import FUNCTION
 from addrspace_gdb.space.graph.holding import Group, Held, Path, Root, Step, Way, folded, merged
+from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.target.protocol import FrameVariable, Names, Target
 
 _MAX_NAMED = 200  # frames whose variables are looked up: debug information is read for each function
@@ -90,3 +91,13 @@ class Finder:
             None if last else part.field,
             None if last else into,
         )
+
+
+def with_holders(graph: TypedGraph, places: Sequence[Where]) -> List[Where]:
+    """The places, those in objects with their types and the nearest that holds them. ProblemError."""
+    finder, found = Finder(graph), []
+    nodes = graph.find([where.address for where in places])
+    for where, node in zip(places, nodes):
+        held = finder.held(where.value.expression, where.address, node, 1) if node >= 0 else None
+        found.append(where._replace(holding=held))
+    return found

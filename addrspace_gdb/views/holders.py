@@ -56,6 +56,11 @@ def path_lines(path: Path, pointer_size: int, width: int, unicode: bool) -> Iter
     yield from Line(width, unicode).put(tokens.NAME if first else tokens.TEXT, line)
 
 
+def path_words(path: Path, pointer_size: int) -> str:
+    """The path on one line."""
+    return " -> ".join([root_words(path.root, path.many, pointer_size), *chain_words(path)])
+
+
 def _fitting(pieces: Sequence[str], width: int, unicode: bool) -> Iterator[str]:
     """Each in parts that fit a line by themselves: a long name is broken, not cut."""
     room = max(8, width - len(_INDENT))

@@ -15,13 +15,14 @@ def holders_json(found: Holding) -> Dict[str, Any]:
     return {
         "schema": SCHEMA,
         "target": target_json(found.info),
-        "objects": [_held(one) for one in found.objects],
+        "objects": [held_json(one) for one in found.objects],
         "notes": found.notes,
         "problems": found.problems,
     }
 
 
-def _held(held: Held) -> Dict[str, Any]:
+def held_json(held: Held) -> Dict[str, Any]:
+    """An object and its paths."""
     one = held.object
     return {
         "expression": held.expression,
@@ -32,13 +33,12 @@ def _held(held: Held) -> Dict[str, Any]:
         "several": one.several,
         "reachable": held.roots > 0,
         "roots": held.roots,
-        "paths": [path_json(path) for path in held.paths],
+        "paths": [_path(path) for path in held.paths],
         "more": held.more,
     }
 
 
-def path_json(path: Path) -> Dict[str, Any]:
-    """From a root to the object."""
+def _path(path: Path) -> Dict[str, Any]:
     return {
         "count": path.many,
         "root": _root(path.root),
