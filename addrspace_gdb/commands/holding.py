@@ -99,5 +99,15 @@ def with_holders(graph: TypedGraph, places: Sequence[Where]) -> List[Where]:
     nodes = graph.find([where.address for where in places])
     for where, node in zip(places, nodes):
         held = finder.held(where.value.expression, where.address, node, 1) if node >= 0 else None
-        found.append(where._replace(holding=held))
+        found.append(_with_type(where, held) if held is not None else where)
     return found
+
+
+def _with_type(where: Where, held: Held) -> Where:
+    """With the type, where nothing else says it."""
+    heap, type_ = where.heap, held.object.type
+    if heap is not None and heap.type is None and type_ is not None:
+        heap = heap._replace(
+            type=f"[...]{type_}" if held.object.several else type_, said_by="pointers that lead to it"
+        )
+    return where._replace(holding=held, heap=heap)

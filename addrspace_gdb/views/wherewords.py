@@ -162,7 +162,7 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     if where.heap is not None:
         yield from _object(where.heap, where.said, pointer_size)
         if where.holding is not None:
-            yield from _holding(where.holding, where.heap.type, pointer_size)
+            yield "held by", _holding(where.holding, pointer_size)
     elif where.said is not None:
         yield "type", f"{where.said}, by the expression"
     if where.stack is not None:
@@ -179,16 +179,12 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
         yield from _gap(where.address, where.gap)
 
 
-def _holding(held: Held, known: Optional[str], pointer_size: int) -> Iterator[Fact]:
-    """The type, where it is not known otherwise, and the nearest that holds it."""
-    one = held.object
-    if known is None and one.type is not None:
-        yield "type", f"{'several ' if one.several else ''}{one.type}, by what leads to it"
+def _holding(held: Held, pointer_size: int) -> str:
+    """The nearest that holds an object."""
     if not held.roots:
-        yield "held by", "nothing: no root leads to it, and the collector will free it"
-        return
+        return "nothing: no root leads to it, and the collector will free it"
     rest = f" (the nearest of {sizes.plural(held.roots, 'root')})" if held.roots > 1 else ""
-    yield "held by", path_words(held.paths[0], pointer_size) + rest
+    return path_words(held.paths[0], pointer_size) + rest
 
 
 def _mapping(where: Where, pointer_size: int) -> Iterator[Fact]:
