@@ -17,6 +17,7 @@ from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.marks import REACHED, UNREACHED, session_of
+from harness.pprof_file import read_pprof
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
 from harness.toolchains import Toolchain
@@ -218,6 +219,26 @@ def test_whereis_says_what_an_object_is_and_who_holds_it(
     assert "holders" in second and second["holders"]["roots"] == 1
     plain = json.loads(cli("whereis", str(live.pid), deep, "--format", "json").stdout)
     assert "holders" not in plain["places"][0]
+
+
+def test_a_profile_of_what_is_kept(
+    newest_go: Toolchain, build_program: Builder, frozen: Any, tmp_path: Path
+) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    kept = json.loads(cli("retained", str(live.pid), "--format", "json").stdout)
+    for value, what in (("retained_space", "bytes"), ("retained_objects", "objects")):
+        found = cli("profile", "retained", str(live.pid), "--format", "folded", "--value", value).stdout
+        stacks = [line.rpartition(" ") for line in found.splitlines()]
+        assert sum(int(number) for _, _, number in stacks) == kept["totals"]["reached"][what]
+        below = sum(int(number) for stack, _, number in stacks if stack.startswith("main.kept;"))
+        (row,) = [one for one in kept["retained"] if one["root"] == "main.kept"]
+        assert below == row[what]
+        assert any(";main.node;main.user" in stack for stack, _, _ in stacks)
+    file = tmp_path / "retained.pb.gz"
+    assert cli("profile", "retained", str(live.pid), "-o", str(file)).returncode == 0
+    profile = read_pprof(file)
+    assert profile.default == "retained_space"
+    assert sum(sample.values[1] for sample in profile.samples) == kept["totals"]["reached"]["bytes"]
 
 
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:

@@ -12,6 +12,7 @@ from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
@@ -41,6 +42,7 @@ class Server:
             "types": self._types,
             "holders": self._holders,
             "way": self._way,
+            "paths": self._paths,
         }
 
     def serve(self) -> None:
@@ -163,6 +165,11 @@ class Server:
         """The objects on the ways to `node` from each of the `owners`."""
         ways = self._ways_to(int(said.header["node"]))
         self._say({"ways": [ways.steps(int(owner)) for owner in said.header["owners"]]})
+
+    def _paths(self, said: Message) -> None:
+        """The dominator tree by roots and types; `own` and `shared` are labels of the owners."""
+        header = said.header
+        self._say({}, summed(self._made, self._dominators, self._typed, header["own"], header["shared"]))
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""
