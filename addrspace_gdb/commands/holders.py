@@ -28,7 +28,8 @@ _WITH_VALUE = (*WITH_VALUE, "--limit")
 _EPILOG = """\
 A path begins at a root of Go's collector and names each object on the way as Go would: the type of what
 points to it, and the field with the next pointer; [value] and [key] are of maps, +N is an offset in bytes
-where the field is not known. Each root has its shortest path; equal ones of several goroutines are one.
+where the field is not known. Each root has its shortest path; equal ones of a variable, or of several
+goroutines, are one.
 EXPR may lead into the middle of an object.
   addrspace holders 0xc000012340
   addrspace holders main.cache.first --all"""

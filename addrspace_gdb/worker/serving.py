@@ -155,16 +155,16 @@ class Server:
         return self._ways[node]
 
     def _holders(self, said: Message) -> None:
-        """The object `node`, and a way to it from every root's owner that leads there, the nearest first."""
+        """The object `node`, and a way to it from every root that leads there, the nearest first."""
         node = int(said.header["node"])
         rows = self._ways_to(node).all()
         columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
         self._say({"object": self._held.step(node, -1)}, columns)
 
     def _way(self, said: Message) -> None:
-        """The objects on the ways to `node` from each of the `owners`."""
+        """The objects on the ways to `node`, by the `first` of each."""
         ways = self._ways_to(int(said.header["node"]))
-        self._say({"ways": [ways.steps(int(owner)) for owner in said.header["owners"]]})
+        self._say({"ways": [ways.steps(int(first)) for first in said.header["first"]]})
 
     def _paths(self, said: Message) -> None:
         """The dominator tree by roots and types; `own` and `shared` are labels of the owners."""
