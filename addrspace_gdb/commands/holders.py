@@ -134,7 +134,7 @@ def _held_lines(held: Held, pointer_size: int, width: int, unicode: bool) -> Ite
     for path in held.paths:
         yield from path_lines(path, pointer_size, width, unicode)
     if held.more:
-        text = f"{plural(held.more, 'longer path')}: --all shows every one"
+        text = f"{plural(held.more, 'more path')}: --all shows every one"
         yield from Line(width, unicode).put(QUIET, text)
 
 

@@ -56,6 +56,14 @@ def lead_to(target: int, begin: Ints, sources: Ints, hop: Ints, far: Ints, queue
 
 
 @kernel
+def go_along(first: int, length: int, hop: Ints, way: Ints) -> None:
+    """The objects on the way."""
+    for at in range(length):
+        way[at] = first
+        first = hop[first]
+
+
+@kernel
 def roots_on_the_way(found: Ints, hop: Ints, roots: Ints) -> int:
     """The roots that lead to the object; how many."""
     count = 0
@@ -198,12 +206,10 @@ class Ways:
 
     def steps(self, first: int) -> Tuple[List[Step], int]:
         """The objects on the way from one of them; how many are left out behind the first half."""
-        nodes = [first]
-        while nodes[-1] != self._target:
-            nodes.append(int(self._hop[nodes[-1]]))
-        pairs = list(zip(nodes, [*nodes[1:], _NONE]))
-        skipped = max(0, len(pairs) - _MAX_STEPS)
-        if skipped:
-            half = _MAX_STEPS // 2
-            pairs = pairs[:half] + pairs[half + skipped :]
-        return [self._holders.step(*pair) for pair in pairs], skipped
+        length = int(self._far[first])
+        way = filled(length + 1, _NONE)
+        go_along(first, length, self._hop, way)
+        skipped = max(0, length - _MAX_STEPS)
+        half = (length - skipped) // 2
+        places = [*range(half), *range(half + skipped, length)]
+        return [self._holders.step(int(way[at]), int(way[at + 1])) for at in places], skipped

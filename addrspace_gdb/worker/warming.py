@@ -38,7 +38,9 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     if graph.noting is not None:
         types = Typed(graph, graph.noting, _shapes(), [_TYPE])
         types.counted(reached)
-        Holders(rooted, types, graph.noting, word).of(0).all()
+        ways = Holders(rooted, types, graph.noting, word).of(0)
+        ways.all()
+        ways.steps(0)
         summed(rooted, tree, types, [0], [-1])
 
 
