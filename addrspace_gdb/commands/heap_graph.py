@@ -104,10 +104,10 @@ class HeapGraph:
             self.reading.problems.add(lost)
         return found
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """How much there is."""
-        found = self._found
+        found = self.ask("totals").header
         allocated = Size(found["bytes"], found["objects"])
         return Totals(allocated, Size(found["reached_bytes"], found["reached"]))
 

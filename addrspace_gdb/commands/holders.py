@@ -85,7 +85,7 @@ class Answer:
                     f"{one.text} ({one.address:#x}) is no object of the heap (see `addrspace whereis`)"
                 )
         held = [finder.held(*one, node, most) for one, node in zip(self._asked, nodes)]
-        return Holding(graph.reading.info, graph.totals, held, graph.notes, graph.problems)
+        return Holding(graph.reading.info, held, graph.notes, graph.problems)
 
     @cached_property
     def _finder(self) -> Finder:

@@ -34,6 +34,7 @@ class Server:
             "warm": self._warm,
             "heap": self._heap,
             "roots": self._roots,
+            "totals": self._totals,
             "states": self._states,
             "children": self._children,
             "objects": self._objects,
@@ -107,14 +108,8 @@ class Server:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
         self._rooted = Rooted(graph, said)
-        count, size = total(graph.heap, self._reached, False)
-        reached, kept = total(graph.heap, self._reached, True)
         self._say(
             {
-                "objects": int(count),
-                "bytes": int(size),
-                "reached": int(reached),
-                "reached_bytes": int(kept),
                 "edges": graph.count,
                 "wild": int(graph.edges.wild[0]),
                 "lost": self._memory.lost,
@@ -122,6 +117,14 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+
+    def _totals(self, said: Message) -> None:
+        """How much there is, and how much of it is reached."""
+        heap = self._made.graph.heap
+        count, size = total(heap, self._reached, False)
+        reached, kept = total(heap, self._reached, True)
+        totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
+        self._say({name: int(value) for name, value in totals.items()})
 
     @cached_property
     def _reached(self) -> Ints:

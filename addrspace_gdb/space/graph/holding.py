@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.space.graph.kept import Totals
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.regions.model import TargetInfo
 
@@ -59,7 +58,6 @@ class Holding(NamedTuple):
     """Everything that `addrspace holders` shows."""
 
     info: TargetInfo
-    totals: Totals
     objects: List[Held]
     notes: List[str]
     problems: List[str]
