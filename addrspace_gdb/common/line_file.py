@@ -19,7 +19,7 @@ class LineFile:
         self._length = 0  # bytes of all lines; regular files only
 
     def write(self, line: bytes) -> None:
-        """Append a line, which ends with a newline. ProblemError if that fails: nothing of it is there then."""
+        """Append a line, which ends with a newline. ProblemError if that fails: it is not there then."""
         with held_signals():
             try:
                 if self._file < 0:
