@@ -15,14 +15,13 @@ from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.arguments import add_wait
 from addrspace_gdb.shell.processes import is_pid, resolved
 
-_EVERY = "10s"
+_EVERY, _PERCENT = "10s", "3"
 _SHORTEST, _LONGEST = 10**8, 366 * 86400 * 10**9  # nanoseconds
 _DESCRIPTION = """\
 Watch a process over time: a line for each sample, with resident memory by what
 it is for, and at the end, or after Ctrl-C, what it is that grows. Each sample
 stops the process only as long as `addrspace-gdb dump` does; symbols are looked
-up once. It is never stopped for more than 3% of the time: samples are further
-apart where one takes long."""
+up once."""
 
 _EPILOG = """\
 RSS is the sum of what stands behind it and of what has no column: heap in use
@@ -50,6 +49,8 @@ def add_watch(commands: Any) -> None:
     add("--every", metavar="TIME", type=_time, default=_EVERY, help="between two samples: 500ms, 10s, 1m30s;"
         " default: %(default)s")  # fmt: skip
     add("--for", metavar="TIME", type=_time, dest="until", help="how long; default: until it ends, or Ctrl-C")
+    add("--at-most", metavar="PERCENT", type=_percent, default=_PERCENT, help="of the time that it may be"
+        " stopped: samples are further apart where one takes long. Default: %(default)s")  # fmt: skip
     add("--format", choices=("text", "json", "openmetrics"), default="text", help="json: a line of JSON a"
         " sample, and one for the verdict; openmetrics: FILE has the last sample. Default: %(default)s",
     )  # fmt: skip
@@ -68,6 +69,17 @@ def _time(text: str) -> float:
     return amount / 10**9
 
 
+def _percent(text: str) -> float:
+    """A share."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 100.0:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a percentage from 0.01 to 100")
+    return number / 100
+
+
 def run(options: argparse.Namespace) -> int:
     """Carry out ``watch``; returns 0 or 1. ProblemError."""
     if options.format == "openmetrics" and not options.output:
@@ -83,5 +95,5 @@ def run(options: argparse.Namespace) -> int:
     from addrspace_gdb.shell.watching import Wanted, watch
 
     exe = os.path.abspath(options.exe) if options.exe else None
-    wanted = Wanted(int(target[:20]), exe, options.every, options.until, options.wait)
+    wanted = Wanted(int(target[:20]), exe, options.every, options.until, options.at_most, options.wait)
     return watch(wanted, WatchAnswers(options, output))

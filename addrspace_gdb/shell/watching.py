@@ -8,6 +8,7 @@ import select
 import time
 from typing import NamedTuple, Optional, Protocol, Union
 
+from addrspace_gdb.commands.once import problem_of
 from addrspace_gdb.common.held_signals import held_signals
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.streams import tell
@@ -23,7 +24,6 @@ from addrspace_gdb.space.moments.watched import EXITED, INTERRUPTED, REPLACED, T
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target, kept_of
 
-_MOST = 0.03  # of the time that a process is stopped
 _LOOK = 0.2  # seconds between two looks at a process, where the kernel does not tell when it ends
 
 
@@ -34,6 +34,7 @@ class Wanted(NamedTuple):
     exe: Optional[str]
     every: float
     until: Optional[float]  # None: as long as it lives
+    most: float  # of the time that it may be stopped
     patience: float
 
 
@@ -60,7 +61,10 @@ def watch(wanted: Wanted, answers: Answers) -> int:
     process = _Process(wanted.pid)
     wait_stoppable(wanted.pid, name, wanted.patience, tell)
     loop = _Loop(wanted, answers, name)
-    loop.take()
+    try:
+        loop.take()
+    except UnreadableError as error:
+        raise ProblemError(problem_of(error)) from None
     try:
         loop.begin()
         end = loop.run(process)
@@ -148,10 +152,10 @@ class _Loop:
                 self.take()
             except ReplacedError:
                 return REPLACED
-            except (ProblemError, UnreadableError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the next sample may be there
                 if process.ends_within(0.1):  # its memory goes before it does
                     return EXITED
-                self._skip(str(error))
+                self._skip(problem_of(error))
                 continue
             self._answers.sample(self.moment())
 
@@ -163,7 +167,7 @@ class _Loop:
 
     def _due(self) -> Optional[float]:
         """When the next sample is to be taken; None if there is to be none."""
-        soonest = self._last.began + self._last.seconds / _MOST
+        soonest = self._last.began + self._last.seconds / self._wanted.most
         due = min(max(self._last.began + self._wanted.every, soonest), self._deadline)
         return due if due >= soonest and self._last.began < self._deadline - _ALMOST else None
 

@@ -59,16 +59,15 @@ def rate(per_minute: float) -> str:
 
 
 def _many(per_minute: float) -> str:
-    return f"{per_minute:,.0f} a minute" if per_minute >= 9.5 else f"{per_minute:.1f} a minute"
+    return f"{per_minute:,.0f} more a minute" if per_minute >= 9.5 else f"{per_minute:.1f} more a minute"
 
 
 def span(seconds: float) -> str:
     """ "1m20s", "0.5s"."""
-    return (
-        duration(round(seconds) * _SECOND)
-        if seconds >= 9.5 or seconds == round(seconds)
-        else f"{seconds:.1f}s"
-    )
+    whole = round(seconds)
+    if whole == 0:
+        return "0s" if seconds < 0.05 else f"{seconds:.1f}s"
+    return duration(whole * _SECOND) if seconds >= 9.5 or seconds == whole else f"{seconds:.1f}s"
 
 
 def where(found: CrowdGrowth) -> str:
@@ -117,7 +116,7 @@ def _goroutines(moment: Moment, cause: str) -> _Cause:
         return _Cause("stacks of goroutines that were there before", f"; {look} --sort size`")
     state = f" ({crowd.crowd.state})" if crowd.crowd.state else ""
     made = f", created by {crowd.crowd.created_by}" if crowd.crowd.created_by else ""
-    facts = f"{_many(trend.per_minute)} more, {sizes.count(trend.last)} now{made}"
+    facts = f"{_many(trend.per_minute)}, {sizes.count(trend.last)} now{made}"
     return _Cause(f"goroutines in {where(crowd)}{state}", f": {facts}; {look} --group stack`")
 
 

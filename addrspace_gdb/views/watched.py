@@ -15,6 +15,7 @@ from addrspace_gdb.views.kit.units import growth, more
 from addrspace_gdb.views.stackparts import program
 from addrspace_gdb.views.watch_verdict import NAMES, objects, sentence, span, where
 
+_SOME = 10  # samples: of fewer the share of the time is told by the last stop
 _LINES = 6  # of the verdict
 _GAP = 2
 _LEAST_ROOM = 16  # columns for the name of what grows
@@ -112,7 +113,7 @@ class Columns:
         for level, column in zip(self._levels, _COLUMNS):
             cells += _figure(watched, column.figure, level)
         line = Line(self._width, unicode)
-        line.put(tokens.TEXT, self._row(_after(watched.seconds), cells))
+        line.put(tokens.TEXT, self._row(span(watched.seconds), cells))
         if self.room >= _LEAST_ROOM:
             line.put(tokens.NAME, "  " + clip(clean(_growing(watched), unicode), self.room, unicode))
         return line
@@ -126,11 +127,6 @@ class Columns:
 
 
 _TIME = 7
-
-
-def _after(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{seconds:.1f}s" if seconds < 9.95 and seconds != whole else span(whole)
 
 
 def _growing(watched: Watched) -> str:
@@ -209,6 +205,6 @@ def _held(moment: Moment) -> str:
     stood = (
         f"the process stood still for {held.total * 1000:.0f} ms in all, {held.longest * 1000:.0f} ms at most"
     )
-    share = f", {held.share * 100:.1f}% of the time" if moment.watched.samples > 1 else ""
+    share = f", {held.share * 100:.1f}% of the time" if moment.watched.samples >= _SOME else ""
     how = _ENDS.get(moment.end or watching.TIME, "")
     return f"{how}{samples} in {span(moment.watched.seconds)}; {stood}{share}"

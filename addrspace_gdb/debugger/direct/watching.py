@@ -4,8 +4,9 @@ layouts, what leads to the runtime's variables."""
 from __future__ import annotations
 
 import os
+import threading
 import time
-from typing import Callable, NamedTuple, Optional, Tuple, TypeVar
+from typing import Callable, List, NamedTuple, NoReturn, Optional, Tuple, TypeVar
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.direct.answering import Hold, check_layouts
@@ -81,10 +82,43 @@ class Watching:
         if self._image() != self._was:
             raise ReplacedError("the process runs another program now")
         self._look_up()
-        began = time.monotonic()
+
+        def work() -> Tuple[_Answer, Visited]:
+            began = time.monotonic()
+            try:
+                hold(self._base)
+                answer = ask(self._target)
+            finally:
+                self._base.release()
+            return answer, Visited(began, time.monotonic())
+
+        return _apart(work)
+
+
+def _apart(work: Callable[[], _Answer]) -> _Answer:
+    """Done by a thread of its own. The kernel lets go what a thread traces when that thread ends: also
+    threads that were killed, or called execve(2), while they were held, which cannot be let go otherwise.
+    An interrupt is raised when it has ended; a second one at once."""
+    done: List[Callable[[], _Answer]] = []
+
+    def run() -> None:
         try:
-            hold(self._base)
-            answer = ask(self._target)
-        finally:
-            self._base.release()
-        return answer, Visited(began, time.monotonic())
+            found = work()
+        except BaseException as error:  # noqa: BLE001  it is raised by whoever waits
+            reason = error
+            done.append(lambda: _raised(reason))
+        else:
+            done.append(lambda: found)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        thread.join()
+        raise
+    return done.pop()()
+
+
+def _raised(error: BaseException) -> NoReturn:
+    raise error

@@ -9,12 +9,14 @@ from itertools import compress
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
+from addrspace_gdb.goruntime import mgc
 from addrspace_gdb.goruntime.mprof import read_buckets
-from addrspace_gdb.goruntime.proc import Goroutines, is_live
+from addrspace_gdb.goruntime.mstats import Sources
+from addrspace_gdb.goruntime.proc import Goroutines, Scheduler, is_live
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.counters.collector import read_gc
+from addrspace_gdb.space.counters.statistics import rows_of
 from addrspace_gdb.space.goroutines.listing import Listing, find_users, function_at
 from addrspace_gdb.space.reading.claims import all_claims, rest_in
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
@@ -164,11 +166,17 @@ def _makers(reading: GoroutineReading, key: CrowdKey) -> Makers:
 
 def _collected(target: Target) -> Tuple[Optional[int], Optional[int]]:
     """Bytes that survived the last collection, and how many there were."""
-    try:
-        state = read_gc(target)
-    except (UnreadableError, ProblemError, KeyError):
-        return None, None
-    return state.get("heap.marked"), state.get("cycles.completed")
+    sources = Sources(Runtime(target, Problems()), Scheduler([], []))
+    fields = [one for name in _OF_GC for one in mgc.VALUES if one.name == name]
+    marked, cycles = (row.value for row in rows_of(fields, sources, {}))
+    return _whole(marked), _whole(cycles)
+
+
+_OF_GC = ("heap.marked", "cycles.completed")
+
+
+def _whole(value: Optional[float]) -> Optional[int]:
+    return None if value is None else int(value)
 
 
 def _sites(target: Target, reading: Reading, walkable: Optional[GoroutineReading]) -> Sequence[Site]:

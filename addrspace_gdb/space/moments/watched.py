@@ -44,7 +44,7 @@ class ObjectGrowth(NamedTuple):
 
 
 class SiteGrowth(NamedTuple):
-    """Where the objects in use that grow fastest were allocated, as the program's heap profile estimates it."""
+    """Where the objects in use that grow fastest were allocated, by the program's heap profile."""
 
     site: Site
     bytes: Leader

@@ -1,4 +1,5 @@
-// Leaks leaks a portion of one kind of memory each time it gets SIGUSR1, and then says "leaked N".
+// Leaks leaks a portion of one kind of memory each time it gets SIGUSR1, and then says "leaked N". At
+// SIGUSR2 it becomes another program.
 //
 //	leaks MODE
 //
@@ -9,8 +10,12 @@ package main
 #include <stdlib.h>
 #include <string.h>
 
+static void *volatile last;
+
 static void leak(size_t size) {
-	memset(malloc(size), 1, size);
+	void *made = malloc(size);
+	memset(made, 1, size);
+	last = made;
 }
 */
 import "C"
@@ -97,8 +102,13 @@ func leak(mode string) {
 }
 
 func main() {
-	asked := make(chan os.Signal, 1)
+	asked, replaced := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
+	signal.Notify(replaced, syscall.SIGUSR2)
+	go func() {
+		<-replaced
+		panic(syscall.Exec("/bin/sleep", []string{"sleep", "120"}, nil))
+	}()
 	for i := 0; i < 4; i++ {
 		runtime.GC()
 	}
