@@ -101,8 +101,7 @@ def watched(process: Process, folder: Path, *options: str, number: int = signal.
 LEAKS = {
     "goroutines": (
         "stacks",
-        r"goroutines in main\.\(\*client\)\.watch \(chan receive\).*: [\d,.]+ more a minute,"
-        r" [\d,]+ now, created by main\.subscribe",
+        r"goroutines in main\.\(\*client\)\.watch \(chan receive\).*: .+ now, created by main\.subscribe",
     ),
     "heap": (
         "heap_in_use",

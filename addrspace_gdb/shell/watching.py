@@ -119,7 +119,7 @@ class _Loop:
         try:
             self._watching = Watching(wanted.pid, wanted.exe, SHELL)
         except NoLayoutsError as error:
-            raise ProblemError(f"{error}; `watch` reads without a debugger, which takes them") from None
+            raise ProblemError(f"{error}; `watch` reads without a debugger, and needs them") from None
         self._watched = Watched()
         self._first: Optional[Visited] = None
         self._last = Visited(0.0, 0.0)

@@ -9,6 +9,7 @@ from addrspace_gdb.space.moments import sampled
 from addrspace_gdb.space.moments import watched as watching
 from addrspace_gdb.space.moments.watched import Moment, Watched
 from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.table import Cells, Column, table
 from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 from addrspace_gdb.views.kit.units import growth, more
@@ -172,6 +173,8 @@ def ending(moment: Moment, width: int, unicode: bool) -> Iterator[tokens.Pair]:
     yield tokens.NEWLINE
     for part in wrap(_held(moment), width, 2, unicode):
         yield from Line(width, unicode).put(tokens.QUIET, part)
+    last = moment.watched.last
+    yield from said_lines(last.problems if last is not None else [], [], width, unicode)
 
 
 _ENDING = (

@@ -9,7 +9,7 @@ import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 from random import Random
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import jsonschema
 import pytest
@@ -137,8 +137,12 @@ def moment(samples: Sequence[Sample], end: Optional[str] = None, every: float = 
     return Moment(INFO, watched, 1.8e9, Held(0.01, 0.02, 0.01 * len(samples), 10.0 * len(samples)), end)
 
 
-def rising(part: str, count: int = 7, step: int = 5 * MIB, **more: Any) -> List[Sample]:
-    return [sample(**{part: 10 * MIB + step * n}, **{k: v(n) for k, v in more.items()}) for n in range(count)]
+def rising(part: str, count: int = 7, step: int = 5 * MIB, **more: Callable[[int], Any]) -> List[Sample]:
+    found: List[Sample] = []
+    for number in range(count):
+        others: Dict[str, Any] = {name: make(number) for name, make in more.items()}
+        found.append(sample(**{part: 10 * MIB + step * number, **others}))
+    return found
 
 
 def test_goroutines_that_pile_up_are_named() -> None:
@@ -174,7 +178,7 @@ def test_live_objects_and_garbage_are_told_apart() -> None:
         "objects": lambda n: {64: MIB, 1024: n * MIB},
         "sites": lambda n: {("main.f", "/x/a.go:9"): n * MIB},
     }
-    leak = sentence(moment(rising("heap_in_use", live=lambda n: (10 + 5 * n) * MIB, **of)))
+    leak = sentence(moment(rising("heap_in_use", 7, 5 * MIB, live=lambda n: (10 + 5 * n) * MIB, **of)))
     assert leak == (
         "The growth, 30.0 MiB a minute, is heap objects, most of it objects of 1.0 KiB, allocated in main.f"
         " (a.go:9): it survives the collector; `addrspace-gdb retained 42` says what keeps it."
