@@ -83,7 +83,7 @@ def draw(answer: Answer, look: Look) -> Tokens:
     """The diagram, or the table of checks."""
     if answer.check:
         return checks_table(answer.space.checks, look.unicode)
-    return diagram(answer.space.picture, look.screen, look.unicode)
+    return diagram(answer.space.picture, look.screen, look.unicode, look.height)
 
 
 def draw_classic(answer: Answer, look: Look) -> Tokens:

@@ -39,6 +39,7 @@ class Look(NamedTuple):
     style: str = ""
     file: bool = False  # it goes to a file, where nothing is cut unless a width was asked for
     fixed: bool = False  # a width was asked for
+    height: Optional[int] = None  # lines of the terminal; None: as many as it takes
 
     @property
     def width(self) -> Optional[int]:
@@ -66,6 +67,7 @@ class Command(NamedTuple):
     )
     # to stand still, for the process or the core that will be asked
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
+    expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 
     @property
@@ -144,7 +146,9 @@ def run(command: Command, session: Session, line: str) -> Optional[str]:
 
 def look_of(settings: Settings, file: bool) -> Look:
     """How an answer looks by the settings, on the terminal or in a file."""
-    return Look(settings.width, settings.unicode, settings.color and not file, settings.style, file)
+    height = None if file else settings.height
+    color = settings.color and not file
+    return Look(settings.width, settings.unicode, color, settings.style, file, height=height)
 
 
 def asked_look(look: Look, arguments: argparse.Namespace) -> Look:

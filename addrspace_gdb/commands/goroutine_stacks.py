@@ -26,7 +26,7 @@ from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
@@ -384,6 +384,16 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
+def goids(session: Session) -> List[str]:
+    """The numbers of goroutines that there are, as completion offers them."""
+    from addrspace_gdb.space.goroutines.census import Census
+
+    try:
+        return [str(goid) for goid in Census(session.target()).goids]
+    except (ProblemError, UnreadableError):
+        return []
+
+
 COMMAND = Command(
     "goroutine-stacks",
     parser,
@@ -391,5 +401,6 @@ COMMAND = Command(
     {"text": drawn(draw), "json": as_json},
     verdict,
     words,
+    names=goids,
     values={"--status": STATUSES},
 )

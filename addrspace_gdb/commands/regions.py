@@ -173,4 +173,5 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
+    expressions=True,
 )

@@ -169,4 +169,5 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=expression_line,
+    expressions=True,
 )

@@ -201,4 +201,5 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=line_of,
+    expressions=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import gdb
@@ -10,7 +11,8 @@ from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import GoneError, ProblemError
+from addrspace_gdb.common.problems import GoneError, ProblemError, UnreadableError
+from addrspace_gdb.debugger.gdb.aliases import help_of
 from addrspace_gdb.debugger.gdb.goroutine_selection import Selector
 from addrspace_gdb.debugger.gdb.readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # The first line of the command's help in runtime-gdb.py (Go 1.21 to 1.27), and of ours.
 _THEIRS = "Execute gdb command in the context of goroutine"
 _OURS = "Select a goroutine, or show the selected one."
+_BEFORE = "maintenance addrspace-goroutine-before"
+_WHY = "Of addrspace-gdb: where Go's runtime-gdb.py was loaded last, `goroutine` is still addrspace-gdb's."
 _FEW = 5  # numbers that no goroutine has, told in an error
 _kept: List[object] = []
 
@@ -39,6 +43,7 @@ def register(session: GdbSession) -> None:
     owner = _Owner(selector)
     _kept.append(owner)
     owner.check()
+    _kept.append(_Before(owner))
 
 
 class _Owner:
@@ -46,7 +51,8 @@ class _Owner:
 
     def __init__(self, selector: Selector) -> None:
         self._selector = selector
-        self._aside = False
+        self._ours: Optional[_SelectCommand] = None
+        self._aside = self._told = False
         # Not "cont": a command in its handler ends gdb (18 at least) where a gdbserver --multi
         # is told to attach: the threads are not known yet.
         for event in ("new_objfile", "before_prompt", "stop"):
@@ -56,29 +62,51 @@ class _Owner:
         """Define the command where there is none, and in place of runtime-gdb.py's."""
         if self._aside:
             return
-        text = _help("goroutine")
+        text = help_of("goroutine")
         if text is not None and text.startswith(_OURS):
             return
         if text is not None and _THEIRS not in text:
             self._aside = True
             _tell("`goroutine` is another's command here and stays so; `goroutine-apply GOID CMD` is ours")
             return
-        _SelectCommand(self._selector)
+        self._ours = _SelectCommand(self._selector)
         if text is not None:
+            self._replaced()
+
+    def _replaced(self) -> None:
+        if not self._told:
             _tell(
                 "`goroutine` of Go's runtime-gdb.py is replaced; `goroutine GOID CMD` works as before, "
                 "and `goroutine GOID` selects"
             )
+        self._told = True
+
+    def before(self) -> None:
+        """`goroutine` is about to run. gdb -batch loads Go's script behind our back, after the last event
+        that there is; a command that runs cannot be replaced, but what it does can."""
+        theirs = getattr(sys.modules["__main__"], "GoroutineCmd", None)
+        text = help_of("goroutine")
+        if self._ours is not None and theirs is not None and text is not None and _THEIRS in text:
+            ours = self._ours
+            theirs.invoke = lambda _self, argument, from_tty: ours.invoke(argument, from_tty)
+            self._replaced()
 
 
-def _help(command: str) -> Optional[str]:
-    """A command's help; None if there is no command of exactly that name."""
-    try:
-        if command not in output_of(f"complete {command}").splitlines():
-            return None
-        return output_of(f"help {command}")
-    except gdb.error:
-        return None
+class _Before(gdb.Command):
+    """Internal."""
+
+    def __init__(self, owner: _Owner) -> None:
+        super().__init__(_BEFORE, gdb.COMMAND_MAINTENANCE)
+        self._owner = owner
+        try:
+            output_of("show user hook-goroutine")
+        except gdb.error:
+            output_of(f"define hook-goroutine\n{_BEFORE}\nend")
+            output_of(f"document hook-goroutine\n{_WHY}\nend")
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """What the hook runs."""
+        self._owner.before()
 
 
 def _tell(line: str) -> None:
@@ -115,7 +143,8 @@ It stays selected until the process moves; `thread N` and `goroutine --off` retu
 
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
 script has defined this command, it is replaced, and a line says so: when the script was loaded first,
-at once, else with the next object file, stop or prompt. Its `info goroutines` and functions stay."""
+at once, else with the next object file, stop or prompt, or when it is run. Its `info goroutines` and
+functions stay."""
 
     def __init__(self, selector: Selector) -> None:
         super().__init__("goroutine", gdb.COMMAND_STACK)
@@ -156,7 +185,16 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Options, then gdb's commands."""
-        return _offer(text, word, ["all", "--off"])
+        return _offer(text, word, ["all", "--off", *_goids(self._selector)])
+
+
+def _goids(selector: Selector) -> List[str]:
+    """The numbers of goroutines that there are; none where that cannot be known."""
+    with read_only():
+        try:
+            return [str(goid) for goid in selector.census().goids]
+        except (ProblemError, UnreadableError, gdb.error):
+            return []
 
 
 def _print_frame(from_tty: bool) -> None:
@@ -223,7 +261,7 @@ class _ApplyCommand(gdb.Command):
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Filters and flags, then gdb's commands."""
-        return _offer(text, word, goroutine_args.words())
+        return _offer(text, word, [*goroutine_args.words(), *_goids(self._selector)])
 
 
 def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
