@@ -82,7 +82,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
 def draw(answer: Answer, look: Look) -> Tokens:
     """The diagram, or the table of checks."""
     if answer.check:
-        return checks_table(answer.space.checks, look.unicode)
+        return checks_table(answer.space.checks, look.width, look.unicode)
     return diagram(answer.space.picture, look.screen, look.unicode, look.height)
 
 

@@ -14,7 +14,8 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse, arena_uses, page_runs
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.views.documents.heap import arenas_json
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.tokens import HEADING, Pair
 from addrspace_gdb.views.spans import arena_table, arenas_total
 
 _OPTIONS = ("--use", "--min-size", "--range", "--user", "--sort", "--limit", "--format", "--output")
@@ -73,8 +74,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     found = _chosen(answer)
     shown = found[: rows_shown(answer.arguments.limit, look.file, 25)]
     yield from arena_table(shown, look.width, look.unicode, answer.reading.info.pointer_size)
-    yield HEADING, arenas_total(found, len(shown))
-    yield NEWLINE
+    yield from wrapped(HEADING, arenas_total(found, len(shown)), look.width, look.unicode)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -36,7 +36,8 @@ from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
-from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 if TYPE_CHECKING:
@@ -349,7 +350,7 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         many = f"{listing.unknown_wait:,} goroutines left out wait, but how long is not known"
         said.append((QUIET, f"note: {many}: no collection since they began to"))
     for token, text in said:
-        yield from Line(look.width or 1 << 16, look.unicode).put(token, clean(text, look.unicode))
+        yield from wrapped(token, text, look.width, look.unicode)
 
 
 def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:

@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.mstats import FIELDS
 from addrspace_gdb.space.counters.statistics import Statistic, Statistics, read_statistics
 from addrspace_gdb.views import memstats as view
 from addrspace_gdb.views.documents.memstats import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 WIDEST = 1 << 16
@@ -100,8 +101,8 @@ def draw(chosen: Answer, look: Look) -> Iterator[Pair]:
     for line in view.agreement([*chosen.memstats, *chosen.metrics], stats, room, unicode):
         yield from line
     if chosen.everything:
-        yield QUIET, "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
-        yield NEWLINE
+        said = "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
+        yield from wrapped(QUIET, said, width, unicode)
 
 
 def _arrays(stats: Statistics, wanted: Set[str]) -> Iterator[Pair]:
