@@ -54,6 +54,7 @@ def test_the_picture_fits_and_is_not_cut(screen: Terminal) -> None:
     assert len(first.splitlines()) == 24  # the command itself, and one line less than the screen has
     screen.type("q")
     screen.until("Quit")
+    screen.until("(gdb) ")
     assert "is 80" in screen.ask("show width")
 
 

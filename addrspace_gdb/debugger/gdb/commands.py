@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from typing import Dict, List, Optional, Tuple, Union
 
 import gdb
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
-from addrspace_gdb.commands.options import LOOK
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
 from addrspace_gdb.debugger.gdb.aliases import Aliases
-from addrspace_gdb.debugger.gdb.readonly import read_only
+from addrspace_gdb.debugger.gdb.completion import complete
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
 
 _registered: List[object] = []
@@ -70,33 +67,8 @@ class _GdbCommand(gdb.Command):
         return run(loaded(self._module), self._session, argument)
 
     def complete(self, text: str, word: Optional[str]) -> Union[List[str], int]:
-        """Options and their values, sub-commands and areas; file names after --output; gdb's symbols where
-        an expression may stand."""
-        command, before = loaded(self._module), text.split()
-        if text[-1:].isspace():
-            before.append("")
-        current = before[-1] if before else ""
-        cut = len(current) - len(word or "")  # gdb 18 first asks without a word
-        if len(before) > 1 and before[-2] in ("-o", "--output"):
-            return [name[cut:] for name in _files(current)]
-        if len(before) > 1:
-            known = command.parser().values_of(before[-2]) or command.values.get(before[-2], ())
-            if known:
-                return [value[cut:] for value in known if value.startswith(current)]
-        offers = [*command.words(), *LOOK]
-        if command.names is not None and not current.startswith("-"):
-            with read_only():
-                offers = offers + command.names(self._session)
-        found = [offer[cut:] for offer in offers if offer.startswith(current)]
-        if command.expressions and not found and not current.startswith("-"):
-            return int(gdb.COMPLETE_SYMBOL)
-        return found
-
-
-def _files(start: str) -> List[str]:
-    """File names that begin with `start`, folders with a slash."""
-    names = glob.glob(glob.escape(os.path.expanduser(start)) + "*")
-    return sorted(name + "/" if os.path.isdir(name) else name for name in names)
+        """See `complete`."""
+        return complete(loaded(self._module), self._session, text, word)
 
 
 def _parameters() -> Tuple[gdb.Parameter, ...]:

@@ -12,8 +12,6 @@ from typing import Iterator, Optional, Set, Tuple
 
 import gdb
 
-from addrspace_gdb.debugger.gdb.text import output_of
-
 _STANDARD = 2  # the highest of the three descriptors that everybody has
 
 
@@ -68,8 +66,8 @@ def uncut_lines() -> Iterator[None]:
     if not width or not os.isatty(1) or not gdb.parameter("pagination"):
         yield
         return
-    output_of("set width 0")
+    gdb.execute("set width 0")  # not with to_string, which puts the width back
     try:
         yield
     finally:
-        output_of(f"set width {int(width):d}")
+        gdb.execute(f"set width {int(width):d}")
