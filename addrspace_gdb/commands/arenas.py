@@ -40,11 +40,22 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("--use", choices=pages.USES, help="only arenas with pages of this use")
+    add(
+        "--use",
+        choices=pages.USES,
+        metavar="USE",
+        help=f"only arenas with such pages: {', '.join(pages.USES)}",
+    )
     add("--min-size", type=size_value, default=1, metavar="N", help="with --use: at least N bytes of it")
     add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that lie in part between two addresses")
     add("--user", action="store_true", help="only those of user arenas (GOEXPERIMENT=arenas)")
-    add("--sort", choices=list(SORTS), default="address", help="order (default: address); largest first")
+    add(
+        "--sort",
+        choices=list(SORTS),
+        default="address",
+        metavar="KEY",
+        help=f"order, largest first: {', '.join(SORTS)} (default: address)",
+    )
     add("--limit", type=limit_value, metavar="N", help="at most N rows; `all` for every one")
     add_output(made, ["text", "json"])
     return made

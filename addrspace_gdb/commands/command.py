@@ -23,8 +23,9 @@ from typing import (
     Tuple,
 )
 
-from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.options import HelpRequested, Parser
 from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import CUT, ProblemError, UnreadableError
 from addrspace_gdb.process.mapping_list import missing_of
@@ -85,6 +86,8 @@ class Command(NamedTuple):
 
     def arguments(self, line: str) -> argparse.Namespace:
         """What was typed after the command. ProblemError if it is wrong, HelpRequested if that is wanted."""
+        if line.split()[:1] in (["-h"], ["--help"]):  # no expression begins like that
+            raise HelpRequested(self.help)
         return self.parse(line) if self.parse is not None else self.parser().parse_line(line)
 
 
@@ -142,6 +145,8 @@ class Task:
             self._session.write(pieces)
         else:
             OutputFile(self._output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
+            if self._session.settings.height is not None:  # somebody looks
+                self._session.write([f"written to {printable(self._output)}\n"])
         return self._command.verdict(self._answer)
 
 

@@ -80,7 +80,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="goroutine-stacks",
-        description="Show every goroutine's stack: its state, size, use, and the user's function it is in.",
+        description="Show every goroutine: its state, its stack, and the user's function it is in.",
         epilog=_EPILOG,
     )
     add = made.add_argument
@@ -105,7 +105,12 @@ def parser() -> Parser:
     add(
         "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
     )
-    add("--group", choices=GROUPS, help="goroutines that are alike as one row")
+    add(
+        "--group",
+        choices=GROUPS,
+        metavar="BY",
+        help=f"goroutines that are alike as one row: {', '.join(GROUPS)}",
+    )
     add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
     add("--threads", action="store_true", help="the g0 and signal stacks of each M")
     add_output(made, ["text", "json"])

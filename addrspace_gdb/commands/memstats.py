@@ -44,7 +44,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace memstats",
-        description="Show runtime.MemStats and the memory classes of runtime/metrics, rebuilt from memory.",
+        description="Show runtime.MemStats and what runtime/metrics has, rebuilt from memory.",
         epilog=_EPILOG,
     )
     made.add_argument("fields", nargs="*", default=[], metavar="FIELD", help="which of them (default: all)")

@@ -35,8 +35,8 @@ With --output the profile is written as `go tool pprof` reads it; without, the f
 are listed. `heap` is as of the last collection, as Go's own is; all numbers are scaled as pprof's are.
 Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse)
 and no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set).
-  addrspace profile heap --output heap.pb.gz      then: go tool pprof -http=: heap.pb.gz
-  addrspace profile allocs --limit 10             the functions that allocated most"""
+  addrspace profile heap -o heap.pb.gz   then: go tool pprof -http=: heap.pb.gz
+  addrspace profile allocs --limit 10    the functions that allocated most"""
 
 
 def _heap(kind: str, source: Source) -> Profile:

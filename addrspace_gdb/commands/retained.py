@@ -38,7 +38,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace retained",
-        description="Show who keeps how much of the heap alive: the dominator tree, by variable and so on",
+        description="Show who keeps how much of the heap alive: the dominator tree, by root.",
         epilog=_EPILOG,
     )
     add = made.add_argument

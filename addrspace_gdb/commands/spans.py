@@ -56,8 +56,9 @@ def parser() -> Parser:
         "--state",
         action="append",
         choices=STATES,
+        metavar="STATE",
         default=[],
-        help="repeatable (any match)",
+        help=f"{', '.join(STATES)}; repeatable (any match)",
     )
     add("--scan", dest="noscan", action="store_false", default=None, help="only objects with pointers")
     add("--noscan", dest="noscan", action="store_true", help="only objects without pointers")

@@ -41,7 +41,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace whereis",
-        description="Say what is at an address: object, stack frame, variable, function, or why nothing is.",
+        description="Say what is at an address: object, frame, variable, function, or why nothing.",
         epilog=_EPILOG,
     )
     made.add_argument(

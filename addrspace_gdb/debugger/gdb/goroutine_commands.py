@@ -9,7 +9,7 @@ import gdb
 
 from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
-from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.commands.options import HelpRequested, filled
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import GoneError, ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.aliases import help_of
@@ -28,6 +28,7 @@ _THEIRS = "Execute gdb command in the context of goroutine"
 _OURS = "Select a goroutine, or show the selected one."
 _BEFORE = "maintenance addrspace-goroutine-before"
 _WHY = "Of addrspace-gdb: where Go's runtime-gdb.py was loaded last, `goroutine` is still addrspace-gdb's."
+_HELP = (["-h"], ["--help"])
 _FEW = 5  # numbers that no goroutine has, told in an error
 _kept: List[object] = []
 
@@ -122,7 +123,8 @@ def _variable(word: str) -> int:
 
 
 class _SelectCommand(gdb.Command):
-    __doc__ = f"""{_OURS}
+    __doc__ = filled(f"""{_OURS}
+
 usage: goroutine
        goroutine GOID
        goroutine --off
@@ -144,7 +146,7 @@ It stays selected until the process moves; `thread N` and `goroutine --off` retu
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
 script has defined this command, it is replaced, and a line says so: when the script was loaded first,
 at once, else with the next object file, stop or prompt, or when it is run. Its `info goroutines` and
-functions stay."""
+functions stay.""")
 
     def __init__(self, selector: Selector) -> None:
         super().__init__("goroutine", gdb.COMMAND_STACK)
@@ -156,6 +158,8 @@ functions stay."""
         guarded(self._run, argument, from_tty)
 
     def _run(self, argument: str, from_tty: bool) -> None:
+        if argument.split()[:1] in _HELP:
+            raise HelpRequested(output_of("help goroutine"))
         wanted = parse_select(argument, _variable)
         if wanted.apply is not None:
             _apply(self._selector, wanted.apply, from_tty)
@@ -228,27 +232,30 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
 
 
 class _ApplyCommand(gdb.Command):
-    """Run a command of gdb in the frames of goroutines.
-    usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
+    __doc__ = filled(
+        """Run a command of gdb in the frames of goroutines.
 
-    GOID is a number or a convenience variable. A FILTER is one of
-      waiting, running, syscall, runnable, preempted   the goroutine's status
-      function:REGEX   a function on its stack, inlined ones too
-      reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
-    Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a
-    REGEX with blanks.
+usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
 
-      -q   no line that names the goroutine before the output
-      -c   print errors and go on; numbers that no goroutine has are passed over in any case
-      -s   pass over errors, and over goroutines for which CMD prints nothing
+GOID is a number or a convenience variable. A FILTER is one of
+  waiting, running, syscall, runnable, preempted   the goroutine's status
+  function:REGEX   a function on its stack, inlined ones too
+  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
+Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a
+REGEX with blanks.
 
-    CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
-    -s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD
-    lets the process run.
+  -q   no line that names the goroutine before the output
+  -c   print errors and go on; numbers that no goroutine has are passed over in any case
+  -s   pass over errors, and over goroutines for which CMD prints nothing
 
-      goroutine-apply all bt 3
-      goroutine-apply 1 17-20 -q info locals
-      goroutine-apply waiting function:^main\\. -c frame function main.worker"""
+CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
+-s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD
+lets the process run.
+
+  goroutine-apply all bt 3
+  goroutine-apply 1 17-20 -q info locals
+  goroutine-apply waiting function:^main\\. -c frame function main.worker"""
+    )
 
     def __init__(self, selector: Selector) -> None:
         super().__init__("goroutine-apply", gdb.COMMAND_STACK)
@@ -265,7 +272,7 @@ class _ApplyCommand(gdb.Command):
 
 
 def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
-    if line.split()[:1] in (["-h"], ["--help"]):
+    if line.split()[:1] in _HELP:
         raise HelpRequested(output_of("help goroutine-apply"))
     _apply(selector, parse_apply(line, _variable), from_tty)
 
