@@ -131,6 +131,7 @@ def test_gdb_says_the_same(
     names: List[str] = [one["root"] for one in ours["retained"]]
     assert names == ["main.list", "main.cache"]
     assert row(ours, "main.list")["objects"] > 6000
+    assert [row(ours, name)["type"] for name in names] == ["*main.entry", "map[string]*main.entry"]
 
 
 def test_text_begins_with_the_verdict(

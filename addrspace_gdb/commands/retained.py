@@ -14,7 +14,17 @@ from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
 from addrspace_gdb.commands.whereis import WITH_VALUE, line_of, take_apart
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
-from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
+from addrspace_gdb.space.graph.kept import (
+    OBJECT,
+    Found,
+    Node,
+    Retained,
+    Row,
+    Size,
+    deepened,
+    root_rows,
+    with_types,
+)
 from addrspace_gdb.views.documents.retained import retained_json
 from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line, clean, wrap
@@ -90,9 +100,9 @@ class Answer:
         shown = rows[: _ROWS if limit is None and self.arguments.format == "text" else limit]
         most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
         deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
-        rest = rows[len(shown) :]
+        named = with_types([*deep, *rows[len(shown) :]], graph.root_type)
         return Retained(
-            graph.reading.info, graph.totals, deep + rest, bool(self._asked), graph.notes, graph.problems
+            graph.reading.info, graph.totals, named, bool(self._asked), graph.notes, graph.problems
         )
 
     @property

@@ -113,6 +113,19 @@ class Shapes:
         fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
         return inner if fits else None
 
+    def reserve(self) -> int:
+        """The number of a shape that somebody else makes, and then puts there; NOTHING if there are too many.
+        Until then nothing is known of it."""
+        if len(self.all) >= _MAX_SHAPES:
+            return NOTHING
+        self.all.append(Shape("?", "", None, 0, 0, ()))
+        return len(self.all) - 1
+
+    def put(self, number: int, shape: Shape) -> None:
+        """That shape, which was reserved."""
+        if number != NOTHING:
+            self.all[number] = shape
+
     def finish(self) -> None:
         """Make every shape that another one leads to."""
         while self._pending:
@@ -125,11 +138,11 @@ class Shapes:
     def _number(self, sort: str, address: int) -> int:
         key = (sort, address)
         if key not in self._numbers:
-            if len(self.all) >= _MAX_SHAPES:
+            number = self.reserve()
+            if number == NOTHING:
                 return NOTHING
-            self._numbers[key] = len(self.all)
-            self.all.append(Shape("?", "", None, 0, 0, ()))
-            self._pending.append((len(self.all) - 1, sort, address))
+            self._numbers[key] = number
+            self._pending.append((number, sort, address))
         return self._numbers[key]
 
     def _make(self, sort: str, address: int) -> Shape:

@@ -49,7 +49,8 @@ def name_of(row: Row, pointer_size: int) -> str:
         what = f"{where}  {row.type}" if row.type else f"{where}  {sizes.size(row.own)}"
         return f"{row.name}: {what}" if row.name else what
     if row.kind == "global":
-        return row.name or f"variable at {sizes.address(row.address or 0, pointer_size)}"
+        name = row.name or f"variable at {sizes.address(row.address or 0, pointer_size)}"
+        return f"{name} ({row.type})" if row.type else name
     if row.kind == "group":
         return f"{sizes.plural(row.goroutines, 'goroutine')} of {row.name}"
     if row.kind == "goroutine":

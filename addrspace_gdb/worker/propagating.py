@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
+from addrspace_gdb.worker.scanning import Heap
 
 # How a pointer leads to its target.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
@@ -44,6 +45,16 @@ class Found(NamedTuple):
 class Dynamic(NamedTuple):
     """What an interface leads to, by the tag of its type."""
 
+    hows: Ints
+    targets: Ints
+
+
+class Roots(NamedTuple):
+    """Pointers that are no part of an object: where they lead to, the object there (-1: none), how, and what
+    shape they say it has."""
+
+    values: Ints
+    numbers: Ints
     hows: Ints
     targets: Ints
 
@@ -196,6 +207,22 @@ def follow(
                 if tags[e] == 1:
                     how, target = 1, shapes.others[p]
             tail = give(to[e], into[e], how, target, first, kinds, sizes, shapes, found, loose, tail)
+    return tail
+
+
+@kernel
+def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
+    """What roots say of objects; where the queue ends."""
+    tail = 0
+    for r in range(len(roots.values)):
+        number, value = roots.numbers[r], roots.values[r]
+        if number >= 0:
+            s = span_of_number(number, heap.first)
+            body = heap.starts[s] + (number - heap.first[s]) * heap.sizes[s]
+            if heap.kinds[s] == 2:
+                body += 8
+            how, target, into = roots.hows[r], roots.targets[r], min(value - body, 2147483647)
+            tail = give(number, into, how, target, heap.first, heap.kinds, heap.sizes, shapes, found, 0, tail)
     return tail
 
 

@@ -8,6 +8,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
+from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -36,6 +37,8 @@ class Server:
             "owners": self._owners,
             "find": self._find,
             "types": self._types,
+            "shapes": self._put_shapes,
+            "variables": self._variables,
         }
 
     def serve(self) -> None:
@@ -72,6 +75,7 @@ class Server:
         self._graph = Graph(said, words, self._types_of)
         reading = self._graph.read()
         next(reading)
+        seeds: Dict[str, Column] = {}
         if self._graph.noting is not None:
             self._words = self._graph.noting.words()
             seeds = {
@@ -79,8 +83,7 @@ class Server:
                 "words": _column(self._words),
                 "functions": _column(self._graph.noting.functions()),
             }
-            self._shapes = self._ask({"want": "shapes"}, seeds)
-        self._say({"done": "stream"})
+        self._say({"done": "stream"}, seeds)
         for _ in reading:
             pass
 
@@ -134,6 +137,16 @@ class Server:
         typed = self._typed
         header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
         self._say(header, typed.counted(self._reached))
+
+    def _put_shapes(self, said: Message) -> None:
+        """What types are made of, once for all."""
+        self._shapes = said
+        self._say({"done": "shapes"})
+
+    def _variables(self, said: Message) -> None:
+        """The variables of packages and their types, by the debug information in a file."""
+        found = read_variables(str(said.header["path"]))
+        self._say({"variables": found.variables, "types": found.types})
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""

@@ -6,7 +6,8 @@ from array import array
 from typing import Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker.arrays import zeros
+from addrspace_gdb.worker.arrays import joined, of_bytes, zeros
+from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
@@ -32,6 +33,8 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     total(graph.heap, reached, True)
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     Dominators(rooted).children(rooted.start, 1)
+    nothing = Codes(*(zeros(1) for _ in Codes._fields))
+    find_entries(of_bytes(b"\0", "B"), joined([[0, 1]], "q"), 1, 0, nothing, zeros(1))
     if graph.noting is not None:
         Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
 
@@ -63,6 +66,7 @@ def _shapes() -> Message:
     columns = {name: [0, 1] for name in Shapes._fields if name not in ("begin", "offsets")}
     columns.update(begin=[0, 0, 1], offsets=[0, 0])
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
+    columns.update(root_values=[_START], root_hows=[1], root_targets=[1])
     return Message({}, _columns(columns))
 
 

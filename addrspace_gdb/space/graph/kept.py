@@ -40,7 +40,7 @@ class Row(NamedTuple):
     size: Size
     node: int = -1  # in the worker's graph; -1: none
     address: Optional[int] = None  # of the variable or object
-    type: Optional[str] = None  # of the object, where it is known
+    type: Optional[str] = None  # of the variable or object, where it is known
     own: Optional[int] = None  # bytes of the object itself
     goroutines: int = 0  # how many there are in a group
     exact: bool = True  # False: words were taken for pointers that may be none
@@ -180,6 +180,17 @@ def deepened(
         children = deepened([below(node) for node in inner.children], depth - 1, owners, first, ask, look)
         made.append(row._replace(children=children, more=inner.many - len(children)))
     return made
+
+
+def with_types(rows: Sequence[Row], type_of: Callable[[int], Optional[str]]) -> List[Row]:
+    """The rows with the types of variables; `type_of` has that of the one that begins at an address."""
+    return [
+        row._replace(
+            type=type_of(row.address or 0) if row.kind == "global" else row.type,
+            children=with_types(row.children, type_of),
+        )
+        for row in rows
+    ]
 
 
 Asked = Tuple[str, int]  # an expression, and the address that it comes to

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.moduledata import Module
@@ -65,12 +65,15 @@ class Seeds(NamedTuple):
     words: Sequence[int]
 
 
-def tell_shapes(shapes: Shapes, sizes: Sizes, seeds: Seeds, word: int) -> Dict[str, Column]:
-    """All that those lead to."""
+def tell_shapes(
+    shapes: Shapes, sizes: Sizes, seeds: Seeds, word: int, more: Callable[[], None] = lambda: None
+) -> Dict[str, Column]:
+    """All that those lead to; `more` may make others."""
     of_types = array("q", [NOTHING])  # 0 is no type
     of_types.extend(shapes.of_type(one) for one in seeds.types)
     direct = [shapes.of_word(one) for one in seeds.words]
     shapes.finish()
+    more()
     columns = _columns(shapes.all, sizes, word)
     columns["type_shapes"] = of_types
     columns["word_hows"] = array("q", [one.how for one in direct])

@@ -1,0 +1,138 @@
+"""Types of the heap's objects and of what holds them: gathered while the process stands still, told to the
+worker when it runs again."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from addrspace_gdb.commands.engine import Engine
+from addrspace_gdb.common.messages import Column, Message
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.constants import ConstantsTarget
+from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.mgcroots import Slots
+from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.rtype import Types
+from addrspace_gdb.goruntime.slots import SlotReader
+from addrspace_gdb.goruntime.typeshapes import Shapes
+from addrspace_gdb.process.dwarf.gotypes import GoType
+from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
+from addrspace_gdb.space.graph.statics import Said, Statics
+from addrspace_gdb.target.protocol import DebugFiles, Target
+
+_LANDMARKS = tuple(f"runtime.{name}" for name in ("mheap_", "sched", "firstmoduledata", "work", "memstats"))
+
+
+class Static(NamedTuple):
+    """A variable of a package where it lies in the process, with the place of its type."""
+
+    name: str
+    address: int
+    type: int
+
+
+class Debugged:
+    """Variables of packages and their types, by debug information; none where there is none."""
+
+    def __init__(self, target: Target, engine: Engine) -> None:
+        """Finds the file. The worker reads it when it is asked."""
+        self._engine = engine
+        self._landmarks = {name: symbol.address for name in _LANDMARKS if (symbol := target.symbol(name))}
+        where = next(iter(self._landmarks.values()), 0)
+        self._path = target.debug_file(where) if where and isinstance(target, DebugFiles) else None
+        self.notes: List[str] = []
+
+    @cached_property
+    def _found(self) -> Tuple[List[Static], List[GoType]]:
+        if self._path is None:
+            return [], []
+        try:
+            said = self._engine.ask({"do": "variables", "path": self._path}, {}).header
+        except ProblemError as error:
+            self.notes.append(str(error))
+            return [], []
+        types = [GoType(*row) for row in said["types"]]
+        found = [Static(*row) for row in said["variables"]]
+        bias = self._bias(found)
+        if bias is None:
+            self.notes.append("debug information is of another program; types of variables are not known")
+            return [], []
+        return [one._replace(address=one.address + bias) for one in found], types
+
+    def _bias(self, found: Sequence[Static]) -> Optional[int]:
+        """How far from where the file says variables lie; None if they do not agree."""
+        biases = {self._landmarks[one.name] - one.address for one in found if one.name in self._landmarks}
+        return biases.pop() if len(biases) == 1 else None
+
+    @property
+    def variables(self) -> List[Static]:
+        """All of them. Asks the worker once."""
+        return self._found[0]
+
+    @property
+    def types(self) -> List[GoType]:
+        """What their types are places in."""
+        return self._found[1]
+
+    @cached_property
+    def _names(self) -> Dict[int, str]:
+        return {one.address: self.types[one.type].name for one in self.variables}
+
+    def type_name(self, address: int) -> Optional[str]:
+        """The type of the variable that begins there."""
+        return self._names.get(address) or None
+
+
+class GraphTypes:
+    """What is known of types beside the heap itself."""
+
+    def __init__(self, runtime: Runtime, modules: Sequence[Module], reader: SlotReader) -> None:
+        """Reads descriptors. UnreadableError, KeyError."""
+        ranges = [(one["types"], one["etypes"] or 0) for one in modules if one.get("types")]
+        self.runtime = Runtime(ConstantsTarget(runtime.target, ranges), runtime.problems, runtime.progress)
+        self.named = Types(self.runtime, modules)
+        self.shapes = Shapes(self.runtime, self.named)
+        self._sizes = Sizes(runtime, reader)
+        self._range = ranges[0] if ranges else (0, 0)
+        self.runtime.layout("runtime.hchan")
+
+    def hold(self, words: Sequence[int]) -> None:
+        """Read the itabs among these words."""
+        itabs = frozenset(self.named.itab_addresses())
+        for one in itabs.intersection(words):
+            try:
+                self.runtime.target.read(one, 2 * self.runtime.word)
+                self.named.itab_at(one)
+            except UnreadableError:
+                continue
+
+    def told(
+        self, seeds: Seeds, debugged: Debugged, slots: Slots, heap: Tuple[int, int]
+    ) -> Dict[str, Column]:
+        """All shapes, and what roots say of objects."""
+        shapes, said = self.shapes, Said()
+
+        def more() -> None:
+            self._walk(debugged, slots, heap, said)
+
+        columns = tell_shapes(shapes, self._sizes, seeds, self.runtime.word, more)
+        return {**columns, **said.told()}
+
+    def _walk(self, debugged: Debugged, slots: Slots, heap: Tuple[int, int], said: Said) -> None:
+        debug = DebugShapes(self.shapes, debugged.types, *self._range, self.runtime.word)
+        first = [(one.address, debug.of(one.type)) for one in debugged.variables]
+        debug.finish()
+        Statics(slots, heap, self.runtime.word).walk(first, self.shapes.all, self.of_word, said)
+
+    def of_word(self, word: int) -> Any:
+        """What an interface leads to whose first word that is, its shape made."""
+        direct = self.shapes.of_word(word)
+        self.shapes.finish()
+        return direct
+
+
+def seeds_of(said: Message) -> Seeds:
+    """What the worker met."""
+    return Seeds(said.column("types"), said.column("words"))
