@@ -4,20 +4,23 @@ worker when it runs again."""
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine
-from addrspace_gdb.common.messages import Column, Message
+from addrspace_gdb.common.messages import Column
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.mgcroots import Slots
 from addrspace_gdb.goruntime.moduledata import Module
+from addrspace_gdb.goruntime.own_objects import Own
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
-from addrspace_gdb.goruntime.typeshapes import Shapes
+from addrspace_gdb.goruntime.structshapes import StructShapes
+from addrspace_gdb.goruntime.typeshapes import Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
+from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
 from addrspace_gdb.space.graph.statics import Said, Statics
 from addrspace_gdb.target.protocol import DebugFiles, Target
@@ -85,6 +88,13 @@ class Debugged:
         return self._names.get(address) or None
 
 
+class StaticRoots(NamedTuple):
+    """Pointers in variables, and the bounds of the heap."""
+
+    slots: Slots
+    heap: Tuple[int, int]
+
+
 class GraphTypes:
     """What is known of types beside the heap itself."""
 
@@ -108,31 +118,28 @@ class GraphTypes:
             except UnreadableError:
                 continue
 
-    def told(
-        self, seeds: Seeds, debugged: Debugged, slots: Slots, heap: Tuple[int, int]
-    ) -> Dict[str, Column]:
+    def told(self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own) -> Dict[str, Column]:
         """All shapes, and what roots say of objects."""
-        shapes, said = self.shapes, Said()
+        shapes, said, word = self.shapes, Said(), self.runtime.word
+        debug = DebugShapes(shapes, debugged.types, *self._range, word)
+        structs = StructShapes(shapes, self.runtime.target.type, debug.named, word)
+        shapes.struct = structs.of
+
+        def finish() -> None:
+            shapes.finish()
+            while debug.finish() or structs.finish():
+                shapes.finish()
+
+        def of_word(one: int) -> Direct:
+            direct = shapes.of_word(one)
+            finish()
+            return direct
 
         def more() -> None:
-            self._walk(debugged, slots, heap, said)
+            first = [(one.address, debug.of(one.type)) for one in debugged.variables]
+            say_own(own, structs, said)
+            finish()
+            Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
 
-        columns = tell_shapes(shapes, self._sizes, seeds, self.runtime.word, more)
+        columns = tell_shapes(shapes, self._sizes, seeds, word, more)
         return {**columns, **said.told()}
-
-    def _walk(self, debugged: Debugged, slots: Slots, heap: Tuple[int, int], said: Said) -> None:
-        debug = DebugShapes(self.shapes, debugged.types, *self._range, self.runtime.word)
-        first = [(one.address, debug.of(one.type)) for one in debugged.variables]
-        debug.finish()
-        Statics(slots, heap, self.runtime.word).walk(first, self.shapes.all, self.of_word, said)
-
-    def of_word(self, word: int) -> Any:
-        """What an interface leads to whose first word that is, its shape made."""
-        direct = self.shapes.of_word(word)
-        self.shapes.finish()
-        return direct
-
-
-def seeds_of(said: Message) -> Seeds:
-    """What the worker met."""
-    return Seeds(said.column("types"), said.column("words"))

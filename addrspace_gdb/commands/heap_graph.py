@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
-from addrspace_gdb.commands.graph_types import Debugged, GraphTypes
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
@@ -29,6 +29,7 @@ from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
+from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
@@ -175,6 +176,7 @@ class TypedGraph(HeapGraph):
         self._seeds = Seeds(said.column("types"), said.column("words"))
         self._types.hold([*self._seeds.words, *self.roots.slots.before])
         self._name_functions(said.column("functions"))
+        self._own = gather_own(self.reading, self.target)
 
     @property
     def shapes(self) -> Shapes:
@@ -184,7 +186,8 @@ class TypedGraph(HeapGraph):
     @cached_property
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
-        columns = self._types.told(self._seeds, self._debugged, self.roots.slots, self._heap)
+        roots = StaticRoots(self.roots.slots, self._heap)
+        columns = self._types.told(self._seeds, self._debugged, roots, self._own)
         self._engine.ask({"do": "shapes"}, columns)
         return True
 

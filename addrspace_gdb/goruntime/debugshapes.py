@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Dict, List, Optional, Sequence
 
 from addrspace_gdb.goruntime.typeshapes import (
@@ -39,8 +40,18 @@ class DebugShapes:
             self._numbers[place] = self._described(place) or self._own(place)
         return self._numbers[place]
 
-    def finish(self) -> None:
-        """Make every shape that those lead to."""
+    @cached_property
+    def _places(self) -> Dict[str, int]:
+        return {one.name: place for place, one in enumerate(self._types) if one.size}
+
+    def named(self, name: str) -> int:
+        """The number of the shape of the type of that name; NOTHING where there is none."""
+        place = self._places.get(name)
+        return self.of(place) if place is not None else NOTHING
+
+    def finish(self) -> bool:
+        """Make every shape that those lead to; whether there was any."""
+        found = bool(self._pending)
         while self._pending:
             place = self._pending.pop()
             number, type_ = self._numbers[place], self._types[place]
@@ -55,12 +66,15 @@ class DebugShapes:
             made = Shape(name, kind, _package(name), type_.size, period, pointers, first=begins)
             self._shapes.put(number, made)
         self._shapes.finish()
+        return found
 
     def _described(self, place: int) -> int:
-        """By the descriptor: an offset from where types begin, or its address."""
-        offset = self._types[place].descriptor
+        """By the descriptor: an offset from where types begin, or its address. Where none is named there may
+        be one all the same, which something led to."""
+        type_ = self._types[place]
+        offset = type_.descriptor
         if not offset:
-            return NOTHING
+            return self._shapes.called(type_.name, type_.size) if type_.kind else NOTHING
         size = self._end - self._start
         return self._shapes.of_type(self._start + offset if offset < size else offset)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -70,6 +70,8 @@ class Shapes:
         self._numbers: Dict[Tuple[str, int], int] = {}
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._pending: List[Tuple[int, str, int]] = []
+        self._called: Dict[Tuple[str, int], int] = {}
+        self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
     @cached_property
     def _itabs(self) -> FrozenSet[int]:
@@ -125,13 +127,22 @@ class Shapes:
         """That shape, which was reserved."""
         if number != NOTHING:
             self.all[number] = shape
+            self._called.setdefault((shape.name, shape.size), number)
+
+    def called(self, name: str, size: int) -> int:
+        """A type of that name and size that was made; NOTHING if none was."""
+        return self._called.get((name, size), NOTHING)
 
     def finish(self) -> None:
         """Make every shape that another one leads to."""
         while self._pending:
             number, sort, address = self._pending.pop()
             try:
-                self.all[number] = self._make(sort, address)
+                made = self._make(sort, address)
+                if sort == "type":
+                    self.put(number, made)
+                else:
+                    self.all[number] = made
             except (UnreadableError, struct.error, ValueError):
                 self.all[number] = self.all[number]._replace(pointers=(), open=True)
 
@@ -314,10 +325,18 @@ class Shapes:
         buffer = layout.scalar("buf").offset
         element = self.of_type(self._runtime.word_at(address + self._head))
         found = [Pointer(buffer, MANY, element)]
-        for path in ("timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble"):
+        for path, name in _OF_CHANNEL.items():
             if layout.has(path):
-                found.append(Pointer(layout.locate(path).offset, UNKNOWN))
+                target = self.struct(name)
+                how = ONE if target else UNKNOWN
+                found.append(Pointer(layout.locate(path).offset, how, target))
         return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
 
 
+# What a channel leads to besides its buffer (src/runtime/chan.go, hchan).
+_OF_CHANNEL = {
+    **dict.fromkeys(("recvq.first", "recvq.last", "sendq.first", "sendq.last"), "runtime.sudog"),
+    "timer": "runtime.timer",
+    "bubble": "runtime.synctestBubble",
+}
 _IS_POINTER = ("pointer", "map", "chan", "func", "unsafe pointer")

@@ -147,7 +147,8 @@ def give(
             return tail
         found.queue[tail] = number
         return tail + 1
-    if said != 1 and not begins_with(known, said, shapes.firsts):
+    inside = shapes.sizes[known] > 0 and into % shapes.sizes[known] != 0  # a part of what is known
+    if said != 1 and not inside and not begins_with(known, said, shapes.firsts):
         found.counts[0] += 1
     return tail
 
