@@ -141,5 +141,4 @@ class GraphTypes:
             finish()
             Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
 
-        columns = tell_shapes(shapes, self._sizes, seeds, word, more)
-        return {**columns, **said.told()}
+        return tell_shapes(shapes, self._sizes, seeds, word, more, said)

@@ -22,7 +22,7 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
-from addrspace_gdb.goruntime.typeshapes import Shapes
+from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
 from addrspace_gdb.space.goroutines.stack_roots import StackRoots
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
@@ -183,6 +183,12 @@ class TypedGraph(HeapGraph):
         """What types are made of."""
         return self._types.shapes
 
+    @property
+    def shapes_told(self) -> Sequence[Shape]:
+        """All of them, as the worker knows them."""
+        assert self._found and self._shaped
+        return self.shapes.all
+
     @cached_property
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
@@ -190,6 +196,12 @@ class TypedGraph(HeapGraph):
         columns = self._types.told(self._seeds, self._debugged, roots, self._own)
         self._engine.ask({"do": "shapes"}, columns)
         return True
+
+    def grouped(self, groups: Sequence[int], many: int, nodes: Sequence[int]) -> Message:
+        """What the objects of each group of shapes keep, below the nodes, or of all."""
+        assert self._found and self._shaped
+        header: Dict[str, object] = {"do": "grouped", "many": many, "nodes": list(nodes)}
+        return self._engine.ask(header, {"groups": array("q", groups)})
 
     def ask(self, do: str, **more: Any) -> Message:
         """As HeapGraph has it."""

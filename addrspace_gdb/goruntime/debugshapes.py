@@ -69,12 +69,10 @@ class DebugShapes:
         return found
 
     def _described(self, place: int) -> int:
-        """By the descriptor: an offset from where types begin, or its address. Where none is named there may
-        be one all the same, which something led to."""
-        type_ = self._types[place]
-        offset = type_.descriptor
+        """By the descriptor: an offset from where types begin, or its address."""
+        offset = self._types[place].descriptor
         if not offset:
-            return self._shapes.called(type_.name, type_.size) if type_.kind else NOTHING
+            return NOTHING
         size = self._end - self._start
         return self._shapes.of_type(self._start + offset if offset < size else offset)
 

@@ -50,9 +50,6 @@ class StructShapes:
         layout = self._layout_of(name)
         if layout is None or layout.kind != "struct" or not layout.size:
             return NOTHING
-        made = self._shapes.called(name, layout.size)
-        if made != NOTHING:
-            return made
         number = self._shapes.reserve()
         self._pending.append((number, layout))
         return number
@@ -61,8 +58,7 @@ class StructShapes:
         """The number of the shape of a pointer to it: tables have those."""
         text = f"*{name}"
         if text not in self._numbers:
-            made = self._shapes.called(text, self._word) or self._known(text)
-            self._numbers[text] = made or self._made_pointer(text, self.of(name))
+            self._numbers[text] = self._known(text) or self._made_pointer(text, self.of(name))
         return self._numbers[text]
 
     def _made_pointer(self, text: str, target: int) -> int:

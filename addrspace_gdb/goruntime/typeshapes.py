@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
+from itertools import chain
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
@@ -70,7 +71,8 @@ class Shapes:
         self._numbers: Dict[Tuple[str, int], int] = {}
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._pending: List[Tuple[int, str, int]] = []
-        self._called: Dict[Tuple[str, int], int] = {}
+        self._described: Dict[int, int] = {}  # addresses of descriptors by number
+        self._others: List[int] = []
         self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
     @cached_property
@@ -127,22 +129,25 @@ class Shapes:
         """That shape, which was reserved."""
         if number != NOTHING:
             self.all[number] = shape
-            self._called.setdefault((shape.name, shape.size), number)
+            self._others.append(number)
 
-    def called(self, name: str, size: int) -> int:
-        """A type of that name and size that was made; NOTHING if none was."""
-        return self._called.get((name, size), NOTHING)
+    def merged(self) -> List[int]:
+        """For each shape the one that stands for it: a type that somebody else put there may have a
+        descriptor as well, which something led to."""
+        found = list(range(len(self.all)))
+        first: Dict[Tuple[str, int, str], int] = {}
+        for number in chain(self._described, self._others):
+            shape = self.all[number]
+            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            found[number] = number if number in self._described else known
+        return found
 
     def finish(self) -> None:
         """Make every shape that another one leads to."""
         while self._pending:
             number, sort, address = self._pending.pop()
             try:
-                made = self._make(sort, address)
-                if sort == "type":
-                    self.put(number, made)
-                else:
-                    self.all[number] = made
+                self.all[number] = self._make(sort, address)
             except (UnreadableError, struct.error, ValueError):
                 self.all[number] = self.all[number]._replace(pointers=(), open=True)
 
@@ -153,6 +158,8 @@ class Shapes:
             if number == NOTHING:
                 return NOTHING
             self._numbers[key] = number
+            if sort == "type":
+                self._described[number] = address
             self._pending.append((number, sort, address))
         return self._numbers[key]
 

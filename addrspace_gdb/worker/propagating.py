@@ -315,6 +315,15 @@ def count_untyped(state: Ints, reached: Ints, first: Ints, shapes: Ints, objects
 
 
 @kernel
+def put_groups(shapes: Ints, slots: Ints, heap: Heap, group_of: Ints, groups: Ints) -> None:
+    """The group of each object by its shape: group_of has two for each, of single values and of several."""
+    for s in range(len(heap.sizes)):
+        for number in range(heap.first[s], heap.first[s + 1]):
+            shape = shapes[number]
+            groups[number] = group_of[2 * shape + (1 if slots[shape] != heap.sizes[s] else 0)]
+
+
+@kernel
 def span_at(number: int, first: Ints) -> int:
     """The span of an object."""
     return span_of_number(number, first)

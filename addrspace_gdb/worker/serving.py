@@ -7,7 +7,8 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
@@ -35,6 +36,7 @@ class Server:
             "children": self._children,
             "objects": self._objects,
             "owners": self._owners,
+            "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
             "shapes": self._put_shapes,
@@ -172,6 +174,16 @@ class Server:
         self._say(
             {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
         )
+
+    def _grouped(self, said: Message) -> None:
+        """What the objects of each group of shapes keep, below `nodes`, or of all."""
+        rooted, of_shapes = self._made, of_bytes(said.column("groups"), "q")
+        groups = filled(rooted.nodes, -1, "i")
+        typed = self._typed
+        propagating.put_groups(typed.found.shapes, typed.shapes.slots, rooted.graph.heap, of_shapes, groups)
+        nodes = said.header["nodes"] or [rooted.start]
+        kept, counts = self._dominators.grouped(nodes, groups, int(said.header["many"]))
+        self._say({}, {"bytes": kept, "objects": counts})
 
     def _find(self, said: Message) -> None:
         """The objects that hold those `addresses`, -1 for none."""

@@ -6,7 +6,8 @@ from array import array
 from typing import Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker.arrays import joined, of_bytes, zeros
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.propagating import Shapes
@@ -32,11 +33,16 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     reached = rooted.reached()
     total(graph.heap, reached, True)
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
-    Dominators(rooted).children(rooted.start, 1)
+    tree = Dominators(rooted)
+    tree.children(rooted.start, 1)
     nothing = Codes(*(zeros(1) for _ in Codes._fields))
     find_entries(of_bytes(b"\0", "B"), joined([[0, 1]], "q"), 1, 0, nothing, zeros(1))
     if graph.noting is not None:
-        Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
+        made = Typed(graph, graph.noting, _shapes(), [_TYPE])
+        made.counted(reached)
+        groups = filled(rooted.nodes, -1, "i")
+        propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
+        tree.grouped([rooted.start], groups, 1)
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:

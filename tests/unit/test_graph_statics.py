@@ -108,9 +108,6 @@ class Described:
     def put(self, number: int, shape: Shape) -> None:
         self.all[number] = shape
 
-    def called(self, name: str, size: int) -> int:
-        return NOTHING
-
     def finish(self) -> None:
         pass
 

@@ -45,9 +45,10 @@ class Said:
             self.hows.append(how)
             self.targets.append(target)
 
-    def told(self) -> Dict[str, Column]:
-        """As the worker is told."""
-        return {"root_values": self.values, "root_hows": self.hows, "root_targets": self.targets}
+    def told(self, merged: Sequence[int]) -> Dict[str, Column]:
+        """As the worker is told; `merged`: which shape stands for each."""
+        targets = array("q", [merged[one] for one in self.targets])
+        return {"root_values": self.values, "root_hows": self.hows, "root_targets": targets}
 
 
 class Statics:
