@@ -59,7 +59,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("expressions", nargs="*", default=[], metavar="EXPR", help="objects, as the debugger evaluates them")
     add("--by", choices=[ROOT, TYPE, PACKAGE], default=ROOT, help="what a row is")
     add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
     add(
@@ -109,7 +109,7 @@ class Answer:
         if self.arguments.by != ROOT:
             return self._of_groups()
         rows = [self._of(one) for one in self._asked] or root_rows(graph.owners, graph.kept, graph.first)
-        shown = rows[: _ROWS if limit is None and self.arguments.format == "text" else limit]
+        shown = rows[: _ROWS if limit is None and self.arguments.format != "json" else limit]
         most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
         deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
         named = with_types([*deep, *rows[len(shown) :]], graph.root_type)
