@@ -15,7 +15,7 @@ from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
-from addrspace_gdb.goruntime.mgcroots import global_slots, none_yet
+from addrspace_gdb.goruntime.mgcroots import ascending, global_slots, none_yet
 from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
@@ -28,6 +28,7 @@ from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
+from addrspace_gdb.space.graph.statics import leaders
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
@@ -103,7 +104,15 @@ class HeapGraph:
 
     def root_type(self, address: int) -> Optional[str]:
         """The type of the variable at an address, by debug information."""
-        return self._debugged.type_name(address)
+        slot = self.roots.pointed.get(address)
+        if slot is None:
+            return self._debugged.type_name(address)
+        pointer = self._debugged.type_name(slot) or ""
+        return pointer[1:] if pointer.startswith("*") else None
+
+    def pointed_by(self, address: int) -> Optional[int]:
+        """Where that begins which the variable there leads to, if it is a variable without a name."""
+        return next((start for start, slot in self.roots.pointed.items() if slot == address), None)
 
     @property
     def totals(self) -> Totals:
@@ -266,6 +275,7 @@ class _Roots:
         self._reading, self._target, self._runtime, self._heap = reading, target, runtime, heap
         self._owners = Owners()
         self.slots = none_yet()  # of variables
+        self.pointed: Dict[int, int] = {}  # variables by where what they lead to begins, which has no name
         self.conservative = 0  # goroutines of which words were taken for pointers that may be none
         self.unknown = 0  # whose stack could not be walked
 
@@ -274,6 +284,7 @@ class _Roots:
         for some in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
             for column, more in zip(self.slots, some):
                 column.extend(more)
+        self.slots = ascending(self.slots)
         _names(self._target, [0])  # so that names can be had without the process
         for part in (self._of_records, self._of_queues, self._of_stacks):
             try:
@@ -324,11 +335,25 @@ class _Roots:
         low, high = self._heap
         slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
         names = _names(target, [address for address, _ in slots])
+        led = self._led(target, [at for (at, _), name in zip(slots, names) if name is None])
         every = self._owners.number(0, kinds.GLOBALS, "")
         for (address, value), name in zip(slots, names):
-            start, text = name if name is not None else (address, "")
+            start, text = name if name is not None else led.get(address, (address, ""))
             self._owners.put(self._owners.number(every, "global", text, address=start), value)
         return self._owners
+
+    def _led(self, target: Target, nameless: Sequence[int]) -> Dict[int, Tuple[int, str]]:
+        """Where composite literals of packages begin, called by the pointers that lead to them."""
+        found = leaders(self.slots, nameless)
+        of_slots = {slot for _, slot in found.values()}
+        named = dict(zip(of_slots, _names(target, [*of_slots])))
+        made = {}
+        for address, (start, slot) in found.items():
+            name = named[slot]
+            if name is not None and name[0] == slot:
+                made[address] = start, f"*{name[1]}"
+                self.pointed[start] = slot
+        return made
 
     @property
     def all(self) -> List[kinds.Owner]:

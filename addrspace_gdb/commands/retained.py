@@ -134,8 +134,10 @@ class Answer:
     def _of(self, asked: Asked) -> Row:
         """What the object at an address keeps, or the variable there. ProblemError."""
         graph = self._graph
-        for number, owner in enumerate(graph.owners):
-            if owner.kind == "global" and owner.address == asked.address:
+        owners = graph.owners
+        where = graph.pointed_by(asked.address) or asked.address
+        for number, owner in enumerate(owners):
+            if owner.kind == "global" and owner.address == where:
                 return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
         node = graph.find([asked.address])[0]
         if node < 0:

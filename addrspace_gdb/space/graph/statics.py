@@ -22,6 +22,7 @@ from addrspace_gdb.goruntime.typeshapes import (
 )
 
 _MAX_VISITS = 1 << 20
+_NEAR = 1 << 12  # bytes
 
 
 class Visit(NamedTuple):
@@ -49,6 +50,18 @@ class Said:
         """As the worker is told; `merged`: which shape stands for each."""
         targets = array("q", [merged[one] for one in self.targets])
         return {"root_values": self.values, "root_hows": self.hows, "root_targets": targets}
+
+
+def leaders(slots: Slots, addresses: Sequence[int]) -> Dict[int, Tuple[int, int]]:
+    """Variables without a name, which others lead to: for each of these addresses where that one begins, and
+    the slot that leads there. Those that nothing leads to, or only from afar, are left out."""
+    to = sorted(zip(slots.values, slots.addresses))
+    found = {}
+    for address in addresses:
+        at = bisect_left(to, (address + 1, 0)) - 1
+        if at >= 0 and address - to[at][0] < _NEAR:
+            found[address] = to[bisect_left(to, (to[at][0], 0))]
+    return found
 
 
 class Statics:
