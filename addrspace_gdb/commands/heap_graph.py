@@ -6,11 +6,13 @@ from __future__ import annotations
 import sys
 from array import array
 from functools import cached_property
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
 from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
@@ -37,13 +39,25 @@ from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
 
 
+class Use(NamedTuple):
+    """What a graph is made for, which decides how much memory it takes: bytes that it may have (None: half of
+    what is free), and whether somebody will ask who keeps what."""
+
+    memory: Optional[int] = None
+    tree: bool = True
+
+
+USUAL = Use()
+
+
 class HeapGraph:
     """One heap, read; the worker has the graph."""
 
     typed = False  # objects get types, as far as they can be known
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, use: Use = USUAL) -> None:
         """Read all that needs the process. ProblemError, UnreadableError, KeyError."""
+        self._use = use
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
         self.minor = go_minor(self.target)
@@ -74,7 +88,7 @@ class HeapGraph:
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header}
+        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
             header.update(typed=True, code=list(code_range(of_go)))
@@ -218,14 +232,24 @@ class TypedGraph(HeapGraph):
         return super().ask(do, **more)
 
 
-def typed_graph_of(session: Session) -> TypedGraph:
+def typed_graph_of(session: Session, use: Use = USUAL) -> TypedGraph:
     """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session))
+    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session, use))
 
 
-def graph_of(session: Session) -> HeapGraph:
+def graph_of(session: Session, use: Use = USUAL) -> HeapGraph:
     """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session))
+    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session, use))
+
+
+def add_memory(made: Parser) -> None:
+    """The option that limits what the worker takes."""
+    made.add_argument(
+        "--memory",
+        type=size_value,
+        metavar="SIZE",
+        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+    )
 
 
 def prepare_typed(pid: Optional[int], core: Optional[str]) -> None:

@@ -9,6 +9,7 @@ from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
@@ -75,6 +76,7 @@ class Server:
         self._memory = Memory(int(header["descriptor"]), extents, self._read)
         words = Words(self._memory, int(header["word"]), str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
+        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
         reading = self._graph.read()
         next(reading)
         seeds: Dict[str, Column] = {}
