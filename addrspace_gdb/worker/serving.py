@@ -150,7 +150,7 @@ class Server:
     def _variables(self, said: Message) -> None:
         """The variables of packages and their types, by the debug information in a file."""
         found = read_variables(str(said.header["path"]))
-        self._say({"variables": found.variables, "types": found.types})
+        self._say(found._asdict())
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""
