@@ -62,7 +62,7 @@ class DebugShapes:
             pointers = [
                 one._replace(offset=offset + one.offset)
                 for offset, place in sorted(captures)
-                for one in self._pointers(place, 1)
+                for one in self._pointers(place, 1)[:_MAX_POINTERS]
             ]
             size = max(offset + self._types[place].size for offset, place in captures)
             made = Shape(name, "closure", package, size, 0, pointers, open=True, first=FUNCTION)

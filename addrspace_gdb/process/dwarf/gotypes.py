@@ -24,6 +24,8 @@ _WORDS = {"chan": 1, "func": 1, "interface": 2, "map": 1, "pointer": 1, "unsafe 
 _MAX_DEPTH = 64  # names of one type
 _MAX_MEMBERS = 1 << 12
 _MAX_TYPES = 1 << 20
+_MAX_SIZE = 1 << 40  # bytes of a type
+_MAX_CAPTURED = 1 << 16  # bytes of a closure
 
 
 class Variable(NamedTuple):
@@ -68,7 +70,7 @@ class GoTypes:
     def captured(self, entry: Entry) -> Optional[Tuple[int, int]]:
         """Where in its closure a variable lies that is captured, and the place of its type."""
         at, offset = entry.number(CLOSURE_OFFSET), entry.number(_TYPE)
-        return (at, self._place(offset)) if at and offset is not None else None
+        return (at, self._place(offset)) if at and at < _MAX_CAPTURED and offset is not None else None
 
     def _place(self, offset: int) -> int:
         place = self._places.get(offset)
@@ -100,6 +102,8 @@ class GoTypes:
         kind, word = _kind(entry), entry.unit.sizes.address
         size, descriptor = entry.number(_SIZE), entry.number(_GO_RUNTIME_TYPE) or 0
         found = GoType(name, kind, _WORDS.get(kind, 0) * word if size is None else size, descriptor)
+        if not 0 <= found.size < _MAX_SIZE or descriptor >> 64:
+            return GoType(name, "", 0, 0)
         if descriptor:
             return found  # which says all
         return found._replace(
@@ -108,7 +112,7 @@ class GoTypes:
 
     def _parts(self, entry: Entry, kind: str) -> Sequence[Tuple[int, int]]:
         if kind == "struct":
-            return [(at, self._place(type_)) for at, type_ in _members(entry)]
+            return [(at, self._place(type_)) for at, type_ in _members(entry) if at < _MAX_SIZE]
         inner = entry.number(_GO_ELEMENT if kind == "slice" else _TYPE)
         wanted = kind in ("array", "pointer", "slice") and inner is not None
         return [(0, self._place(inner))] if wanted and inner is not None else ()
