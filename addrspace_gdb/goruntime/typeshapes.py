@@ -59,8 +59,8 @@ class Direct(NamedTuple):
 
 
 class Named(NamedTuple):
-    """The name of a part of a value, as far as it goes. The rest of it is byte `rest` of a value of the `type`
-    there: the address of a descriptor, or 0."""
+    """The name of a part of a value, as far as it goes. The rest is byte `rest` of a value of the `type` that
+    stands there: the address of a descriptor, or 0."""
 
     text: str
     type: int
