@@ -18,7 +18,7 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import FUNCTION, Direct, Shapes
+from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.space.graph.counted import package_of
 from addrspace_gdb.space.graph.own import say_own
@@ -94,12 +94,14 @@ class Debugged:
         return self._found.closures
 
     @cached_property
-    def _names(self) -> Dict[int, str]:
-        return {one.address: self.types[one.type].name for one in self.variables}
+    def places(self) -> Dict[int, int]:
+        """The places of the types of variables, by their addresses."""
+        return {one.address: one.type for one in self.variables}
 
     def type_name(self, address: int) -> Optional[str]:
         """The type of the variable that begins there."""
-        return self._names.get(address) or None
+        place = self.places.get(address)
+        return self.types[place].name or None if place is not None else None
 
 
 class StaticRoots(NamedTuple):
@@ -121,6 +123,7 @@ class GraphTypes:
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
         self.runtime.layout("runtime.hchan")
+        self._debug: Optional[DebugShapes] = None
 
     def hold(self, words: Sequence[int]) -> None:
         """Read the itabs among these words."""
@@ -132,12 +135,17 @@ class GraphTypes:
             except UnreadableError:
                 continue
 
+    def of_variable(self, debugged: Debugged, address: int) -> int:
+        """The shape of the variable that begins there, once all was told; NOTHING: it is not known."""
+        place = debugged.places.get(address)
+        return self._debug.of(place) if self._debug is not None and place is not None else NOTHING
+
     def told(
         self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own, functions: Dict[int, str]
     ) -> Dict[str, Column]:
         """All shapes, and what roots say of objects; `functions`: of closures that were met."""
         shapes, said, word = self.shapes, Said(), self.runtime.word
-        debug = DebugShapes(shapes, debugged.types, *self._range, word)
+        debug = self._debug = DebugShapes(shapes, debugged.types, *self._range, word)
         structs = StructShapes(shapes, self.runtime.target.type, debug.named, word)
         shapes.struct = structs.of
 

@@ -23,7 +23,7 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.parts import Parts
@@ -211,6 +211,15 @@ class TypedGraph(HeapGraph):
     def shapes(self) -> Shapes:
         """What types are made of."""
         return self._types.shapes
+
+    def root_field(self, address: int, offset: int) -> Optional[str]:
+        """The part of the variable at an address that has a byte, as far as its type is known."""
+        assert self._found and self._shaped
+        slot = self.roots.pointed.get(address)
+        shape = self._types.of_variable(self._debugged, address if slot is None else slot)
+        if slot is not None:
+            shape = next((one.target for one in self.shapes.all[shape].pointers), NOTHING)
+        return self.parts.part(shape, False, offset).field
 
     @property
     def shapes_told(self) -> Sequence[Shape]:
