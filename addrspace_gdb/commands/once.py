@@ -71,8 +71,9 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
-    if command.before is not None:
-        command.before(asked.pid, asked.core)
+    before = getattr(arguments, "before", command.before)  # some take long with some options only
+    if before is not None:
+        before(asked.pid, asked.core)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

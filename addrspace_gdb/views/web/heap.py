@@ -1,0 +1,181 @@
+"""The heap for the page: every span, what its slots hold, what pages are used for and which are in memory."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import compress, repeat
+from operator import rshift
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.mheap import Arena
+from addrspace_gdb.goruntime.mspan import IN_USE
+from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
+from addrspace_gdb.goruntime.slotcount import MAX_OBJS_PER_SPAN
+from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader
+from addrspace_gdb.process.residency import Residency
+from addrspace_gdb.space.heap.pages import USES, UseRun
+from addrspace_gdb.space.heap.spans import LARGE, SMALL, USER_ARENA, kind_of
+from addrspace_gdb.space.heap.summary import Heap
+from addrspace_gdb.views.documents.heap import heap_json
+from addrspace_gdb.views.web.pack import Packed, packed_size
+
+_PAGE = 12  # bits: what residency is told in
+_MOST_BITS = 1 << 20  # characters that the slots of all spans may take in the file
+_MOST_UNSWEPT = 50_000  # spans that are looked at one by one
+_MOST_LARGE = 2000  # rows of large objects
+_SLOTTED = (SMALL, LARGE, USER_ARENA)
+_KEY = ("spanclass", "state", "user", "element", "sweepgen", "slots")
+_WORD = 0xFFFFFFFF
+
+
+def heap_part(heap: Heap, reader: SlotReader, residency: Residency, packed: Packed) -> Dict[str, Any]:
+    """What the page has of the heap beside the columns, which are put into `packed`."""
+    told = heap_json(heap)
+    arenas = [arena.arena for arena in heap.arenas]
+    _pages(heap.pages, packed)
+    known = residency.known and _residency(residency, arenas, packed)
+    kinds, slots = _spans(reader, packed)
+    large = told["large"]
+    return {
+        "arenas": [[hex(arena.start), hex(arena.end)] for arena in arenas],
+        "uses": told["uses"],
+        "use_names": list(USES),
+        "resident_known": known,
+        "bytes": told["bytes"],
+        "objects": told["objects"],
+        "classes": told["classes"],
+        "large": {"count": len(large), "rows": large[:_MOST_LARGE]},
+        "free_runs": told["free_runs"],
+        "span_kinds": kinds,
+        "slots": slots,
+    }
+
+
+def _pages(runs: Sequence[UseRun], packed: Packed) -> None:
+    number = {use: at for at, use in enumerate(USES)}
+    packed.add("run.page", [run.start >> PAGE_SHIFT for run in runs], delta=True)
+    packed.add("run.pages", [run.size >> PAGE_SHIFT for run in runs])
+    packed.add_bytes("run.use", bytes(number[run.use] for run in runs))
+
+
+def _residency(residency: Residency, arenas: Sequence[Arena], packed: Packed) -> bool:
+    """The runs of pages of the heap that are in memory; False if of some it is not known."""
+    settled = residency.resident_runs.settled()
+    pieces: List[Tuple[int, int]] = []
+    for start, end in _joined(arenas):
+        found = settled.pieces(start, end)
+        if found is None:
+            return False
+        pieces += found
+    packed.add("res.page", [low >> _PAGE for low, _ in pieces], delta=True)
+    packed.add("res.pages", [(high - low) >> _PAGE for low, high in pieces])
+    return True
+
+
+def _joined(arenas: Sequence[Arena]) -> Iterator[Tuple[int, int]]:
+    start = end = 0
+    for arena in arenas:
+        if arena.start != end:
+            if end:
+                yield start, end
+            start = arena.start
+        end = arena.end
+    if end:
+        yield start, end
+
+
+def _spans(reader: SlotReader, packed: Packed) -> Tuple[List[Dict[str, Any]], Optional[str]]:
+    """The spans by address, as columns; the kinds they are of, and why slots are left out if they are."""
+    columns = reader.columns
+    order = sorted(range(len(columns["start"])), key=columns["start"].__getitem__)
+    pick = {name: array("Q", map(columns[name].__getitem__, order)) for name in (*_KEY, *_COLUMNS)}
+    packed.add("span.page", map(rshift, pick["start"], repeat(PAGE_SHIFT)), delta=True)
+    packed.add("span.pages", pick["pages"])
+    packed.add("span.used", pick["allocated"])
+    keys = list(zip(*(pick[name] for name in _KEY)))
+    kinds = {key: at for at, key in enumerate(sorted(set(keys)))}
+    packed.add("span.kind", map(kinds.__getitem__, keys))
+    told = [_kind(reader, *key) for key in kinds]
+    return told, _slots(reader, pick, [told[at] for at in map(kinds.__getitem__, keys)], order, packed)
+
+
+_COLUMNS = ("start", "pages", "allocated", "freeindex", "alloc_bits")
+
+
+def _kind(
+    reader: SlotReader, class_: int, state: int, user: int, element: int, sweepgen: int, slots: int
+) -> Dict[str, Any]:
+    """What spans of one kind have in common."""
+    kind = kind_of(class_, state, user, element)
+    slotted = kind in _SLOTTED
+    sweep = (sweepgen - reader.generation) & _WORD
+    return {
+        "holds": kind,
+        "size_class": class_ >> 1 if slotted else None,
+        "noscan": bool(class_ & 1) if slotted else None,
+        "element": element,
+        "slots": slots if slotted else 0,
+        "sweep": SWEEP_STATES.get(sweep, "?") if slotted else None,
+        "settled": bool(reader.settled_sweepgens([sweepgen])),
+        "large": kind != SMALL,
+    }
+
+
+def _slots(
+    reader: SlotReader,
+    pick: Columns,
+    kinds: Sequence[Dict[str, Any]],
+    order: Sequence[int],
+    packed: Packed,
+) -> Optional[str]:
+    """The bits of every slot: live at the last collection, and of spans not swept yet those that are taken.
+
+    `span.bits` has as many bytes of them as each span has; 0: not known, or no slots.
+    """
+    in_use = bytes(map(IN_USE.__eq__, pick["state"]))
+    plain = bytes(
+        use and kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN for use, kind in zip(in_use, kinds)
+    )
+    counts = array("Q", compress(pick["slots"], plain))
+    found = list(reader.gc_bits.many(compress(pick["alloc_bits"], plain), counts))
+    sizes = [0 if bits < 0 else (count + 7) >> 3 for bits, count in zip(found, counts)]
+    live = [max(0, bits).to_bytes(size, "little") for bits, size in zip(found, sizes)]
+    others = list(compress(range(len(plain)), [use and not one for use, one in zip(in_use, plain)]))
+    data = b"".join(live)
+    if packed_size(data) > _MOST_BITS:
+        return "the slots of so many spans would make this file too large"
+    by_span = array("Q", bytes(8 * len(plain)))
+    for at, size in zip(compress(range(len(plain)), plain), sizes):
+        by_span[at] = size
+    if others[:_MOST_UNSWEPT]:
+        data = _with_unswept(reader, others[:_MOST_UNSWEPT], order, by_span, list(zip(sizes, live)), plain)
+    packed.add("span.bits", by_span)
+    packed.add("span.freeindex", pick["freeindex"])
+    packed.add_bytes("slots", data)
+    return None
+
+
+def _with_unswept(
+    reader: SlotReader,
+    others: Sequence[int],
+    order: Sequence[int],
+    by_span: array[int],
+    live: Sequence[Tuple[int, bytes]],
+    plain: bytes,
+) -> bytes:
+    """The bits of all spans in their order: those of spans not swept are live ones, then taken ones."""
+    texts: Dict[int, bytes] = {}
+    for at in others:
+        row = reader.row(order[at])
+        settled = bool(reader.settled_sweepgens([row.sweepgen]))
+        masks = reader.masks(row) if reader.impossible(row) is None else None
+        if masks is None:
+            continue
+        size = (row.slots + 7) >> 3
+        taken = b"" if settled else masks.allocated.to_bytes(size, "little")
+        texts[at] = masks.live.to_bytes(size, "little") + taken
+        by_span[at] = size
+    known = iter(live)
+    parts = [next(known)[1] if one else texts.get(at, b"") for at, one in enumerate(plain)]
+    return b"".join(parts)
