@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
-    add("--format", choices=("text", "classic", "json", "svg"), default="text",
+    add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")

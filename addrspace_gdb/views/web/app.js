@@ -36,6 +36,7 @@ async function start() {
   moment(state.moment);
   map.fit();
   if (state.address !== null) select(state.address, true);
+  else card();
   document.documentElement.dataset.ready = "yes";
 }
 
@@ -374,7 +375,7 @@ function stackTable(stacks) {
 
 function retained() {
   const told = space().told.retained;
-  const name = (row) => row.root || row.type || "object";
+  const name = (row) => row.root || row.type || (row.address ? `object ${row.address}` : "objects");
   const tree = (row) => ({ name: row.type && row.root ? `${row.root} (${row.type})` : name(row), value: row.bytes, told: row, note: row.address, children: row.children.map(tree) });
   const root = { name: "all that is reached", value: told.totals.reached.bytes, children: told.retained.map(tree) };
   const tell = (one) => say(`${one.name}: keeps ${exact(one.value)}${one.told ? `, ${plural(one.told.objects, "object")}` : ""}${one.note ? ` at ${one.note}` : ""}`);
@@ -469,11 +470,10 @@ function largeTable({ count: many, rows }) {
 
 function typeTable(types) {
   return table("types", [
-    { name: "Type", left: true, of: (row) => row.type },
+    { name: "Type", left: true, of: (row) => row.type || `not known, ${count(row.object_size)}-byte objects` },
     { name: "Bytes", of: (row) => row.bytes, text: count },
     { name: "Size", of: (row) => row.bytes, text: size },
     { name: "Objects", of: (row) => row.objects, text: count },
-    { name: "Package", left: true, of: (row) => row.package },
   ], types);
 }
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from itertools import compress, repeat
+from itertools import compress, islice, repeat
 from operator import rshift
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
 from addrspace_gdb.goruntime.mheap import Arena
-from addrspace_gdb.goruntime.mspan import IN_USE
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import MAX_OBJS_PER_SPAN
 from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader
@@ -88,16 +87,17 @@ def _joined(arenas: Sequence[Arena]) -> Iterator[Tuple[int, int]]:
 def _spans(reader: SlotReader, packed: Packed) -> Tuple[List[Dict[str, Any]], Optional[str]]:
     """The spans by address, as columns; the kinds they are of, and why slots are left out if they are."""
     columns = reader.columns
-    order = sorted(range(len(columns["start"])), key=columns["start"].__getitem__)
-    pick = {name: array("Q", map(columns[name].__getitem__, order)) for name in (*_KEY, *_COLUMNS)}
+    found = list(zip(*(columns[name] for name in _KEY)))
+    numbers = {key: at for at, key in enumerate(sorted(set(found)))}
+    order = sorted(range(len(found)), key=columns["start"].__getitem__)
+    pick = {name: array("Q", map(columns[name].__getitem__, order)) for name in _COLUMNS}
+    kinds = list(map(list(map(numbers.__getitem__, found)).__getitem__, order))
+    told = [_kind(reader, *key) for key in numbers]
     packed.add("span.page", map(rshift, pick["start"], repeat(PAGE_SHIFT)), delta=True)
     packed.add("span.pages", pick["pages"])
     packed.add("span.used", pick["allocated"])
-    keys = list(zip(*(pick[name] for name in _KEY)))
-    kinds = {key: at for at, key in enumerate(sorted(set(keys)))}
-    packed.add("span.kind", map(kinds.__getitem__, keys))
-    told = [_kind(reader, *key) for key in kinds]
-    return told, _slots(reader, pick, [told[at] for at in map(kinds.__getitem__, keys)], order, packed)
+    packed.add("span.kind", kinds)
+    return told, _slots(_Slots(reader, pick, order, kinds, told), packed)
 
 
 _COLUMNS = ("start", "pages", "allocated", "freeindex", "alloc_bits")
@@ -118,64 +118,56 @@ def _kind(
         "slots": slots if slotted else 0,
         "sweep": SWEEP_STATES.get(sweep, "?") if slotted else None,
         "settled": bool(reader.settled_sweepgens([sweepgen])),
-        "large": kind != SMALL,
     }
 
 
-def _slots(
-    reader: SlotReader,
-    pick: Columns,
-    kinds: Sequence[Dict[str, Any]],
-    order: Sequence[int],
-    packed: Packed,
-) -> Optional[str]:
+class _Slots(NamedTuple):
+    """The spans in the order of their addresses."""
+
+    reader: SlotReader
+    pick: Columns
+    order: Sequence[int]  # where each is in the reader's columns
+    kinds: Sequence[int]
+    told: Sequence[Dict[str, Any]]  # of each kind
+
+    def are(self, test: Callable[[Dict[str, Any]], bool]) -> bytes:
+        """1 for those whose kind passes."""
+        passes = [test(kind) for kind in self.told]
+        return bytes(map(passes.__getitem__, self.kinds))
+
+
+def _slots(spans: _Slots, packed: Packed) -> Optional[str]:
     """The bits of every slot: live at the last collection, and of spans not swept yet those that are taken.
 
-    `span.bits` has as many bytes of them as each span has; 0: not known, or no slots.
+    `span.bits` has how many bytes of them each span has; 0: not known, or no slots.
     """
-    in_use = bytes(map(IN_USE.__eq__, pick["state"]))
-    plain = bytes(
-        use and kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN for use, kind in zip(in_use, kinds)
-    )
-    counts = array("Q", compress(pick["slots"], plain))
-    found = list(reader.gc_bits.many(compress(pick["alloc_bits"], plain), counts))
-    sizes = [0 if bits < 0 else (count + 7) >> 3 for bits, count in zip(found, counts)]
-    live = [max(0, bits).to_bytes(size, "little") for bits, size in zip(found, sizes)]
-    others = list(compress(range(len(plain)), [use and not one for use, one in zip(in_use, plain)]))
+    plain = spans.are(lambda kind: kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN)
+    others = spans.are(lambda kind: kind["slots"] > 0 and not kind["settled"])
+    bytes_of = [(kind["slots"] + 7) >> 3 for kind in spans.told]
+    sizes = list(map(bytes_of.__getitem__, compress(spans.kinds, plain)))
+    live = list(spans.reader.gc_bits.raw(compress(spans.pick["alloc_bits"], plain), sizes))
     data = b"".join(live)
     if packed_size(data) > _MOST_BITS:
         return "the slots of so many spans would make this file too large"
-    by_span = array("Q", bytes(8 * len(plain)))
-    for at, size in zip(compress(range(len(plain)), plain), sizes):
-        by_span[at] = size
-    if others[:_MOST_UNSWEPT]:
-        data = _with_unswept(reader, others[:_MOST_UNSWEPT], order, by_span, list(zip(sizes, live)), plain)
+    found = dict(_unswept(spans, list(islice(compress(range(len(others)), others), _MOST_UNSWEPT))))
+    lengths = iter(live)
+    by_span = array("Q", (len(next(lengths)) if one else 0 for one in plain))
+    if found:
+        known = iter(live)
+        data = b"".join([next(known) if one else found.get(at, b"") for at, one in enumerate(plain)])
+        for at, text in found.items():
+            by_span[at] = len(text) // 2
     packed.add("span.bits", by_span)
-    packed.add("span.freeindex", pick["freeindex"])
+    packed.add("span.freeindex", spans.pick["freeindex"])
     packed.add_bytes("slots", data)
     return None
 
 
-def _with_unswept(
-    reader: SlotReader,
-    others: Sequence[int],
-    order: Sequence[int],
-    by_span: array[int],
-    live: Sequence[Tuple[int, bytes]],
-    plain: bytes,
-) -> bytes:
-    """The bits of all spans in their order: those of spans not swept are live ones, then taken ones."""
-    texts: Dict[int, bytes] = {}
-    for at in others:
-        row = reader.row(order[at])
-        settled = bool(reader.settled_sweepgens([row.sweepgen]))
-        masks = reader.masks(row) if reader.impossible(row) is None else None
-        if masks is None:
-            continue
-        size = (row.slots + 7) >> 3
-        taken = b"" if settled else masks.allocated.to_bytes(size, "little")
-        texts[at] = masks.live.to_bytes(size, "little") + taken
-        by_span[at] = size
-    known = iter(live)
-    parts = [next(known)[1] if one else texts.get(at, b"") for at, one in enumerate(plain)]
-    return b"".join(parts)
+def _unswept(spans: _Slots, positions: Sequence[int]) -> Iterator[Tuple[int, bytes]]:
+    """Of spans that are not swept the bits of live slots, then those of all that are taken."""
+    for at in positions:
+        row = spans.reader.row(spans.order[at])
+        masks = spans.reader.masks(row) if spans.reader.impossible(row) is None else None
+        if masks is not None:
+            size = (row.slots + 7) >> 3
+            yield at, masks.live.to_bytes(size, "little") + masks.allocated.to_bytes(size, "little")
