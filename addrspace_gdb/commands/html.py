@@ -18,8 +18,7 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.space.diagram.rows import build
 from addrspace_gdb.space.goroutines.by_frame import living
-from addrspace_gdb.space.goroutines.columns import residents, useds
-from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
+from addrspace_gdb.space.goroutines.columns import useds
 from addrspace_gdb.space.goroutines.gather import gather_stacks
 from addrspace_gdb.space.heap.summary import gather_slots, heap_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
@@ -126,8 +125,7 @@ def _goroutines(target: Target, reading: Reading) -> GoroutineReading:
     found = of_reading(target, reading)
     positions = living(found)
     gather_stacks(found, positions)
-    equal_stacks(found, positions)
-    _ = residents(found), useds(found), found.stacks
+    _ = useds(found), found.stacks
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence
 MISSING = "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # as the W3C's WebDriver calls a reference to one
 _KEYS = {"Escape": "\ue00c", "Enter": "\ue007", "Tab": "\ue004", "ArrowLeft": "\ue012", "ArrowUp": "\ue013"}
+_SIDE = (Path(__file__).parent / "page_side.js").read_text(encoding="utf-8")
 KEYS = {**_KEYS, "ArrowRight": "\ue014", "ArrowDown": "\ue015"}
 
 
@@ -88,6 +89,10 @@ class Browser:
         body = {"script": script, "args": list(arguments)}
         return self._call("POST", f"{self._session}/execute/sync", body)
 
+    def ask(self, name: str, *arguments: object) -> Any:
+        """What a function of page_side.js returns."""
+        return self.run(f"{_SIDE}; return side.{name}(...arguments)", *arguments)
+
     def text(self, selector: str) -> str:
         """All the text of an element."""
         return str(self.run("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
@@ -131,7 +136,8 @@ class Browser:
             message = json.loads(one["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 found.append(message["params"]["request"]["url"])
-        return [url for url in found if not url.startswith(("chrome:", "data:image/gif"))]  # its start page
+        # Its start page, and the empty one in between, are not the page's.
+        return [url for url in found if not url.startswith(("chrome:", "about:", "data:image/gif"))]
 
     def devtools(self, command: str, **parameters: object) -> Any:
         """A command of the browser's own protocol."""

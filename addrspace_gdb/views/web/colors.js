@@ -76,7 +76,7 @@ export function frameColor(name) {
   let sum = 0;
   for (let at = 0; at < name.length; at += 1) sum = (sum * 31 + name.charCodeAt(at)) % 9973;
   const hue = HUES[sum % HUES.length];
-  return darkTheme() ? `hsl(${hue} 34% ${28 + (sum % 3) * 3}%)` : `hsl(${hue} 58% ${80 + (sum % 3) * 4}%)`;
+  return darkTheme() ? `hsl(${hue} 34% ${22 + (sum % 3) * 2}%)` : `hsl(${hue} 58% ${80 + (sum % 3) * 4}%)`;
 }
 
 /** A colour as [red, green, blue]. */

@@ -170,6 +170,7 @@ export class PageMap {
     this.colored = new Map();
     this.table = this.colorTable();
     this.spacer.style.height = `${this.rows.length * this.cell + 2 * TOP}px`;
+    this.canvas.style.height = `${this.box.clientHeight}px`; // before anything asks where a cell is
     this.spacer.style.marginTop = `-${this.box.clientHeight}px`;
     this.drawLegend();
     this.ask();
@@ -464,7 +465,7 @@ export class PageMap {
     const steps = { ArrowRight: bytes, ArrowLeft: -bytes, ArrowDown: COLUMNS * bytes, ArrowUp: -COLUMNS * bytes };
     if (event.key in steps) {
       event.preventDefault();
-      const now = this.selected === null ? this.addressAt(this.box.scrollTop) : Math.floor(this.selected / bytes) * bytes;
+      const now = this.selected === null ? this.addressAt(this.box.scrollTop + TOP) : Math.floor(this.selected / bytes) * bytes;
       const next = this.selected === null ? now : this.neighbour(now, steps[event.key]);
       if (next !== null) this.says.chosen(next);
     }
