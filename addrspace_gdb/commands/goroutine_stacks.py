@@ -83,7 +83,14 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("goids", nargs="*", type=_goids, metavar="GOID", help="which goroutines: numbers, FIRST-LAST")
+    add(
+        "goids",
+        nargs="*",
+        default=[],
+        type=_goids,
+        metavar="GOID",
+        help="which goroutines: numbers, FIRST-LAST",
+    )
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
     add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
     add("--without", type=_pattern, metavar="REGEX", help="only with no such function on the stack")

@@ -42,7 +42,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("expressions", nargs="*", default=[], metavar="EXPR", help="objects, as the debugger evaluates them")
     add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
     add(
         "--limit",

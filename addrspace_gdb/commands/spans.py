@@ -49,7 +49,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expression", nargs="*", metavar="EXPR", help="an address: the span there, and its slots")
+    add("expression", nargs="*", default=[], metavar="EXPR", help="an address: the span there, and its slots")
     add("--class", dest="size_class", type=_size_class, metavar="N", help="of this size class (0 or `large`)")
     add(
         "--state",
