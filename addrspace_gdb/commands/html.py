@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from functools import cached_property
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -21,6 +20,7 @@ from addrspace_gdb.space.goroutines.by_frame import living
 from addrspace_gdb.space.goroutines.columns import useds
 from addrspace_gdb.space.goroutines.gather import gather_stacks
 from addrspace_gdb.space.heap.summary import gather_slots, heap_of
+from addrspace_gdb.space.profiles.source import time_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss.sites import Sites, sites_of
@@ -61,9 +61,9 @@ class Answer:
 
     def __init__(self, session: Session, types_too: bool, retained_too: bool) -> None:
         """Read everything that needs the process. ProblemError, UnreadableError."""
-        self.taken = time.time()
         self._reading = session.reading(check=True, other_too=True)
         self._target = session.target()
+        self._taken = time_of(self._target) / 1e9
         self._read = rss.gathered(self._target, self._reading)
         self._slots: Optional[SlotReader] = None
         self._goroutines: Optional[GoroutineReading] = None
@@ -104,7 +104,7 @@ class Answer:
                     types.as_json(self._types) if self._types is not None else None,
                     retained.as_json(self._retained) if self._retained is not None else None,
                     self._told_sites(),
-                    self.taken,
+                    self._taken or None,
                 )
             )
 

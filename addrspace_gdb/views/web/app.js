@@ -323,8 +323,8 @@ function resident() {
     icicle(root, { text: size, say: tell, label: "resident bytes as a tree" }),
     table("the same as a table", [
       { name: "What", left: true, of: (row) => `${"  ".repeat(row.depth)}${row.name}` },
-      { name: "Resident", of: (row) => row.resident, text: size },
-      { name: "Bytes", of: (row) => row.resident, text: count },
+      { name: known ? "Resident" : "Kept", of: figure, text: size },
+      { name: "Bytes", of: figure, text: count },
       { name: "Size", of: (row) => row.size, text: size },
     ], rows),
     table("counters of the kernel and of Go", [

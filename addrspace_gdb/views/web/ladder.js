@@ -86,7 +86,7 @@ export function ladder(parent, space, scale, chosen, say) {
     const name = NAMES[box.area] || box.area;
     const part = box.resident === null ? null : box.resident / box.size;
     const inside = box.stacks && el("span", { class: "inside", style: { borderColor: areaColor("goroutine-stacks") } },
-      `${NAMES["goroutine-stacks"]} ${size(box.stacks.size)}, resident ${size(box.stacks.resident)}`);
+      `${NAMES["goroutine-stacks"]} ${size(box.stacks.size)}${box.stacks.resident === null ? "" : `, resident ${size(box.stacks.resident)}`}`);
     return el(
       "button",
       {
@@ -101,7 +101,7 @@ export function ladder(parent, space, scale, chosen, say) {
         title: `${hex(box.start)}-${hex(box.end)}`,
       },
       el("span", { class: "name" }, name),
-      el("span", { class: "amount" }, `${size(box.size)} · ${size(box.resident)} res.`),
+      el("span", { class: "amount" }, box.resident === null ? size(box.size) : `${size(box.size)} · ${size(box.resident)} res.`),
       inside,
       el("span", { class: "meter" }, el("span", { style: { width: `${(part || 0) * 100}%`, background: areaColor(box.area) } })),
     );

@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     types: Optional[Dict[str, Any]]  # types/1
     retained: Optional[Dict[str, Any]]  # retained/1
     sites: Optional[List[Dict[str, Any]]]
-    taken: float  # seconds since the epoch
+    taken: Optional[float]  # seconds since the epoch
 
 
 def moment_of(parts: Parts) -> Moment:
