@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
+from harness import full_matrix
 from harness.browser import MISSING, Browser, is_there
 from harness.build import Builder
 from harness.command import cli
@@ -162,8 +163,8 @@ def assert_alike(place: Dict[str, Any], one: Dict[str, Any]) -> None:
 def test_the_mouse(opened: Browser, looked: Looked) -> None:
     """A click selects and shows the slots; a slot can be pressed; a drag says what the range has."""
     runs = [run for run in looked.heap["pages"] if run["use"] == "objects"]
-    longest = max(runs, key=lambda run: int(run["end"], 16) - int(run["start"], 16))
-    address = longest["start"]
+    low, high = max(((int(r["start"], 16), int(r["end"], 16)) for r in runs), key=lambda run: run[1] - run[0])
+    address = hex(next(page for page in range(low, high, PAGE) if page // PAGE % 64 == 8))  # in column 8
     opened.run("addrspace.select(Number(arguments[0])); addrspace.select(null)", address)
     x, y = opened.ask("pointOf", int(address, 16))
     opened.point(x, y, click=True)
@@ -349,6 +350,25 @@ def test_moments(browser: Browser, looked: Looked, tmp_path: Path) -> None:
     assert "3 of 3" in browser.text("#moments output")
     assert change() == "\u22124.0 KiB"
     assert browser.ask("options", "#mode") == ["use", "change"]
+    assert browser.log() == []
+
+
+@pytest.mark.skipif(not full_matrix(), reason="5 GB and half a minute: ADDRSPACE_MATRIX=1")
+def test_a_large_heap(
+    browser: Browser, newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    """530,000 spans: 4 MB, drawn within 2 s, a frame within 16 ms, a tab below 300 MB."""
+    command = [str(build_program("nodes", newest_go).path), str(tmp_path / "oracle"), str(530_000 * 102)]
+    large, file = processes.start(command).wait_ready(120), tmp_path / "large.html"
+    done = cli("html", large.pid, "-o", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.stat().st_size <= 4 << 20
+    browser.resize(1280, 720)
+    assert browser.open(file) < 2
+    assert browser.run("return addrspace.spaces[0].columns['span.page'].length") > 530_000
+    for pages in (1, 16, 128):
+        assert browser.ask("frame", pages) < 16
+    assert browser.tab_bytes() < 300 << 20
     assert browser.log() == []
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -31,6 +32,7 @@ class Browser:
     """One window. `log` and `requests` say what the page wrote to the console and asked for."""
 
     def __init__(self, folder: Path, width: int = 1280, height: int = 720) -> None:
+        self._folder = folder
         self._driver = subprocess.Popen(
             [str(shutil.which("chromedriver")), "--port=0"],
             stdout=subprocess.PIPE,
@@ -143,6 +145,22 @@ class Browser:
         """A command of the browser's own protocol."""
         body = {"cmd": command, "params": parameters}
         return self._call("POST", f"{self._session}/goog/cdp/execute", body)
+
+    def tab_bytes(self) -> int:
+        """Resident bytes of the largest process that shows pages."""
+        most = 0
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdecimal() and self._marks_us(folder / "cmdline"):
+                    pages = int((folder / "statm").read_text().split()[1])
+                    most = max(most, pages * os.sysconf("SC_PAGE_SIZE"))
+            except OSError:
+                continue
+        return most
+
+    def _marks_us(self, command: Path) -> bool:
+        text = command.read_bytes()
+        return b"--type=renderer" in text and os.fsencode(self._folder) in text
 
     def screenshot(self, path: Path) -> None:
         """The window as a picture."""

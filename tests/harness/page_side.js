@@ -105,6 +105,21 @@ const side = {
     return Math.min(...found);
   },
 
+  /** Milliseconds that frames take while the map is scrolled through, the middle one of 60. */
+  frame(pagesInCell) {
+    const map = addrspace.map();
+    map.pagesInCell = pagesInCell;
+    map.lay();
+    const times = [];
+    for (let at = 0; at < 60; at += 1) {
+      map.box.scrollTop = at * 37;
+      const began = performance.now();
+      map.draw();
+      times.push(performance.now() - began);
+    }
+    return times.sort((one, other) => one - other)[30];
+  },
+
   background() {
     return getComputedStyle(document.body).backgroundColor;
   },

@@ -4,7 +4,7 @@ import { count } from "./format.js";
 
 export const PAGE = 8192; // bytes of a page of Go's heap
 const OS_PAGE = 4096; // what residency is told in
-const STATES = ["live", "since", "dead", "free"];
+export const STATES = ["live", "since", "dead", "free"];
 const SAID = { live: "allocated", since: "allocated", dead: "dead", free: "free" };
 
 // The uses of heap pages by the kinds of regions, for moments that have no pages (views of dumps).
@@ -265,5 +265,3 @@ export class Space {
     return found;
   }
 }
-
-export { STATES };
