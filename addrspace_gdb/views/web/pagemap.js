@@ -282,7 +282,7 @@ export class PageMap {
   /** A mark in cells of single pages, so that uses are told apart in grey too. */
   drawPatterns(paint, shown, offset) {
     const { cell } = this;
-    if (this.mode !== "use" || this.pagesInCell > 1 || cell < 7) return;
+    if (this.mode !== "use" || this.pagesInCell > 1 || cell < 6) return;
     paint.strokeStyle = theme().back;
     paint.lineWidth = 1;
     paint.beginPath();
