@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import cached_property
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
 from addrspace_gdb.commands import retained, rss, types
 from addrspace_gdb.commands.command import Command, Look, first_of
@@ -12,7 +12,7 @@ from addrspace_gdb.commands.heap_graph import graph_of, prepare, prepare_typed, 
 from addrspace_gdb.commands.options import Parser, add_look
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.space.diagram.rows import build
@@ -53,6 +53,7 @@ def parser() -> Parser:
     return made
 
 
+Part = TypeVar("Part")
 _DEEP = "--depth 5 --limit 100"  # of what `retained` says
 
 
@@ -69,9 +70,10 @@ class Answer:
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
         if self._reading.other is None:
-            self._slots = gather_slots(self._reading, self._target)
-            self._sites = sites_of(Runtime(self._target, self._reading.problems))
-            self._goroutines = _goroutines(self._target, self._reading)
+            runtime = Runtime(self._target, self._reading.problems)
+            self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
+            self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
+            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
         self._types: Optional[types.Answer] = None
         self._retained: Optional[retained.Answer] = None
         if types_too:
@@ -79,6 +81,14 @@ class Answer:
         if retained_too:
             graph = typed_graph_of(session) if types_too else graph_of(session)
             self._retained = retained.Answer(graph, [], _as_json(retained.COMMAND, _DEEP))
+
+    def _tried(self, what: str, read: Callable[[], Optional[Part]]) -> Optional[Part]:
+        """What was read; None, and a problem is told, if it cannot be: the page has the rest."""
+        try:
+            return read()
+        except (UnreadableError, KeyError, ProblemError) as error:
+            self._reading.problems.add(f"{what}: {error}")
+            return None
 
     @property
     def problems(self) -> List[str]:

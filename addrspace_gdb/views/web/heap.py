@@ -30,12 +30,12 @@ _WORD = 0xFFFFFFFF
 
 def heap_part(heap: Heap, reader: SlotReader, residency: Residency, packed: Packed) -> Dict[str, Any]:
     """What the page has of the heap beside the columns, which are put into `packed`."""
-    told = heap_json(heap)
+    told = heap_json(heap._replace(pages=[], arenas=[]))  # which are columns here
     arenas = [arena.arena for arena in heap.arenas]
     _pages(heap.pages, packed)
     known = residency.known and _residency(residency, arenas, packed)
     kinds, slots = _spans(reader, packed)
-    large = told["large"]
+    large = sorted(told["large"], key=lambda one: (-one["size"], one["address"]))
     return {
         "arenas": [[hex(arena.start), hex(arena.end)] for arena in arenas],
         "uses": told["uses"],
