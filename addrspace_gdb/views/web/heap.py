@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import compress, islice, repeat
-from operator import rshift
+from operator import and_, gt, rshift
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
@@ -108,7 +108,8 @@ def _kind(
 ) -> Dict[str, Any]:
     """What spans of one kind have in common."""
     kind = kind_of(class_, state, user, element)
-    slotted = kind in _SLOTTED
+    expected = reader.expected[class_]
+    slotted = kind in _SLOTTED and (kind != SMALL or not expected or element == expected)
     sweep = (sweepgen - reader.generation) & _WORD
     return {
         "holds": kind,
@@ -135,13 +136,23 @@ class _Slots(NamedTuple):
         passes = [test(kind) for kind in self.told]
         return bytes(map(passes.__getitem__, self.kinds))
 
+    def sound(self, mask: bytes) -> bytes:
+        """The mask without the spans that say more objects than they have slots."""
+        left = bytearray(mask)
+        slots = [kind["slots"] for kind in self.told]
+        for name in ("freeindex", "allocated"):
+            over = map(gt, self.pick[name], map(slots.__getitem__, self.kinds))
+            for at in compress(range(len(mask)), map(and_, over, mask)):
+                left[at] = 0
+        return bytes(left)
+
 
 def _slots(spans: _Slots, packed: Packed) -> Optional[str]:
     """The bits of every slot: live at the last collection, and of spans not swept yet those that are taken.
 
     `span.bits` has how many bytes of them each span has; 0: not known, or no slots.
     """
-    plain = spans.are(lambda kind: kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN)
+    plain = spans.sound(spans.are(lambda kind: kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN))
     others = spans.are(lambda kind: kind["slots"] > 0 and not kind["settled"])
     bytes_of = [(kind["slots"] + 7) >> 3 for kind in spans.told]
     sizes = list(map(bytes_of.__getitem__, compress(spans.kinds, plain)))
