@@ -322,7 +322,7 @@ function resident() {
     el("p", { class: "total" }, known ? "Resident bytes: " : "Kept bytes (a core does not record residency): ", el("b", {}, exact(root.value))),
     icicle(root, { text: size, say: tell, label: "resident bytes as a tree" }),
     table("the same as a table", [
-      { name: "What", left: true, of: (row) => `${"  ".repeat(row.depth)}${row.name}` },
+      { name: "What", left: true, of: (row) => row.name, depth: (row) => row.depth },
       { name: known ? "Resident" : "Kept", of: figure, text: size },
       { name: "Bytes", of: figure, text: count },
       { name: "Size", of: (row) => row.size, text: size },

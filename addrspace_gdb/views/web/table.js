@@ -4,7 +4,7 @@ import { el, fill } from "./dom.js";
 const MOST_ROWS = 400; // rows at once
 
 /**
- * A table. `columns`: {name, of: row => value, text: value => text, left}; a click on a row calls `chosen`.
+ * A table. `columns`: {name, of: row => value, text: value => text, left, depth: row => levels}; a click on a row calls `chosen`.
  * Numbers sort the largest first.
  */
 export function table(caption, columns, rows, chosen = null) {
@@ -68,7 +68,7 @@ export function table(caption, columns, rows, chosen = null) {
   }
 
   function line(row) {
-    const cells = columns.map((column) => el("td", { class: column.left ? "left" : null }, text(column, row)));
+    const cells = columns.map((column) => el("td", { class: column.left ? "left" : null, style: indented(column, row) }, text(column, row)));
     if (chosen === null) return el("tr", {}, cells);
     const go = () => chosen(row);
     return el("tr", { tabindex: "0", class: "go", onclick: go, onkeydown: (e) => e.key === "Enter" && go() }, cells);
@@ -77,6 +77,11 @@ export function table(caption, columns, rows, chosen = null) {
   show();
   const head = el("thead", {}, el("tr", {}, heads));
   return el("section", { class: "table" }, filter, el("div", { class: "scroll" }, el("table", {}, el("caption", {}, caption), head, body)), more);
+}
+
+/** Rows of a tree stand the further in the deeper they are. */
+function indented(column, row) {
+  return column.depth ? { paddingLeft: `${6 + 14 * column.depth(row)}px` } : {};
 }
 
 function compare(one, other) {
