@@ -12,7 +12,9 @@ const side = {
       areas[region.area][0] += region.size;
       areas[region.area][1] += region.resident;
     }
-    const ranges = space.heapRanges().map(([first, many]) => space.totals(first * 8192, (first + many) * 8192));
+    const ranges = space
+      .heapRanges()
+      .map(([first, many]) => space.totals(first * 8192, (first + many) * 8192));
     for (const { uses } of ranges) {
       for (const [use, bytes] of Object.entries(uses)) pages[use] = (pages[use] || 0) + bytes;
     }
@@ -26,7 +28,15 @@ const side = {
     const all = (list, name) => list.reduce((total, one) => total + one[name], 0);
     const { stacks } = space.stacks;
     const goroutines = ["count", "size", "used", "resident"].map((name) => all(stacks, name));
-    return { areas, pages, spans, slots, resident: all(ranges, "resident"), objects: all(ranges, "objects"), goroutines };
+    return {
+      areas,
+      pages,
+      spans,
+      slots,
+      resident: all(ranges, "resident"),
+      objects: all(ranges, "objects"),
+      goroutines,
+    };
   },
 
   /** What is said when the pointer is on the cell of each page, and which address the cell is of. */
@@ -98,8 +108,12 @@ const side = {
       const color = getComputedStyle(one).backgroundColor;
       return color !== none || !one.parentElement ? color : behind(one.parentElement);
     };
-    const found = [...document.querySelectorAll("h1, #facts li, .quiet, .amount, .bar, #badge span, td, .gap")].map((one) => {
-      const [low, high] = [luminance(getComputedStyle(one).color), luminance(behind(one))].sort((a, b) => a - b);
+    const found = [
+      ...document.querySelectorAll("h1, #facts li, .quiet, .amount, .bar, #badge span, td, .gap"),
+    ].map((one) => {
+      const [low, high] = [luminance(getComputedStyle(one).color), luminance(behind(one))].sort(
+        (a, b) => a - b,
+      );
       return (high + 0.05) / (low + 0.05);
     });
     return Math.min(...found);

@@ -89,7 +89,7 @@ export function icicle(root, { text, say, chosen = null, label }) {
         onclick: zoom,
         onmouseenter: () => say(node, root),
         onfocus: () => say(node, root),
-        onkeydown: (event) => walk(event, node),
+        onkeydown: walk,
         style: {
           left: `${left * 100}%`,
           width: `${width * 100}%`,
@@ -101,7 +101,7 @@ export function icicle(root, { text, say, chosen = null, label }) {
     );
   }
 
-  function walk(event, node) {
+  function walk(event) {
     if (event.key === "Escape" || event.key === "Backspace") {
       top = parents.get(top) || root;
       draw();

@@ -27,7 +27,10 @@ export function boxes(space) {
     const area = region.area === "goroutine-stacks" ? "heap" : region.area;
     const last = made[made.length - 1];
     if (last && last.area === area && region.start - last.end < SMALL_GAP) grow(last, region);
-    else made.push(grow({ area, start: region.start, end: 0, size: 0, resident: 0, stacks: null, regions: 0 }, region));
+    else
+      made.push(
+        grow({ area, start: region.start, end: 0, size: 0, resident: 0, stacks: null, regions: 0 }, region),
+      );
   }
   return thinned(made);
 }
@@ -40,7 +43,8 @@ function grow(box, region) {
   if (region.area === "goroutine-stacks") {
     const stacks = box.stacks || (box.stacks = { size: 0, resident: 0 });
     stacks.size += region.size;
-    stacks.resident = stacks.resident === null || region.resident === null ? null : stacks.resident + region.resident;
+    stacks.resident =
+      stacks.resident === null || region.resident === null ? null : stacks.resident + region.resident;
   }
   return box;
 }
@@ -57,7 +61,15 @@ function thinned(made) {
     const area = low.size > high.size ? low.area : high.area;
     const regions = low.regions + high.regions;
     const stacks = low.stacks || high.stacks;
-    made.splice(best - 1, 2, { area, start: low.start, end: high.end, size: low.size + high.size, resident, stacks, regions });
+    made.splice(best - 1, 2, {
+      area,
+      start: low.start,
+      end: high.end,
+      size: low.size + high.size,
+      resident,
+      stacks,
+      regions,
+    });
   }
   return made;
 }
@@ -85,8 +97,13 @@ export function ladder(parent, space, scale, chosen, say) {
   function rung(box) {
     const name = NAMES[box.area] || box.area;
     const part = box.resident === null ? null : box.resident / box.size;
-    const inside = box.stacks && el("span", { class: "inside", style: { borderColor: areaColor("goroutine-stacks") } },
-      `${NAMES["goroutine-stacks"]} ${size(box.stacks.size)}${box.stacks.resident === null ? "" : `, resident ${size(box.stacks.resident)}`}`);
+    const inside =
+      box.stacks &&
+      el(
+        "span",
+        { class: "inside", style: { borderColor: areaColor("goroutine-stacks") } },
+        `${NAMES["goroutine-stacks"]} ${size(box.stacks.size)}${box.stacks.resident === null ? "" : `, resident ${size(box.stacks.resident)}`}`,
+      );
     return el(
       "button",
       {
@@ -97,24 +114,37 @@ export function ladder(parent, space, scale, chosen, say) {
         onclick: () => chosen(box),
         onmouseenter: () => say(said(box)),
         onfocus: () => say(said(box)),
-        style: { minHeight: `${34 + 44 * (weight(box, scale) / largest)}px`, borderLeftColor: areaColor(box.area) },
+        style: {
+          minHeight: `${34 + 44 * (weight(box, scale) / largest)}px`,
+          borderLeftColor: areaColor(box.area),
+        },
         title: `${hex(box.start)}-${hex(box.end)}`,
       },
       el("span", { class: "name" }, name),
-      el("span", { class: "amount" }, box.resident === null ? size(box.size) : `${size(box.size)} · ${size(box.resident)} res.`),
+      el(
+        "span",
+        { class: "amount" },
+        box.resident === null ? size(box.size) : `${size(box.size)} · ${size(box.resident)} res.`,
+      ),
       inside,
-      el("span", { class: "meter" }, el("span", { style: { width: `${(part || 0) * 100}%`, background: areaColor(box.area) } })),
+      el(
+        "span",
+        { class: "meter" },
+        el("span", { style: { width: `${(part || 0) * 100}%`, background: areaColor(box.area) } }),
+      ),
     );
   }
 
   function said(box) {
-    const there = box.resident === null ? "" : `, resident ${size(box.resident)} (${share(box.resident, all)} of RSS)`;
+    const there =
+      box.resident === null ? "" : `, resident ${size(box.resident)} (${share(box.resident, all)} of RSS)`;
     return `${hex(box.start)}-${hex(box.end)} ${NAMES[box.area] || box.area}: ${size(box.size)}${there}, ${plural(box.regions, "region")}`;
   }
 
   return (address) => {
     for (const button of parent.querySelectorAll(".rung")) {
-      const inside = address !== null && Number(button.dataset.start) <= address && address < Number(button.dataset.end);
+      const inside =
+        address !== null && Number(button.dataset.start) <= address && address < Number(button.dataset.end);
       button.classList.toggle("here", inside);
     }
   };

@@ -36,7 +36,9 @@ export function timeline(parent, spaces, now, show) {
   return (number) => {
     slider.value = String(number);
     name.textContent = `${number + 1} of ${spaces.length}: ${spaces[number].name}`;
-    parent.querySelector(".now").setAttribute("x", String((number / Math.max(1, spaces.length - 1)) * WIDE - 1));
+    parent
+      .querySelector(".now")
+      .setAttribute("x", String((number / Math.max(1, spaces.length - 1)) * WIDE - 1));
   };
 }
 
@@ -56,7 +58,12 @@ function chart(spaces, now) {
     return found ? (found.resident === null ? 0 : found.resident) : 0;
   };
   const most = Math.max(...spaces.map((space) => names.reduce((sum, area) => sum + of(space, area), 0)), 1);
-  const svg = shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "chart", role: "img" });
+  const svg = shape("svg", {
+    viewBox: `0 0 ${WIDE} ${HIGH}`,
+    preserveAspectRatio: "none",
+    class: "chart",
+    role: "img",
+  });
   svg.append(shape("title", {}));
   svg.firstChild.textContent = `resident bytes by area over ${spaces.length} moments, at most ${size(most)}`;
   const x = (at) => (spaces.length > 1 ? (at / (spaces.length - 1)) * WIDE : 0);
@@ -64,19 +71,29 @@ function chart(spaces, now) {
   for (const area of names) {
     const above = below.map((sum, at) => sum + of(spaces[at], area));
     const y = (sum) => HIGH - (sum / most) * HIGH;
-    const points = [...above.map((sum, at) => `${x(at)},${y(sum)}`), ...below.map((sum, at) => `${x(at)},${y(sum)}`).reverse()];
+    const points = [
+      ...above.map((sum, at) => `${x(at)},${y(sum)}`),
+      ...below.map((sum, at) => `${x(at)},${y(sum)}`).reverse(),
+    ];
     const layer = shape("polygon", { points: points.join(" ") });
     layer.style.fill = areaColor(area);
     svg.append(layer);
     below = above;
   }
-  svg.append(shape("rect", { x: String(x(now) - 1), y: "0", width: "2", height: String(HIGH), class: "now" }));
+  svg.append(
+    shape("rect", { x: String(x(now) - 1), y: "0", width: "2", height: String(HIGH), class: "now" }),
+  );
   return svg;
 }
 
 /** What differs between two moments, as tables. */
 export function changes(first, second) {
-  const byArea = joined(first.told.areas, second.told.areas, (one) => one.area, (one) => [one.size, one.resident]);
+  const byArea = joined(
+    first.told.areas,
+    second.told.areas,
+    (one) => one.area,
+    (one) => [one.size, one.resident],
+  );
   const made = [
     table(
       `areas, ${first.name} to ${second.name}`,
@@ -113,7 +130,8 @@ function joined(then, now, key, values) {
 }
 
 function classChanges(then, now) {
-  const name = (one) => `${one.size ? `${count(one.size)} B` : "large objects"}${one.noscan ? ", no pointers" : ""}`;
+  const name = (one) =>
+    `${one.size ? `${count(one.size)} B` : "large objects"}${one.noscan ? ", no pointers" : ""}`;
   const rows = joined(then, now, name, (one) => [one.bytes, one.objects]);
   rows.sort((one, other) => Math.abs(other.now[0] - other.then[0]) - Math.abs(one.now[0] - one.then[0]));
   return table(
@@ -123,22 +141,39 @@ function classChanges(then, now) {
       { name: "Bytes of spans", of: (row) => row.now[0], text: size },
       { name: "Change", of: (row) => row.now[0] - row.then[0], text: change },
       { name: "Objects", of: (row) => row.now[1], text: count },
-      { name: "Change", of: (row) => row.now[1] - row.then[1], text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : "") },
+      {
+        name: "Change",
+        of: (row) => row.now[1] - row.then[1],
+        text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : ""),
+      },
     ],
     rows,
   );
 }
 
 function stackChanges(first, second) {
-  const told = (space) => space.stacks.stacks.map((stack) => ({ ...stack, key: stack.frames.map((at) => space.stacks.texts[at]).join("\n") }));
-  const rows = joined(told(first), told(second), (one) => one.key, (one) => [one.count, one.size, one.function]);
+  const told = (space) =>
+    space.stacks.stacks.map((stack) => ({
+      ...stack,
+      key: stack.frames.map((at) => space.stacks.texts[at]).join("\n"),
+    }));
+  const rows = joined(
+    told(first),
+    told(second),
+    (one) => one.key,
+    (one) => [one.count, one.size, one.function],
+  );
   rows.sort((one, other) => other.now[0] - other.then[0] - (one.now[0] - one.then[0]));
   return table(
     "goroutines by stack",
     [
       { name: "Function", left: true, of: (row) => row.now[2] || row.then[2] || "?" },
       { name: "Goroutines", of: (row) => row.now[0], text: count },
-      { name: "Change", of: (row) => row.now[0] - row.then[0], text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : "") },
+      {
+        name: "Change",
+        of: (row) => row.now[0] - row.then[0],
+        text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : ""),
+      },
       { name: "Stack bytes", of: (row) => row.now[1], text: size },
     ],
     rows,

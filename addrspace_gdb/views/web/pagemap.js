@@ -1,100 +1,15 @@
 // The heap page by page on a canvas: a cell is a page of 8 KiB, or a power of two of them.
-import { count, hex, size } from "./format.js";
-import { el, fill } from "./dom.js";
-import { manyColor, rampColor, rgb, theme } from "./colors.js";
+import { hex, size } from "./format.js";
+import { fill } from "./dom.js";
+import { theme } from "./colors.js";
 import { PAGE } from "./where.js";
+import { Pages, USES, USE_WORDS } from "./pages.js";
+import { MODES, colorTable, legend } from "./modes.js";
 
 const COLUMNS = 64; // cells in a row
 const EDGE = 116; // pixels for the addresses at the left
 const TOP = 8; // and above the first row
-const NONE = 255; // a code: nothing is known of the page, or it is not of the heap
 const ARENA_ROWS = 1 << 20; // rows at most
-
-const USES = ["objects", "stacks", "other", "free", "returned", "reserved"];
-const USE_WORDS = { other: "GC work and the like", returned: "returned to the OS" };
-export const MODES = {
-  use: "what pages are used for",
-  occupancy: "how full spans are",
-  class: "size class",
-  scan: "pointers or none",
-  resident: "in memory",
-  change: "changed since the first moment",
-};
-
-/** Codes of all pages of a moment's heap, one array a mode. */
-class Pages {
-  constructor(space) {
-    this.ranges = [];
-    let total = 0;
-    for (const [first, pages] of space.heapRanges()) {
-      this.ranges.push({ first, pages, at: total });
-      total += pages;
-    }
-    this.total = total;
-    this.codes = { use: new Uint8Array(total).fill(NONE) };
-    space.eachUse((page, pages, use) => this.fill("use", page, pages, USES.indexOf(use)));
-    if (space.columns["span.page"]) this.addSpans(space);
-    if (space.columns["res.page"]) this.addResident(space);
-  }
-
-  addSpans(space) {
-    for (const mode of ["occupancy", "class", "scan"]) this.codes[mode] = new Uint8Array(this.total).fill(NONE);
-    const kinds = space.told.heap.span_kinds;
-    const starts = space.columns["span.page"];
-    const lengths = space.columns["span.pages"];
-    const used = space.columns["span.used"];
-    const of = space.columns["span.kind"];
-    for (let at = 0; at < starts.length; at += 1) {
-      const kind = kinds[of[at]];
-      if (!kind.slots) continue;
-      this.fill("occupancy", starts[at], lengths[at], Math.round((100 * used[at]) / kind.slots));
-      this.fill("class", starts[at], lengths[at], kind.size_class);
-      this.fill("scan", starts[at], lengths[at], kind.noscan ? 1 : 0);
-    }
-  }
-
-  addResident(space) {
-    const codes = (this.codes.resident = new Uint8Array(this.total));
-    const starts = space.columns["res.page"];
-    const lengths = space.columns["res.pages"];
-    for (let at = 0; at < starts.length; at += 1) {
-      for (let part = starts[at]; part < starts[at] + lengths[at]; part += 1) {
-        const dense = this.dense(Math.floor(part / 2));
-        if (dense >= 0) codes[dense] += 1;
-      }
-    }
-  }
-
-  /** What has changed since another moment: 0 nothing, 1 came into use, 2 is no longer, 3 has another use. */
-  addChange(before) {
-    const codes = (this.codes.change = new Uint8Array(this.total).fill(NONE));
-    const isUsed = (use) => use <= 2;
-    for (const range of this.ranges) {
-      for (let page = 0; page < range.pages; page += 1) {
-        const now = this.codes.use[range.at + page];
-        const then = before.use(range.first + page);
-        const same = now === then;
-        codes[range.at + page] = same ? 0 : isUsed(now) ? (isUsed(then) ? 3 : 1) : isUsed(then) ? 2 : 0;
-      }
-    }
-  }
-
-  /** Where a page is in the arrays; -1 if it is not of the heap. */
-  dense(page) {
-    const range = this.ranges.find((one) => page >= one.first && page < one.first + one.pages);
-    return range === undefined ? -1 : range.at + page - range.first;
-  }
-
-  use(page) {
-    const at = this.dense(page);
-    return at < 0 ? NONE : this.codes.use[at];
-  }
-
-  fill(mode, page, pages, code) {
-    const at = this.dense(page);
-    if (at >= 0) this.codes[mode].fill(code, at, Math.min(this.total, at + pages));
-  }
-}
 
 /** The map in `box`. `says.hover(text)`, `says.chosen(address)` and `says.range(low, high)` are called. */
 export class PageMap {
@@ -141,7 +56,8 @@ export class PageMap {
   }
 
   zoom(closer) {
-    const middle = this.selected === null ? this.addressAt(this.box.scrollTop + this.box.clientHeight / 2) : this.selected;
+    const middle =
+      this.selected === null ? this.addressAt(this.box.scrollTop + this.box.clientHeight / 2) : this.selected;
     this.pagesInCell = closer ? Math.max(1, this.pagesInCell / 2) : this.pagesInCell * 2;
     if (!closer && this.rows.length <= 4) this.pagesInCell = Math.max(1, this.pagesInCell / 2);
     this.lay();
@@ -159,7 +75,8 @@ export class PageMap {
     this.space.eachUse((page, pages, use) => {
       if (use === "reserved" || found.length > ARENA_ROWS) return;
       const end = Math.floor((page + pages - 1) / inRow);
-      for (let row = Math.max(last + 1, Math.floor(page / inRow)); row <= end; row += 1) found.push((last = row));
+      for (let row = Math.max(last + 1, Math.floor(page / inRow)); row <= end; row += 1)
+        found.push((last = row));
     });
     return found;
   }
@@ -168,11 +85,11 @@ export class PageMap {
   lay() {
     this.rows = this.rowsFor(this.pagesInCell);
     this.colored = new Map();
-    this.table = this.colorTable();
+    this.table = colorTable(this.mode);
     this.spacer.style.height = `${this.rows.length * this.cell + 2 * TOP}px`;
     this.canvas.style.height = `${this.box.clientHeight}px`; // before anything asks where a cell is
     this.spacer.style.marginTop = `-${this.box.clientHeight}px`;
-    this.drawLegend();
+    fill(this.legend, legend(this.mode, this.pagesInCell));
     this.ask();
   }
 
@@ -183,20 +100,6 @@ export class PageMap {
       this.waiting = false;
       this.draw();
     });
-  }
-
-  colorTable() {
-    const made = new Array(256).fill(rgb(theme().none));
-    const put = (code, color) => (made[code] = Array.isArray(color) ? color : rgb(color));
-    if (this.mode === "use") USES.forEach((use, code) => put(code, theme().uses[use]));
-    if (this.mode === "occupancy") for (let part = 0; part <= 100; part += 1) put(part, rampColor(part / 100));
-    if (this.mode === "class") for (let code = 0; code < 128; code += 1) put(code, manyColor(code));
-    if (this.mode === "scan") [theme().uses.objects, theme().uses.free].forEach((color, code) => put(code, color));
-    if (this.mode === "resident") theme().resident.forEach((color, code) => put(code, color));
-    if (this.mode === "change") {
-      [theme().uses.returned, theme().grown, theme().shrunk, theme().uses.stacks].forEach((color, code) => put(code, color));
-    }
-    return made;
   }
 
   /** The colours of a row's cells: of many pages the mean. */
@@ -275,8 +178,10 @@ export class PageMap {
     paint.drawImage(cells, EDGE, offset, COLUMNS * cell, shown.length * cell);
     if (cell < 6) return;
     paint.fillStyle = theme().back;
-    for (let at = 0; at <= COLUMNS; at += 1) paint.fillRect(EDGE + at * cell - 1, offset, 1, shown.length * cell);
-    for (let at = 0; at <= shown.length; at += 1) paint.fillRect(EDGE, offset + at * cell - 1, COLUMNS * cell, 1);
+    for (let at = 0; at <= COLUMNS; at += 1)
+      paint.fillRect(EDGE + at * cell - 1, offset, 1, shown.length * cell);
+    for (let at = 0; at <= shown.length; at += 1)
+      paint.fillRect(EDGE, offset + at * cell - 1, COLUMNS * cell, 1);
   }
 
   /** A mark in cells of single pages, so that uses are told apart in grey too. */
@@ -365,7 +270,10 @@ export class PageMap {
     const row = Math.floor(cellNumber / COLUMNS);
     const at = this.rows.indexOf(row);
     if (at < 0) return null;
-    return { x: EDGE + (cellNumber - row * COLUMNS) * this.cell, y: TOP + at * this.cell - this.box.scrollTop };
+    return {
+      x: EDGE + (cellNumber - row * COLUMNS) * this.cell,
+      y: TOP + at * this.cell - this.box.scrollTop,
+    };
   }
 
   /** The first address of the row at a height in all rows; null below them. */
@@ -462,10 +370,18 @@ export class PageMap {
 
   key(event) {
     const bytes = this.pagesInCell * PAGE;
-    const steps = { ArrowRight: bytes, ArrowLeft: -bytes, ArrowDown: COLUMNS * bytes, ArrowUp: -COLUMNS * bytes };
+    const steps = {
+      ArrowRight: bytes,
+      ArrowLeft: -bytes,
+      ArrowDown: COLUMNS * bytes,
+      ArrowUp: -COLUMNS * bytes,
+    };
     if (event.key in steps) {
       event.preventDefault();
-      const now = this.selected === null ? this.addressAt(this.box.scrollTop + TOP) : Math.floor(this.selected / bytes) * bytes;
+      const now =
+        this.selected === null
+          ? this.addressAt(this.box.scrollTop + TOP)
+          : Math.floor(this.selected / bytes) * bytes;
       const next = this.selected === null ? now : this.neighbour(now, steps[event.key]);
       if (next !== null) this.says.chosen(next);
     }
@@ -482,19 +398,5 @@ export class PageMap {
     if (step > 0) return at < 0 ? null : this.rows[at] * this.pagesInCell * COLUMNS * PAGE;
     const last = (at < 0 ? this.rows.length : at) - 2;
     return last < 0 ? null : this.rows[last] * this.pagesInCell * COLUMNS * PAGE;
-  }
-
-  drawLegend() {
-    const items = [];
-    const add = (color, text) => items.push(el("li", {}, el("span", { class: "swatch", style: { background: color } }), text));
-    const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
-    if (this.mode === "use") USES.slice(0, 5).forEach((use, code) => add(css(this.table[code]), USE_WORDS[use] || use));
-    if (this.mode === "occupancy") [0, 50, 100].forEach((part) => add(css(this.table[part]), `${part}% of the slots`));
-    if (this.mode === "class") add(css(this.table[0]), "large objects; every other colour is a size class");
-    if (this.mode === "scan") ["with pointers", "without"].forEach((text, code) => add(css(this.table[code]), text));
-    if (this.mode === "resident") ["no part", "half", "all of it"].forEach((text, code) => add(css(this.table[code]), text));
-    if (this.mode === "change") ["as it was", "came into use", "no longer in use", "another use"].forEach((text, code) => add(css(this.table[code]), text));
-    const scale = this.pagesInCell === 1 ? "a page of 8 KiB" : `${size(this.pagesInCell * PAGE)}, ${count(this.pagesInCell)} pages`;
-    fill(this.legend, el("li", { class: "quiet" }, `a cell is ${scale}`), items);
   }
 }

@@ -62,21 +62,39 @@ export function table(caption, columns, rows, chosen = null) {
     fill(
       more,
       rest > 0
-        ? el("button", { type: "button", onclick: () => ((most *= 4), show()) }, `${rest.toLocaleString("en-US")} more rows`)
-        : document.createTextNode(found.length === rows.length ? "" : `${found.length} of ${rows.length} rows`),
+        ? el(
+            "button",
+            { type: "button", onclick: () => ((most *= 4), show()) },
+            `${rest.toLocaleString("en-US")} more rows`,
+          )
+        : document.createTextNode(
+            found.length === rows.length ? "" : `${found.length} of ${rows.length} rows`,
+          ),
     );
   }
 
   function line(row) {
-    const cells = columns.map((column) => el("td", { class: column.left ? "left" : null, style: indented(column, row) }, text(column, row)));
+    const cells = columns.map((column) =>
+      el("td", { class: column.left ? "left" : null, style: indented(column, row) }, text(column, row)),
+    );
     if (chosen === null) return el("tr", {}, cells);
     const go = () => chosen(row);
-    return el("tr", { tabindex: "0", class: "go", onclick: go, onkeydown: (e) => e.key === "Enter" && go() }, cells);
+    return el(
+      "tr",
+      { tabindex: "0", class: "go", onclick: go, onkeydown: (e) => e.key === "Enter" && go() },
+      cells,
+    );
   }
 
   show();
   const head = el("thead", {}, el("tr", {}, heads));
-  return el("section", { class: "table" }, filter, el("div", { class: "scroll" }, el("table", {}, el("caption", {}, caption), head, body)), more);
+  return el(
+    "section",
+    { class: "table" },
+    filter,
+    el("div", { class: "scroll" }, el("table", {}, el("caption", {}, caption), head, body)),
+    more,
+  );
 }
 
 /** Rows of a tree stand the further in the deeper they are. */

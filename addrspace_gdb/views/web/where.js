@@ -89,7 +89,14 @@ export class Space {
     const kind = this.told.heap.span_kinds[this.columns["span.kind"][at]];
     const start = this.columns["span.page"][at] * PAGE;
     const bytes = this.columns["span.pages"][at] * PAGE;
-    return { number: at, start, end: start + bytes, size: bytes, used: this.columns["span.used"][at], ...kind };
+    return {
+      number: at,
+      start,
+      end: start + bytes,
+      size: bytes,
+      used: this.columns["span.used"][at],
+      ...kind,
+    };
   }
 
   /** What each slot of a span holds, one of STATES a slot; null where the file does not have it. */
@@ -156,7 +163,14 @@ export class Space {
   /** Everything about an address. */
   whereis(address) {
     const region = this.regionAt(address);
-    const found = { address, area: region === null ? null : region.area, region, span: null, slot: null, stack: null };
+    const found = {
+      address,
+      area: region === null ? null : region.area,
+      region,
+      span: null,
+      slot: null,
+      stack: null,
+    };
     const number = this.spanOfPage(Math.floor(address / PAGE));
     if (number >= 0) {
       found.span = this.span(number);
