@@ -12,6 +12,7 @@ class Hints(NamedTuple):
     symbols: str  # takes a program for its symbols alone, and leaves the one that is there
     core: str  # opens a core file
     server: str  # the debugger's own remote stub, which gives access to /proc
+    beyond: str = "needs a debugger (--debugger gdb): without one"  # why an expression is not understood
 
     @property
     def load_symbols(self) -> str:

@@ -55,11 +55,13 @@ class _Typed:
     def __init__(self, target: DirectTarget, known: Optional[Target]) -> None:
         self.pointer_size, self.byte_order = target.pointer_size, target.byte_order
         self.read, self.register = target.read, target.register
+        self.hints = target.hints
         self.symbol = target.symbol if known is None else known.symbol
 
 
 class DirectTarget:
-    """A target that reads for itself. The first of its threads is the selected one."""
+    """A target that reads for itself. Where no debugger says otherwise the first of its threads is the selected
+    one."""
 
     kind: str
     pid: Optional[int]
@@ -142,6 +144,11 @@ class DirectTarget:
             self._stopped = self._read_threads()
         return self._stopped
 
+    @property
+    def selected(self) -> Optional[Stopped]:
+        """The selected thread; None if there is none."""
+        return next(iter(self.stopped), None)
+
     def threads(self) -> List[Thread]:
         """Every thread, numbered from 1 on in their order."""
         if self._threads is None:
@@ -152,7 +159,7 @@ class DirectTarget:
         return Thread(
             number,
             one.tid,
-            number == 1,
+            one is self.selected,
             lambda: self._registers(one),
             lambda: tuple(one.registers.values()),
         )
@@ -217,8 +224,8 @@ class DirectTarget:
 
     def register(self, name: str) -> Optional[int]:
         """A register of the selected thread."""
-        names = self.set
-        if not self.stopped or names is None:
+        names, selected = self.set, self.selected
+        if selected is None or names is None:
             return None
         usual = {"pc": names.pc, "sp": names.sp}.get(name, name)
-        return self.stopped[0].registers.get(usual)
+        return selected.registers.get(usual)
