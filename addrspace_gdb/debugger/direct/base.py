@@ -60,8 +60,8 @@ class _Typed:
 
 
 class DirectTarget:
-    """A target that reads for itself. Where no debugger says otherwise the first of its threads is the selected
-    one."""
+    """A target that reads for itself. The first of its threads is the selected one, unless a debugger has
+    another."""
 
     kind: str
     pid: Optional[int]
@@ -152,10 +152,11 @@ class DirectTarget:
     def threads(self) -> List[Thread]:
         """Every thread, numbered from 1 on in their order."""
         if self._threads is None:
-            self._threads = [self._thread(number, one) for number, one in enumerate(self.stopped, 1)]
+            self._threads = [self.thread(number, one) for number, one in enumerate(self.stopped, 1)]
         return self._threads
 
-    def _thread(self, number: int, one: Stopped) -> Thread:
+    def thread(self, number: int, one: Stopped) -> Thread:
+        """One of them as the protocol has it, under a debugger's number."""
         return Thread(
             number,
             one.tid,

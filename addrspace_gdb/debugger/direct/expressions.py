@@ -1,8 +1,8 @@
 """Expressions without a debugger: numbers, registers, symbols, `*`, `&`, `+`, `-`, parentheses, and `@N`.
 
 Without debug information nothing has a type but the runtime's own variables: a symbol of the size of a
-pointer, or of a number, is what it holds, any other is where it lies, and what `*` reads is a pointer, or of the
-size that a cast says: `*(uint32*)$rsp`.
+pointer, or of a number, is what it holds, any other is where it lies, and what `*` reads is a pointer, or has
+the size that a cast says: `*(uint32*)$rsp`.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class _Operand(NamedTuple):
     number: int
     held_at: Optional[int] = None
     size: int = 0  # bytes of what is there, where that is not a pointer
+    type: Optional[str] = None  # its name, where that is known
     pointed: int = 0  # bytes of what it points to, if a cast says so
     width: int = 0  # bytes of the number itself, where it lies in memory
-    type: Optional[str] = None  # its name, where that is known
 
 
 class _Beyond(Exception):
@@ -89,8 +89,8 @@ class Evaluator:
             return _Parser(self._memory, self._mask, _tokens(text)).parse()
         except _Beyond:
             raise ProblemError(
-                f"{printable(whole)!r} {self._memory.hints.beyond}, an expression has numbers, registers ($rsp), "
-                "symbols, goroutine:N, *, &, + and @N"
+                f"{printable(whole)!r} {self._memory.hints.beyond}, an expression has numbers, "
+                "registers ($rsp), symbols, goroutine:N, *, &, + and @N"
             ) from None
         except UnreadableError as error:
             raise ProblemError(f"cannot evaluate {printable(whole)!r}: {error}") from None
@@ -196,8 +196,8 @@ class _Parser:
         raise _Beyond
 
     def _cast(self) -> int:
-        """Bytes of what a pointer to a number, or to a pointer, points to: `uint32*)`, `void**)`. 0, and nothing
-        is taken, if that does not follow."""
+        """Bytes of what a pointer to a number, or to a pointer, points to: `uint32*)`, `void**)`. If that does
+        not follow it is 0, and nothing is taken."""
         at, stars = self._at + 1, 0
         while at < len(self._tokens) and self._tokens[at]["sign"] == "*":
             at, stars = at + 1, stars + 1
