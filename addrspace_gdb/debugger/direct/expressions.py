@@ -196,7 +196,7 @@ class _Parser:
         raise _Beyond
 
     def _cast(self) -> int:
-        """Bytes of what a pointer to a number, or to a pointer, points to: `uint32*)`, `void**)`. If that does
+        """Bytes of what a pointer to a number or to a pointer points to: `uint32*)`, `void**)`. If that does
         not follow it is 0, and nothing is taken."""
         at, stars = self._at + 1, 0
         while at < len(self._tokens) and self._tokens[at]["sign"] == "*":

@@ -68,8 +68,12 @@ class _Command:
 
     def __call__(self, debugger: Any, line: str, _context: Any, result: Any) -> None:
         """Run it."""
-        self._session.use(debugger, result)
-        guarded(self._session, result, lambda: self.run(line))
+
+        def answer() -> Optional[str]:
+            self._session.use(debugger, result)
+            return self.run(line)
+
+        guarded(self._session, result, answer)
 
     def run(self, line: str) -> Optional[str]:
         """Answer what was typed after the name; what is damaged."""

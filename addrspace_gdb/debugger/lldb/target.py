@@ -1,8 +1,8 @@
 """The lldb implementation of `Target`: what the direct one reads, of a process or a core that lldb holds.
 
 lldb gives registers, the selected thread, the signal and instructions. Memory is read from /proc/PID/mem or
-the core's file, symbols and layouts come from the program's file and the tables: reading through lldb's API takes
-5 to 25 times as long, its list of regions lacks those without permissions, and it has no types of Go.
+the core's file, symbols and layouts come from the program's file and the tables: reading through lldb's API
+takes 5 to 25 times as long, its list of regions lacks those without permissions, and it has no types of Go.
 """
 
 from __future__ import annotations
