@@ -41,8 +41,8 @@ class Lldb(NamedTuple):
 def lldbs() -> List[Lldb]:
     """The newest of the cached wheels, then those of ADDRSPACE_TEST_LLDBS (a colon list).
 
-    With ADDRSPACE_MATRIX=1 PATH's and the oldest wheel too, and the wheels are installed into the cache if they
-    are missing.
+    With ADDRSPACE_MATRIX=1 PATH's and the oldest wheel too, and the wheels are installed into the cache if
+    they are missing.
     """
     wheels = list(WHEELS) if full_matrix() else list(WHEELS)[:1]
     for version in wheels if full_matrix() else ():
@@ -56,9 +56,9 @@ def lldbs() -> List[Lldb]:
     paths += [on_path] if on_path and full_matrix() else []
     found: Dict[str, Lldb] = {}
     for path in paths:
-        version = _version(path)
-        if version:
-            found.setdefault(version, Lldb(Path(path), version))
+        told = _version(path)
+        if told:
+            found.setdefault(told, Lldb(Path(path), told))
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 from functools import cached_property
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -180,9 +180,7 @@ class Given:
         self.core, self.shown, self.program, self.hints = core, shown, program, hints
 
 
-def open_target(
-    process: Any, given: Optional[Given] = None, keep: bool = False
-) -> Union[LldbProcess, LldbCore]:
+def open_target(process: Any, given: Optional[Given] = None, keep: bool = False) -> DirectTarget:
     """What lldb holds in `process`, which must stand still. ProblemError says in one line what is wrong."""
     if is_running(process):
         raise ProblemError("the process is running: stop it first (Ctrl-C or `process interrupt`)")
