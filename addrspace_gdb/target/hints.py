@@ -13,6 +13,7 @@ class Hints(NamedTuple):
     core: str  # opens a core file
     server: str  # the debugger's own remote stub, which gives access to /proc
     beyond: str = "needs a debugger (--debugger gdb): without one"  # why an expression is not understood
+    inferior: str = "inferior"  # what a program is called that the debugger has
 
     @property
     def load_symbols(self) -> str:

@@ -45,7 +45,7 @@ class StopWatch:
             return was
 
         def at_stop(stream: Any) -> None:
-            session.use(session.debugger, stream)
+            session.answer_to(stream)
             run()
 
         _running = at_stop

@@ -10,4 +10,5 @@ LLDB = Hints(
     core="target create --core",
     server="lldb-server",
     beyond="is more than can be told here: lldb does not know Go's types, and",
+    inferior="target",
 )

@@ -12,6 +12,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.lldb.api import execute
 from addrspace_gdb.debugger.lldb.each_stop import StopWatch
+from addrspace_gdb.debugger.lldb.notices import Notices
 from addrspace_gdb.debugger.lldb.parameters import Parameters
 from addrspace_gdb.debugger.lldb.target import Given, LldbProcess, open_target
 from addrspace_gdb.debugger.shared.telling import DEFAULT_WIDTH, NARROWEST, WIDEST
@@ -47,13 +48,19 @@ class LldbSession:
         self._snapshots: Optional[Moments] = None
         self._moment = 0
         self._history = 0  # commands that were typed when ours last ended
-        self._stops = StopWatch()
+        self._stops, self._notices = StopWatch(), Notices()
 
     def use(self, debugger: Any, result: Any) -> None:
         """A command of ours begins, and answers into `result`."""
         self.debugger, self._result = debugger, result
+        for line in self._notices.of(self.process):
+            result.AppendWarning(line)
         if self._others_were_typed():
             self.forget()
+
+    def answer_to(self, stream: Any) -> None:
+        """What is written from now on goes there: something runs at a stop."""
+        self._result = stream
 
     def _others_were_typed(self) -> bool:
         """Whether a command that is not ours came since the last of ours: it may have written to memory, and

@@ -1,0 +1,178 @@
+"""Under lldb the answers are those that are given without a debugger, in words that can be typed there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence
+
+import pytest
+from harness import full_matrix
+from harness.build import Binary, Builder
+from harness.command import cli
+from harness.debuggers import gdbs
+from harness.gdbrun import Result
+from harness.held import state, stop
+from harness.lldbs import Lldb, run_lldb
+from harness.processes import Process, Processes
+from harness.scenes import attach, gcore, start
+from harness.toolchains import Toolchain
+from test_direct import MOVES
+
+FEW = (
+    *("addrspace", "addrspace rss", "addrspace heap", "goroutine-stacks --frames"),
+    "addrspace whereis goroutine:1 0xc000000000 $sp *(void**)$sp@4",
+)
+ALL = (
+    *FEW,
+    *("addrspace regions", "addrspace memstats", "addrspace gc", "addrspace arenas", "addrspace spans"),
+    *("addrspace types", "addrspace retained", "goroutine-stacks --system --dead"),
+)
+REPORTS = ALL if full_matrix() else FEW
+
+
+class Live(NamedTuple):
+    """A program that has settled."""
+
+    binary: Binary
+    process: Process
+
+
+@pytest.fixture(params=["plain", pytest.param("stripped", marks=pytest.mark.matrix)])
+def live(
+    request: pytest.FixtureRequest,
+    newest_go: Toolchain,
+    build_program: Builder,
+    processes: Processes,
+    oracle_file: Path,
+) -> Live:
+    binary = build_program("sample", newest_go, request.param)
+    return Live(binary, start(processes, binary, oracle_file))
+
+
+def on(lldb: Lldb, live: Live, *lines: str, env: Dict[str, str] = {}) -> Result:  # noqa: B006
+    return run_lldb(lldb, [f"process attach --pid {live.process.pid}", *lines], env=env)
+
+
+def answer_to(command: str, run: Result) -> str:
+    """What was printed for a command, the last one of that text."""
+    return run.stdout.rpartition(f"(lldb) {command}\n")[2].partition("\n(lldb) ")[0]
+
+
+def compared(lldb: Lldb, enter: Sequence[str], target: object, folder: Path) -> None:
+    """The documents of all reports by one lldb, and each as it is without."""
+    files = {report: folder / f"{number}.json" for number, report in enumerate(REPORTS)}
+    expected = {report: without(target, report) for report in files}
+    lines = [f"{report} --format json --output {file}" for report, file in files.items()]
+    run = run_lldb(lldb, [*enter, *lines])
+    assert run.status == 0, run.stderr + run.stdout[-2000:]
+    for report, file in files.items():
+        assert MOVES.sub("", file.read_text()) == expected[report], report
+
+
+def without(target: object, report: str) -> str:
+    words = report.removeprefix("addrspace ")
+    more = [] if words == "addrspace" else ["--report", words]
+    done = cli("dump", str(target), *more, "--format", "json", "--debugger", "none")
+    assert done.stdout, done.stderr
+    return MOVES.sub("", done.stdout)
+
+
+def test_a_core_is_what_is_said_without(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    if not gdbs():
+        pytest.skip("no gdb to make a core")
+    core = tmp_path / "core"
+    gcore(gdbs()[0], attach(live.process, live.binary), core)
+    compared(lldb_exe, [f"target create --core {core} {live.binary.path}"], core, tmp_path)
+
+
+def code_of(live: Live) -> bytes:
+    """What is mapped executable of the program, as it is in memory."""
+    for line in Path(f"/proc/{live.process.pid}/maps").read_text().splitlines():
+        if line.split()[1] == "r-xp" and line.endswith(str(live.binary.path)):
+            low, high = (int(text, 16) for text in line.split()[0].split("-"))
+            with open(f"/proc/{live.process.pid}/mem", "rb") as memory:
+                memory.seek(low)
+                return memory.read(high - low)
+    raise AssertionError("no code")
+
+
+def test_a_process_is_what_is_said_without_and_stays_as_it_was(
+    live: Live, lldb_exe: Lldb, tmp_path: Path
+) -> None:
+    code = code_of(live)
+    assert on(lldb_exe, live).status == 0  # a page of the program is the process's own from then on
+    assert code_of(live) == code
+    stop(live.process)
+    compared(lldb_exe, [f"process attach --pid {live.process.pid}"], live.process.pid, tmp_path)
+    assert code_of(live) == code
+    assert state(live.process.pid)[1] == "0"
+
+
+def test_at_the_prompt(live: Live, lldb_exe: Lldb) -> None:
+    """What is said once, in whose words, and that a command which fails does so in one line."""
+    run = on(
+        lldb_exe,
+        live,
+        "addrspace",
+        "addrspace set unicode off",
+        "addrspace show unicode",
+        "addrspace --classic",
+        "help addrspace",
+        "addrspace regions --help",
+        "goroutine-stacks --limit 1",
+        "addrspace compare 0 0 $pc",
+        "addrspace regions --no-such",
+    )
+    assert run.status == 1
+    assert "2^64 ┌" in answer_to("addrspace", run)
+    assert answer_to("addrspace show unicode", run) == "addrspace unicode: off"
+    classic = answer_to("addrspace --classic", run)
+    assert "Go Heap" in classic and "┌" not in classic
+    assert "addrspace rss" in answer_to("help addrspace", run)
+    assert "usage: addrspace regions" in answer_to("addrspace regions --help", run)
+    assert "target 0" in answer_to("addrspace compare 0 0 $pc", run)
+    said = run.stderr.splitlines()
+    warnings = [line for line in said if line.startswith("warning: ") and "plugin" not in line]
+    assert ["breakpoint" in warnings[0], "SIGURG" in warnings[1], len(warnings)] == [True, True, 2]
+    assert said[-1].startswith("error: addrspace regions: ") or said[-1].startswith(
+        "error: addrspace: regions"
+    )
+    assert said[-1].endswith("(see `addrspace regions --help`)")
+    everything = run.stdout + run.stderr
+    assert not re.search(
+        r"\bgdb\b|inferior|Traceback|`help addrspace ", everything.replace("addrspace-gdb", "")
+    )
+
+
+NONSENSE: List[str] = [
+    *("addrspace nothing", "addrspace set", "addrspace set color blue", "addrspace set style none-of-these"),
+    *("addrspace show x", "addrspace whereis main.no", "addrspace whereis 'a", "addrspace compare 0 7"),
+    "addrspace whereis f(1)",
+]
+
+
+def test_what_is_wrong_is_one_line(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Each of them in one lldb, by a script that goes on."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, lldb\n"
+        "def __lldb_init_module(debugger, _):\n"
+        "    said = []\n"
+        f"    for line in {NONSENSE!r}:\n"
+        "        answer = lldb.SBCommandReturnObject()\n"
+        "        debugger.GetCommandInterpreter().HandleCommand(line, answer)\n"
+        "        said.append((answer.Succeeded(), answer.GetOutput(), answer.GetError()))\n"
+        f"    open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(said))\n"
+    )
+    on(lldb_exe, live, "addrspace show", f"command script import {script}")
+    for line, (fine, output, error) in zip(NONSENSE, json.loads((tmp_path / "said").read_text())):
+        assert (fine, output or "", error.count("\n")) == (False, "", 1), (line, output, error)
+        assert error.startswith("error: addrspace: ") and "internal" not in error, (line, error)
+
+
+def test_without_a_process(lldb_exe: Lldb) -> None:
+    run = run_lldb(lldb_exe, ["addrspace"])
+    assert run.status == 1
+    assert run.stderr.splitlines()[-1].startswith("error: addrspace: no process: `process launch`")
