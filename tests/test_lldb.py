@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence
 
 import pytest
-from harness import full_matrix
+from harness import CHECKOUT, full_matrix
 from harness.build import Binary, Builder
 from harness.command import cli
 from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
-from harness.lldbs import Lldb, run_lldb
+from harness.lldbs import LOADER, Lldb, run_lldb
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
 from test_direct import MOVES
+
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.shell.run_lldb import in_lldb
 
 FEW = (
     *("addrspace", "addrspace rss", "addrspace heap", "goroutine-stacks --frames"),
@@ -170,6 +173,29 @@ def test_what_is_wrong_is_one_line(live: Live, lldb_exe: Lldb, tmp_path: Path) -
     for line, (fine, output, error) in zip(NONSENSE, json.loads((tmp_path / "said").read_text())):
         assert (fine, output or "", error.count("\n")) == (False, "", 1), (line, output, error)
         assert error.startswith("error: addrspace: ") and "internal" not in error, (line, error)
+
+
+def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> None:
+    commands = re.findall(
+        r"^\(lldb\) (.*)$", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(commands) > 5
+    run = on(lldb_exe, live, *commands)
+    assert run.status == 0, run.stderr
+    silent = [command for command in commands if not answer_to(command, run).strip()]
+    assert all(command.startswith("addrspace set ") for command in silent), silent
+
+
+def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
+    assert cli("init", "--lldb").stdout == f"command script import {in_lldb(str(LOADER))}\n"
+    folder = tmp_path / "a folder's \\ # $HOME"
+    folder.mkdir()
+    (folder / "loads_lldb.py").write_text("def __lldb_init_module(debugger, _):\n    print('here')\n")
+    line = f"command script import {in_lldb(str(folder / 'loads_lldb.py'))}"
+    assert run_lldb(lldb_exe, [line], load=False).stdout.endswith("\nhere\n")
+    for name in ("a`b", "a\nb", "a'b\"c"):
+        with pytest.raises(ProblemError):
+            in_lldb(f"/tmp/{name}/load_lldb.py")
 
 
 def test_without_a_process(lldb_exe: Lldb) -> None:

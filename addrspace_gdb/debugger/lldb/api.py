@@ -21,7 +21,7 @@ def version() -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def execute(debugger: Any, command: str) -> str:
+def answer_of(command: str, debugger: Any) -> str:
     """What a command of lldb answers; it is not kept as one that was typed. ProblemError if it fails."""
     answer = lldb.SBCommandReturnObject()
     debugger.GetCommandInterpreter().HandleCommand(command, answer, False)

@@ -10,7 +10,7 @@ from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
 from addrspace_gdb.commands.options import HelpRequested, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.debugger.lldb.api import execute
+from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.parameters import help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
 from addrspace_gdb.debugger.lldb.words import in_lldb
@@ -23,9 +23,9 @@ _sessions: Dict[int, LldbSession] = {}
 
 def register(debugger: Any) -> None:
     """Make the commands known to one of lldb's debuggers. Doing it twice is harmless."""
-    execute(debugger, f"script import {_MODULE}")  # where lldb looks for the classes
+    answer_of(f"script import {_MODULE}", debugger)  # where lldb looks for the classes
     for made, name in _CLASSES:
-        execute(debugger, f"command script add --overwrite --class {_MODULE}.{made} {name}")
+        answer_of(f"command script add --overwrite --class {_MODULE}.{made} {name}", debugger)
 
 
 def session_of(debugger: Any) -> LldbSession:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.debugger.lldb.api import execute
+from addrspace_gdb.debugger.lldb.api import answer_of
 
 _ADDED = "Stop hook #"
 _running: Optional[Callable[[Any], None]] = None
@@ -54,7 +54,7 @@ class StopWatch:
         return was
 
     def _add(self, debugger: Any) -> None:
-        number = execute(debugger, f"target stop-hook add -P {_CLASS}").partition(_ADDED)[2].split()[:1]
+        number = answer_of(f"target stop-hook add -P {_CLASS}", debugger).partition(_ADDED)[2].split()[:1]
         if not number or not number[0].isdecimal():
             raise ProblemError("lldb does not say what it calls at each stop")
         self._hook = int(number[0])
@@ -62,7 +62,7 @@ class StopWatch:
     def _remove(self, debugger: Any) -> None:
         if self._hook is not None:
             number, self._hook = self._hook, None
-            execute(debugger, f"target stop-hook delete {number:d}")
+            answer_of(f"target stop-hook delete {number:d}", debugger)
 
 
 _CLASS = f"{__name__}.{StopHook.__name__}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
-from addrspace_gdb.debugger.lldb.api import execute
+from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.each_stop import StopWatch
 from addrspace_gdb.debugger.lldb.notices import Notices
 from addrspace_gdb.debugger.lldb.parameters import Parameters
@@ -217,7 +217,7 @@ def put(result: Any, text: str) -> None:
 
 def typed_commands(debugger: Any) -> List[str]:
     """The lines that were typed at lldb's prompt so far, those of its options too."""
-    return [line.partition(": ")[2] for line in execute(debugger, "session history").splitlines()]
+    return [line.partition(": ")[2] for line in answer_of("session history", debugger).splitlines()]
 
 
 def _show_progress(text: str) -> None:
