@@ -149,10 +149,44 @@ def test_at_the_prompt(live: Live, lldb_exe: Lldb) -> None:
     )
 
 
+def test_goroutines(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Their frames are those of the JSON; what cannot be done for a parked one is said."""
+    out = tmp_path / "stacks.json"
+    many, few, other = "goroutine 1", "goroutine-apply 1 99999 bt 1", "goroutine-apply 1 -c register read rip"
+    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, few, other]
+    run = on(lldb_exe, live, *lines, "goroutine 99999")
+    (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
+    assert "main.main" in [frame["function"] for frame in frames] and len(frames) > 2
+    first, *shown = answer_to(many, run).splitlines()
+    assert first.startswith("goroutine 1 [")
+    expected = [
+        f"  frame #{at}: {int(one['pc'], 16):#018x} {one['function']}" for at, one in enumerate(frames)
+    ]
+    assert [line.partition(" at ")[0] for line in shown] == expected
+    assert answer_to(few, run).splitlines()[1:] == [
+        f"{first.replace('g', 'G', 1)}:",
+        shown[0],
+        "addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)",
+    ]
+    assert "is parked: only `bt` can be run for it" in answer_to(other, run)
+    assert re.fullmatch(r"\[(Current|No) goroutine .*\]", answer_to("goroutine", run))
+    assert run.stderr.endswith(
+        "error: addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)\n"
+    )
+
+
 NONSENSE: List[str] = [
     *("addrspace nothing", "addrspace set", "addrspace set color blue", "addrspace set style none-of-these"),
     *("addrspace show x", "addrspace whereis main.no", "addrspace whereis 'a", "addrspace compare 0 7"),
-    "addrspace whereis f(1)",
+    *(
+        "addrspace whereis f(1)",
+        "goroutine x",
+        "goroutine $x",
+        "goroutine --off",
+        "goroutine-apply",
+        "goroutine all",
+    ),
+    *("goroutine-apply 3-1 bt", "goroutine-apply function:( bt", "goroutine-stacks --limit x"),
 ]
 
 

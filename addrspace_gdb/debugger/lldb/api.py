@@ -26,9 +26,12 @@ def answer_of(command: str, debugger: Any) -> str:
     answer = lldb.SBCommandReturnObject()
     debugger.GetCommandInterpreter().HandleCommand(command, answer, False)
     if not answer.Succeeded():
-        said = " ".join(str(answer.GetError() or "").removeprefix("error: ").split())
-        raise ProblemError(f"lldb says: {printable(said)}")
+        raise ProblemError(f"lldb says: {printable(_one_line(answer.GetError()))}")
     return str(answer.GetOutput() or "")
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").removeprefix("error: ").split())
 
 
 def path_of(file: Any) -> Optional[str]:

@@ -11,6 +11,7 @@ from addrspace_gdb.commands.command import run
 from addrspace_gdb.commands.options import HelpRequested, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.goroutines import APPLY_HELP, HELP, Goroutines
 from addrspace_gdb.debugger.lldb.parameters import help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
 from addrspace_gdb.debugger.lldb.words import in_lldb
@@ -19,6 +20,7 @@ from addrspace_gdb.debugger.shared.telling import is_internal, named, told
 _PREFIX = "addrspace"
 _SHOW = "addrspace set debug on"
 _sessions: Dict[int, LldbSession] = {}
+_goroutines: Dict[int, Goroutines] = {}  # by the session's id
 
 
 def register(debugger: Any) -> None:
@@ -127,6 +129,38 @@ class StacksCommand(_Command):
     name = "goroutine-stacks"
 
 
+class GoroutineCommand(_Command):
+    """`goroutine`."""
+
+    name = "goroutine"
+    text = HELP
+
+    def run(self, line: str) -> Optional[str]:
+        """Show or select one."""
+        self._goroutines.select(line)
+        return None
+
+    @property
+    def _goroutines(self) -> Goroutines:
+        return _goroutines.setdefault(id(self._session), Goroutines(self._session))
+
+    def get_long_help(self) -> str:
+        """What `help` says."""
+        return self.text
+
+
+class ApplyCommand(GoroutineCommand):
+    """`goroutine-apply`."""
+
+    name = "goroutine-apply"
+    text = APPLY_HELP
+
+    def run(self, line: str) -> Optional[str]:
+        """Run a command for each."""
+        self._goroutines.apply(line)
+        return None
+
+
 def _listed() -> Dict[str, ListedCommand]:
     if not _known:
         _known.update({command.name: command for command in commands()})
@@ -135,4 +169,5 @@ def _listed() -> Dict[str, ListedCommand]:
 
 _known: Dict[str, ListedCommand] = {}
 _MODULE = __name__
-_CLASSES = tuple((made.__name__, made.name) for made in (AddrspaceCommand, StacksCommand))
+_OURS = (AddrspaceCommand, StacksCommand, GoroutineCommand, ApplyCommand)
+_CLASSES = tuple((made.__name__, made.name) for made in _OURS)
