@@ -10,7 +10,7 @@ from typing import Dict, List, NamedTuple, Sequence
 import pytest
 from harness import CHECKOUT, full_matrix
 from harness.build import Binary, Builder
-from harness.command import cli
+from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
@@ -218,6 +218,50 @@ def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> Non
     assert run.status == 0, run.stderr
     silent = [command for command in commands if not answer_to(command, run).strip()]
     assert all(command.startswith("addrspace set ") for command in silent), silent
+
+
+def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """What it says is what is said without, the code is as it was, and what stood still does so again."""
+    lldb = {"ADDRSPACE_LLDB": str(lldb_exe.path)}
+    code = code_of(live)
+    done = cli("gc", str(live.process.pid), "--debugger", "lldb", **lldb)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+    stop(live.process)
+    command = ["dump", str(live.process.pid), "--format", "json"]
+    expected, found = cli(*command, "--debugger", "none"), cli(*command, "--debugger", "lldb", **lldb)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert MOVES.sub("", found.stdout) == MOVES.sub("", expected.stdout)
+    assert code_of(live) == code and state(live.process.pid) == ("T", "0")
+    wrong = cli("whereis", str(live.process.pid), "f(1)", "--debugger", "lldb", **lldb)
+    assert_refused(wrong, "there is no symbol f")
+
+
+def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    core = tmp_path / "a core's\n`name`"
+    if not gdbs():
+        pytest.skip("no gdb to make a core")
+    gcore(gdbs()[0], attach(live.process, live.binary), tmp_path / "core")
+    (tmp_path / "core").rename(core)
+    found = cli("gc", str(core), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb_exe.path))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == cli("gc", str(core), "--debugger", "none").stdout
+
+
+@pytest.mark.parametrize(
+    ("says", "line"),
+    [
+        ("lldb version 14.0.6", "{} is lldb 14; 19 or newer is needed .*"),
+        ("GNU gdb 13", "{} is what does not say that it is lldb; .*"),
+    ],
+)
+def test_an_lldb_that_is_none_or_too_old(says: str, line: str, sleeper: Process, tmp_path: Path) -> None:
+    lldb = tmp_path / "lldb"
+    lldb.write_text(f"#!/bin/sh\necho '{says}'\n")
+    lldb.chmod(0o755)
+    done = cli("gc", str(sleeper.pid), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb))
+    assert_refused(done, line.format(re.escape(str(lldb))))
+    done = cli("gc", str(sleeper.pid), "--debugger", "lldb", PATH=str(tmp_path / "none"))
+    assert_refused(done, "no lldb found; .*")
 
 
 def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
