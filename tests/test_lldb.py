@@ -17,6 +17,7 @@ from harness.held import state, stop
 from harness.lldbs import LOADER, Lldb, run_lldb
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
+from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
 from test_direct import MOVES
 
@@ -275,6 +276,41 @@ def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
     for name in ("a`b", "a\nb", "a'b\"c"):
         with pytest.raises(ProblemError):
             in_lldb(f"/tmp/{name}/load_lldb.py")
+
+
+FOREVER = """
+import sys
+from addrspace_gdb.commands import gc
+
+def forever(session, arguments):
+    print("it has begun", flush=True)
+    while True:
+        pass
+
+def __lldb_init_module(debugger, _):
+    gc.COMMAND = gc.COMMAND._replace(ask=forever)
+    print("it is there", flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_command_and_nothing_else(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    (tmp_path / "forever.py").write_text(FOREVER)
+    terminal = LldbTerminal(lldb_exe, live.process.pid)
+    try:
+        terminal.type("addrspace show width")
+        terminal.until("addrspace width: 0")
+        terminal.type(f"command script import {tmp_path / 'forever.py'}")
+        terminal.until("it is there")
+        terminal.type("addrspace gc")
+        terminal.until("it has begun")
+        terminal.interrupt()
+        terminal.until("error: addrspace: interrupted")
+        terminal.type("addrspace show color")
+        terminal.until("addrspace color: auto")
+        assert state(live.process.pid)[0] == "t"
+    finally:
+        terminal.close()
+    assert state(live.process.pid)[1] == "0"
 
 
 def test_without_a_process(lldb_exe: Lldb) -> None:

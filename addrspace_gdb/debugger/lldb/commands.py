@@ -12,6 +12,7 @@ from addrspace_gdb.commands.options import HelpRequested, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.goroutines import APPLY_HELP, HELP, Goroutines
+from addrspace_gdb.debugger.lldb.interrupts import interruptible
 from addrspace_gdb.debugger.lldb.parameters import help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
 from addrspace_gdb.debugger.lldb.words import in_lldb
@@ -38,7 +39,7 @@ def session_of(debugger: Any) -> LldbSession:
 def guarded(session: LldbSession, result: Any, run_it: Callable[[], Optional[str]]) -> None:
     """Run a command; what it returns is damaged, and whatever goes wrong is one line: both make it fail."""
     try:
-        with no_cycle_collection():
+        with interruptible(), no_cycle_collection():
             damaged = run_it()
         if damaged:
             result.SetError(in_lldb(named(damaged)))
