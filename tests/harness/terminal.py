@@ -93,7 +93,7 @@ class Terminal(_Typed):
 
 
 class LldbTerminal(_Typed):
-    """An lldb, on a process. It draws its prompt again and again: what it says ends with what was waited for."""
+    """An lldb, on a process. It draws its prompt again and again: one waits for what it answers."""
 
     prompt = "(lldb) "
 

@@ -1,7 +1,7 @@
 """Ctrl-C while a command of ours runs: KeyboardInterrupt, as in any Python.
 
-lldb's own handler of SIGINT does not get at Python code that runs in a command (20 to 23). It is put back as it
-was, by sigaction(2): Python cannot, for it does not know the handlers of others.
+lldb's own handler of SIGINT does not get at Python code that runs in a command (20 to 23). It is put back as
+it was, by sigaction(2): Python cannot, for it does not know the handlers of others.
 """
 
 from __future__ import annotations
