@@ -131,8 +131,11 @@ class LldbProcess(_Held, ProcessTarget):
         """What the selected thread stopped for."""
         self._process.check_held("a signal")
         info = siginfo_of(self._sb.GetSelectedThread())
+        if info is None:
+            return None
         try:
-            return StopSignal(*siginfo(info, struct.calcsize("P"), sys.byteorder)) if info else None
+            mips = self.arch.startswith("mips")
+            return StopSignal(*siginfo(info, struct.calcsize("P"), sys.byteorder, mips))
         except struct.error:
             return None
 
