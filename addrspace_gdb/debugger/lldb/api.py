@@ -9,16 +9,8 @@ import lldb
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 
-OLDEST = 19  # before it, some of what is asked for is missing or wrong
 # lldb's names of registers that the kernel's layouts call otherwise.
 _NAMES = {"eflags": "rflags"}
-
-
-def version() -> int:
-    """lldb's major version; 0 where it does not say."""
-    words = str(lldb.SBDebugger.GetVersionString()).split()
-    number = words[2].partition(".")[0] if len(words) > 2 and words[:2] == ["lldb", "version"] else ""
-    return int(number) if number.isdecimal() else 0
 
 
 def answer_of(command: str, debugger: Any) -> str:
