@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 
 VARIABLE = "ADDRSPACE_GDB_REQUEST"
 CORE, SYSROOT, LOADER = "core", "root", "load.py"  # links in the private folder
+LLDB_LOADER = "load_lldb.py"
 
 
 class Request(NamedTuple):
