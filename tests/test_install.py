@@ -132,14 +132,15 @@ def test_installed_dump_shows_a_process(
 
 def test_what_shells_and_man_look_for_is_installed(installed: Path) -> None:
     share = installed.parent.parent / "share"
-    for place in ("man/man1/addrspace-gdb.1", "bash-completion/completions/addrspace-gdb",
-                  "zsh/site-functions/_addrspace-gdb", "fish/vendor_completions.d/addrspace-gdb.fish"):  # fmt: skip
+    for place in (
+        "man/man1/addrspace-gdb.1",
+        "bash-completion/completions/addrspace-gdb",
+        "zsh/site-functions/_addrspace-gdb",
+        "fish/vendor_completions.d/addrspace-gdb.fish",
+    ):
         assert "addrspace" in (share / place).read_text(encoding="utf-8")
     printed = run([str(installed), "completion", "bash"])
-    assert (printed.returncode, printed.stdout) == (
-        0,
-        (share / "bash-completion/completions/addrspace-gdb").read_text(),
-    )
+    assert printed.stdout == (share / "bash-completion/completions/addrspace-gdb").read_text()
     assert json.loads(run([str(installed), "schema", "watch/1"]).stdout)["title"] == "watch/1"
     words = run([str(installed), "--help"])
     assert (words.returncode, words.stderr) == (0, "") and " watch " in words.stdout
@@ -162,8 +163,8 @@ def test_a_source_distribution_installs(tmp_path: Path) -> None:
         subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300, check=True)
     (archive,) = (source / "made").iterdir()
     subprocess.run([*pip, str(archive)], capture_output=True, text=True, timeout=300, check=True)
-    command = environment / "bin" / "addrspace-gdb"
-    assert run([str(command), "schema"]).stdout.split()[0] == "addrspace/1"
+    installed = str(environment / "bin" / "addrspace-gdb")
+    assert run([installed, "schema"]).stdout.split()[0] == "addrspace/1"
     about = subprocess.run(
         [python, "-m", "pip", "show", "-v", "addrspace-gdb"], capture_output=True, text=True, check=True
     )

@@ -9,10 +9,10 @@ import sys
 from typing import List
 
 import pytest
+from generated import generated, subparsers
 from harness.command import cli
 
 from addrspace_gdb.shell.cli import COMPLETIONS, MAN_PAGE, SHARE, parser
-from scripts.generated import generated, subparsers
 
 
 @pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
