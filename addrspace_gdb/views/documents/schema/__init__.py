@@ -20,6 +20,7 @@ NAMES = (
     "gc/1",
     "goroutine-stacks/1",
     "heap/1",
+    "holders/1",
     "memstats/1",
     "retained/1",
     "rss/1",
