@@ -56,7 +56,7 @@ function _shtab_addrspace_gdb_using
   test "$_shtab_addrspace_gdb_cmdpath" = "$argv"
 end
 
-set -g _shtab_addrspace_gdb_commands init schema completion dump regions rss memstats gc heap arenas spans types retained whereis fault goroutine-stacks profile diff compare watch crash
+set -g _shtab_addrspace_gdb_commands init schema completion dump regions rss memstats gc heap arenas spans types retained holders whereis fault goroutine-stacks profile diff compare watch crash
 set -g _shtab_addrspace_gdb_opts_with_value --at-most --by --class --color --debugger --depth --every --exe --folder --for --format --frames --function --gdb --group --keep --label --limit --min-size --output --range --report --show --sort --state --status --sysroot --time --use --value --wait --waiting-longer --width --without -o
 
 complete -c addrspace-gdb -e
@@ -73,7 +73,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using completion' -s h -l hel
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using completion; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "bash zsh fish" -d which
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a dump -d 'Print the address space of a running process, which is paused while it is read and then goes on, or of a core file. A compressed core (zstd, lz4, xz, gzip) is unpacked into a temporary folder ($TMPDIR) and removed again.'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -s h -l help -d 'show this help message and exit'
-complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l report -x -d 'run this command instead (quote it with its options): addrspace, regions, rss, memstats, gc, heap, arenas, spans, types, retained, whereis, fault, goroutine-stacks, profile'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l report -x -d 'run this command instead (quote it with its options): addrspace, regions, rss, memstats, gc, heap, arenas, spans, types, retained, holders, whereis, fault, goroutine-stacks, profile'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l format -xka "text classic json svg" -d 'default: text'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l check -d 'also check every sum against the kernel'"'"'s and Go'"'"'s own'
@@ -244,9 +244,26 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using retained' -l debugger -
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using retained' -l gdb -xka "(__fish_complete_path (commandline -ct))" -d 'read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one of this environment, or the one on PATH'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using retained' -l wait -x -d 'how long a process may take to stop, and gdb may do nothing; then it is let go. Default: 10'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using retained; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "(__addrspace_targets)" -d 'a process (its number, its name, or :PORT that it listens on, where one alone fits) or the path of a core file'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a holders -d 'show what keeps an object alive: the shortest paths from the roots, field by field'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -s h -l help -d 'show this help message and exit'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l all -d 'every path: the same as --limit all'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l limit -x -d 'at most N paths (10 on a screen); `all`'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l format -xka "text json svg" -d 'form of the output (default: text)'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l width -x -d 'columns of text, from 40 to 1000'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l ascii -d 'draw with ASCII characters only'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l color -xka "auto on off" -d 'colour the text (default: auto, at a terminal)'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l stats -d 'also say how long the process was stopped'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l exe -xka "(__fish_complete_path (commandline -ct))" -d 'executable to use instead of the one recorded'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l sysroot -xka "(__fish_complete_directories)" -d 'root directory holding the libraries the core was made with'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l debugger -xka "gdb none" -d 'read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for what only debug information tells'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l gdb -xka "(__fish_complete_path (commandline -ct))" -d 'read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one of this environment, or the one on PATH'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l wait -x -d 'how long a process may take to stop, and gdb may do nothing; then it is let go. Default: 10'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "(__addrspace_targets)" -d 'a process (its number, its name, or :PORT that it listens on, where one alone fits) or the path of a core file'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a whereis -d 'say what is at an address: object, stack frame, variable, function, or why nothing is'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -s h -l help -d 'show this help message and exit'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -l table -d 'one line an address, also for one'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -l graph -d 'the type of an object, and who holds it: reads the whole heap'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -l format -xka "text json svg" -d 'form of the output (default: text)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using whereis' -l width -x -d 'columns of text, from 40 to 1000'
@@ -316,7 +333,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l sysroot -xk
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l debugger -xka "gdb none" -d 'read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for what only debug information tells'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l gdb -xka "(__fish_complete_path (commandline -ct))" -d 'read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one of this environment, or the one on PATH'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l wait -x -d 'how long a process may take to stop, and gdb may do nothing; then it is let go. Default: 10'
-complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "heap allocs goroutine threadcreate block mutex stacks rss" -d 'heap, allocs, goroutine, threadcreate, block, mutex, stacks, rss'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "heap allocs goroutine threadcreate block mutex stacks rss retained" -d 'heap, allocs, goroutine, threadcreate, block, mutex, stacks, rss, retained'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile; and test $_shtab_addrspace_gdb_npos -eq 1' -ka "(__addrspace_targets)" -d 'a process (its number, its name, or :PORT that it listens on, where one alone fits) or the path of a core file'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a diff -d 'Print what has changed between two dumps of a process. Dumps are made by: addrspace-gdb dump --format json; of a core file or a process one is made on the way.'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using diff' -s h -l help -d 'show this help message and exit'
