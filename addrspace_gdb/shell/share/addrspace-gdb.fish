@@ -252,6 +252,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrs
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -s h -l help -d 'show this help message and exit'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l all -d 'every path: the same as --limit all'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l limit -x -d 'at most N paths (10 on a screen); `all`'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l memory -x -d 'what the worker may take: 512M, 6G; half of what is free unless it is said'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l format -xka "text json svg" -d 'form of the output (default: text)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using holders' -l width -x -d 'columns of text, from 40 to 1000'
