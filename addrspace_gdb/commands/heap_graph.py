@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
-from addrspace_gdb.goruntime.mgcroots import global_slots
+from addrspace_gdb.goruntime.mgcroots import global_slots, none_yet
 from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
@@ -22,14 +23,15 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import Shapes
+from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
 from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
-from addrspace_gdb.space.graph.shapes import Seeds, Sizes, code_range, ranges, tell_shapes
+from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
+from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
@@ -58,21 +60,17 @@ class HeapGraph:
         self._heap = (told.low, told.high)
         self.roots = _Roots(self.reading, self.target, runtime, self._heap)
         self.roots.read()
-        types = GcTypes(runtime, self.minor)
         of_go = modules(self.target, runtime.problems)
-        named = Types(runtime, of_go)
-        self.shapes = Shapes(runtime, named)
-        sizes = Sizes(runtime, reader) if self.typed else None
+        self._types = GraphTypes(runtime, of_go, reader)
+        masks = GcTypes(self._types.runtime, self.minor)
+        named = self._types.named
+        self._debugged = Debugged(self.target, self._engine)
 
         def serve(said: Message) -> Tuple[Dict[str, object], Dict[str, Column]]:
             if said.header["want"] == "types":
                 met = said.column("types").tolist()
                 self._names.update((one, _full_name(named, one)) for one in met)
-                return {}, tell_types(types, met)
-            if said.header["want"] == "shapes" and sizes is not None:
-                self._name_functions(said.column("functions"))
-                seeds = Seeds(said.column("types"), said.column("words"))
-                return {}, tell_shapes(self.shapes, sizes, seeds, runtime.word)
+                return {}, tell_types(masks, met)
             return {}, {"memory": tell_memory(runtime, said.header["address"], said.header["size"])}
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
@@ -80,11 +78,14 @@ class HeapGraph:
         header = {"do": "heap", "descriptor": source.descriptor, **told.header}
         if self.typed:
             where = ranges(of_go, named)
-            self.parts = Parts(self.shapes, TypeFields(runtime, where), runtime.word)
+            self._fields = TypeFields(self._types.runtime, where)
             header.update(typed=True, code=list(code_range(of_go)))
             columns["range_starts"] = array("Q", [start for start, _ in where])
             columns["range_ends"] = array("Q", [end for _, end in where])
-        self._engine.ask(header, columns, serve)
+        self._met(self._engine.ask(header, columns, serve))
+
+    def _met(self, said: Message) -> None:
+        """Read what belongs to what the worker met."""
 
     def _name_functions(self, addresses: Sequence[int]) -> None:
         tables = of_reading(self.target, self.reading, none_too=True).tables
@@ -102,6 +103,10 @@ class HeapGraph:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
         return found
+
+    def root_type(self, address: int) -> Optional[str]:
+        """The type of the variable at an address, by debug information."""
+        return self._debugged.type_name(address)
 
     @property
     def totals(self) -> Totals:
@@ -145,7 +150,7 @@ class HeapGraph:
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
-        notes = list(self.reading.problems.left_out)
+        notes = [*self.reading.problems.left_out, *self._debugged.notes]
         if self.roots.conservative:
             some = plural(self.roots.conservative, "goroutine")
             notes.append(
@@ -169,6 +174,47 @@ class TypedGraph(HeapGraph):
     """The same with types."""
 
     typed = True
+
+    def _met(self, said: Message) -> None:
+        self._seeds = Seeds(said.column("types"), said.column("words"))
+        self._types.hold([*self._seeds.words, *self.roots.slots.before])
+        self._name_functions(said.column("functions"))
+        self._own = gather_own(self.reading, self.target)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Names the parts of objects."""
+        return Parts(self.shapes, self._fields, self._runtime.word)
+
+    @property
+    def shapes(self) -> Shapes:
+        """What types are made of."""
+        return self._types.shapes
+
+    @property
+    def shapes_told(self) -> Sequence[Shape]:
+        """All of them, as the worker knows them."""
+        assert self._found and self._shaped
+        return self.shapes.all
+
+    @cached_property
+    def _shaped(self) -> bool:
+        """Once the worker has been told of types, which takes the process no more."""
+        roots = StaticRoots(self.roots.slots, self._heap)
+        columns = self._types.told(self._seeds, self._debugged, roots, self._own)
+        self._engine.ask({"do": "shapes"}, columns)
+        return True
+
+    def grouped(self, groups: Sequence[int], many: int, nodes: Sequence[int]) -> Message:
+        """What the objects of each group of shapes keep, below the nodes, or of all."""
+        assert self._found and self._shaped
+        header: Dict[str, object] = {"do": "grouped", "many": many, "nodes": list(nodes)}
+        return self._engine.ask(header, {"groups": array("q", groups)})
+
+    def ask(self, do: str, **more: Any) -> Message:
+        """As HeapGraph has it."""
+        assert self._found and self._shaped
+        return super().ask(do, **more)
 
 
 def typed_graph_of(session: Session) -> TypedGraph:
@@ -227,16 +273,16 @@ class _Roots:
     def __init__(self, reading: Reading, target: Target, runtime: Runtime, heap: Tuple[int, int]) -> None:
         self._reading, self._target, self._runtime, self._heap = reading, target, runtime, heap
         self._owners = Owners()
-        self._addresses, self._values = array("Q"), array("Q")  # of variables
+        self.slots = none_yet()  # of variables
         self.conservative = 0  # goroutines of which words were taken for pointers that may be none
         self.unknown = 0  # whose stack could not be walked
         self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
 
     def read(self) -> None:
         """All that needs the process."""
-        for slots in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
-            self._addresses.extend(slots.addresses)
-            self._values.extend(slots.values)
+        for some in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
+            for column, more in zip(self.slots, some):
+                column.extend(more)
         _names(self._target, [0])  # so that names can be had without the process
         for part in (self._of_records, self._of_queues, self._of_stacks):
             try:
@@ -288,12 +334,13 @@ class _Roots:
 
     def owners(self, target: Target) -> Owners:
         """With the variables under their names."""
-        names = _names(target, self._addresses)
+        low, high = self._heap
+        slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
+        names = _names(target, [address for address, _ in slots])
         every = self._owners.number(0, kinds.GLOBALS, "")
-        for address, value, name in zip(self._addresses, self._values, names):
+        for (address, value), name in zip(slots, names):
             start, text = name if name is not None else (address, "")
             self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
-        self._addresses, self._values = array("Q"), array("Q")
         return self._owners
 
     @property

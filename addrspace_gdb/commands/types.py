@@ -34,9 +34,10 @@ from addrspace_gdb.views.types import known_lines, types_table, verdict_line
 _ROWS = 40
 
 _EPILOG = """\
-Types are those that the runtime keeps before large objects, and what they and interfaces lead to: pointers,
-slices, strings, maps, channels and closures. `[...]T` is the array behind a slice. What has no type that
-is known is listed by the size of its objects. All rows add up to HeapAlloc and HeapObjects.
+Types are those that the runtime keeps before large objects, those of variables where there is debug
+information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
+`[...]T` is the array behind a slice. What has no type that is known is listed by the size of its objects.
+All rows add up to HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
   addrspace types --unreachable            what waits for the collector"""
 

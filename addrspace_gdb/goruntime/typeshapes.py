@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import chain
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -22,8 +23,6 @@ NOTHING, TINY, TEXT, FUNCTION = range(4)
 _MAX_FIELDS = 1 << 12  # pointers of one value that are told apart
 _MAX_DEPTH = 32
 _MAX_SHAPES = 1 << 20
-# Pointers of an hchan, src/runtime/chan.go.
-_OF_CHANNEL = ("buf", "timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble")
 _FIELDS_OF_STRUCT = 3  # words: name, type, offset
 
 
@@ -73,6 +72,9 @@ class Shapes:
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._origins: Dict[int, Tuple[str, int]] = {}
         self._pending: List[Tuple[int, str, int]] = []
+        self._described: Dict[int, int] = {}  # addresses of descriptors by number
+        self._others: List[int] = []
+        self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
     @cached_property
     def _itabs(self) -> FrozenSet[int]:
@@ -93,7 +95,7 @@ class Shapes:
     def channel_fields(self) -> Dict[int, str]:
         """The pointers of a channel, by offset in bytes."""
         layout = self._runtime.layout("runtime.hchan")
-        return {layout.locate(path).offset: f".{path}" for path in _OF_CHANNEL if layout.has(path)}
+        return {layout.locate(path).offset: f".{path}" for path in ("buf", *_OF_CHANNEL) if layout.has(path)}
 
     def of_word(self, word: int) -> Direct:
         """What stands behind the first word of an interface: a type, or an itab."""
@@ -129,6 +131,31 @@ class Shapes:
         fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
         return inner if fits else None
 
+    def reserve(self) -> int:
+        """The number of a shape that somebody else makes, and then puts there; NOTHING if there are too many.
+        Until then nothing is known of it."""
+        if len(self.all) >= _MAX_SHAPES:
+            return NOTHING
+        self.all.append(Shape("?", "", None, 0, 0, ()))
+        return len(self.all) - 1
+
+    def put(self, number: int, shape: Shape) -> None:
+        """That shape, which was reserved."""
+        if number != NOTHING:
+            self.all[number] = shape
+            self._others.append(number)
+
+    def merged(self) -> List[int]:
+        """For each shape the one that stands for it: a type that somebody else put there may have a
+        descriptor as well, which something led to."""
+        found = list(range(len(self.all)))
+        first: Dict[Tuple[str, int, str], int] = {}
+        for number in chain(self._described, self._others):
+            shape = self.all[number]
+            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            found[number] = number if number in self._described else known
+        return found
+
     def finish(self) -> None:
         """Make every shape that another one leads to."""
         while self._pending:
@@ -141,11 +168,13 @@ class Shapes:
     def _number(self, sort: str, address: int) -> int:
         key = (sort, address)
         if key not in self._numbers:
-            if len(self.all) >= _MAX_SHAPES:
+            number = self.reserve()
+            if number == NOTHING:
                 return NOTHING
-            self._numbers[key] = len(self.all)
-            self.all.append(Shape("?", "", None, 0, 0, ()))
-            self._pending.append((len(self.all) - 1, sort, address))
+            self._numbers[key] = number
+            if sort == "type":
+                self._described[number] = address
+            self._pending.append((number, sort, address))
         return self._numbers[key]
 
     def _make(self, sort: str, address: int) -> Shape:
@@ -317,8 +346,18 @@ class Shapes:
         buffer = layout.scalar("buf").offset
         element = self.of_type(self._runtime.word_at(address + self._head))
         found = [Pointer(buffer, MANY, element)]
-        found += [Pointer(offset, UNKNOWN) for offset in self.channel_fields if offset != buffer]
+        for path, name in _OF_CHANNEL.items():
+            if layout.has(path):
+                target = self.struct(name)
+                how = ONE if target else UNKNOWN
+                found.append(Pointer(layout.locate(path).offset, how, target))
         return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
 
 
+# What a channel leads to besides its buffer (src/runtime/chan.go, hchan).
+_OF_CHANNEL = {
+    **dict.fromkeys(("recvq.first", "recvq.last", "sendq.first", "sendq.last"), "runtime.sudog"),
+    "timer": "runtime.timer",
+    "bubble": "runtime.synctestBubble",
+}
 _IS_POINTER = ("pointer", "map", "chan", "func", "unsafe pointer")

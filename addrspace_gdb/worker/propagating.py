@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
+from addrspace_gdb.worker.scanning import Heap
 
 # How a pointer leads to its target.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
@@ -44,6 +45,16 @@ class Found(NamedTuple):
 class Dynamic(NamedTuple):
     """What an interface leads to, by the tag of its type."""
 
+    hows: Ints
+    targets: Ints
+
+
+class Roots(NamedTuple):
+    """Pointers that are no part of an object: where they lead to, the object there (-1: none), how, and what
+    shape they say it has."""
+
+    values: Ints
+    numbers: Ints
     hows: Ints
     targets: Ints
 
@@ -136,7 +147,8 @@ def give(
             return tail
         found.queue[tail] = number
         return tail + 1
-    if said != 1 and not begins_with(known, said, shapes.firsts):
+    inside = shapes.sizes[known] > 0 and into % shapes.sizes[known] != 0  # a part of what is known
+    if said != 1 and not inside and not begins_with(known, said, shapes.firsts):
         found.counts[0] += 1
     return tail
 
@@ -196,6 +208,22 @@ def follow(
                 if tags[e] == 1:
                     how, target = 1, shapes.others[p]
             tail = give(to[e], into[e], how, target, first, kinds, sizes, shapes, found, loose, tail)
+    return tail
+
+
+@kernel
+def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
+    """What roots say of objects; where the queue ends."""
+    tail = 0
+    for r in range(len(roots.values)):
+        number, value = roots.numbers[r], roots.values[r]
+        if number >= 0:
+            s = span_of_number(number, heap.first)
+            body = heap.starts[s] + (number - heap.first[s]) * heap.sizes[s]
+            if heap.kinds[s] == 2:
+                body += 8
+            how, target, into = roots.hows[r], roots.targets[r], min(value - body, 2147483647)
+            tail = give(number, into, how, target, heap.first, heap.kinds, heap.sizes, shapes, found, 0, tail)
     return tail
 
 
@@ -284,6 +312,15 @@ def count_untyped(state: Ints, reached: Ints, first: Ints, shapes: Ints, objects
         for number in range(first[s], first[s + 1]):
             if state[number] != 0 and shapes[number] == 0:
                 objects[2 * s + (1 if reached[number] < 0 else 0)] += 1
+
+
+@kernel
+def put_groups(shapes: Ints, slots: Ints, heap: Heap, group_of: Ints, groups: Ints) -> None:
+    """The group of each object by its shape: group_of has two for each, of single values and of several."""
+    for s in range(len(heap.sizes)):
+        for number in range(heap.first[s], heap.first[s + 1]):
+            shape = shapes[number]
+            groups[number] = group_of[2 * shape + (1 if slots[shape] != heap.sizes[s] else 0)]
 
 
 @kernel

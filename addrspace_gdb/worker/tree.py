@@ -10,7 +10,7 @@ from typing import List, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import dominating
-from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, zeros
+from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import object_at, objects_at
 
@@ -133,6 +133,29 @@ class Dominators:
         else:
             found = sorted(self._children[begin:end].tolist(), key=lambda one: (-int(self.bytes[one]), one))
         return [int(self.node_of[number]) for number in found[:most]], end - begin
+
+    def grouped(self, nodes: Sequence[int], group_of: Ints, groups: int) -> Tuple[Ints, Ints]:
+        """Bytes and objects that the objects of each group keep below those nodes; `group_of` is by node, -1
+        for those in none."""
+        kept, counts, within = zeros(groups), zeros(groups), zeros(groups)
+        place = zeros(2 * self.count, "i")
+        ordered = picked(group_of, self.node_of[: self.count])
+        for node in nodes:
+            at = int(self.number[node])
+            if at >= 0:
+                dominating.add_groups(
+                    at,
+                    self._begin,
+                    self._children,
+                    ordered,
+                    self.bytes,
+                    self.objects,
+                    place,
+                    within,
+                    kept,
+                    counts,
+                )
+        return kept, counts
 
     def kept(self, node: int) -> Tuple[int, int]:
         """Bytes and objects that a node keeps, itself too; zeroes for what is not reached."""

@@ -10,7 +10,9 @@ from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
+from addrspace_gdb.worker.scanning import objects_at
 
+_OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
 _MAX_ROUNDS = 8  # of a queue that was too short
 
@@ -26,7 +28,7 @@ class Typed:
         self._dynamic = self._of_words(said, words)
         objects = graph.objects
         self.found = Found(zeros(objects, "i"), zeros(objects, "B"), zeros(max(1, objects), "i"), zeros(3))
-        self._propagate(of_bytes(said.column("type_shapes"), "q"))
+        self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
         tags = len(self._noting.notes.met)
@@ -36,9 +38,11 @@ class Typed:
             made.hows[tag], made.targets[tag] = how, target
         return made
 
-    def _propagate(self, type_shapes: Ints) -> None:
-        """First what is sure, then what looks like an interface, then what may be a part of something."""
+    def _propagate(self, type_shapes: Ints, said: Message) -> None:
+        """First what is sure, then what roots say, what looks like an interface, and what may be a part of
+        something."""
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
+        self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         tail = propagating.by_tags(
             self._graph.objects,
@@ -57,6 +61,13 @@ class Typed:
         counted = [int(one) for one in self.found.counts]
         self._follow(propagating.all_typed(self.found, self.shapes), 1)
         self.conflicts, self.misplaced = counted[:2]
+
+    def _by_roots(self, said: Message) -> int:
+        values, hows, targets = (of_bytes(said.column(f"root_{name}"), "q") for name in _OF_ROOTS)
+        numbers, heap = zeros(len(values)), self._graph.heap
+        objects_at(values, numbers, heap)
+        roots = propagating.Roots(values, numbers, hows, targets)
+        return int(propagating.by_roots(roots, heap, self.shapes, self.found))
 
     def _follow(self, tail: int, loose: int) -> None:
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap

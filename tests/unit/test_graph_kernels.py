@@ -239,3 +239,24 @@ def test_messages_come_as_they_were_said() -> None:
         receive(stream)
     with pytest.raises(ProblemError):
         receive(io.BytesIO(b"\xff" * 8))
+
+
+def test_a_group_keeps_what_lies_below_its_objects_once() -> None:
+    at = [START + 16 * slot for slot in range(7)]
+    # 0 leads to 1 and 2, 1 to 3, 3 to 4; 5 and 0 both lead to 6.
+    pointers: Dict[int, Tuple[int, ...]] = {
+        0: (at[1], at[2]),
+        1: (at[3], 0),
+        2: (at[6], 0),
+        3: (at[4], 0),
+        5: (at[6], 0),
+    }
+    rooted = Heap([(16, 504, 1, 7)], in_span(pointers)).rooted([at[0], at[5]])
+    tree = Dominators(rooted)
+    groups = array("i", [-1] * rooted.nodes)
+    for number, group in enumerate([0, 1, 2, 1, 0, 2, 2]):
+        groups[number] = group
+    kept, counts = tree.grouped([rooted.start], groups, 3)
+    assert counts.tolist() == [5, 3, 3] and kept.tolist() == [80, 48, 48]
+    kept, counts = tree.grouped([1], groups, 3)
+    assert counts.tolist() == [1, 3, 0]

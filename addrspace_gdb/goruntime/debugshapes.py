@@ -1,0 +1,144 @@
+"""Shapes of types as debug information has them: what a variable holds whose type has no descriptor."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Dict, List, Optional, Sequence
+
+from addrspace_gdb.goruntime.typeshapes import (
+    DYNAMIC,
+    FUNCTION,
+    MANY,
+    NOTHING,
+    ONE,
+    TEXT,
+    UNKNOWN,
+    Pointer,
+    Shape,
+    Shapes,
+)
+from addrspace_gdb.process.dwarf.gotypes import GoType
+
+_MAX_POINTERS = 1 << 12  # of one value that are told apart
+_MAX_DEPTH = 32
+
+
+class DebugShapes:
+    """The shapes of some types, by their places; the program's own descriptors are used where it has them."""
+
+    def __init__(self, shapes: Shapes, types: Sequence[GoType], start: int, end: int, word: int) -> None:
+        """`start`, `end`: moduledata's types and etypes."""
+        self._shapes, self._types, self._word = shapes, types, word
+        self._start, self._end = start, end
+        self._numbers: Dict[int, int] = {}
+        self._flat: Dict[int, List[Pointer]] = {}
+        self._pending: List[int] = []
+
+    def of(self, place: int) -> int:
+        """The number of the shape of the type at a place; NOTHING where nothing is known of it."""
+        if place not in self._numbers:
+            self._numbers[place] = self._described(place) or self._own(place)
+        return self._numbers[place]
+
+    @cached_property
+    def _places(self) -> Dict[str, int]:
+        return {one.name: place for place, one in enumerate(self._types) if one.size}
+
+    def named(self, name: str) -> int:
+        """The number of the shape of the type of that name; NOTHING where there is none."""
+        place = self._places.get(name)
+        return self.of(place) if place is not None else NOTHING
+
+    def finish(self) -> bool:
+        """Make every shape that those lead to; whether there was any."""
+        found = bool(self._pending)
+        while self._pending:
+            place = self._pending.pop()
+            number, type_ = self._numbers[place], self._types[place]
+            pointers = self._pointers(place, 0)
+            period = type_.size
+            if type_.kind == "array" and type_.elements and type_.parts:
+                period = self._types[type_.parts[0][1]].size
+                pointers = self._pointers(type_.parts[0][1], 1)
+            first = next((inner for offset, inner in type_.parts if not offset), None)
+            begins = self.of(first) if first is not None and type_.kind in ("struct", "array") else NOTHING
+            name, kind = type_.name, type_.kind or "number"
+            made = Shape(name, kind, _package(name), type_.size, period, pointers, first=begins)
+            self._shapes.put(number, made)
+        self._shapes.finish()
+        return found
+
+    def _described(self, place: int) -> int:
+        """By the descriptor: an offset from where types begin, or its address."""
+        offset = self._types[place].descriptor
+        if not offset:
+            return NOTHING
+        size = self._end - self._start
+        return self._shapes.of_type(self._start + offset if offset < size else offset)
+
+    def _own(self, place: int) -> int:
+        if not self._types[place].size:
+            return NOTHING
+        self._pending.append(place)
+        return self._shapes.reserve()
+
+    def _pointers(self, place: int, depth: int) -> List[Pointer]:
+        if place not in self._flat:
+            self._flat[place] = self._found(place, depth)
+        return self._flat[place]
+
+    def _found(self, place: int, depth: int) -> List[Pointer]:
+        type_ = self._types[place]
+        if depth > _MAX_DEPTH or not type_.size:
+            return []
+        described = self._described(place)
+        if described:
+            return self._of_descriptor(described)
+        kind = type_.kind
+        if kind == "string":
+            return [Pointer(0, MANY, TEXT)]
+        if kind == "interface":
+            return [Pointer(self._word, DYNAMIC)]
+        if kind == "func":
+            return [Pointer(0, ONE, FUNCTION)]
+        if kind in ("pointer", "slice"):
+            how = ONE if kind == "pointer" else MANY
+            return [Pointer(0, how, self.of(inner)) for _, inner in type_.parts] or [Pointer(0, UNKNOWN)]
+        if kind in ("struct", "array"):
+            return self._of_parts(type_, depth)
+        return [Pointer(0, UNKNOWN)] if kind else []
+
+    def _of_descriptor(self, number: int) -> List[Pointer]:
+        self._shapes.finish()
+        shape = self._shapes.all[number]
+        if not shape.period or shape.period >= shape.size:
+            return list(shape.pointers)
+        many = min(shape.size // shape.period, _MAX_POINTERS)
+        starts = (k * shape.period for k in range(many))
+        found = [one._replace(offset=start + one.offset) for start in starts for one in shape.pointers]
+        return found[:_MAX_POINTERS]
+
+    def _of_parts(self, type_: GoType, depth: int) -> List[Pointer]:
+        parts = type_.parts
+        if type_.kind == "array" and parts:
+            inner = parts[0][1]
+            step = self._types[inner].size
+            if not self._pointers(inner, depth + 1):
+                return []
+            parts = [(k * step, inner) for k in range(min(type_.elements, _MAX_POINTERS))]
+        found: List[Pointer] = []
+        for offset, inner in parts:
+            if len(found) > _MAX_POINTERS:
+                break
+            found += [one._replace(offset=offset + one.offset) for one in self._pointers(inner, depth + 1)]
+        return found
+
+
+def _package(name: str) -> Optional[str]:
+    """The path of the package of a named type."""
+    before = name.partition("[")[0]
+    if not before or before[0] in "*[" or " " in before or "{" in before:
+        return None
+    folder, slash, rest = before.rpartition("/")
+    package, dot, _ = rest.partition(".")
+    return folder + slash + package if dot else None
