@@ -22,7 +22,7 @@ from addrspace_gdb.goruntime.typeshapes import Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
-from addrspace_gdb.space.graph.statics import Said, Statics
+from addrspace_gdb.space.graph.statics import Said, Statics, Visit
 from addrspace_gdb.target.protocol import DebugFiles, Target
 
 _LANDMARKS = tuple(f"runtime.{name}" for name in ("mheap_", "sched", "firstmoduledata", "work", "memstats"))
@@ -83,6 +83,11 @@ class Debugged:
     def _names(self) -> Dict[int, str]:
         return {one.address: self.types[one.type].name for one in self.variables}
 
+    @cached_property
+    def variable_names(self) -> Dict[int, str]:
+        """Of all variables, by address."""
+        return {one.address: one.name for one in self.variables}
+
     def type_name(self, address: int) -> Optional[str]:
         """The type of the variable that begins there."""
         return self._names.get(address) or None
@@ -106,6 +111,7 @@ class GraphTypes:
         self.shapes = Shapes(self.runtime, self.named)
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
+        self.visits: Dict[Visit, int] = {}  # what is known of data and bss, once it was told
         self.runtime.layout("runtime.hchan")
 
     def hold(self, words: Sequence[int]) -> None:
@@ -139,6 +145,8 @@ class GraphTypes:
             first = [(one.address, debug.of(one.type)) for one in debugged.variables]
             say_own(own, structs, said)
             finish()
-            Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
+            statics = Statics(roots.slots, roots.heap, word)
+            statics.walk(first, shapes.all, of_word, said)
+            self.visits = statics.visits
 
         return tell_shapes(shapes, self._sizes, seeds, word, more, said)

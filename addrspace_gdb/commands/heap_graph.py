@@ -30,6 +30,7 @@ from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
+from addrspace_gdb.space.graph.static_names import Named, StaticNames
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
@@ -98,11 +99,16 @@ class HeapGraph:
     @cached_property
     def _found(self) -> Dict[str, Any]:
         """What the worker says once it has the roots, which takes the process no more."""
-        found = self._engine.ask(*self.roots.owners(self.target).told()).header
+        found = self._engine.ask(*self.roots.owners(self.target, self._static_names).told()).header
         if found["lost"]:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
         return found
+
+    @property
+    def _static_names(self) -> Optional[StaticNames]:
+        """What is called by the variable that leads to it."""
+        return None
 
     def root_type(self, address: int) -> Optional[str]:
         """The type of the variable at an address, by debug information."""
@@ -180,6 +186,15 @@ class TypedGraph(HeapGraph):
         self._types.hold([*self._seeds.words, *self.roots.slots.before])
         self._name_functions(said.column("functions"))
         self._own = gather_own(self.reading, self.target)
+
+    @cached_property
+    def _static_names(self) -> Optional[StaticNames]:
+        assert self._shaped
+        return StaticNames(self._types.visits, self._debugged.variable_names, self.shapes.all, self.parts)
+
+    def static(self, address: int) -> Optional[Named]:
+        """The variable at an address, and which part of it."""
+        return self._static_names.find(address) if self._static_names is not None else None
 
     @cached_property
     def parts(self) -> Parts:
@@ -332,14 +347,17 @@ class _Roots:
                 f"{self.unknown:,} stacks cannot be walked (goroutine {goids[at]}: {why}); every word counts"
             )
 
-    def owners(self, target: Target) -> Owners:
-        """With the variables under their names."""
+    def owners(self, target: Target, statics: Optional[StaticNames]) -> Owners:
+        """With the variables under their names; those of what has none are by what leads there."""
         low, high = self._heap
         slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
         names = _names(target, [address for address, _ in slots])
         every = self._owners.number(0, kinds.GLOBALS, "")
         for (address, value), name in zip(slots, names):
             start, text = name if name is not None else (address, "")
+            led = statics.find(address) if name is None and statics is not None else None
+            if led is not None:
+                start, text = led.start, led.name
             self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
         return self._owners
 

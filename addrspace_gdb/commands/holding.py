@@ -63,14 +63,23 @@ class Finder:
         address = (graph.roots.addresses[way.value] or None) if way.value >= 0 else None
         if owner.kind == "global":
             offset = address - owner.address if address is not None else None
-            return Root(owner.kind, owner.name, address, offset)
+            static = graph.static(address) if address is not None else None
+            return Root(owner.kind, owner.name, address, offset, field=static.field if static else None)
         if owner.kind != "function":
             return Root(owner.kind, owner.name, address)
         goroutine = graph.owners[owner.parent]
         place = graph.roots.place(way.value)
         local, offset = self._locals.at(*place) if place is not None else (None, None)
         return Root(
-            owner.kind, owner.name, address, offset, goroutine.goid, goroutine.name, local, goroutine.exact
+            owner.kind,
+            owner.name,
+            address,
+            offset,
+            goroutine.goid,
+            goroutine.name,
+            local,
+            None,
+            goroutine.exact,
         )
 
     def _step(self, said: Sequence[Any]) -> Step:

@@ -89,7 +89,10 @@ class Shapes:
         ("", 0) for those that every table has."""
         if len(self._origins) < len(self._numbers):
             self._origins = {known: key for key, known in self._numbers.items()}
-        return self._origins.get(number, ("", 0))
+        return self._origins.get(number) or (
+            "type" if number in self._described else "",
+            self._described.get(number, 0),
+        )
 
     @cached_property
     def channel_fields(self) -> Dict[int, str]:

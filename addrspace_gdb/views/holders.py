@@ -78,7 +78,7 @@ def root_words(root: Root, count: int, pointer_size: int) -> str:
     if root.kind == "global":
         if not root.name:
             return f"variable at {sizes.address(root.address or 0, pointer_size)}"
-        return f"{root.name}{_plus(root.offset)}"
+        return root.name + (_plus(root.offset) if root.field is None else root.field)
     if root.kind != "function":
         return _RECORDS.get(root.kind, root.kind) if root.address is not None else "finalizer of"
     who = sizes.plural(count, "goroutine") if count > 1 else f"goroutine {root.goid}"

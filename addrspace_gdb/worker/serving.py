@@ -157,6 +157,7 @@ class Server:
         """The variables of packages and their types, by the debug information in a file."""
         found = read_variables(str(said.header["path"]))
         self._say({"variables": found.variables, "types": found.types})
+
     @cached_property
     def _held(self) -> Holders:
         noting = self._made.graph.noting

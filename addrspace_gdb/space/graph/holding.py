@@ -19,6 +19,7 @@ class Root(NamedTuple):
     goid: Optional[int] = None
     started: Optional[str] = None  # the function that the goroutine started in
     local: Optional[str] = None  # the variable in the frame, where debug information tells
+    field: Optional[str] = None  # the part of the variable, where its type is known
     exact: bool = True  # False: the word was taken for a pointer and may be none
 
 

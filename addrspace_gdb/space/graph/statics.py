@@ -57,6 +57,8 @@ class Statics:
     def __init__(self, slots: Slots, heap: Tuple[int, int], word: int) -> None:
         """`slots`: ascending."""
         self._slots, self._heap, self._word = slots, heap, word
+        self.visits: Dict[Visit, int] = {}  # and where the pointer is that first led there; 0: none did
+        self._from: Dict[Visit, int] = {}
 
     def walk(
         self,
@@ -74,6 +76,7 @@ class Statics:
             if visit in seen or visit.shape == NOTHING or not shapes[visit.shape].size:
                 continue
             seen.add(visit)
+            self.visits[visit] = self._from.get(visit, 0)
             if visit.shape not in tables:
                 tables[visit.shape] = {one.offset: one for one in shapes[visit.shape].pointers}
             waiting += self._one(visit, shapes[visit.shape], tables[visit.shape], of_word, said)
@@ -104,6 +107,7 @@ class Statics:
                 said.put(value, how, target)
             else:
                 found.append(Visit(value, target, slots.behind[at] if how == MANY else 1))
+                self._from.setdefault(found[-1], slots.addresses[at])
         return found
 
     def _led(self, pointer: Pointer, at: int, of_word: Callable[[int], Direct]) -> Tuple[int, int]:

@@ -56,6 +56,7 @@ def _root(root: Root) -> Dict[str, Any]:
         "goid": root.goid,
         "started": root.started,
         "local": root.local,
+        "field": root.field,
         "exact": root.exact,
     }
 
