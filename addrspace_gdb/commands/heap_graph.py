@@ -26,6 +26,7 @@ from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
 from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
 from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.holding import Roots
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
@@ -114,10 +115,10 @@ class HeapGraph:
         """The type of the variable at an address, by debug information."""
         return self._debugged.type_name(address)
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """How much there is."""
-        found = self._found
+        found = self.ask("totals").header
         allocated = Size(found["bytes"], found["objects"])
         return Totals(allocated, Size(found["reached_bytes"], found["reached"]))
 
@@ -371,14 +372,17 @@ class _Roots:
         """By root the address where it stands; 0: in a register, or it is not known."""
         return self._owners.addresses
 
-    @property
-    def all_places(self) -> Sequence[int]:
-        """By root the number of its place in a frame; 0: none."""
-        return self._owners.places
+    def of(self, owners: Sequence[kinds.Owner]) -> Roots:
+        """Whose each root is."""
+        return Roots(owners, self._owners.owners, self._owners.places)
+
+    def owner(self, root: int) -> kinds.Owner:
+        """Whose a root is."""
+        return self._owners.all[self._owners.owners[root]]
 
     def place(self, root: int) -> Optional[Place]:
         """Where in a frame a root stands, if that is known."""
-        number = self._owners.places[root] if root >= 0 else NO_PLACE
+        number = self._owners.places[root]
         return self.places[number] if number != NO_PLACE else None
 
 

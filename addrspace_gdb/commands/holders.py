@@ -28,7 +28,8 @@ _WITH_VALUE = (*WITH_VALUE, "--limit")
 _EPILOG = """\
 A path begins at a root of Go's collector and names each object on the way as Go would: the type of what
 points to it, and the field with the next pointer; [value] and [key] are of maps, +N is an offset in bytes
-where the field is not known. Each root has its shortest path; equal ones of several goroutines are one.
+where the field is not known. Each root has its shortest path; equal ones of a variable, or of several
+goroutines, are one.
 EXPR may lead into the middle of an object.
   addrspace holders 0xc000012340
   addrspace holders main.cache.first --all"""
@@ -84,7 +85,7 @@ class Answer:
                     f"{one.text} ({one.address:#x}) is no object of the heap (see `addrspace whereis`)"
                 )
         held = [finder.held(*one, node, most) for one, node in zip(self._asked, nodes)]
-        return Holding(graph.reading.info, graph.totals, held, graph.notes, graph.problems)
+        return Holding(graph.reading.info, held, graph.notes, graph.problems)
 
     @cached_property
     def _finder(self) -> Finder:
@@ -133,7 +134,7 @@ def _held_lines(held: Held, pointer_size: int, width: int, unicode: bool) -> Ite
     for path in held.paths:
         yield from path_lines(path, pointer_size, width, unicode)
     if held.more:
-        text = f"{plural(held.more, 'longer path')}: --all shows every one"
+        text = f"{plural(held.more, 'more path')}: --all shows every one"
         yield from Line(width, unicode).put(QUIET, text)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.heap_graph import TypedGraph
 from addrspace_gdb.goruntime.typeshapes import FUNCTION
+from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.holding import Group, Held, Path, Root, Step, Way, folded, merged
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.target.protocol import FrameVariable, Names, Target
@@ -44,14 +45,14 @@ class Finder:
         said = self._graph.ask("holders", node=node)
         rows = zip(*(said.column(name) for name in Way._fields))
         ways = [Way(*row) for row in rows]
-        groups = folded(ways, self._graph.owners, self._graph.roots.all_places)
+        groups = folded(ways, self._graph.roots.of(self._graph.owners))
         paths = merged(self._paths(node, groups[:most]))
         rest = len(groups) - len(groups[:most])
         return Held(expression, address, self._step(said.header["object"]), paths, rest, len(ways))
 
     def _paths(self, node: int, groups: Sequence[Group]) -> List[Path]:
-        owners = [group.way.owner for group in groups]
-        found = self._graph.ask("way", node=node, owners=owners).header["ways"] if owners else []
+        first = [group.way.first for group in groups]
+        found = self._graph.ask("way", node=node, first=first).header["ways"] if first else []
         return [
             Path(self._root(group.way), [self._step(one) for one in steps], group.many, skipped)
             for group, (steps, skipped) in zip(groups, found)
@@ -59,8 +60,9 @@ class Finder:
 
     def _root(self, way: Way) -> Root:
         graph = self._graph
-        owner = graph.owners[way.owner]
-        address = (graph.roots.addresses[way.value] or None) if way.value >= 0 else None
+        if way.root < 0:
+            return Root(kinds.FINALIZERS, "", None)
+        owner, address = graph.roots.owner(way.root), graph.roots.addresses[way.root] or None
         if owner.kind == "global":
             offset = address - owner.address if address is not None else None
             static = graph.static(address) if address is not None else None
@@ -68,7 +70,7 @@ class Finder:
         if owner.kind != "function":
             return Root(owner.kind, owner.name, address)
         goroutine = graph.owners[owner.parent]
-        place = graph.roots.place(way.value)
+        place = graph.roots.place(way.root)
         local, offset = self._locals.at(*place) if place is not None else (None, None)
         return Root(
             owner.kind,

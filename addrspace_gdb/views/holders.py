@@ -75,12 +75,13 @@ def _fitting(pieces: Sequence[str], width: int, unicode: bool) -> Iterator[str]:
 
 def root_words(root: Root, count: int, pointer_size: int) -> str:
     """Where a path begins."""
+    more = f" and {sizes.count(count - 1)} like it" if count > 1 else ""
     if root.kind == "global":
         if not root.name:
-            return f"variable at {sizes.address(root.address or 0, pointer_size)}"
-        return root.name + (_plus(root.offset) if root.field is None else root.field)
+            return f"variable at {sizes.address(root.address or 0, pointer_size)}{more}"
+        return root.name + (_plus(root.offset) if root.field is None else root.field) + more
     if root.kind != "function":
-        return _RECORDS.get(root.kind, root.kind) if root.address is not None else "finalizer of"
+        return (_RECORDS.get(root.kind, root.kind) if root.address is not None else "finalizer of") + more
     who = sizes.plural(count, "goroutine") if count > 1 else f"goroutine {root.goid}"
     doubt = "" if root.exact else " (not exact)"
     if not root.name:

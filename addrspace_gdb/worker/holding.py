@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.worker.arrays import Ints, filled, joined, kernel, zeros
 from addrspace_gdb.worker.graph import Graph
@@ -36,16 +36,13 @@ def list_sources(index: Ints, to: Ints, nodes: int, at: Ints, sources: Ints) -> 
 
 
 @kernel
-def lead_to(
-    target: int, objects: int, begin: Ints, sources: Ints, hop: Ints, far: Ints, queue: Ints, owners: Ints
-) -> int:
-    """Backwards from an object, breadth first: the owners that lead to it, the nearest first; how many.
-
-    hop, which is to be -1 everywhere, becomes by node the next one on the way, far how many steps it is."""
+def lead_to(target: int, begin: Ints, sources: Ints, hop: Ints, far: Ints, queue: Ints) -> None:
+    """Backwards from an object, breadth first. hop, which is to be -1 everywhere, becomes by object the next
+    one on its way there, far how many objects it is."""
     hop[target] = target
-    far[target] = 0
+    far[target] = 1
     queue[0] = target
-    head, tail, count = 0, 1, 0
+    head, tail = 0, 1
     while head < tail:
         node = queue[head]
         head += 1
@@ -54,29 +51,35 @@ def lead_to(
             if hop[source] < 0:
                 hop[source] = node
                 far[source] = far[node] + 1
-                if source < objects:
-                    queue[tail] = source
-                    tail += 1
-                else:
-                    owners[count] = source
-                    count += 1
-    return count
+                queue[tail] = source
+                tail += 1
 
 
 @kernel
-def first_values(found: Ints, owners: Ints, start: int, hop: Ints, first: Ints) -> None:
-    """first[k], which is to be -1, becomes the root of owner k that is on the way."""
+def go_along(first: int, length: int, hop: Ints, way: Ints) -> None:
+    """The objects on the way."""
+    for at in range(length):
+        way[at] = first
+        first = hop[first]
+
+
+@kernel
+def roots_on_the_way(found: Ints, hop: Ints, roots: Ints) -> int:
+    """The roots that lead to the object; how many."""
+    count = 0
     for j in range(len(found)):
-        if found[j] >= 0 and first[owners[j]] < 0 and hop[start + owners[j]] == found[j]:
-            first[owners[j]] = j
+        if found[j] >= 0 and hop[found[j]] >= 0:
+            roots[count] = j
+            count += 1
+    return count
 
 
 class Way(NamedTuple):
-    """From a root to the object: who has the root, which of the values that were told it is (-1: it is what
-    an object with a finalizer leads to), how many steps it is, and a number that equal ways have."""
+    """From a root to the object: which of the roots that were told it is (-1: an object with a finalizer,
+    what that leads to is kept), the first object, how many they are, and a number that equal ways have."""
 
-    owner: int
-    value: int
+    root: int
+    first: int
     length: int
     alike: int
 
@@ -101,25 +104,23 @@ class Holders:
 
     def __init__(self, rooted: Rooted, typed: Typed, noting: Noting, word: int) -> None:
         self._rooted, self._typed, self._noting, self._word = rooted, typed, noting, word
-        graph, nodes = rooted.graph, rooted.nodes
-        self._total = int(graph.edges.index[nodes])
-        self._begin = zeros(nodes + 1)
-        count_sources(graph.edges.to, self._total, self._begin)
-        self._sources = zeros(max(1, self._total), "i")
-        list_sources(graph.edges.index, graph.edges.to, nodes, joined([self._begin], "q"), self._sources)
+        graph, objects = rooted.graph, rooted.start
+        self._begin = zeros(objects + 1)
+        count_sources(graph.edges.to, graph.count, self._begin)
+        self._sources = zeros(max(1, graph.count), "i")
+        list_sources(graph.edges.index, graph.edges.to, objects, joined([self._begin], "q"), self._sources)
         self._codes: Optional[Dict[int, int]] = None
 
     def of(self, target: int) -> Ways:
         """The ways to an object."""
         return Ways(self, self._rooted, target)
 
-    def search(self, target: int) -> Tuple[Ints, Ints, Ints]:
-        """By node the next one on its way and how far it is; and the owners, the nearest first."""
-        rooted = self._rooted
-        hop, far = filled(rooted.nodes, _NONE, "i"), zeros(rooted.nodes, "i")
-        queue, owners = zeros(max(1, rooted.start), "i"), zeros(rooted.owners, "i")
-        count = lead_to(target, rooted.start, self._begin, self._sources, hop, far, queue, owners)
-        return hop, far, owners[: int(count)]
+    def search(self, target: int) -> Tuple[Ints, Ints]:
+        """By object the next one on its way, and how many they are."""
+        objects = self._rooted.start
+        hop, far, queue = filled(objects, _NONE, "i"), zeros(objects, "i"), zeros(objects, "i")
+        lead_to(target, self._begin, self._sources, hop, far, queue)
+        return hop, far
 
     def step(self, node: int, following: int) -> Step:
         """An object, and its pointer to the next one; -1: it is the last."""
@@ -161,20 +162,31 @@ class Ways:
 
     def __init__(self, holders: Holders, rooted: Rooted, target: int) -> None:
         self._holders, self._rooted, self._target = holders, rooted, target
-        self._hop, self._far, self._owners = holders.search(target)
-        self._first = filled(rooted.owners, _NONE)
-        first_values(rooted.found, rooted.holders, rooted.start, self._hop, self._first)
+        self._hop, self._far = holders.search(target)
         self._known: Dict[int, int] = {target: 0}  # by node: what its way is like
         self._likes: Dict[Tuple[int, ...], int] = {}
 
     def all(self) -> List[Way]:
-        """One for each root's owner, the shortest first."""
-        found = []
-        for node in self._owners.tolist():
-            owner, length = node - self._rooted.start, int(self._far[node])
-            alike = self._alike(int(self._hop[node])) if length <= _MAX_STEPS else -node
-            found.append(Way(owner, int(self._first[owner]), length, alike))
-        return found
+        """One for each root, the shortest first."""
+        starts = [*self._finalized(), *self._from_roots()]
+        starts.sort(key=lambda one: one[2])
+        return [
+            Way(root, first, length, self._alike(first) if length <= _MAX_STEPS else -1 - first)
+            for root, first, length in starts
+        ]
+
+    def _from_roots(self) -> Iterator[Tuple[int, int, int]]:
+        found = self._rooted.found
+        roots = zeros(max(1, len(found)))
+        for root in roots[: int(roots_on_the_way(found, self._hop, roots))].tolist():
+            first = int(found[root])
+            yield root, first, int(self._far[first])
+
+    def _finalized(self) -> Iterator[Tuple[int, int, int]]:
+        """Objects with a finalizer: what they lead to is kept, they are not."""
+        for one in self._rooted.finalized:
+            if one != self._target and self._hop[one] >= 0:
+                yield _NONE, one, int(self._far[one])
 
     def _alike(self, node: int) -> int:
         """A number for all that the way from an object on is like: types, and which of their pointers."""
@@ -192,16 +204,12 @@ class Ways:
     def _like(self, step: Step) -> Tuple[int, ...]:
         return step.size, step.shape, step.several, step.code, self._holders.place(step)
 
-    def steps(self, owner: int) -> Tuple[List[Step], int]:
-        """The objects on the way from an owner; how many of them are left out behind the first half."""
-        nodes = [int(self._hop[self._rooted.start + owner])]
-        if self._first[owner] < 0:
-            nodes = self._rooted.finalized_before(nodes[0])[:1] + nodes
-        while nodes[-1] != self._target:
-            nodes.append(int(self._hop[nodes[-1]]))
-        pairs = list(zip(nodes, [*nodes[1:], _NONE]))
-        skipped = max(0, len(pairs) - _MAX_STEPS)
-        if skipped:
-            half = _MAX_STEPS // 2
-            pairs = pairs[:half] + pairs[half + skipped :]
-        return [self._holders.step(*pair) for pair in pairs], skipped
+    def steps(self, first: int) -> Tuple[List[Step], int]:
+        """The objects on the way from one of them; how many are left out behind the first half."""
+        length = int(self._far[first])
+        way = filled(length + 1, _NONE)
+        go_along(first, length, self._hop, way)
+        skipped = max(0, length - _MAX_STEPS)
+        half = (length - skipped) // 2
+        places = [*range(half), *range(half + skipped, length)]
+        return [self._holders.step(int(way[at]), int(way[at + 1])) for at in places], skipped

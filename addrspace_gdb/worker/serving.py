@@ -36,6 +36,7 @@ class Server:
             "warm": self._warm,
             "heap": self._heap,
             "roots": self._roots,
+            "totals": self._totals,
             "states": self._states,
             "children": self._children,
             "objects": self._objects,
@@ -112,14 +113,8 @@ class Server:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
         self._rooted = Rooted(graph, said)
-        count, size = total(graph.heap, self._reached, False)
-        reached, kept = total(graph.heap, self._reached, True)
         self._say(
             {
-                "objects": int(count),
-                "bytes": int(size),
-                "reached": int(reached),
-                "reached_bytes": int(kept),
                 "edges": graph.count,
                 "wild": int(graph.edges.wild[0]),
                 "lost": self._memory.lost,
@@ -127,6 +122,14 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+
+    def _totals(self, said: Message) -> None:
+        """How much there is, and how much of it is reached."""
+        heap = self._made.graph.heap
+        count, size = total(heap, self._reached, False)
+        reached, kept = total(heap, self._reached, True)
+        totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
+        self._say({name: int(value) for name, value in totals.items()})
 
     @cached_property
     def _reached(self) -> Ints:
@@ -170,16 +173,16 @@ class Server:
         return self._ways[node]
 
     def _holders(self, said: Message) -> None:
-        """The object `node`, and a way to it from every root's owner that leads there, the nearest first."""
+        """The object `node`, and a way to it from every root that leads there, the nearest first."""
         node = int(said.header["node"])
         rows = self._ways_to(node).all()
         columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
         self._say({"object": self._held.step(node, -1)}, columns)
 
     def _way(self, said: Message) -> None:
-        """The objects on the ways to `node` from each of the `owners`."""
+        """The objects on the ways to `node`, by the `first` of each."""
         ways = self._ways_to(int(said.header["node"]))
-        self._say({"ways": [ways.steps(int(owner)) for owner in said.header["owners"]]})
+        self._say({"ways": [ways.steps(int(first)) for first in said.header["first"]]})
 
     def _paths(self, said: Message) -> None:
         """The dominator tree by roots and types; `own` and `shared` are labels of the owners."""

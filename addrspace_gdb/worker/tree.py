@@ -30,8 +30,8 @@ class Rooted:
         values, owners = (of_bytes(said.column(name), "q") for name in ("values", "owners"))
         found = zeros(len(values))
         objects_at(values, found, graph.heap)
-        self.found, self.holders = found, owners  # by root: the object that it leads to, and whose it is
-        self._finalized: List[int] = []
+        self.found = found  # by root: the object that it leads to
+        self.finalized: List[int] = []  # objects with a finalizer
         inner = self._of_finalized(said.column("finalized").tolist())
         above = [parents[1:], filled(len(inner), int(said.header["finalizer"])), owners]
         below = [_above(self.start + 1, self.owners - 1), of_bytes(inner, "q"), found]
@@ -46,14 +46,9 @@ class Rooted:
             if heap.low <= address < heap.high:
                 number = object_at(address, heap)
                 if number >= 0 and heap.state[number]:
-                    self._finalized.append(int(number))
+                    self.finalized.append(int(number))
                     found.extend(to[int(index[number]) : int(index[number + 1])].tolist())
         return joined([found], "q")
-
-    def finalized_before(self, node: int) -> List[int]:
-        """The objects with a finalizer that have a pointer to an object."""
-        index, to = self.graph.edges.index, self.graph.edges.to
-        return [one for one in self._finalized if node in to[int(index[one]) : int(index[one + 1])].tolist()]
 
     def _add(self, above: Ints, below: Ints) -> None:
         """Append edges from owners (`above`) to objects or owners, those to nothing (-1) left out."""

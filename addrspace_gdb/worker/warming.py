@@ -45,7 +45,9 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
         groups = filled(rooted.nodes, -1, "i")
         propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)
-        Holders(rooted, made, graph.noting, word).of(0).all()
+        ways = Holders(rooted, made, graph.noting, word).of(0)
+        ways.all()
+        ways.steps(0)
         summed(rooted, tree, made, [0], [-1])
 
 

@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.space.graph.holding import Held, Path, Root, Step, Way, folded, merged
+from addrspace_gdb.space.graph.holding import Held, Path, Root, Roots, Step, Way, folded, merged
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE
 from addrspace_gdb.views.holders import chain_words, held_sentence, path_lines, root_words
@@ -88,25 +88,23 @@ class Memories:
     def _read(self, address: int, size: int) -> bytes:
         return array("q", [self.words.get(one, 0) for one in range(address, address + size, 8)]).tobytes()
 
-    def ways(self, slot: int) -> Dict[int, List[int]]:
-        """By owner the slots on the way. Every pointer of it is looked up."""
-        found, ways = {}, self.holders.of(slot)
+    def ways(self, slot: int) -> List[Tuple[int, List[int]]]:
+        """The owner and the slots of each. Every pointer on the way is looked up."""
+        found, ways, lengths = [], self.holders.of(slot), []
         for way in ways.all():
-            steps, skipped = ways.steps(way.owner)
-            assert not skipped and len(steps) == way.length + (way.value < 0)
+            steps, skipped = ways.steps(way.first)
+            assert not skipped and len(steps) == way.length
             for step, following in zip(steps, steps[1:]):
-                value = self.words[step.address + step.offset]
-                assert value == following.address + following_offset(following, step)
+                assert self.words[step.address + step.offset] == following.address + step.into
             assert (steps[-1].address, steps[-1].offset) == (at(slot), -1)
-            if way.value >= 0:
-                owner, value = self.roots[way.value]
-                assert owner == way.owner and (value - START) // 16 == (steps[0].address - START) // 16
-            found[way.owner] = [(step.address - START) // 16 for step in steps]
+            owner = 4
+            if way.root >= 0:
+                owner, value = self.roots[way.root]
+                assert (value - START) // 16 == (steps[0].address - START) // 16
+            found.append((owner, [(step.address - START) // 16 for step in steps]))
+            lengths.append(way.length)
+        assert lengths == sorted(lengths)
         return found
-
-
-def following_offset(following: object, step: object) -> int:
-    return int(step.into)  # type: ignore[attr-defined]
 
 
 def test_ways_are_the_shortest_and_circles_end() -> None:
@@ -119,19 +117,19 @@ def test_ways_are_the_shortest_and_circles_end() -> None:
         5: (0, 0),
     }
     made = Memories(slots, {GLOBAL: [at(0), at(4) + 15], FRAMES[0]: [at(0)], FRAMES[1]: [WILD, at(5)]})
-    assert made.ways(3) == {GLOBAL: [4, 3], FRAMES[0]: [0, 1, 2, 3]}
-    assert made.ways(0) == {GLOBAL: [0], FRAMES[0]: [0]}
-    assert made.ways(5) == {FRAMES[1]: [5]}
+    assert made.ways(3) == [(GLOBAL, [4, 3]), (GLOBAL, [0, 1, 2, 3]), (FRAMES[0], [0, 1, 2, 3])]
+    assert made.ways(0) == [(GLOBAL, [0]), (FRAMES[0], [0]), (GLOBAL, [4, 3, 1, 0])]
+    assert made.ways(5) == [(FRAMES[1], [5])]
 
 
 def test_what_nothing_leads_to_has_no_way() -> None:
     made = Memories({0: (at(1), 0), 1: (at(0), WILD), 2: (WILD, 5)}, {GLOBAL: [at(2), WILD, 0, -1]})
-    assert made.ways(0) == made.ways(1) == {}
+    assert made.ways(0) == made.ways(1) == []
 
 
 def test_an_object_with_a_finalizer_holds_what_it_leads_to_and_not_itself() -> None:
     made = Memories({0: (at(1), 0), 1: (0, at(2)), 2: (0, 0)}, {}, [0])
-    assert made.ways(2) == {4: [0, 1, 2]} and made.ways(0) == {}
+    assert made.ways(2) == [(4, [0, 1, 2])] and made.ways(0) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -149,15 +147,14 @@ def test_ways_against_a_search_by_hand(seed: int) -> None:
     roots = {owner: [pointer() for _ in range(chance.randrange(3))] for owner in (GLOBAL, *FRAMES)}
     made = Memories(slots, roots)
     for target in range(0, many, 7):
-        lengths = {owner: by_hand(slots, values, target) for owner, values in roots.items()}
-        assert {owner: len(way) for owner, way in made.ways(target).items()} == {
-            owner: length for owner, length in lengths.items() if length is not None
-        }
+        lengths = [(owner, by_hand(slots, value, target)) for owner, value in made.roots]
+        found = [(owner, len(way)) for owner, way in made.ways(target)]
+        assert sorted(found) == sorted((owner, length) for owner, length in lengths if length is not None)
 
 
-def by_hand(slots: Dict[int, Tuple[int, int]], values: Sequence[int], target: int) -> Optional[int]:
-    """How many objects there are from one of the values to the target."""
-    level, seen, length = {one for one in map(slot_of, values) if one in slots}, set(), 1
+def by_hand(slots: Dict[int, Tuple[int, int]], value: int, target: int) -> Optional[int]:
+    """How many objects there are from a pointer to the target."""
+    level, seen, length = {slot_of(value)} & set(slots), set(), 1
     while level:
         if target in level:
             return length
@@ -180,7 +177,7 @@ def test_a_very_long_way_has_its_ends() -> None:
     try:
         ways = made.holders.of(many - 1)
         (way,) = ways.all()
-        steps, skipped = ways.steps(way.owner)
+        steps, skipped = ways.steps(way.first)
     finally:
         holding._MAX_STEPS = whole
     assert (way.length, len(steps), skipped) == (many, 10, many - 10)
@@ -188,11 +185,26 @@ def test_a_very_long_way_has_its_ends() -> None:
 
 
 def test_equal_frames_are_one() -> None:
-    owners = [Owner(0, "all", ""), Owner(0, "global", "main.a"), *[Owner(0, "function", "main.f")] * 3]
-    ways = [Way(1, 0, 1, 5), Way(2, 1, 1, 5), Way(3, 2, 1, 5), Way(4, 3, 2, 6)]
-    found = folded(ways, owners, [0, 7, 7, 7])
-    assert [(group.way.owner, group.many) for group in found] == [(1, 1), (2, 2), (4, 1)]
-    assert len(folded(ways, owners, [0, 7, 8, 7])) == 4
+    frames = [Owner(parent, "function", "main.f") for parent in (6, 7, 8)]
+    owners = [Owner(0, "all", ""), Owner(0, "global", "main.a"), *frames]
+    ways = [
+        Way(0, 9, 1, 5),
+        Way(1, 9, 1, 5),
+        Way(2, 9, 1, 5),
+        Way(3, 9, 2, 6),
+        Way(4, 8, 2, 5),
+        Way(-1, 8, 2, 5),
+    ]
+    found = folded(ways, Roots(owners, [1, 2, 3, 4, 1], [0, 7, 7, 7, 0]))
+    assert [(group.way.root, group.many) for group in found] == [(0, 2), (1, 2), (3, 1), (-1, 1)]
+    assert len(folded(ways, Roots(owners, [1, 2, 3, 4, 1], [0, 7, 8, 7, 0]))) == 5
+
+
+def test_frames_of_one_goroutine_are_counted_once() -> None:
+    owners = [Owner(0, "all", ""), Owner(6, "function", "main.f"), Owner(7, "function", "main.f")]
+    ways = [Way(root, 9, 1, 5) for root in range(4)]
+    (group,) = folded(ways, Roots(owners, [1, 1, 1, 2], [7] * 4))
+    assert group.many == 2
 
 
 def test_places_of_one_variable_are_one() -> None:
@@ -278,6 +290,7 @@ def test_roots_are_named() -> None:
     )
     assert root_words(Root("global", "", 64, 0), 1, 8) == "variable at 0x000000000040"
     assert root_words(Root("global", "main.a", 72, 8), 1, 8) == "main.a +8"
+    assert root_words(Root("global", "main.a", 72, 8), 4, 8) == "main.a +8 and 3 like it"
     assert root_words(Root("finalizers", "", None), 1, 8) == "finalizer of"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.space.graph.kept import Totals
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.regions.model import TargetInfo
 
@@ -41,7 +40,7 @@ class Path(NamedTuple):
 
     root: Root
     steps: Sequence[Step]
-    many: int = 1  # roots that have an equal one; this is the first of them
+    many: int = 1  # words of the variable, or goroutines, that have an equal one; this is the first
     skipped: int = 0  # objects of a very long path that are left out, behind the first half of the others
 
 
@@ -53,46 +52,60 @@ class Held(NamedTuple):
     object: Step
     paths: List[Path]  # the shortest first
     more: int  # paths that are not listed, equal ones as one
-    roots: int  # that lead to it, each variable, frame and kind of record as one; 0: it is not reachable
+    roots: int  # words that lead to it; 0: it is not reachable
 
 
 class Holding(NamedTuple):
     """Everything that `addrspace holders` shows."""
 
     info: TargetInfo
-    totals: Totals
     objects: List[Held]
     notes: List[str]
     problems: List[str]
 
 
 class Way(NamedTuple):
-    """What the worker says of a path: numbers of the owner and of its root (-1: what an object with a
-    finalizer leads to), and one that equal ways have."""
+    """What the worker says of a path: the number of the root (-1: an object with a finalizer, what that leads
+    to is kept), the first object, how many they are, and a number that equal ways have."""
 
-    owner: int
-    value: int
+    root: int
+    first: int
     length: int
     alike: int
 
 
 class Group(NamedTuple):
-    """Equal ways: the first, and how many there are."""
+    """Equal ways: the first, and how many there are; of goroutines how many of those."""
 
     way: Way
     many: int
+    last: int  # whose the last of them is
 
 
-def folded(ways: Sequence[Way], owners: Sequence[Owner], places: Sequence[int]) -> List[Group]:
-    """The ways, the shortest first; those from frames of equal goroutines are one. `places`: by root."""
+class Roots(NamedTuple):
+    """Whose each root is, by number, and where in a frame it stands."""
+
+    owners: Sequence[Owner]
+    of: Sequence[int]
+    places: Sequence[int]
+
+
+def folded(ways: Sequence[Way], roots: Roots) -> List[Group]:
+    """The ways, the shortest first; those from one variable that are equal are one, and those from frames of
+    equal goroutines."""
     found: Dict[Tuple[object, ...], Group] = {}
     for way in ways:
-        owner = owners[way.owner]
-        key: Tuple[object, ...] = (way.owner,)
-        if owner.kind == "function":
-            key = (owner.name, places[way.value] if way.value >= 0 else 0, owner.exact, way.alike)
+        number = roots.of[way.root] if way.root >= 0 else -1
+        owner = roots.owners[number]
+        key: Tuple[object, ...] = (number, way.alike)
+        if way.root >= 0 and owner.kind == "function":
+            key = (owner.name, roots.places[way.root], owner.exact, way.alike)
+            number = owner.parent
         known = found.get(key)
-        found[key] = Group(way, 1) if known is None else known._replace(many=known.many + 1)
+        if known is None:
+            found[key] = Group(way, 1, number)
+        elif owner.kind != "function" or known.last != number:
+            found[key] = known._replace(many=known.many + 1, last=number)
     return list(found.values())
 
 

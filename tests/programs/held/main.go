@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -137,5 +138,5 @@ func main() {
 	}
 	waiting.Wait()
 	fmt.Println("ready")
-	select {}
+	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
 }
