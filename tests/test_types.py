@@ -138,3 +138,13 @@ def test_text_says_what_is_known(newest_go: Toolchain, build_program: Builder, f
     text = cli("dump", str(live.pid), "--report", "types").stdout
     assert "are allocated; most of one type: [...]map.group[main.keyed]*main.row" in " ".join(text.split())
     assert "main.leaf" in text and "of the bytes have a type" in text
+
+
+def test_a_limit_of_memory_is_said_before_it_is_reached(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("typed", newest_go).path)
+    refused = cli("dump", str(live.pid), "--report", "types --memory 1M")
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert re.search(r"needs about \d+\.\d MiB and may take 1\.0 MiB \(--memory\)", refused.stderr)
+    assert types(live.pid, "--report", "types --memory 4G")["types"]

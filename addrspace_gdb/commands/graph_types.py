@@ -83,11 +83,6 @@ class Debugged:
     def _names(self) -> Dict[int, str]:
         return {one.address: self.types[one.type].name for one in self.variables}
 
-    @cached_property
-    def variable_names(self) -> Dict[int, str]:
-        """Of all variables, by address."""
-        return {one.address: one.name for one in self.variables}
-
     def type_name(self, address: int) -> Optional[str]:
         """The type of the variable that begins there."""
         return self._names.get(address) or None
@@ -111,7 +106,7 @@ class GraphTypes:
         self.shapes = Shapes(self.runtime, self.named)
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
-        self.visits: Dict[Visit, int] = {}  # what is known of data and bss, once it was told
+        self.visits: List[Visit] = []  # what is known of data and bss, once it was told
         self.runtime.layout("runtime.hchan")
 
     def hold(self, words: Sequence[int]) -> None:

@@ -6,16 +6,18 @@ from __future__ import annotations
 import sys
 from array import array
 from functools import cached_property
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
 from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
-from addrspace_gdb.goruntime.mgcroots import global_slots, none_yet
+from addrspace_gdb.goruntime.mgcroots import ascending, global_slots, none_yet
 from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
@@ -31,7 +33,8 @@ from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
-from addrspace_gdb.space.graph.static_names import Named, StaticNames
+from addrspace_gdb.space.graph.static_parts import StaticParts
+from addrspace_gdb.space.graph.statics import leaders
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
@@ -40,13 +43,25 @@ from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
 
 
+class Use(NamedTuple):
+    """What a graph is made for, which decides how much memory it takes: bytes that it may have (None: half of
+    what is free), and whether somebody will ask who keeps what."""
+
+    memory: Optional[int] = None
+    tree: bool = True
+
+
+USUAL = Use()
+
+
 class HeapGraph:
     """One heap, read; the worker has the graph."""
 
     typed = False  # objects get types, as far as they can be known
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, use: Use = USUAL) -> None:
         """Read all that needs the process. ProblemError, UnreadableError, KeyError."""
+        self._use = use
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
         self.minor = go_minor(self.target)
@@ -77,7 +92,7 @@ class HeapGraph:
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header}
+        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
             self._fields = TypeFields(self._types.runtime, where)
@@ -100,20 +115,23 @@ class HeapGraph:
     @cached_property
     def _found(self) -> Dict[str, Any]:
         """What the worker says once it has the roots, which takes the process no more."""
-        found = self._engine.ask(*self.roots.owners(self.target, self._static_names).told()).header
+        found = self._engine.ask(*self.roots.owners(self.target).told()).header
         if found["lost"]:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
         return found
 
-    @property
-    def _static_names(self) -> Optional[StaticNames]:
-        """What is called by the variable that leads to it."""
-        return None
-
     def root_type(self, address: int) -> Optional[str]:
         """The type of the variable at an address, by debug information."""
-        return self._debugged.type_name(address)
+        slot = self.roots.pointed.get(address)
+        if slot is None:
+            return self._debugged.type_name(address)
+        pointer = self._debugged.type_name(slot) or ""
+        return pointer[1:] if pointer.startswith("*") else None
+
+    def pointed_by(self, address: int) -> Optional[int]:
+        """Where that begins which the variable there leads to, if it is a variable without a name."""
+        return next((start for start, slot in self.roots.pointed.items() if slot == address), None)
 
     @cached_property
     def totals(self) -> Totals:
@@ -189,13 +207,10 @@ class TypedGraph(HeapGraph):
         self._own = gather_own(self.reading, self.target)
 
     @cached_property
-    def _static_names(self) -> Optional[StaticNames]:
+    def statics(self) -> StaticParts:
+        """Names the parts of variables."""
         assert self._shaped
-        return StaticNames(self._types.visits, self._debugged.variable_names, self.shapes.all, self.parts)
-
-    def static(self, address: int) -> Optional[Named]:
-        """The variable at an address, and which part of it."""
-        return self._static_names.find(address) if self._static_names is not None else None
+        return StaticParts(self._types.visits, self.shapes.all, self.parts)
 
     @cached_property
     def parts(self) -> Parts:
@@ -233,14 +248,24 @@ class TypedGraph(HeapGraph):
         return super().ask(do, **more)
 
 
-def typed_graph_of(session: Session) -> TypedGraph:
+def typed_graph_of(session: Session, use: Use = USUAL) -> TypedGraph:
     """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session))
+    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session, use))
 
 
-def graph_of(session: Session) -> HeapGraph:
+def graph_of(session: Session, use: Use = USUAL) -> HeapGraph:
     """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session))
+    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session, use))
+
+
+def add_memory(made: Parser) -> None:
+    """The option that limits what the worker takes."""
+    made.add_argument(
+        "--memory",
+        type=size_value,
+        metavar="SIZE",
+        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+    )
 
 
 def prepare_typed(pid: Optional[int], core: Optional[str]) -> None:
@@ -290,6 +315,7 @@ class _Roots:
         self._reading, self._target, self._runtime, self._heap = reading, target, runtime, heap
         self._owners = Owners()
         self.slots = none_yet()  # of variables
+        self.pointed: Dict[int, int] = {}  # variables by where what they lead to begins, which has no name
         self.conservative = 0  # goroutines of which words were taken for pointers that may be none
         self.unknown = 0  # whose stack could not be walked
         self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
@@ -299,6 +325,7 @@ class _Roots:
         for some in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
             for column, more in zip(self.slots, some):
                 column.extend(more)
+        self.slots = ascending(self.slots)
         _names(self._target, [0])  # so that names can be had without the process
         for part in (self._of_records, self._of_queues, self._of_stacks):
             try:
@@ -348,19 +375,30 @@ class _Roots:
                 f"{self.unknown:,} stacks cannot be walked (goroutine {goids[at]}: {why}); every word counts"
             )
 
-    def owners(self, target: Target, statics: Optional[StaticNames]) -> Owners:
-        """With the variables under their names; those of what has none are by what leads there."""
+    def owners(self, target: Target) -> Owners:
+        """With the variables under their names."""
         low, high = self._heap
         slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
         names = _names(target, [address for address, _ in slots])
+        led = self._led(target, [at for (at, _), name in zip(slots, names) if name is None])
         every = self._owners.number(0, kinds.GLOBALS, "")
         for (address, value), name in zip(slots, names):
-            start, text = name if name is not None else (address, "")
-            led = statics.find(address) if name is None and statics is not None else None
-            if led is not None:
-                start, text = led.start, led.name
+            start, text = name if name is not None else led.get(address, (address, ""))
             self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
         return self._owners
+
+    def _led(self, target: Target, nameless: Sequence[int]) -> Dict[int, Tuple[int, str]]:
+        """Where composite literals of packages begin, called by the pointers that lead to them."""
+        found = leaders(self.slots, nameless)
+        of_slots = {slot for _, slot in found.values()}
+        named = dict(zip(of_slots, _names(target, [*of_slots])))
+        made = {}
+        for address, (start, slot) in found.items():
+            name = named[slot]
+            if name is not None and name[0] == slot:
+                made[address] = start, f"*{name[1]}"
+                self.pointed[start] = slot
+        return made
 
     @property
     def all(self) -> List[kinds.Owner]:

@@ -7,7 +7,15 @@ from functools import cached_property
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import HeapGraph, TypedGraph, graph_of, prepare, typed_graph_of
+from addrspace_gdb.commands.heap_graph import (
+    HeapGraph,
+    TypedGraph,
+    Use,
+    add_memory,
+    graph_of,
+    prepare,
+    typed_graph_of,
+)
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
@@ -38,7 +46,7 @@ from addrspace_gdb.views.retained import retained_table, verdict_line, whole_lin
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
-_WITH_VALUE = (*WITH_VALUE, "--limit", "--depth", "--by")
+_WITH_VALUE = (*WITH_VALUE, "--limit", "--depth", "--by", "--memory")
 
 _EPILOG = """\
 What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
@@ -68,6 +76,7 @@ def parser() -> Parser:
         metavar="N",
         help="at most N rows, and a quarter as many below each; `all`",
     )
+    add_memory(made)
     add_output(made, ["text", "json"])
     return made
 
@@ -134,8 +143,10 @@ class Answer:
     def _of(self, asked: Asked) -> Row:
         """What the object at an address keeps, or the variable there. ProblemError."""
         graph = self._graph
-        for number, owner in enumerate(graph.owners):
-            if owner.kind == "global" and owner.address == asked.address:
+        owners = graph.owners
+        where = graph.pointed_by(asked.address) or asked.address
+        for number, owner in enumerate(owners):
+            if owner.kind == "global" and owner.address == where:
                 return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
         node = graph.find([asked.address])[0]
         if node < 0:
@@ -160,7 +171,8 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = [one for text in arguments.expressions for one in _evaluated(session, text)]
-    graph = graph_of(session) if arguments.by == ROOT else typed_graph_of(session)
+    use = Use(arguments.memory)
+    graph = graph_of(session, use) if arguments.by == ROOT else typed_graph_of(session, use)
     return Answer(graph, asked, arguments)
 
 
@@ -213,7 +225,7 @@ def _wrapped(token: TokenType, text: str, width: int, unicode: bool) -> Iterator
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--by", "--depth", "--limit", "--format", "--output"]
+    return ["--by", "--depth", "--memory", "--limit", "--format", "--output"]
 
 
 COMMAND = Command(

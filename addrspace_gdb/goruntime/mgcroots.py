@@ -31,6 +31,12 @@ def none_yet() -> Slots:
     return Slots(array("Q"), array("Q"), array("Q"), array("Q"))
 
 
+def ascending(slots: Slots) -> Slots:
+    """The same in the order of their addresses: modules may lie in any."""
+    order = sorted(range(len(slots.addresses)), key=slots.addresses.__getitem__)
+    return Slots(*(array("Q", map(column.__getitem__, order)) for column in slots))
+
+
 def static_range(modules: Sequence[Module]) -> Tuple[int, int]:
     """From the first variable with pointers of the first module to behind the last."""
     if not modules:

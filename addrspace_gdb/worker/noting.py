@@ -65,19 +65,25 @@ def describe(
         heap.sizes,
         heap.kinds,
     )
+    starts, ends, first_tags = where.starts, where.ends, where.tags
+    ranges, end_of_words, base, shift = len(starts), len(words), part.base, part.shift
+    lowest, highest = 1 << 62, 0
+    for r in range(ranges):
+        lowest, highest = min(lowest, starts[r]), max(highest, ends[r])
     for e in range(first, last):
         j = at[e]
-        address, value = part.base + (j << part.shift), words[j]
-        at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> part.shift
+        address, value = base + (j << shift), words[j]
+        at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> shift
         into[e] = min(value - body_at(value, low, groups, table, rows, sizes, kinds), 2147483647)
         tag = 0
         if j > 0:
             before = words[j - 1]
-            for r in range(len(where.starts)):
-                if where.starts[r] <= before < where.ends[r]:
-                    tag = where.tags[r] + ((before - where.starts[r]) >> part.shift)
-                    met[tag] = 1
-        if tag == 0 and j + 1 < len(words) and words[j + 1] == 0:
+            if lowest <= before < highest:
+                for r in range(ranges):
+                    if starts[r] <= before < ends[r]:
+                        tag = first_tags[r] + ((before - starts[r]) >> shift)
+                        met[tag] = 1
+        if tag == 0 and j + 1 < end_of_words and words[j + 1] == 0:
             tag = 1
         tags[e] = tag
 

@@ -9,6 +9,7 @@ from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
@@ -84,6 +85,7 @@ class Server:
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
+        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
         reading = self._graph.read()
         next(reading)
         seeds: Dict[str, Column] = {}

@@ -27,7 +27,15 @@ class Typed:
         self.shapes = Shapes(**columns)
         self._dynamic = self._of_words(said, words)
         objects = graph.objects
-        self.found = Found(zeros(objects, "i"), zeros(objects, "B"), zeros(max(1, objects), "i"), zeros(3))
+        self.found = Found(
+            zeros(objects, "i"),
+            zeros(objects, "B"),
+            zeros(max(1, objects), "i"),
+            zeros(3),
+            zeros(objects, "B"),
+            zeros((objects >> 6) + 2, "i"),
+        )
+        propagating.fill_spans(graph.heap.first, self.found.spans)
         self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
@@ -45,21 +53,11 @@ class Typed:
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         tail = propagating.by_tags(
-            self._graph.objects,
-            edges.to,
-            edges.index,
-            notes.into,
-            notes.tags,
-            heap.first,
-            heap.kinds,
-            heap.sizes,
-            self.shapes,
-            self._dynamic,
-            self.found,
+            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
         )
         self._follow(tail, 0)
         counted = [int(one) for one in self.found.counts]
-        self._follow(propagating.all_typed(self.found, self.shapes), 1)
+        self._follow(propagating.to_do_again(self.found), 1)
         self.conflicts, self.misplaced = counted[:2]
 
     def _by_roots(self, said: Message) -> int:
@@ -124,7 +122,7 @@ class Typed:
         sums: Dict[Tuple[int, int], List[int]] = {}
         for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
             if self.found.shapes[number] == propagating.FUNCTION:
-                s = propagating.span_at(number, heap.first)
+                s = propagating.span_at(number, heap.first, self.found.spans)
                 row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]

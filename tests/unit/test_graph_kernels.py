@@ -15,7 +15,8 @@ from addrspace_gdb.common.problems import ProblemError
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
-from addrspace_gdb.worker import dominating
+from addrspace_gdb.worker import budget, dominating
+from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -260,3 +261,17 @@ def test_a_group_keeps_what_lies_below_its_objects_once() -> None:
     assert counts.tolist() == [5, 3, 3] and kept.tolist() == [80, 48, 48]
     kept, counts = tree.grouped([1], groups, 3)
     assert counts.tolist() == [1, 3, 0]
+
+
+def test_a_graph_that_needs_too_much_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "resident", lambda: 100 << 20)
+    limit = Budget(200 << 20, typed=True, tree=False)
+    limit.check(1_000_000, 0, 0, 1 << 30)
+    limit.check(1_000_000, 1_000_000, 1 << 20, 1 << 30)  # too little was read to reckon from it
+    for objects, edges, done in ((4_000_000, 0, 0), (1_000_000, 2_000_000, 1 << 28)):
+        with pytest.raises(ProblemError, match=r"may take 200\.0 MiB \(--memory\): --memory \d+M allows it"):
+            limit.check(objects, edges, done, 1 << 30)
+    monkeypatch.setattr(budget, "free_memory", lambda: 300 << 20)
+    with pytest.raises(ProblemError, match=r"150\.0 MiB \(half of what is free\)"):
+        Budget(None, typed=True, tree=True).check(4_000_000, 0, 0, 1 << 30)
+    assert budget.free_memory() > 0 and resident() > 1 << 20

@@ -11,7 +11,7 @@ os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are ma
 import pytest
 
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
-from addrspace_gdb.goruntime.mgcroots import Slots, within
+from addrspace_gdb.goruntime.mgcroots import Slots, ascending, within
 from addrspace_gdb.goruntime.typeshapes import (
     DIRECTORY,
     DYNAMIC,
@@ -25,7 +25,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     Shape,
 )
 from addrspace_gdb.process.dwarf.gotypes import GoType
-from addrspace_gdb.space.graph.statics import Said, Statics
+from addrspace_gdb.space.graph.statics import Said, Statics, leaders
 from addrspace_gdb.worker.arrays import joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 
@@ -90,6 +90,15 @@ def test_a_map_has_a_directory_or_none(behind: int, led: Tuple[int, int]) -> Non
 def test_a_slice_is_as_long_as_it_says() -> None:
     words = {DATA: DATA + 64, DATA + 8: 2, DATA + 64: HEAP, DATA + 80: HEAP + 64, DATA + 96: HEAP + 128}
     assert [value for value, _, _ in walked(words, (DATA, ROWS))] == [HEAP, HEAP + 64]
+
+
+def test_what_has_no_name_is_found_by_what_leads_to_it() -> None:
+    found = slots({DATA: DATA + 64, DATA + 8: DATA + 80, DATA + 16: DATA + 64, DATA + 24: HEAP})
+    assert leaders(found, [DATA + 72, DATA + 80, DATA + 40, DATA + 5000]) == {
+        DATA + 72: (DATA + 64, DATA),
+        DATA + 80: (DATA + 80, DATA + 8),
+    }
+    assert ascending(Slots(*(column[::-1] for column in found))) == found
 
 
 class Described:

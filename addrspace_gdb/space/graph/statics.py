@@ -22,6 +22,7 @@ from addrspace_gdb.goruntime.typeshapes import (
 )
 
 _MAX_VISITS = 1 << 20
+_NEAR = 1 << 12  # bytes
 
 
 class Visit(NamedTuple):
@@ -51,14 +52,25 @@ class Said:
         return {"root_values": self.values, "root_hows": self.hows, "root_targets": targets}
 
 
+def leaders(slots: Slots, addresses: Sequence[int]) -> Dict[int, Tuple[int, int]]:
+    """Variables without a name, which others lead to: for each of these addresses where that one begins, and
+    the slot that leads there. Those that nothing leads to, or only from afar, are left out."""
+    to = sorted(zip(slots.values, slots.addresses))
+    found = {}
+    for address in addresses:
+        at = bisect_left(to, (address + 1, 0)) - 1
+        if at >= 0 and address - to[at][0] < _NEAR:
+            found[address] = to[bisect_left(to, (to[at][0], 0))]
+    return found
+
+
 class Statics:
     """Walks over them, from some variables on."""
 
     def __init__(self, slots: Slots, heap: Tuple[int, int], word: int) -> None:
         """`slots`: ascending."""
         self._slots, self._heap, self._word = slots, heap, word
-        self.visits: Dict[Visit, int] = {}  # and where the pointer is that first led there; 0: none did
-        self._from: Dict[Visit, int] = {}
+        self.visits: List[Visit] = []
 
     def walk(
         self,
@@ -76,7 +88,7 @@ class Statics:
             if visit in seen or visit.shape == NOTHING or not shapes[visit.shape].size:
                 continue
             seen.add(visit)
-            self.visits[visit] = self._from.get(visit, 0)
+            self.visits.append(visit)
             if visit.shape not in tables:
                 tables[visit.shape] = {one.offset: one for one in shapes[visit.shape].pointers}
             waiting += self._one(visit, shapes[visit.shape], tables[visit.shape], of_word, said)
@@ -107,7 +119,6 @@ class Statics:
                 said.put(value, how, target)
             else:
                 found.append(Visit(value, target, slots.behind[at] if how == MANY else 1))
-                self._from.setdefault(found[-1], slots.addresses[at])
         return found
 
     def _led(self, pointer: Pointer, at: int, of_word: Callable[[int], Direct]) -> Tuple[int, int]:
