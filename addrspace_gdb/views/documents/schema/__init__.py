@@ -27,6 +27,7 @@ NAMES = (
     "snapshots/1",
     "spans/1",
     "types/1",
+    "watch/1",
     "whereis/1",
 )
 
