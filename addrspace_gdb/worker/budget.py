@@ -23,9 +23,9 @@ class Costs(NamedTuple):
 
 
 # Counted in worker/graph.py, noting.py, typed.py and tree.py; measured with 10.1 M objects and 18.8 M edges.
-_OF_GRAPH = Costs(21, 4)
-_OF_TYPES = Costs(12, 12)
-_OF_TREE = Costs(50, 4)
+_OF_GRAPH = Costs(17, 4)
+_OF_TYPES = Costs(10, 8)
+_OF_TREE = Costs(38, 4)
 
 
 class Budget:

@@ -13,6 +13,7 @@ from addrspace_gdb.worker.tree import Rooted
 from addrspace_gdb.worker.typed import Typed
 
 _NONE = -1
+_FAR = 65535  # bytes: so far or farther into an object, a note does not say how far
 _MAX_STEPS = 1 << 12  # of a way that are told: half of them at either end
 
 
@@ -87,7 +88,7 @@ class Way(NamedTuple):
 class Step(NamedTuple):
     """An object on the way. Bytes: `offset` of the pointer to the next one from its beginning (-1: it is the
     last), `within` from where its value begins, behind a header, and `into` where that pointer leads in the
-    next one."""
+    next one (-1: far into it)."""
 
     address: int
     size: int
@@ -137,6 +138,7 @@ class Holders:
             return made
         within = int(graph.edges.at[edge]) * self._word
         into = int(self._noting.notes.into[edge])
+        into = into if into < _FAR else _NONE
         return made._replace(offset=header + within, within=within, into=into)
 
     def place(self, step: Step) -> int:

@@ -9,26 +9,28 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, inlined, joined, kernel, zeros
 from addrspace_gdb.worker.scanning import Edges, Heap, Part
 
-# What a tag says of the words beside a pointer; higher ones are places in the ranges of types.
+# What a tag says of the words beside a pointer; higher ones stand for places in the ranges of types.
 NO_TAG, NEXT_IS_ZERO, FIRST_TAG = range(3)
-_MAX_TAGS = 1 << 28
+TAGS = 1 << 16  # of which the last is for all places that there is no other for
+_MAX_PLACES = 1 << 28
 HEADER_BYTES = 8
 
 
 class Notes(NamedTuple):
-    """By edge: `into`, bytes from the start of the object that it leads to, and `tags`."""
+    """By edge: `into`, bytes from the start of the object that it leads to (65535: or more), and `tags`."""
 
     into: Ints
     tags: Ints
-    met: Ints  # by tag: 1 if it was
+    met: Ints  # by place: the tag that stands for it
+    many: Ints  # how many tags stand for one
 
 
 class Ranges(NamedTuple):
-    """Where types and itabs lie: starts, ends, and the tag of the first word of each."""
+    """Where types and itabs lie: starts, ends, and the place of the first word of each."""
 
     starts: Ints
     ends: Ints
-    tags: Ints
+    places: Ints
 
 
 class Codes(NamedTuple):
@@ -56,7 +58,14 @@ def describe(
     first: int, last: int, part: Part, heap: Heap, edges: Edges, notes: Notes, where: Ranges
 ) -> None:
     """Note those edges, which are of this part."""
-    words, at, into, tags, met = part.words, edges.at, notes.into, notes.tags, notes.met
+    words, at, into, tags, met, many = (
+        part.words,
+        edges.at,
+        notes.into,
+        notes.tags,
+        notes.met,
+        notes.many,
+    )
     low, groups, table, rows, sizes, kinds = (
         heap.low,
         heap.groups,
@@ -65,7 +74,7 @@ def describe(
         heap.sizes,
         heap.kinds,
     )
-    starts, ends, first_tags = where.starts, where.ends, where.tags
+    starts, ends, first_places = where.starts, where.ends, where.places
     ranges, end_of_words, base, shift = len(starts), len(words), part.base, part.shift
     lowest, highest = 1 << 62, 0
     for r in range(ranges):
@@ -74,15 +83,19 @@ def describe(
         j = at[e]
         address, value = base + (j << shift), words[j]
         at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> shift
-        into[e] = min(value - body_at(value, low, groups, table, rows, sizes, kinds), 2147483647)
+        into[e] = min(value - body_at(value, low, groups, table, rows, sizes, kinds), 65535)
         tag = 0
         if j > 0:
             before = words[j - 1]
             if lowest <= before < highest:
                 for r in range(ranges):
                     if starts[r] <= before < ends[r]:
-                        tag = first_tags[r] + ((before - starts[r]) >> shift)
-                        met[tag] = 1
+                        place = first_places[r] + ((before - starts[r]) >> shift)
+                        tag = met[place]
+                        if tag == 0:
+                            tag = min(2 + many[0], 65535)
+                            many[0] += 1
+                            met[place] = tag
         if tag == 0 and j + 1 < end_of_words and words[j + 1] == 0:
             tag = 1
         tags[e] = tag
@@ -115,15 +128,17 @@ class Noting:
         """`ranges`: of types and itabs; `code`: of functions. ProblemError if that is too much."""
         self._shift, self._bounds = shift, list(ranges)
         columns = [zeros(len(ranges)) for _ in range(3)]
-        tag = FIRST_TAG
+        place = 0
         for number, (start, end) in enumerate(ranges):
-            for column, value in zip(columns, (start, end, tag)):
+            for column, value in zip(columns, (start, end, place)):
                 column[number] = value
-            tag += (end - start) >> shift
-        if tag > _MAX_TAGS:
-            raise ProblemError(f"types take {tag << shift >> 20:,} MiB, which is more than can be looked at")
+            place += (end - start) >> shift
+        if place > _MAX_PLACES:
+            raise ProblemError(
+                f"types take {place << shift >> 20:,} MiB, which is more than can be looked at"
+            )
         self.where = Ranges(*columns)
-        self.notes = Notes(zeros(1, "i"), zeros(1, "i"), zeros(tag + 1, "B"))
+        self.notes = Notes(zeros(1, "H"), zeros(1, "H"), zeros(place + 1, "H"), zeros(1))
         self._code = zeros(2)
         self._code[0], self._code[1] = code
         self._codes: List[Codes] = []
@@ -166,16 +181,16 @@ class Noting:
         if not COMPILED:
             return sorted(word for word in self._words if not word % (1 << self._shift))
         met = self.notes.met.nonzero()[0].tolist()
-        return [self._word(tag) for tag in met]
+        return [self._word(place) for place in met]
 
-    def _word(self, tag: int) -> int:
-        starts, tags = self.where.starts, self.where.tags
-        r = max(number for number in range(len(tags)) if tags[number] <= tag)
-        return int(starts[r]) + ((tag - int(tags[r])) << self._shift)
+    def _word(self, place: int) -> int:
+        starts, places = self.where.starts, self.where.places
+        r = max(number for number in range(len(places)) if places[number] <= place)
+        return int(starts[r]) + ((place - int(places[r])) << self._shift)
 
     def tag_of(self, word: int) -> int:
-        """The tag of a word in the ranges."""
+        """The tag that stands for a word in the ranges."""
         for number, (start, end) in enumerate(self._bounds):
             if start <= word < end:
-                return int(self.where.tags[number]) + ((word - start) >> self._shift)
+                return int(self.notes.met[int(self.where.places[number]) + ((word - start) >> self._shift)])
         return NO_TAG

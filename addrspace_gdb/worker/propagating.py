@@ -115,7 +115,7 @@ def suits(
         return 1
     elif kind != 0 and (shape == 2 or (not pointers and open_ == 0)):
         found = 0
-    if size > room or (into != 0 and (size == 0 or into % size != 0)):
+    if size > room or (into != 0 and into != 65535 and (size == 0 or into % size != 0)):
         return 0
     if how != 2 and not loose:
         return 0
@@ -167,7 +167,7 @@ def give(
             return tail
         queue[tail] = number
         return tail + 1
-    inside = shape_sizes[known] > 0 and into % shape_sizes[known] != 0  # a part of what is known
+    inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
     if said != 1 and not inside and not begins_with(known, said, firsts):
         counts[0] += 1
     return tail
@@ -307,7 +307,7 @@ def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
             body = heap.starts[s] + (number - heap.first[s]) * heap.sizes[s]
             if heap.kinds[s] == 2:
                 body += 8
-            into = min(value - body, 2147483647)
+            into = min(value - body, 65535)
             tail = give_one(number, into, roots.hows[r], roots.targets[r], heap, shapes, found, tail)
     return tail
 

@@ -8,7 +8,7 @@ from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.noting import Noting
+from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
 from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
 from addrspace_gdb.worker.scanning import objects_at
 
@@ -39,10 +39,11 @@ class Typed:
         self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
-        tags = len(self._noting.notes.met)
-        made = Dynamic(zeros(tags, "B"), zeros(tags, "i"))
+        made = Dynamic(zeros(TAGS, "B"), zeros(TAGS, "i"))
         for word, how, target in zip(words, said.column("word_hows"), said.column("word_targets")):
             tag = self._noting.tag_of(word)
+            if not FIRST_TAG <= tag < TAGS - 1:
+                continue
             made.hows[tag], made.targets[tag] = how, target
         return made
 

@@ -12,6 +12,7 @@ import pytest
 
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.mgcroots import Slots, ascending, within
+from addrspace_gdb.goruntime.structshapes import StructShapes
 from addrspace_gdb.goruntime.typeshapes import (
     DIRECTORY,
     DYNAMIC,
@@ -24,8 +25,12 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
 )
+from addrspace_gdb.goruntime.typeshapes import (
+    FUNCTION as FUNCTION_SHAPE,
+)
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.space.graph.statics import Said, Statics, leaders
+from addrspace_gdb.target.layout import Type
 from addrspace_gdb.worker.arrays import joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 
@@ -186,3 +191,37 @@ def test_only_variables_outside_functions_are_found() -> None:
 def test_damaged_units_end(data: bytes) -> None:
     found, _ = entries(data)
     assert found in ([-1], [0], [])
+
+
+def test_structs_of_the_runtime_are_made_of_their_layouts() -> None:
+    word, text = Type("*", 8, "pointer"), Type("string", 16, "struct")
+    g, sudog = Type("runtime.g", 120, "struct"), Type("runtime.sudog", 32, "struct")
+    to_g = Type("*runtime.g", 8, "pointer", load_fields=lambda: {"*": (0, g)})
+    to_sudog = Type("*runtime.sudog", 8, "pointer", load_fields=lambda: {"*": (0, sudog)})
+    sudog.load_fields = lambda: {"g": (0, to_g), "next": (8, to_sudog), "elem": (16, word)}
+    g.load_fields = lambda: {
+        "waiting": (8, to_sudog),
+        "name": (16, text),
+        "both": (32, Type("[2]runtime.sudog", 64, "array", sudog, 2)),
+        "arg": (96, Type("runtime.eface", 16, "struct")),
+        "f": (112, Type("func", 0, "pointer")),
+    }
+    described, layouts = Described(), {"runtime.g": g, "runtime.sudog": sudog}
+    known = {"runtime.m": 4}
+    made = StructShapes(described, layouts.get, lambda name: known.get(name, NOTHING), 8)  # type: ignore[arg-type]
+    number, pointer = made.of("runtime.g"), made.pointer_to("runtime.m")
+    assert made.of("runtime.m") == 4 and made.of("runtime.p") == NOTHING
+    assert made.finish() and not made.finish()
+    inner = made.of("runtime.sudog")
+    shape = described.all[number]
+    assert (shape.name, shape.package, shape.size, shape.open) == ("runtime.g", "runtime", 120, True)
+    one = [Pointer(0, ONE, number), Pointer(8, ONE, inner), Pointer(16, UNKNOWN)]
+    assert described.all[inner].pointers == one
+    assert shape.pointers == [
+        Pointer(8, ONE, inner),
+        Pointer(16, MANY, TEXT),
+        *[led._replace(offset=at + led.offset) for at in (32, 64) for led in one],
+        Pointer(104, DYNAMIC),
+        Pointer(112, ONE, FUNCTION_SHAPE),
+    ]
+    assert described.all[pointer].pointers == [Pointer(0, ONE, 4)]
