@@ -26,7 +26,7 @@ from addrspace_gdb.commands.heap_graph import TypedGraph, typed_graph_of
 from addrspace_gdb.commands.holding import Finder
 from addrspace_gdb.space.graph.holding import Held
 from addrspace_gdb.views.documents.schema import schema
-from addrspace_gdb.views.holders import chain_words
+from addrspace_gdb.views.holders import chain_words, path_words
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
 ALSO_OLD = True
@@ -47,6 +47,11 @@ FIELDS = {  # how the last object before each ends, and what it is reached as
     "sent": r"chan \*main\.user \[0\] → \*main\.user",
     "captured": r"func main\.caught\.func1 \+\d+ → .*",
     "shared": r"\*main\.request \.body\.who → \*main\.user",
+}
+VARIABLES = {  # with debug information
+    "in state": "main.state.table[3] -> *main.user",
+    "in app": "main.app.users -> map[string]*main.user [value] -> *main.user",
+    "deep in app": "main.app.first.deep[1] -> *main.user",
 }
 
 
@@ -163,6 +168,9 @@ def test_fields_are_named_as_in_the_program(
             if not any(re.search(f"(^|→ ){pattern}$", text) for text in texts):
                 wrong[name] = texts
         assert not wrong
+        if variant != "stripped":
+            paths = {name: [path_words(path, 8) for path in found[name].paths] for name in VARIABLES}
+            assert paths == {name: [text] for name, text in VARIABLES.items()}
         for name in ("lost", "with it", "opened"):
             assert not found[name].roots and not found[name].paths
         check_finalized(found["finalized"], places["opened"])

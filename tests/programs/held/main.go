@@ -42,6 +42,21 @@ type large struct {
 
 type opened struct{ to *user }
 
+type application struct {
+	pad   [3]uint64
+	users map[string]*user
+	first struct{ deep [2]*user }
+}
+
+// What app points to lies in data and has no name of its own.
+var (
+	app   = &application{}
+	state struct {
+		name  string
+		table [5]*user
+	}
+)
+
 var (
 	kept    []any
 	inside  *uint64
@@ -104,6 +119,10 @@ func fill() {
 	c <- made("sent")
 	keep(c)
 	keep(caught(made("captured")))
+
+	app.users = map[string]*user{"a": made("in app")}
+	app.first.deep[1] = made("deep in app")
+	state.table[3] = made("in state")
 }
 
 //go:noinline
