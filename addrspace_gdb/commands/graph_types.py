@@ -18,8 +18,9 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import Direct, Shapes
+from addrspace_gdb.goruntime.typeshapes import FUNCTION, Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
+from addrspace_gdb.space.graph.counted import package_of
 from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
 from addrspace_gdb.space.graph.statics import Said, Statics, Visit
@@ -36,6 +37,12 @@ class Static(NamedTuple):
     type: int
 
 
+class _Found(NamedTuple):
+    variables: List[Static]
+    types: List[GoType]
+    closures: Dict[int, List[Tuple[int, int]]]
+
+
 class Debugged:
     """Variables of packages and their types, by debug information; none where there is none."""
 
@@ -48,21 +55,23 @@ class Debugged:
         self.notes: List[str] = []
 
     @cached_property
-    def _found(self) -> Tuple[List[Static], List[GoType]]:
+    def _found(self) -> _Found:
+        nothing = _Found([], [], {})
         if self._path is None:
-            return [], []
+            return nothing
         try:
             said = self._engine.ask({"do": "variables", "path": self._path}, {}).header
         except ProblemError as error:
             self.notes.append(str(error))
-            return [], []
+            return nothing
         types = [GoType(*row) for row in said["types"]]
         found = [Static(*row) for row in said["variables"]]
         bias = self._bias(found)
         if bias is None:
             self.notes.append("debug information is of another program; types of variables are not known")
-            return [], []
-        return [one._replace(address=one.address + bias) for one in found], types
+            return nothing
+        closures = {pc + bias: captures for pc, captures in said["closures"]}
+        return _Found([one._replace(address=one.address + bias) for one in found], types, closures)
 
     def _bias(self, found: Sequence[Static]) -> Optional[int]:
         """How far from where the file says variables lie; None if they do not agree."""
@@ -72,12 +81,17 @@ class Debugged:
     @property
     def variables(self) -> List[Static]:
         """All of them. Asks the worker once."""
-        return self._found[0]
+        return self._found.variables
 
     @property
     def types(self) -> List[GoType]:
         """What their types are places in."""
-        return self._found[1]
+        return self._found.types
+
+    @property
+    def closures(self) -> Dict[int, List[Tuple[int, int]]]:
+        """What closures capture, by the address of their code: where in it, and the places of types."""
+        return self._found.closures
 
     @cached_property
     def _names(self) -> Dict[int, str]:
@@ -119,8 +133,10 @@ class GraphTypes:
             except UnreadableError:
                 continue
 
-    def told(self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own) -> Dict[str, Column]:
-        """All shapes, and what roots say of objects."""
+    def told(
+        self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own, functions: Dict[int, str]
+    ) -> Dict[str, Column]:
+        """All shapes, and what roots say of objects; `functions`: of closures that were met."""
         shapes, said, word = self.shapes, Said(), self.runtime.word
         debug = DebugShapes(shapes, debugged.types, *self._range, word)
         structs = StructShapes(shapes, self.runtime.target.type, debug.named, word)
@@ -138,6 +154,12 @@ class GraphTypes:
 
         def more() -> None:
             first = [(one.address, debug.of(one.type)) for one in debugged.variables]
+            for pc, name in functions.items():
+                captures = debugged.closures.get(pc)
+                own_shape = (
+                    debug.closure(f"func {name}", package_of(name), captures) if captures else FUNCTION
+                )
+                said.closures[pc] = own_shape
             say_own(own, structs, said)
             finish()
             statics = Statics(roots.slots, roots.heap, word)

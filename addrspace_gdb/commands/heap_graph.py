@@ -3,6 +3,7 @@ out by the worker when it runs again."""
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from functools import cached_property
@@ -41,6 +42,9 @@ from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
+
+# What the compiler calls functions that are made with what they capture (cmd/compile/internal/ir/func.go).
+_CLOSURE = re.compile(r"\.(func|gowrap|dwrap|deferwrap)\d|·dwrap·|-fm$|-range\d")
 
 
 class Use(NamedTuple):
@@ -107,6 +111,12 @@ class HeapGraph:
     def _name_functions(self, addresses: Sequence[int]) -> None:
         tables = of_reading(self.target, self.reading, none_too=True).tables
         self._functions = {one: tables.function_name(one) for one in addresses}
+        found = {one: tables.find(one) for one in addresses}
+        self._closures = {
+            pc: one.name
+            for pc, one in found.items()
+            if one is not None and one.entry == pc and _CLOSURE.search(one.name)
+        }
 
     def function_at(self, address: int) -> Optional[str]:
         """The function whose address an object begins with."""
@@ -232,7 +242,7 @@ class TypedGraph(HeapGraph):
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
         roots = StaticRoots(self.roots.slots, self._heap)
-        columns = self._types.told(self._seeds, self._debugged, roots, self._own)
+        columns = self._types.told(self._seeds, self._debugged, roots, self._own, self._closures)
         self._engine.ask({"do": "shapes"}, columns)
         return True
 

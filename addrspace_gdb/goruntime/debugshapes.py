@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.typeshapes import (
     DYNAMIC,
@@ -33,6 +33,7 @@ class DebugShapes:
         self._numbers: Dict[int, int] = {}
         self._flat: Dict[int, List[Pointer]] = {}
         self._pending: List[int] = []
+        self._closures: List[Tuple[int, str, Optional[str], Sequence[Tuple[int, int]]]] = []
 
     def of(self, place: int) -> int:
         """The number of the shape of the type at a place; NOTHING where nothing is known of it."""
@@ -49,9 +50,28 @@ class DebugShapes:
         place = self._places.get(name)
         return self.of(place) if place is not None else NOTHING
 
+    def closure(self, name: str, package: Optional[str], captures: Sequence[Tuple[int, int]]) -> int:
+        """The number of the shape of a closure that captures those: where in it, and the places of types."""
+        number = self._shapes.reserve()
+        self._closures.append((number, name, package, captures))
+        return number
+
+    def _make_closures(self) -> None:
+        while self._closures:
+            number, name, package, captures = self._closures.pop()
+            pointers = [
+                one._replace(offset=offset + one.offset)
+                for offset, place in sorted(captures)
+                for one in self._pointers(place, 1)
+            ]
+            size = max(offset + self._types[place].size for offset, place in captures)
+            made = Shape(name, "closure", package, size, 0, pointers, open=True, first=FUNCTION)
+            self._shapes.put(number, made)
+
     def finish(self) -> bool:
         """Make every shape that those lead to; whether there was any."""
-        found = bool(self._pending)
+        found = bool(self._pending or self._closures)
+        self._make_closures()
         while self._pending:
             place = self._pending.pop()
             number, type_ = self._numbers[place], self._types[place]

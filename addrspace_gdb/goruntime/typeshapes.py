@@ -312,7 +312,8 @@ class Shapes:
         pointers = [one for one in sorted(self._pointers(bucket, 0)) if one.offset != last]
         if type_ is not None and len(pointers) != len(self._pointers(bucket, 0)):
             pointers.append(Pointer(last, MANY, own))
-        return self._runtimes(address, "buckets", "map", size // self._word, pointers)
+        made = self._runtimes(address, "buckets", "map", size // self._word, pointers)
+        return made._replace(first=self.of_type(bucket))  # which stands before large ones
 
     def _of_overflow(self, address: int) -> Shape:
         """mapextra."""

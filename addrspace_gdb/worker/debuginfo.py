@@ -1,4 +1,4 @@
-"""The variables of packages and their types, by a program's debug information.
+"""The variables of packages, what closures capture, and the types of both, by a program's debug information.
 
 The entries of variables lie among those of functions, which are many and have no short way past them: a
 kernel goes over all of a unit.
@@ -6,37 +6,40 @@ kernel goes over all of a unit.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.dwarf.abbreviations import Abbreviations
-from addrspace_gdb.process.dwarf.gotypes import GoType, GoTypes, Variable
+from addrspace_gdb.process.dwarf.abbreviations import Abbreviation, Abbreviations
+from addrspace_gdb.process.dwarf.gotypes import CLOSURE_OFFSET, GoType, GoTypes, Variable
 from addrspace_gdb.process.dwarf.sections import DamagedError, DebugSections
-from addrspace_gdb.process.dwarf.units import Entry, Info, Unit
+from addrspace_gdb.process.dwarf.units import LOW_PC, Info, Unit
 from addrspace_gdb.worker.arrays import COMPILED, Ints, inlined, kernel, of_bytes, zeros
 
 PLAIN_LIMIT = 4 << 20  # bytes of debug information that are gone over without numba
 _LANGUAGE, _GO = 0x13, 0x16  # DW_AT_language, DW_LANG_Go
-_VARIABLE = 0x34  # DW_TAG_variable
+_VARIABLE, _FUNCTION = 0x34, 0x2E  # DW_TAG_*
 _MAX_STEPS = 1 << 25
 _MAX_CODES = 1 << 12
 _ROOM = 1 << 12  # variables of a unit that are looked for at a time
 
 
 class Codes(NamedTuple):
-    """Abbreviations by code: the tag (0: there is none), whether entries have others below them, and where
-    the steps over their attributes begin in `steps`."""
+    """Abbreviations by code: what entries are (0: there is none, 2: a variable, 3: a function, 4: captured by
+    a closure, 1: anything else), whether they have others below them, and where the steps over their
+    attributes begin in `steps`."""
 
-    tags: Ints
+    sorts: Ints
     inner: Ints
     begin: Ints
     steps: Ints
 
 
 class Found(NamedTuple):
-    """What there is."""
+    """What there is. Of closures the address of their code in the file, and what they capture: where in the
+    closure, and the place of the type."""
 
     variables: List[Variable]
+    closures: List[Tuple[int, List[Tuple[int, int]]]]
     types: List[GoType]
 
 
@@ -87,25 +90,30 @@ def stepped(data: Ints, at: int, end: int, step: int) -> int:
 
 
 @kernel
-def find_entries(data: Ints, place: Ints, end: int, tag: int, codes: Codes, found: Ints) -> int:
-    """The entries with that tag directly below the unit's own, from place[0] on with place[1] entries open;
-    how many, as far as `found` has room, or -1 where the unit is damaged. `place` is where to go on."""
-    at, depth, count = place[0], place[1], 0
+def find_entries(data: Ints, place: Ints, end: int, codes: Codes, found: Ints, within: Ints) -> int:
+    """Variables directly below the unit's own entry, and what closures capture, with the entry of their
+    function in `within` (0: of none); how many, as far as there is room, or -1 where the unit is damaged. It
+    goes on at place[0] with place[1] entries open, in the function at place[2]."""
+    at, depth, function, count = place[0], place[1], place[2], 0
     while at < end and depth > 0 and count < len(found):
         start, code = at, unsigned(data, at, end)
         at = behind(data, at, end)
         if code == 0:
             depth -= 1
             continue
-        if code >= len(codes.tags) or codes.tags[code] == 0:
+        if code >= len(codes.sorts) or codes.sorts[code] == 0:
             return -1
-        if depth == 1 and codes.tags[code] == tag:
+        sort = codes.sorts[code]
+        if sort == 3 and depth == 1:
+            function = start
+        if (sort == 2 and depth == 1) or (sort == 4 and depth > 1):
             found[count] = start
+            within[count] = function if sort == 4 else 0
             count += 1
         for k in range(codes.begin[code], codes.begin[code + 1]):
             at = stepped(data, at, end, codes.steps[k])
         depth += codes.inner[code]
-    place[0], place[1] = at, depth
+    place[0], place[1], place[2] = at, depth, function
     return count
 
 
@@ -120,14 +128,32 @@ def read_variables(path: str) -> Found:
             )
         info.begin(_MAX_STEPS)
         types = GoTypes(info)
-        variables = list(types.variables(_entries(info)))
+        variables, closures = _all(info, types)
         types.finish()
     except DamagedError as error:
         raise ProblemError(f"types of variables: {error}") from None
-    return Found(variables, types.all)
+    return Found(variables, closures, types.all)
 
 
-def _entries(info: Info) -> Iterator[Entry]:
+def _all(info: Info, types: GoTypes) -> Tuple[List[Variable], List[Tuple[int, List[Tuple[int, int]]]]]:
+    variables: List[Variable] = []
+    closures: Dict[int, List[Tuple[int, int]]] = {}
+    for unit, offset, within in _entries(info):
+        entry = unit.entry(offset)
+        if entry is None:
+            continue
+        if not within:
+            variables += types.variables([entry])
+            continue
+        function, captured = unit.entry(within), types.captured(entry)
+        pc = unit.address(function, LOW_PC) if function is not None else None
+        if pc and captured is not None:
+            closures.setdefault(pc, []).append(captured)
+    return variables, list(closures.items())
+
+
+def _entries(info: Info) -> Iterator[Tuple[Unit, int, int]]:
+    """Units of Go, with the entries that are wanted and those of their functions."""
     data = of_bytes(info.data, "B")
     tables: Dict[int, Codes] = {}
     for unit in info.units:
@@ -135,22 +161,26 @@ def _entries(info: Info) -> Iterator[Entry]:
             key = id(unit.abbreviations)
             if key not in tables:
                 tables[key] = _codes(unit.abbreviations)
-            yield from _of_unit(unit, data, tables[key])
+            for offset, within in _of_unit(unit, data, tables[key]):
+                yield unit, offset, within
 
 
-def _of_unit(unit: Unit, data: Ints, codes: Codes) -> Iterator[Entry]:
-    found, place = zeros(_ROOM), zeros(2)
+def _of_unit(unit: Unit, data: Ints, codes: Codes) -> Iterator[Tuple[int, int]]:
+    found, within, place = zeros(_ROOM), zeros(_ROOM), zeros(3)
     place[0], place[1] = unit.top.end, 1
     while True:
-        count = int(find_entries(data, place, unit.end, _VARIABLE, codes, found))
+        count = int(find_entries(data, place, unit.end, codes, found, within))
         if count < 0:
             raise DamagedError("an entry has no abbreviation")
-        for offset in found[:count].tolist():
-            entry = unit.entry(int(offset))
-            if entry is not None:
-                yield entry
+        yield from zip(found[:count].tolist(), within[:count].tolist())
         if count < _ROOM:
             return
+
+
+def _sort(one: Abbreviation) -> int:
+    if one.tag == _VARIABLE:
+        return 4 if CLOSURE_OFFSET in one.names else 2
+    return 3 if one.tag == _FUNCTION else 1
 
 
 def _codes(table: Abbreviations) -> Codes:
@@ -161,7 +191,7 @@ def _codes(table: Abbreviations) -> Codes:
     for code in range(most + 1):
         one = listed.get(code)
         if one is not None:
-            made.tags[code], made.inner[code] = one.tag, int(one.children)
+            made.sorts[code], made.inner[code] = _sort(one), int(one.children)
             steps += one.steps
         made.begin[code + 1] = len(steps)
     column = zeros(max(1, len(steps)))

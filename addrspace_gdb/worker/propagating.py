@@ -168,7 +168,8 @@ def give(
         queue[tail] = number
         return tail + 1
     inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
-    if said != 1 and not inside and not begins_with(known, said, firsts):
+    nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
+    if said != 1 and not inside and not nested:
         counts[0] += 1
     return tail
 

@@ -161,7 +161,7 @@ class Server:
     def _variables(self, said: Message) -> None:
         """The variables of packages and their types, by the debug information in a file."""
         found = read_variables(str(said.header["path"]))
-        self._say({"variables": found.variables, "types": found.types})
+        self._say(found._asdict())
 
     @cached_property
     def _held(self) -> Holders:

@@ -50,6 +50,7 @@ class Typed:
     def _propagate(self, type_shapes: Ints, said: Message) -> None:
         """First what is sure, then what roots say, what looks like an interface, and what may be a part of
         something."""
+        self._closures = dict(zip(said.column("closure_pcs"), said.column("closure_shapes")))
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
@@ -57,9 +58,37 @@ class Typed:
             edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
         )
         self._follow(tail, 0)
+        self._follow_closures(0)
         counted = [int(one) for one in self.found.counts]
         self._follow(propagating.to_do_again(self.found), 1)
+        self._follow_closures(1, True)
         self.conflicts, self.misplaced = counted[:2]
+
+    def _follow_closures(self, loose: int, unknown: bool = False) -> None:
+        """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what
+        begins like one and has no type is one."""
+        if not self._closures:
+            return
+        codes, found, sorts = self._noting.codes(), self.found, (propagating.FUNCTION, 0 if unknown else -1)
+        known = [
+            (number, self._closures[pc])
+            for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist())
+            if pc in self._closures
+        ]
+        while known:
+            tail, rest = 0, []
+            for number, shape in known:
+                if found.shapes[number] not in sorts:
+                    rest.append((number, shape))
+                    continue
+                found.shapes[number] = shape
+                if shape != propagating.FUNCTION:
+                    found.queue[tail] = number
+                    tail += 1
+            if not tail:
+                return
+            known = rest
+            self._follow(tail, loose)
 
     def _by_roots(self, said: Message) -> int:
         values, hows, targets = (of_bytes(said.column(f"root_{name}"), "q") for name in _OF_ROOTS)

@@ -38,7 +38,7 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     tree = Dominators(rooted)
     tree.children(rooted.start, 1)
     nothing = Codes(*(zeros(1) for _ in Codes._fields))
-    find_entries(of_bytes(b"\0", "B"), joined([[0, 1]], "q"), 1, 0, nothing, zeros(1))
+    find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
     if graph.noting is not None:
         made = Typed(graph, graph.noting, _shapes(), [_TYPE])
         made.counted(reached)
@@ -78,7 +78,7 @@ def _shapes() -> Message:
     columns = {name: [0, 1] for name in Shapes._fields if name not in ("begin", "offsets")}
     columns.update(begin=[0, 0, 1], offsets=[0, 0])
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
-    columns.update(root_values=[_START], root_hows=[1], root_targets=[1])
+    columns.update(root_values=[_START], root_hows=[1], root_targets=[1], closure_pcs=[], closure_shapes=[])
     return Message({}, _columns(columns))
 
 

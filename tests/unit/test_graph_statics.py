@@ -166,31 +166,33 @@ def test_a_type_within_itself_ends() -> None:
     assert [described.all[one].pointers for one in numbers] == [[], []]
 
 
-FUNCTION, VARIABLE = 0x2E, 0x34
-
-
-def entries(data: bytes, room: int = 8) -> Tuple[List[int], int]:
-    """Where variables are found, and where it went on; abbreviations: 1 a function with one byte and entries
-    below it, 2 a variable with a text, 3 one with a block and a LEB128 number."""
-    tags, inner, begin = ([0, FUNCTION, VARIABLE, VARIABLE], [0, 1, 0, 0], [0, 0, 1, 2, 4])
-    codes = Codes(*(joined([column], "q") for column in (tags, inner, begin, [1, -1, -3, -2])))
-    found, place = zeros(room), joined([[0, 1]], "q")
-    count = find_entries(of_bytes(data, "B"), place, len(data), VARIABLE, codes, found)
-    return ([-1] if count < 0 else found[:count].tolist()), int(place[0])
+def entries(data: bytes, room: int = 8) -> Tuple[List[Tuple[int, int]], int]:
+    """What is found with the function it is in, and where it went on; abbreviations: 1 a function with one
+    byte and entries below it, 2 a variable with a text, 3 one with a block and a LEB128 number, 4 one that a
+    closure captures."""
+    sorts, inner, begin = ([0, 3, 2, 2, 4], [0, 1, 0, 0, 0], [0, 0, 1, 2, 4, 5])
+    codes = Codes(*(joined([column], "q") for column in (sorts, inner, begin, [1, -1, -3, -2, 1])))
+    found, within, place = zeros(room), zeros(room), joined([[0, 1, 0]], "q")
+    count = find_entries(of_bytes(data, "B"), place, len(data), codes, found, within)
+    both = list(zip(found[:count].tolist(), within[:count].tolist()))
+    return ([(-1, 0)] if count < 0 else both), int(place[0])
 
 
 def test_only_variables_outside_functions_are_found() -> None:
     data = b"\x02ab\0" + b"\x01x\x02c\0\x01y\x02d\0\0\0" + b"\x03\x02zz\x80\x01" + b"\x02e\0" + b"\0\x02f\0"
     first = 4 + 12
-    assert entries(data) == ([0, first, first + 6], first + 10)
-    found, place = entries(data, 1)
-    assert (found, place) == ([0], 4)
+    assert entries(data) == ([(0, 0), (first, 0), (first + 6, 0)], first + 10)
+    assert entries(data, 1) == ([(0, 0)], 4)
+
+
+def test_what_closures_capture_is_found_with_their_functions() -> None:
+    assert entries(b"\x01x\x02c\0\0" + b"\x01y\x01z\x04d\0\x04e\0" + b"\x04f\0") == ([(10, 6), (13, 6)], 19)
 
 
 @pytest.mark.parametrize("data", [b"\x09", b"\x02ab", b"\x03\xff", b"\x80\x80", b"\x01"])
 def test_damaged_units_end(data: bytes) -> None:
     found, _ = entries(data)
-    assert found in ([-1], [0], [])
+    assert found in ([(-1, 0)], [(0, 0)], [])
 
 
 def test_structs_of_the_runtime_are_made_of_their_layouts() -> None:

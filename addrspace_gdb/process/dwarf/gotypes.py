@@ -13,6 +13,7 @@ from addrspace_gdb.process.dwarf.units import NAME, Entry, Info
 
 _LOCATION, _TYPE, _SIZE, _COUNT, _MEMBER_AT = 0x02, 0x49, 0x0B, 0x37, 0x38  # DW_AT_*
 _GO_KIND, _GO_ELEMENT, _GO_RUNTIME_TYPE = 0x2900, 0x2902, 0x2904
+CLOSURE_OFFSET = 0x2907  # DW_AT_go_closure_offset, since Go 1.23
 _TAG_ARRAY, _TAG_MEMBER, _TAG_POINTER, _TAG_STRUCT, _TAG_TYPEDEF = 0x01, 0x0D, 0x0F, 0x13, 0x16  # DW_TAG_*
 _TAG_SUBRANGE = 0x21
 _OP_ADDR = 3
@@ -63,6 +64,11 @@ class GoTypes:
             name = entry.unit.text(entry, NAME)
             if address and offset is not None and name:
                 yield Variable(name.decode("utf-8", "replace"), address, self._place(offset))
+
+    def captured(self, entry: Entry) -> Optional[Tuple[int, int]]:
+        """Where in its closure a variable lies that is captured, and the place of its type."""
+        at, offset = entry.number(CLOSURE_OFFSET), entry.number(_TYPE)
+        return (at, self._place(offset)) if at and offset is not None else None
 
     def _place(self, offset: int) -> int:
         place = self._places.get(offset)

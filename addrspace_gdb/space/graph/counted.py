@@ -85,13 +85,13 @@ def _closures(said: Message, function_at: NameOf) -> Iterator[Row]:
         yield Row(
             f"func {name}" if name else "func",
             CLOSURE,
-            _package(name),
+            package_of(name),
             Size(size * reached, reached),
             Size(size * unreached, unreached),
         )
 
 
-def _package(function: Optional[str]) -> Optional[str]:
+def package_of(function: Optional[str]) -> Optional[str]:
     """The path of the package that a function is of."""
     if not function:
         return None

@@ -38,6 +38,7 @@ class Said:
 
     def __init__(self) -> None:
         self.values, self.hows, self.targets = array("Q"), array("q"), array("q")
+        self.closures: Dict[int, int] = {}  # shapes, by the address of their code
 
     def put(self, value: int, how: int, target: int) -> None:
         """What one pointer says; nothing if it says nothing."""
@@ -49,7 +50,14 @@ class Said:
     def told(self, merged: Sequence[int]) -> Dict[str, Column]:
         """As the worker is told; `merged`: which shape stands for each."""
         targets = array("q", [merged[one] for one in self.targets])
-        return {"root_values": self.values, "root_hows": self.hows, "root_targets": targets}
+        pcs = sorted(self.closures)
+        return {
+            "root_values": self.values,
+            "root_hows": self.hows,
+            "root_targets": targets,
+            "closure_pcs": array("Q", pcs),
+            "closure_shapes": array("q", map(self.closures.__getitem__, pcs)),
+        }
 
 
 def leaders(slots: Slots, addresses: Sequence[int]) -> Dict[int, Tuple[int, int]]:
