@@ -10,7 +10,8 @@ from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.holding import Holders
+from addrspace_gdb.worker.holding import Holders, Ways
+from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -45,7 +46,9 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
         groups = filled(rooted.nodes, -1, "i")
         propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)
-        ways = Holders(rooted, made, graph.noting, word).of(0)
+        holders = Holders(rooted, graph.noting, word)
+        narrowed(graph, graph.noting, holders.search(0)[0])
+        ways = Ways(holders, 0, made, lambda _, __: made)
         ways.all()
         ways.steps(0)
         summed(rooted, tree, made, [0], [-1])

@@ -17,7 +17,7 @@ from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE
 from addrspace_gdb.views.holders import chain_words, held_sentence, path_lines, root_words
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.holding import Holders
+from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Rooted
 from addrspace_gdb.worker.typed import Typed
@@ -40,7 +40,8 @@ def no_shapes() -> Message:
     }
     lists.update({name: [0] for name in ("offsets", "hows", "targets", "others")})
     lists.update(begin=[0] * 5, type_shapes=[0], word_hows=[], word_targets=[])
-    lists.update(root_values=[], root_hows=[], root_targets=[])
+    lists.update({name: [] for name in ("root_values", "root_hows", "root_targets")})
+    lists.update(closure_pcs=[], closure_shapes=[])
     return Message({}, columns(lists))
 
 
@@ -84,14 +85,18 @@ class Memories:
             "finalized": [at(slot) for slot in finalized],
         }
         rooted = Rooted(graph, Message({"finalizer": 4}, columns(told)))
-        self.holders = Holders(rooted, Typed(graph, graph.noting, no_shapes(), []), graph.noting, 8)
+        self._holders = Holders(rooted, graph.noting, 8)
+        self._typed = Typed(graph, graph.noting, no_shapes(), [])
+
+    def of(self, slot: int) -> Ways:
+        return Ways(self._holders, slot, self._typed, lambda *_: self._typed)
 
     def _read(self, address: int, size: int) -> bytes:
         return array("q", [self.words.get(one, 0) for one in range(address, address + size, 8)]).tobytes()
 
     def ways(self, slot: int) -> List[Tuple[int, List[int]]]:
         """The owner and the slots of each. Every pointer on the way is looked up."""
-        found, ways, lengths = [], self.holders.of(slot), []
+        found, ways, lengths = [], self.of(slot), []
         for way in ways.all():
             steps, skipped = ways.steps(way.first)
             assert not skipped and len(steps) == way.length
@@ -176,7 +181,7 @@ def test_a_very_long_way_has_its_ends() -> None:
 
     whole, holding._MAX_STEPS = holding._MAX_STEPS, 10
     try:
-        ways = made.holders.of(many - 1)
+        ways = made.of(many - 1)
         (way,) = ways.all()
         steps, skipped = ways.steps(way.first)
     finally:
