@@ -247,6 +247,19 @@ def test_a_profile_of_what_is_kept(
     assert sum(sample.values[1] for sample in profile.samples) == kept["totals"]["reached"]["bytes"]
 
 
+def test_rss_says_who_keeps_most_alive(
+    newest_go: Toolchain, build_program: Builder, processes: Processes
+) -> None:
+    live = processes.start([str(build_program("held", newest_go).path), "large"]).wait_ready()
+    document = json.loads(cli("rss", str(live.pid), "--graph", "--format", "json").stdout)
+    jsonschema.validate(document, schema("rss/1"))
+    first = document["findings"][0]
+    assert first["kind"] == "kept" and first["bytes"] >= 64 << 20
+    assert " is kept alive by main.hoard alone, 65 objects; " in first["sentence"]
+    plain = json.loads(cli("rss", str(live.pid), "--format", "json").stdout)
+    assert "kept" not in [one["kind"] for one in plain["findings"]]
+
+
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
     live = frozen(build_program("held", newest_go).path)
     for words, why in (

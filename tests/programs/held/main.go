@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -56,6 +58,8 @@ var (
 		table [5]*user
 	}
 )
+
+var hoard [][]byte // with an argument
 
 var (
 	kept    []any
@@ -156,6 +160,9 @@ func main() {
 		go serve(r)
 	}
 	waiting.Wait()
+	for i := 0; len(os.Args) > 1 && i < 64; i++ {
+		hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
+	}
 	fmt.Println("ready")
 	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
 }
