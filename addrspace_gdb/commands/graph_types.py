@@ -40,7 +40,7 @@ class Static(NamedTuple):
 class _Found(NamedTuple):
     variables: List[Static]
     types: List[GoType]
-    closures: Dict[int, List[Tuple[int, int]]]
+    closures: Dict[int, List[Tuple[int, int, str]]]
 
 
 class Debugged:
@@ -89,8 +89,8 @@ class Debugged:
         return self._found.types
 
     @property
-    def closures(self) -> Dict[int, List[Tuple[int, int]]]:
-        """What closures capture, by the address of their code: where in it, and the places of types."""
+    def closures(self) -> Dict[int, List[Tuple[int, int, str]]]:
+        """What closures capture, by the address of their code: where in it, places of types, names."""
         return self._found.closures
 
     @cached_property

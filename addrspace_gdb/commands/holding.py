@@ -100,7 +100,7 @@ class Finder:
             several,
             None if last else offset,
             None if last else part.field,
-            None if last or into < 0 else into,
+            None if last else into,
         )
 
 

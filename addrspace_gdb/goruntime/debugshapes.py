@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.typeshapes import (
@@ -13,6 +13,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     ONE,
     TEXT,
     UNKNOWN,
+    Named,
     Pointer,
     Shape,
     Shapes,
@@ -21,6 +22,7 @@ from addrspace_gdb.process.dwarf.gotypes import GoType
 
 _MAX_POINTERS = 1 << 12  # of one value that are told apart
 _MAX_DEPTH = 32
+Part = Tuple[int, int, str]  # where, the place of the type, the name
 
 
 class DebugShapes:
@@ -33,7 +35,7 @@ class DebugShapes:
         self._numbers: Dict[int, int] = {}
         self._flat: Dict[int, List[Pointer]] = {}
         self._pending: List[int] = []
-        self._closures: List[Tuple[int, str, Optional[str], Sequence[Tuple[int, int]]]] = []
+        self._closures: List[Tuple[int, str, Optional[str], Sequence[Part]]] = []
 
     def of(self, place: int) -> int:
         """The number of the shape of the type at a place; NOTHING where nothing is known of it."""
@@ -50,8 +52,8 @@ class DebugShapes:
         place = self._places.get(name)
         return self.of(place) if place is not None else NOTHING
 
-    def closure(self, name: str, package: Optional[str], captures: Sequence[Tuple[int, int]]) -> int:
-        """The number of the shape of a closure that captures those: where in it, and the places of types."""
+    def closure(self, name: str, package: Optional[str], captures: Sequence[Part]) -> int:
+        """The number of the shape of a closure that captures those: where in it, places of types, names."""
         number = self._shapes.reserve()
         self._closures.append((number, name, package, captures))
         return number
@@ -61,12 +63,33 @@ class DebugShapes:
             number, name, package, captures = self._closures.pop()
             pointers = [
                 one._replace(offset=offset + one.offset)
-                for offset, place in sorted(captures)
-                for one in self._pointers(place, 1)
+                for offset, place, _ in sorted(captures)
+                for one in self._pointers(place, 1)[:_MAX_POINTERS]
             ]
-            size = max(offset + self._types[place].size for offset, place in captures)
+            size = max(offset + self._types[place].size for offset, place, _ in captures)
             made = Shape(name, "closure", package, size, 0, pointers, open=True, first=FUNCTION)
-            self._shapes.put(number, made)
+            self._shapes.put(number, made, partial(self._path_in, captures))
+
+    def _path_in(self, parts: Sequence[Part], within: int) -> Named:
+        """The part that has a byte."""
+        for offset, place, name in parts:
+            if offset <= within < offset + self._types[place].size:
+                inner = self.path(place, within - offset)
+                return inner._replace(text=f".{name}{inner.text}")
+        return Named("", 0, within)
+
+    def path(self, place: int, within: int) -> Named:
+        """The part of a value that has a byte, as far as it goes without descriptors."""
+        described, type_ = self._described(place), self._types[place]
+        if described:
+            return Named("", self._shapes.origin(described)[1], within)
+        if type_.kind == "struct":
+            return self._path_in(type_.parts, within)
+        size = self._types[type_.parts[0][1]].size if type_.kind == "array" and type_.parts else 0
+        if not size or size >= type_.size:
+            return Named("", 0, within)
+        inner = self.path(type_.parts[0][1], within % size)
+        return inner._replace(text=f"[{within // size}]{inner.text}")
 
     def finish(self) -> bool:
         """Make every shape that those lead to; whether there was any."""
@@ -80,11 +103,11 @@ class DebugShapes:
             if type_.kind == "array" and type_.elements and type_.parts:
                 period = self._types[type_.parts[0][1]].size
                 pointers = self._pointers(type_.parts[0][1], 1)
-            first = next((inner for offset, inner in type_.parts if not offset), None)
+            first = next((inner for offset, inner, _ in type_.parts if not offset), None)
             begins = self.of(first) if first is not None and type_.kind in ("struct", "array") else NOTHING
             name, kind = type_.name, type_.kind or "number"
             made = Shape(name, kind, _package(name), type_.size, period, pointers, first=begins)
-            self._shapes.put(number, made)
+            self._shapes.put(number, made, partial(self.path, place))
         self._shapes.finish()
         return found
 
@@ -123,7 +146,7 @@ class DebugShapes:
             return [Pointer(0, ONE, FUNCTION)]
         if kind in ("pointer", "slice"):
             how = ONE if kind == "pointer" else MANY
-            return [Pointer(0, how, self.of(inner)) for _, inner in type_.parts] or [Pointer(0, UNKNOWN)]
+            return [Pointer(0, how, self.of(inner)) for _, inner, _ in type_.parts] or [Pointer(0, UNKNOWN)]
         if kind in ("struct", "array"):
             return self._of_parts(type_, depth)
         return [Pointer(0, UNKNOWN)] if kind else []
@@ -139,7 +162,7 @@ class DebugShapes:
         return found[:_MAX_POINTERS]
 
     def _of_parts(self, type_: GoType, depth: int) -> List[Pointer]:
-        parts = type_.parts
+        parts = [(offset, inner) for offset, inner, _ in type_.parts]
         if type_.kind == "array" and parts:
             inner = parts[0][1]
             step = self._types[inner].size

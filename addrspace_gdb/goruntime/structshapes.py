@@ -3,6 +3,7 @@ information, else by the tables of layouts."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, Dict, List, Optional, Tuple
 
 from addrspace_gdb.goruntime.typeshapes import (
@@ -13,6 +14,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     ONE,
     TEXT,
     UNKNOWN,
+    Named,
     Pointer,
     Shape,
     Shapes,
@@ -75,7 +77,7 @@ class StructShapes:
             pointers = self._pointers(layout, 0)[:_MAX_POINTERS]
             size = layout.size
             made = Shape(layout.name, "struct", _RUNTIME, size, size, pointers, open=True)
-            self._shapes.put(number, made)
+            self._shapes.put(number, made, partial(_path, layout))
         return found
 
     def _pointers(self, layout: Type, depth: int) -> List[Pointer]:
@@ -107,3 +109,23 @@ class StructShapes:
         led = layout.fields.get("*")
         target = self.of(led[1].name) if led is not None and led[1].kind == "struct" else NOTHING
         return Pointer(0, ONE if target else UNKNOWN, target)
+
+
+def _path(layout: Type, within: int) -> Named:
+    """The field that has a byte."""
+    text = ""
+    for _ in range(_MAX_DEPTH):
+        if layout.kind == "array" and layout.element is not None and layout.element.size:
+            index, within = divmod(within, layout.element.size)
+            text, layout = f"{text}[{index}]", layout.element
+            continue
+        found = [
+            (name, offset, inner)
+            for name, (offset, inner) in layout.fields.items()
+            if offset <= within < offset + inner.size
+        ]
+        if layout.kind != "struct" or not found:
+            break
+        name, offset, layout = found[0]
+        text, within = f"{text}.{name}", within - offset
+    return Named(text, 0, within)

@@ -23,6 +23,8 @@ NOTHING, TINY, TEXT, FUNCTION = range(4)
 _MAX_FIELDS = 1 << 12  # pointers of one value that are told apart
 _MAX_DEPTH = 32
 _MAX_SHAPES = 1 << 20
+# Pointers of an hchan, src/runtime/chan.go.
+_OF_CHANNEL = ("buf", "timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble")
 _FIELDS_OF_STRUCT = 3  # words: name, type, offset
 
 
@@ -56,6 +58,18 @@ class Direct(NamedTuple):
     target: int
 
 
+class Named(NamedTuple):
+    """The name of a part of a value, as far as it goes. The rest is byte `rest` of a value of the `type` that
+    stands there: the address of a descriptor, or 0."""
+
+    text: str
+    type: int
+    rest: int
+
+
+PathOf = Callable[[int], Named]
+
+
 class Shapes:
     """Shapes by number, made as they are asked for. What is damaged has no pointers that lead anywhere."""
 
@@ -74,6 +88,7 @@ class Shapes:
         self._pending: List[Tuple[int, str, int]] = []
         self._described: Dict[int, int] = {}  # addresses of descriptors by number
         self._others: List[int] = []
+        self._paths: Dict[int, PathOf] = {}
         self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
     @cached_property
@@ -89,16 +104,13 @@ class Shapes:
         ("", 0) for those that every table has."""
         if len(self._origins) < len(self._numbers):
             self._origins = {known: key for key, known in self._numbers.items()}
-        return self._origins.get(number) or (
-            "type" if number in self._described else "",
-            self._described.get(number, 0),
-        )
+        return self._origins.get(number, ("", 0))
 
     @cached_property
     def channel_fields(self) -> Dict[int, str]:
         """The pointers of a channel, by offset in bytes."""
         layout = self._runtime.layout("runtime.hchan")
-        return {layout.locate(path).offset: f".{path}" for path in ("buf", *_OF_CHANNEL) if layout.has(path)}
+        return {layout.locate(path).offset: f".{path}" for path in _OF_CHANNEL if layout.has(path)}
 
     def of_word(self, word: int) -> Direct:
         """What stands behind the first word of an interface: a type, or an itab."""
@@ -142,11 +154,17 @@ class Shapes:
         self.all.append(Shape("?", "", None, 0, 0, ()))
         return len(self.all) - 1
 
-    def put(self, number: int, shape: Shape) -> None:
-        """That shape, which was reserved."""
+    def put(self, number: int, shape: Shape, path: Optional[PathOf] = None) -> None:
+        """That shape, which was reserved; `path` names its parts."""
         if number != NOTHING:
             self.all[number] = shape
             self._others.append(number)
+            if path is not None:
+                self._paths[number] = path
+
+    def path(self, number: int, within: int) -> Optional[Named]:
+        """What stands at a byte of a shape that somebody else put there; None: that is not known."""
+        return self._paths[number](within) if number in self._paths else None
 
     def merged(self) -> List[int]:
         """For each shape the one that stands for it: a type that somebody else put there may have a
@@ -350,18 +368,17 @@ class Shapes:
         buffer = layout.scalar("buf").offset
         element = self.of_type(self._runtime.word_at(address + self._head))
         found = [Pointer(buffer, MANY, element)]
-        for path, name in _OF_CHANNEL.items():
-            if layout.has(path):
-                target = self.struct(name)
-                how = ONE if target else UNKNOWN
-                found.append(Pointer(layout.locate(path).offset, how, target))
+        for offset, path in self.channel_fields.items():
+            if offset != buffer:
+                target = self.struct(_LED_TO.get(path, ""))
+                found.append(Pointer(offset, ONE if target else UNKNOWN, target))
         return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
 
 
-# What a channel leads to besides its buffer (src/runtime/chan.go, hchan).
-_OF_CHANNEL = {
-    **dict.fromkeys(("recvq.first", "recvq.last", "sendq.first", "sendq.last"), "runtime.sudog"),
-    "timer": "runtime.timer",
-    "bubble": "runtime.synctestBubble",
+# Structs of the runtime's that a channel leads to.
+_LED_TO = {
+    **dict.fromkeys((".recvq.first", ".recvq.last", ".sendq.first", ".sendq.last"), "runtime.sudog"),
+    ".timer": "runtime.timer",
+    ".bubble": "runtime.synctestBubble",
 }
 _IS_POINTER = ("pointer", "map", "chan", "func", "unsafe pointer")

@@ -34,12 +34,15 @@ class Codes(NamedTuple):
     steps: Ints
 
 
+Captured = Tuple[int, int, str]
+
+
 class Found(NamedTuple):
     """What there is. Of closures the address of their code in the file, and what they capture: where in the
-    closure, and the place of the type."""
+    closure, the place of the type, and the name."""
 
     variables: List[Variable]
-    closures: List[Tuple[int, List[Tuple[int, int]]]]
+    closures: List[Tuple[int, List[Captured]]]
     types: List[GoType]
 
 
@@ -135,9 +138,9 @@ def read_variables(path: str) -> Found:
     return Found(variables, closures, types.all)
 
 
-def _all(info: Info, types: GoTypes) -> Tuple[List[Variable], List[Tuple[int, List[Tuple[int, int]]]]]:
+def _all(info: Info, types: GoTypes) -> Tuple[List[Variable], List[Tuple[int, List[Captured]]]]:
     variables: List[Variable] = []
-    closures: Dict[int, List[Tuple[int, int]]] = {}
+    closures: Dict[int, List[Captured]] = {}
     for unit, offset, within in _entries(info):
         entry = unit.entry(offset)
         if entry is None:

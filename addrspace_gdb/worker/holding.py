@@ -15,7 +15,6 @@ from addrspace_gdb.worker.tree import Rooted
 from addrspace_gdb.worker.typed import Typed
 
 _NONE = -1
-_FAR = 65535  # bytes: so far or farther into an object, a note does not say how far
 _MAX_STEPS = 1 << 12  # of a way that are told: half of them at either end
 
 
@@ -100,7 +99,7 @@ class Way(NamedTuple):
 class Step(NamedTuple):
     """An object on the way. Bytes: `offset` of the pointer to the next one from its beginning (-1: it is the
     last), `within` from where its value begins, behind a header, and `into` where that pointer leads in the
-    next one (-1: far into it)."""
+    next one."""
 
     address: int
     size: int
@@ -167,11 +166,8 @@ class Ways:
         edge = int(edge_to(graph.edges.index, graph.edges.to, node, following))
         if edge < 0:
             return made
-        within, into = (
-            int(graph.edges.at[edge]) * self._holders.word,
-            int(self._holders.noting.notes.into[edge]),
-        )
-        into = into if into < _FAR else _NONE
+        within = int(graph.edges.at[edge]) * self._holders.word
+        into = self._holders.noting.into_of(edge)
         return made._replace(offset=header + within, within=within, into=into)
 
     def _place(self, step: Step) -> int:

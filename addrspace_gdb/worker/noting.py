@@ -3,6 +3,7 @@ pointer stands, where in another it leads to, and what stands beside it (an inte
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
@@ -11,18 +12,22 @@ from addrspace_gdb.worker.scanning import Edges, Heap, Part
 
 # What a tag says of the words beside a pointer; higher ones stand for places in the ranges of types.
 NO_TAG, NEXT_IS_ZERO, FIRST_TAG = range(3)
+FAR = 65535  # bytes
 TAGS = 1 << 16  # of which the last is for all places that there is no other for
 _MAX_PLACES = 1 << 28
 HEADER_BYTES = 8
 
 
 class Notes(NamedTuple):
-    """By edge: `into`, bytes from the start of the object that it leads to (65535: or more), and `tags`."""
+    """By edge: `into`, bytes from the start of the object that it leads to, and `tags`. 65535 and more bytes
+    stand in `far_into`, for the edges that are in `far`."""
 
     into: Ints
     tags: Ints
     met: Ints  # by place: the tag that stands for it
-    many: Ints  # how many tags stand for one
+    many: Ints  # how many tags stand for one, and how many edges are far
+    far: Ints
+    far_into: Ints
 
 
 class Ranges(NamedTuple):
@@ -58,13 +63,15 @@ def describe(
     first: int, last: int, part: Part, heap: Heap, edges: Edges, notes: Notes, where: Ranges
 ) -> None:
     """Note those edges, which are of this part."""
-    words, at, into, tags, met, many = (
+    words, at, into, tags, met, many, far, far_into = (
         part.words,
         edges.at,
         notes.into,
         notes.tags,
         notes.met,
         notes.many,
+        notes.far,
+        notes.far_into,
     )
     low, groups, table, rows, sizes, kinds = (
         heap.low,
@@ -83,7 +90,12 @@ def describe(
         j = at[e]
         address, value = base + (j << shift), words[j]
         at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> shift
-        into[e] = min(value - body_at(value, low, groups, table, rows, sizes, kinds), 65535)
+        inner = value - body_at(value, low, groups, table, rows, sizes, kinds)
+        if inner >= 65535:
+            far[many[1]], far_into[many[1]] = e, inner
+            many[1] += 1
+            inner = 65535
+        into[e] = inner
         tag = 0
         if j > 0:
             before = words[j - 1]
@@ -138,7 +150,9 @@ class Noting:
                 f"types take {place << shift >> 20:,} MiB, which is more than can be looked at"
             )
         self.where = Ranges(*columns)
-        self.notes = Notes(zeros(1, "H"), zeros(1, "H"), zeros(place + 1, "H"), zeros(1))
+        self.notes = Notes(
+            zeros(1, "H"), zeros(1, "H"), zeros(place + 1, "H"), zeros(2), zeros(1, "i"), zeros(1)
+        )
         self._code = zeros(2)
         self._code[0], self._code[1] = code
         self._codes: List[Codes] = []
@@ -157,7 +171,19 @@ class Noting:
         if len(self.notes.into) < len(edges.to):
             into, tags = (grown(one, len(edges.to)) for one in (self.notes.into, self.notes.tags))
             self.notes = self.notes._replace(into=into, tags=tags)
+        room = int(self.notes.many[1]) + last - first
+        if len(self.notes.far) < room:
+            far, far_into = (grown(one, room) for one in (self.notes.far, self.notes.far_into))
+            self.notes = self.notes._replace(far=far, far_into=far_into)
         describe(first, last, part, heap, edges, self.notes, self.where)
+
+    def into_of(self, edge: int) -> int:
+        """How many bytes from the start of an object its pointer leads."""
+        notes = self.notes
+        found = int(notes.into[edge])
+        if found < FAR:
+            return found
+        return int(notes.far_into[bisect_left(notes.far, edge, 0, int(notes.many[1]))])
 
     def add_codes(self, begin: int, end: int, part: Part, heap: Heap) -> None:
         """Those spans are in this part."""

@@ -119,7 +119,7 @@ class Described:
         self.all.append(NONE)
         return len(self.all) - 1
 
-    def put(self, number: int, shape: Shape) -> None:
+    def put(self, number: int, shape: Shape, path: object = None) -> None:
         self.all[number] = shape
 
     def finish(self) -> None:
@@ -128,12 +128,19 @@ class Described:
 
 def test_types_without_a_descriptor_are_made_of_what_they_have() -> None:
     types = [
-        GoType("main.node", "struct", 104, 0, 0, [(0, 1), (8, 2), (24, 3), (48, 4), (64, 5)]),
-        GoType("*main.node", "pointer", 8, 0, 0, [(0, 0)]),
+        GoType(
+            "main.node",
+            "struct",
+            104,
+            0,
+            0,
+            [(0, 1, "a"), (8, 2, "b"), (24, 3, "c"), (48, 4, "d"), (64, 5, "e")],
+        ),
+        GoType("*main.node", "pointer", 8, 0, 0, [(0, 0, "")]),
         GoType("string", "string", 16, 0),
-        GoType("[]main.known", "slice", 24, 0, 0, [(0, 6)]),
+        GoType("[]main.known", "slice", 24, 0, 0, [(0, 6, "")]),
         GoType("interface {}", "interface", 16, 0),
-        GoType("[5]*main.node", "array", 40, 0, 5, [(0, 1)]),
+        GoType("[5]*main.node", "array", 40, 0, 5, [(0, 1, "")]),
         GoType("main.known", "struct", 24, 0x40),
         GoType("map[int]int", "map", 8, 0),
     ]
@@ -152,12 +159,13 @@ def test_types_without_a_descriptor_are_made_of_what_they_have() -> None:
         *[Pointer(64 + 8 * at, ONE, node) for at in range(5)],
     ]
     assert described.all[unknown].pointers == [Pointer(0, UNKNOWN)]
+    assert [made.path(0, at)[0] for at in (0, 17, 48, 80, 103)] == [".a", ".b", ".d", ".e[2]", ".e[4]"]
 
 
 def test_a_type_within_itself_ends() -> None:
     types = [
-        GoType("main.odd", "struct", 8, 0, 0, [(0, 0)]),
-        GoType("main.other", "array", 8, 0, 9, [(0, 1)]),
+        GoType("main.odd", "struct", 8, 0, 0, [(0, 0, "")]),
+        GoType("main.other", "array", 8, 0, 9, [(0, 1, "")]),
     ]
     described = Described()
     made = DebugShapes(described, types, 0x1000, 0x2000, 8)  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ _WORDS = {"chan": 1, "func": 1, "interface": 2, "map": 1, "pointer": 1, "unsafe 
 _MAX_DEPTH = 64  # names of one type
 _MAX_MEMBERS = 1 << 12
 _MAX_TYPES = 1 << 20
+_MAX_SIZE = 1 << 40  # bytes of a type
+_MAX_CAPTURED = 1 << 16  # bytes of a closure
 
 
 class Variable(NamedTuple):
@@ -35,7 +37,7 @@ class Variable(NamedTuple):
 
 
 class GoType(NamedTuple):
-    """A type. `parts` are its fields, or what it leads to: offsets, and places among those told.
+    """A type. `parts` are its fields, or what it leads to: offsets, places among those told, and names.
 
     `descriptor` is where the program has its descriptor, counted from moduledata.types; 0: it has none.
     """
@@ -45,7 +47,7 @@ class GoType(NamedTuple):
     size: int
     descriptor: int
     elements: int = 0  # of an array
-    parts: Sequence[Tuple[int, int]] = ()
+    parts: Sequence[Tuple[int, int, str]] = ()
 
 
 class GoTypes:
@@ -65,10 +67,12 @@ class GoTypes:
             if address and offset is not None and name:
                 yield Variable(name.decode("utf-8", "replace"), address, self._place(offset))
 
-    def captured(self, entry: Entry) -> Optional[Tuple[int, int]]:
-        """Where in its closure a variable lies that is captured, and the place of its type."""
+    def captured(self, entry: Entry) -> Optional[Tuple[int, int, str]]:
+        """Where in its closure a variable lies that is captured, the place of its type, and its name."""
         at, offset = entry.number(CLOSURE_OFFSET), entry.number(_TYPE)
-        return (at, self._place(offset)) if at and offset is not None else None
+        if not at or at >= _MAX_CAPTURED or offset is None:
+            return None
+        return at, self._place(offset), _name(entry)
 
     def _place(self, offset: int) -> int:
         place = self._places.get(offset)
@@ -96,22 +100,28 @@ class GoTypes:
             if entry.tag != _TAG_TYPEDEF or _GO_KIND in entry.values or inner is None:
                 break
             entry = self._info.at(inner)
-        name = (entry.unit.text(entry, NAME) or b"").decode("utf-8", "replace")
+        name = _name(entry)
         kind, word = _kind(entry), entry.unit.sizes.address
         size, descriptor = entry.number(_SIZE), entry.number(_GO_RUNTIME_TYPE) or 0
         found = GoType(name, kind, _WORDS.get(kind, 0) * word if size is None else size, descriptor)
+        if not 0 <= found.size < _MAX_SIZE or descriptor >> 64:
+            return GoType(name, "", 0, 0)
         if descriptor:
             return found  # which says all
         return found._replace(
             parts=self._parts(entry, kind), elements=_count(entry) if kind == "array" else 0
         )
 
-    def _parts(self, entry: Entry, kind: str) -> Sequence[Tuple[int, int]]:
+    def _parts(self, entry: Entry, kind: str) -> Sequence[Tuple[int, int, str]]:
         if kind == "struct":
-            return [(at, self._place(type_)) for at, type_ in _members(entry)]
+            return [(at, self._place(type_), name) for at, type_, name in _members(entry) if at < _MAX_SIZE]
         inner = entry.number(_GO_ELEMENT if kind == "slice" else _TYPE)
         wanted = kind in ("array", "pointer", "slice") and inner is not None
-        return [(0, self._place(inner))] if wanted and inner is not None else ()
+        return [(0, self._place(inner), "")] if wanted and inner is not None else ()
+
+
+def _name(entry: Entry) -> str:
+    return (entry.unit.text(entry, NAME) or b"").decode("utf-8", "replace")
 
 
 def _kind(entry: Entry) -> str:
@@ -123,8 +133,8 @@ def _kind(entry: Entry) -> str:
     return {_TAG_STRUCT: "struct", _TAG_ARRAY: "array"}.get(entry.tag, "")
 
 
-def _members(entry: Entry) -> Iterator[Tuple[int, int]]:
-    """Where each field begins, and the entry of its type."""
+def _members(entry: Entry) -> Iterator[Tuple[int, int, str]]:
+    """Where each field begins, the entry of its type, and its name."""
     at = entry.end
     for _ in range(_MAX_MEMBERS):
         member = entry.unit.entry(at)
@@ -133,7 +143,7 @@ def _members(entry: Entry) -> Iterator[Tuple[int, int]]:
         at = member.end
         offset, type_ = member.number(_MEMBER_AT), member.number(_TYPE)
         if member.tag == _TAG_MEMBER and offset is not None and type_ is not None:
-            yield offset, type_
+            yield offset, type_, _name(member)
 
 
 def _count(array: Entry) -> int:

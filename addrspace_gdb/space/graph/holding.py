@@ -32,7 +32,7 @@ class Step(NamedTuple):
     several: bool  # the object has room for more than one value of the type
     offset: Optional[int]  # bytes from `address` to the pointer to the next object; None: this is the last
     field: Optional[str]  # the part of the value that is; None: not known
-    into: Optional[int]  # bytes from where the next object's value begins to where that leads; None: very far
+    into: Optional[int]  # bytes from where the next object's value begins to where that pointer leads
 
 
 class Path(NamedTuple):
