@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import random
 from array import array
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 import pytest
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
+from addrspace_gdb.goruntime.typeshapes import Shape
 from addrspace_gdb.space.graph.holding import Held, Path, Root, Roots, Step, Way, folded, merged
 from addrspace_gdb.space.graph.owners import Owner
-from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE
+from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE, Part, Parts
+from addrspace_gdb.space.graph.static_parts import StaticParts
+from addrspace_gdb.space.graph.statics import Visit
 from addrspace_gdb.views.holders import chain_words, held_sentence, path_lines, root_words
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
@@ -297,6 +300,35 @@ def test_roots_are_named() -> None:
     assert root_words(Root("global", "main.a", 72, 8), 1, 8) == "main.a +8"
     assert root_words(Root("global", "main.a", 72, 8), 4, 8) == "main.a +8 and 3 like it"
     assert root_words(Root("finalizers", "", None), 1, 8) == "finalizer of"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "said"),
+    [
+        ("main.state", ".table[3]", "main.state.table[3]"),
+        ("main.table", "[3]", "main.table[3]"),
+        ("main.cache", "", "main.cache"),
+        ("main.cache", None, "main.cache +24"),
+        ("*main.app", ".first.deep[1]", "main.app.first.deep[1]"),
+        ("*main.array", "[3].next", "(*main.array)[3].next"),
+        ("*main.app", "", "*main.app"),
+        ("*main.app", None, "*main.app +24"),
+    ],
+)
+def test_parts_of_variables_are_named_as_in_go(name: str, field: Optional[str], said: str) -> None:
+    root = Root("global", name, 88, 24, field=field)
+    assert root_words(root, 1, 8) == said and root_words(root, 3, 8) == f"{said} and 2 like it"
+
+
+def test_a_part_is_of_the_largest_value_that_begins_there() -> None:
+    class Named:
+        def part(self, number: int, several: bool, within: int) -> Part:
+            return Part("T", VALUE, f"{number} {several} {within}")
+
+    shapes = [Shape("", "", None, size, 0, ()) for size in (0, 16, 48)]
+    made = StaticParts([Visit(64, 1, 1), Visit(64, 2, 1), Visit(128, 1, 4)], shapes, cast(Parts, Named()))
+    assert made.field(64, 40) == "2 False 40" and made.field(128, 63) == "1 True 63"
+    assert made.field(64, 48) is made.field(64, -8) is made.field(72, 0) is None
 
 
 def test_a_sentence_says_what_it_is_and_whether_it_is_held() -> None:
