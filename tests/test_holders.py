@@ -45,7 +45,7 @@ FIELDS = {  # how the last object before each ends, and what it is reached as
     "valued": r"map\[string\]\*main\.user \[value\] → \*main\.user",
     "keyed": r"map\[\*main\.user\]int \[key\] → \*main\.user",
     "sent": r"chan \*main\.user \[0\] → \*main\.user",
-    "captured": r"func main\.caught\.func1 \+\d+ → .*",
+    "captured": r"func main\.caught\.func1 (\+\d+|\.\w+) → .*",
     "shared": r"\*main\.request \.body\.who → \*main\.user",
 }
 VARIABLES = {  # with debug information
@@ -297,3 +297,28 @@ def test_cores_and_plain_python_say_the_same(
     few = holders(core, f"{report} --limit 1")["objects"]
     assert all(len(one["paths"]) <= 1 for one in few)
     assert all(len(one["paths"]) + one["more"] >= len(all_["paths"]) for one, all_ in zip(few, ours))
+
+
+def test_parts_of_variables_and_of_types_that_only_debug_information_knows(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("fifty", newest_go).path)
+    kept = json.loads(cli("retained", str(live.pid), "&'main.world3'", "--format", "json").stdout)
+    fields = set()
+    for child in kept["retained"][0]["children"]:
+        said = json.loads(cli("holders", str(live.pid), child["address"], "--format", "json").stdout)
+        jsonschema.validate(said, schema("holders/1"))
+        fields.add(said["objects"][0]["paths"][0]["root"]["field"])
+    names = [
+        ".leaves",
+        ".list",
+        ".tree",
+        ".entries",
+        ".items",
+        ".grid.at",
+        ".named",
+        ".single",
+        ".inner",
+        ".boxes",
+    ]
+    assert fields <= {*names, *(f".pairs[{number}]" for number in range(7))} and len(fields) > 2, fields

@@ -18,12 +18,12 @@ from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import FUNCTION, Direct, Shapes
+from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.space.graph.counted import package_of
 from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
-from addrspace_gdb.space.graph.statics import Said, Statics, Visit
+from addrspace_gdb.space.graph.statics import Said, Statics
 from addrspace_gdb.target.protocol import DebugFiles, Target
 
 _LANDMARKS = tuple(f"runtime.{name}" for name in ("mheap_", "sched", "firstmoduledata", "work", "memstats"))
@@ -94,12 +94,14 @@ class Debugged:
         return self._found.closures
 
     @cached_property
-    def _names(self) -> Dict[int, str]:
-        return {one.address: self.types[one.type].name for one in self.variables}
+    def places(self) -> Dict[int, int]:
+        """The places of the types of variables, by their addresses."""
+        return {one.address: one.type for one in self.variables}
 
     def type_name(self, address: int) -> Optional[str]:
         """The type of the variable that begins there."""
-        return self._names.get(address) or None
+        place = self.places.get(address)
+        return self.types[place].name or None if place is not None else None
 
 
 class StaticRoots(NamedTuple):
@@ -120,8 +122,8 @@ class GraphTypes:
         self.shapes = Shapes(self.runtime, self.named)
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
-        self.visits: List[Visit] = []  # what is known of data and bss, once it was told
         self.runtime.layout("runtime.hchan")
+        self._debug: Optional[DebugShapes] = None
 
     def hold(self, words: Sequence[int]) -> None:
         """Read the itabs among these words."""
@@ -133,12 +135,17 @@ class GraphTypes:
             except UnreadableError:
                 continue
 
+    def of_variable(self, debugged: Debugged, address: int) -> int:
+        """The shape of the variable that begins there, once all was told; NOTHING: it is not known."""
+        place = debugged.places.get(address)
+        return self._debug.of(place) if self._debug is not None and place is not None else NOTHING
+
     def told(
         self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own, functions: Dict[int, str]
     ) -> Dict[str, Column]:
         """All shapes, and what roots say of objects; `functions`: of closures that were met."""
         shapes, said, word = self.shapes, Said(), self.runtime.word
-        debug = DebugShapes(shapes, debugged.types, *self._range, word)
+        debug = self._debug = DebugShapes(shapes, debugged.types, *self._range, word)
         structs = StructShapes(shapes, self.runtime.target.type, debug.named, word)
         shapes.struct = structs.of
 
@@ -162,8 +169,6 @@ class GraphTypes:
                 said.closures[pc] = own_shape
             say_own(own, structs, said)
             finish()
-            statics = Statics(roots.slots, roots.heap, word)
-            statics.walk(first, shapes.all, of_word, said)
-            self.visits = statics.visits
+            Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
 
         return tell_shapes(shapes, self._sizes, seeds, word, more, said)

@@ -23,12 +23,11 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
-from addrspace_gdb.space.graph.static_parts import StaticParts
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
@@ -208,16 +207,19 @@ class TypedGraph(HeapGraph):
         self._name_functions(said.column("functions"))
         self._own = gather_own(self.reading, self.target)
 
-    @cached_property
-    def statics(self) -> StaticParts:
-        """Names the parts of variables."""
-        assert self._shaped
-        return StaticParts(self._types.visits, self.shapes.all, self.parts)
-
     @property
     def shapes(self) -> Shapes:
         """What types are made of."""
         return self._types.shapes
+
+    def root_field(self, address: int, offset: int) -> Optional[str]:
+        """The part of the variable at an address that has a byte, as far as its type is known."""
+        assert self._found and self._shaped
+        slot = self.roots.pointed.get(address)
+        shape = self._types.of_variable(self._debugged, address if slot is None else slot)
+        if slot is not None:
+            shape = next((one.target for one in self.shapes.all[shape].pointers), NOTHING)
+        return self.parts.part(shape, False, offset).field
 
     @property
     def shapes_told(self) -> Sequence[Shape]:

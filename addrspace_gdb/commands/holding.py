@@ -65,7 +65,7 @@ class Finder:
         owner, address = graph.roots.owner(way.root), graph.roots.addresses[way.root] or None
         if owner.kind == "global":
             offset = address - owner.address if address is not None else None
-            field = graph.statics.field(owner.address, offset) if offset is not None else None
+            field = graph.root_field(owner.address, offset) if offset is not None else None
             return Root(owner.kind, owner.name, address, offset, field=field)
         if owner.kind != "function":
             return Root(owner.kind, owner.name, address)
@@ -73,15 +73,7 @@ class Finder:
         place = graph.roots.place(way.root)
         local, offset = self._locals.at(*place) if place is not None else (None, None)
         return Root(
-            owner.kind,
-            owner.name,
-            address,
-            offset,
-            goroutine.goid,
-            goroutine.name,
-            local,
-            None,
-            goroutine.exact,
+            owner.kind, owner.name, address, offset, goroutine.goid, goroutine.name, local, goroutine.exact
         )
 
     def _step(self, said: Sequence[Any]) -> Step:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import random
 from array import array
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.goruntime.typeshapes import Shape
 from addrspace_gdb.space.graph.holding import Held, Path, Root, Roots, Step, Way, folded, merged
 from addrspace_gdb.space.graph.owners import Owner
-from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE, Part, Parts
-from addrspace_gdb.space.graph.static_parts import StaticParts
-from addrspace_gdb.space.graph.statics import Visit
+from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE
 from addrspace_gdb.views.holders import chain_words, held_sentence, path_lines, root_words
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
@@ -318,17 +315,6 @@ def test_roots_are_named() -> None:
 def test_parts_of_variables_are_named_as_in_go(name: str, field: Optional[str], said: str) -> None:
     root = Root("global", name, 88, 24, field=field)
     assert root_words(root, 1, 8) == said and root_words(root, 3, 8) == f"{said} and 2 like it"
-
-
-def test_a_part_is_of_the_largest_value_that_begins_there() -> None:
-    class Named:
-        def part(self, number: int, several: bool, within: int) -> Part:
-            return Part("T", VALUE, f"{number} {several} {within}")
-
-    shapes = [Shape("", "", None, size, 0, ()) for size in (0, 16, 48)]
-    made = StaticParts([Visit(64, 1, 1), Visit(64, 2, 1), Visit(128, 1, 4)], shapes, cast(Parts, Named()))
-    assert made.field(64, 40) == "2 False 40" and made.field(128, 63) == "1 True 63"
-    assert made.field(64, 48) is made.field(64, -8) is made.field(72, 0) is None
 
 
 def test_a_sentence_says_what_it_is_and_whether_it_is_held() -> None:

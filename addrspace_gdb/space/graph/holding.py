@@ -18,8 +18,8 @@ class Root(NamedTuple):
     goid: Optional[int] = None
     started: Optional[str] = None  # the function that the goroutine started in
     local: Optional[str] = None  # the variable in the frame, where debug information tells
-    field: Optional[str] = None  # the part of the variable, where its type is known
     exact: bool = True  # False: the word was taken for a pointer and may be none
+    field: Optional[str] = None  # of the variable, ".conns[3]", where its type is known
 
 
 class Step(NamedTuple):

@@ -78,7 +78,6 @@ class Statics:
     def __init__(self, slots: Slots, heap: Tuple[int, int], word: int) -> None:
         """`slots`: ascending."""
         self._slots, self._heap, self._word = slots, heap, word
-        self.visits: List[Visit] = []
 
     def walk(
         self,
@@ -96,7 +95,6 @@ class Statics:
             if visit in seen or visit.shape == NOTHING or not shapes[visit.shape].size:
                 continue
             seen.add(visit)
-            self.visits.append(visit)
             if visit.shape not in tables:
                 tables[visit.shape] = {one.offset: one for one in shapes[visit.shape].pointers}
             waiting += self._one(visit, shapes[visit.shape], tables[visit.shape], of_word, said)
