@@ -110,6 +110,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -s h -l help -d 's
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l depth -x -d 'show every node down to depth N'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l reconcile -d 'how each counter comes to the figures of the tree'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l by-class -d 'split the heap'"'"'s objects by size class'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l graph -d 'say who keeps most of the heap alive: reads the whole heap'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l format -xka "text json svg" -d 'form of the output (default: text)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using rss' -l width -x -d 'columns of text, from 40 to 1000'
