@@ -65,6 +65,7 @@ class Command(NamedTuple):
         None  # what takes long and needs nobody
     )
     # to stand still, for the process or the core that will be asked
+    wants_before: Callable[[argparse.Namespace], bool] = bool  # whether that is of use
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 

@@ -71,7 +71,7 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
-    if command.before is not None:
+    if command.before is not None and command.wants_before(arguments):
         command.before(asked.pid, asked.core)
     if asked.format != "text":
         arguments.format = asked.format

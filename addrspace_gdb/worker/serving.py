@@ -9,6 +9,7 @@ from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -17,7 +18,7 @@ from addrspace_gdb.worker.warming import warm
 
 
 class Server:
-    """One conversation: `heap`, then `roots`, then any questions."""
+    """One conversation: `heap`, then `roots`, then any questions; and again with other roots."""
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         self._in, self._out = incoming, outgoing
@@ -36,6 +37,7 @@ class Server:
             "owners": self._owners,
             "find": self._find,
             "types": self._types,
+            "leaked": self._leaked,
         }
 
     def serve(self) -> None:
@@ -99,6 +101,8 @@ class Server:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
         self._rooted = Rooted(graph, said)
+        for worked_out in ("_reached", "_dominators"):  # of other roots
+            self.__dict__.pop(worked_out, None)
         count, size = total(graph.heap, self._reached, False)
         reached, kept = total(graph.heap, self._reached, True)
         self._say(
@@ -159,6 +163,10 @@ class Server:
         self._say(
             {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
         )
+
+    def _leaked(self, said: Message) -> None:
+        """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
+        self._say({}, {"places": _column(leaked(self._made, said))})
 
     def _find(self, said: Message) -> None:
         """The objects that hold those `addresses`, -1 for none."""

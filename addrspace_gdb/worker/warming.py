@@ -8,6 +8,7 @@ from typing import Dict, List, Tuple
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.arrays import zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -16,6 +17,7 @@ from addrspace_gdb.worker.typed import Typed
 
 _START = 1 << 32
 _TYPE = 1 << 20
+_WAITERS, _AWAITED = ("first", "blocked", "waiters"), ("awaited", "sudogs", "hidden")
 _KINDS = range(6)  # a span of each kind
 
 
@@ -32,6 +34,8 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     total(graph.heap, reached, True)
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     Dominators(rooted).children(rooted.start, 1)
+    waits = {**{name: [0] for name in _WAITERS}, **{name: [_START] for name in _AWAITED}}
+    leaked(rooted, Message({}, _columns(waits)))
     if graph.noting is not None:
         Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
 
