@@ -17,6 +17,12 @@ type node struct {
 	next    *node
 }
 
+// lock is larger than what the runtime puts into one object with others, which something else may lead to.
+type lock struct {
+	sync.Mutex
+	more [4]int
+}
+
 var (
 	global     = make(chan int)
 	listed     *node
@@ -65,21 +71,21 @@ func leakSelect() {
 }
 
 func leakMutex() {
-	lock := new(sync.Mutex)
-	lock.Lock()
-	lock.Lock()
+	one := new(lock)
+	one.Lock()
+	one.Lock()
 }
 
 func leakReadLock() {
-	lock := new(sync.RWMutex)
-	lock.Lock()
-	lock.RLock()
+	one := new(sync.RWMutex)
+	one.Lock()
+	one.RLock()
 }
 
 func leakWriteLock() {
-	lock := new(sync.RWMutex)
-	lock.RLock()
-	lock.Lock()
+	one := new(sync.RWMutex)
+	one.RLock()
+	one.Lock()
 }
 
 func leakWaitGroup() {
@@ -100,7 +106,7 @@ func leakTogether(one *sync.Cond) {
 	one.Wait()
 }
 
-func leakBoth(lock *sync.Mutex) { lock.Lock() }
+func leakBoth(one *lock) { one.Lock() }
 
 // Each has what the other waits for.
 func leakCrossed(mine, other chan int) {
@@ -214,10 +220,12 @@ func startLeaks() {
 	start(leakReceive, leakSend, leakRange, leakNilReceive, leakNilSend, leakEmptySelect, leakSelect)
 	start(leakMutex, leakReadLock, leakWriteLock, leakWaitGroup, leakCond, leakHolding, leakFromAlive)
 	one := sync.NewCond(new(sync.Mutex))
-	start(func() { leakTogether(one) }, func() { leakTogether(one) })
-	lock := new(sync.Mutex)
-	lock.Lock()
-	start(func() { leakBoth(lock) }, func() { leakBoth(lock) })
+	together := func() { leakTogether(one) }
+	start(together, together)
+	both := new(lock)
+	both.Lock()
+	blocked := func() { leakBoth(both) }
+	start(blocked, blocked)
 	mine, other := make(chan int), make(chan int)
 	start(func() { leakCrossed(mine, other) }, func() { leakCrossed(other, mine) })
 	started.Add(1)
