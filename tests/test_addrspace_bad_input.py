@@ -25,6 +25,8 @@ from harness.toolchains import NEWEST, OLDEST, Toolchain, Unavailable, go_enviro
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import ProblemError
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 RUN = f"run {cache_dir()}/unread-oracle </dev/null >/dev/null"
 
 

@@ -34,6 +34,8 @@ from harness.smaps import smaps
 from harness.toolchains import NEWEST, Toolchain, Unavailable
 from invariants import Snapshot, number
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 LIVE = ("attach", "gdbserver", "gdbserver-attach")
 CORES = ("gcore", "kernel-panic", "kernel-abort")
 

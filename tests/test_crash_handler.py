@@ -24,6 +24,8 @@ from addrspace_gdb.shell.crash.folders import Crashes
 from addrspace_gdb.shell.crash.installing import Kernel, Wanted
 from addrspace_gdb.views.documents import schema as schemas
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 REST = bytes(range(256)) * 8192  # 2 MiB: more than a pipe holds
 
 

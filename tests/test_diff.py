@@ -23,6 +23,8 @@ from harness.toolchains import NEWEST, OLDEST, PINNED, Unavailable, toolchain
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 VERSIONS = PINNED if full_matrix() else (OLDEST, "1.26.6", NEWEST)
 BORN, DYING, OBJECTS = 7, 4, 3000  # constants of the program
 GLOBALS = (

@@ -23,6 +23,8 @@ from harness.processes import INTERRUPTIBLE, Process, Processes
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.shell.precheck import check_process
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 
 @pytest.mark.parametrize(
     "arguments",

@@ -22,6 +22,8 @@ from harness.toolchains import NEWEST, Toolchain, selected_versions, toolchain_o
 from addrspace_gdb.process.x86_access import READ, UPDATE, WRITE, accesses
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Document = Dict[str, Any]
 
 # How to die: the cause that is told, and where: (variant, area of the address, access, function).

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
-from harness import CHECKOUT
+from harness import CHECKOUT, full_matrix
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import environment
 from harness.toolchains import Unavailable
@@ -35,7 +35,7 @@ from fuzzing.running import Done, run
 from fuzzing.subjects import World, world
 
 SEED = 20260101
-COUNT, EACH = 300, 15
+COUNT, EACH = 300 if full_matrix() else 150, 15
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+from harness import full_matrix
 from harness.build import Builder
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 from harness.scenes import gcore, launch_to_breakpoint
 from harness.toolchains import Toolchain
 
-RUNS = 400
+RUNS = 400 if full_matrix() else 200
 DRIVER = Path(__file__).resolve().parent / "fuzz_reads.py"
 
 

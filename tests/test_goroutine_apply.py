@@ -18,6 +18,8 @@ from harness.scenes import gdbserver_launch, kernel_core, launch_to_breakpoint, 
 from harness.terminal import Terminal
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 
 @pytest.mark.parametrize("variant", ["plain", "noopt"])
 def test_live_and_gcore_frames_are_those_of_gos_own_dump(

@@ -14,6 +14,8 @@ from harness.gdbrun import Result, Scene, run_gdb
 from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 
 @pytest.fixture(scope="module")
 def shapes(newest_go: Toolchain, build_program: Builder) -> Binary:

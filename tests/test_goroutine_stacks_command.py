@@ -21,6 +21,8 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 COUNT = 800  # goroutines of the program `parked`
 
 

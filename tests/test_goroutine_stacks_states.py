@@ -18,6 +18,8 @@ from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 from test_goroutine_stacks_dump import both, differences
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 # Writes what the program keeps of `pprof.Lookup("goroutine")` with debug=1.
 SAVE_PROFILE = """
 value = lambda name: int(gdb.parse_and_eval(name))
@@ -111,6 +113,8 @@ def stacks_of(text: str) -> List[Stack]:
         assert head, block
         frames: List[Tuple[str, str]] = []
         for line in block.splitlines()[2:]:
+            if line.startswith("  created by "):
+                continue
             name, place, *rest = re.split(r"  +", line.strip())
             times = re.search(r"×(\d+)$", line)
             frames += [(name, place)] * (int(times.group(1)) if times else 1)

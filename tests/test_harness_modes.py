@@ -24,6 +24,8 @@ from harness.scenes import (
 from harness.smaps import parse_smaps, smaps
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 
 @pytest.fixture
 def crash(build_program: Builder, newest_go: Toolchain) -> Binary:

@@ -17,6 +17,8 @@ from harness.toolchains import Toolchain
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 ALSO_STRIPPED = "$^"  # all of them in the matrix
 

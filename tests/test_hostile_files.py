@@ -22,6 +22,8 @@ from harness.toolchains import Toolchain, Unavailable
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell.vetting import vet_core, vet_process
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 # Each would run a command if it came into one of gdb's, or is not taken for what it is.
 NAMES = {
     "newline": b"prog\n!touch${IFS}PWNED\n",

@@ -20,6 +20,8 @@ from harness.debuggers import Gdb
 from harness.processes import Processes
 from harness.toolchains import Toolchain
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 PACKAGE = "addrspace_gdb"
 # In gdb's Python: as if no package but its own were there.
 HIDE_PACKAGES = (

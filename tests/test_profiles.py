@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True
 
 KINDS = ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex")
@@ -196,8 +198,10 @@ def test_where_a_sampled_object_was_allocated(
     largest = heap["sites"][0]
     assert largest["function"] == "main.allocate" and largest["bytes"] == 3 << 20
     assert {one["of"] for one in heap["sites"]} == {sum(one.values[3] for one in own.samples)}
-    text = cli("dump", live.pid, "--report", f"whereis {large['address']}").stdout
-    assert re.search(r"\n  allocated by main\.allocate at .*/main\.go:\d+\n +from main\.main at\s", text)
+    text = " ".join(cli("dump", live.pid, "--report", f"whereis {large['address']}").stdout.split())
+    assert re.search(
+        r" allocated by main\.allocate at \S+/main\.go:\d+ from main\.main at \S+/main\.go:\d", text
+    )
     assert "allocated in\n" in cli("dump", live.pid, "--report", "heap").stdout
 
 

@@ -41,10 +41,9 @@ def gc_of(target: object, *options: str) -> Json:
 
 def of_the_runtime(pid: int, report: str) -> str:
     """How many goroutines there are and how many of those are the runtime's, in words."""
-    found = re.search(
-        r"[\d,]+ goroutines( \([\d,]+ of the runtime\))?", cli("dump", str(pid), "--report", report).stdout
-    )
-    assert found is not None
+    text = cli("dump", str(pid), "--report", report).stdout
+    found = re.search(r"[\d,]+ goroutines \([\d,]+ of the runtime\)", text)
+    assert found is not None, text
     return found[0]
 
 

@@ -69,7 +69,7 @@ def test_of_a_core_into_a_file(stopped: Process, gdb_exe: Gdb, tmp_path: Path, b
 
 @pytest.mark.parametrize("options", [["--ascii"], []])
 def test_how_it_looks_is_asked_for(stopped: Process, options: List[str]) -> None:
-    done = cli("arenas", stopped.pid, *options, PYTHONIOENCODING="utf-8")
+    done = cli("rss", stopped.pid, *options, PYTHONIOENCODING="utf-8")
     assert done.returncode == 0 and done.stdout.isascii() == bool(options)
 
 

@@ -27,6 +27,8 @@ from harness.toolchains import Toolchain, Unavailable
 from invariants import Snapshot, take_scene
 from test_goroutine_stacks_dump import Both, both, differences
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 
 Json = Dict[str, Any]

@@ -26,6 +26,8 @@ from harness.processes import INTERRUPTIBLE, Processes
 from harness.scenes import kernel_core, open_core
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 TOOLS = {"zst": ["zstd", "-q", "-c"], "lz4": ["lz4", "-q", "-c"]}
 FORMATS = ("zst", "lz4", "xz", "gz")
 

@@ -19,6 +19,8 @@ from harness.smaps import smaps
 from harness.toolchains import Toolchain
 from test_targets_compressed import shell
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Json = Dict[str, Any]
 # The program alone in its file system, and number 1 of its processes.
 ENTER = (

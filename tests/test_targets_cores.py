@@ -21,6 +21,8 @@ from harness.scenes import attach, gcore, kernel_core, open_core, start
 from harness.toolchains import Toolchain, Unavailable
 from test_targets_compressed import shell
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Json = Dict[str, Any]
 
 

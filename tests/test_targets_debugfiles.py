@@ -17,6 +17,8 @@ from harness.gdbrun import run_gdb
 from harness.scenes import kernel_core, open_core
 from harness.toolchains import Toolchain, Unavailable
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Json = Dict[str, Any]
 # Says from where the runtime's types come.
 SOURCE = "python from addrspace_gdb.goruntime.stripped.target import with_runtime; "

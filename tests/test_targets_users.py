@@ -27,6 +27,8 @@ from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.shell import precheck
 from addrspace_gdb.shell.hints import SHELL
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 Json = Dict[str, Any]
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]

@@ -24,6 +24,8 @@ from addrspace_gdb.space.where.image import package_of
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.views.documents.schema import schema
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 ALSO_OLD = True  # Go 1.19 and 1.20 too, in the matrix
 
 Place = Dict[str, Any]

@@ -30,6 +30,8 @@ from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PREFIX, PrivateFolder, sweep
 from addrspace_gdb.common.problems import ProblemError
 
+EACH_ONCE = True  # not every combination: tests/conftest.py
+
 OLD = "the good old file\n"
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.options import Parser, add_output
+from addrspace_gdb.commands.options import SVG, Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
@@ -50,7 +50,7 @@ def parser() -> Parser:
 def parse(line: str) -> argparse.Namespace:
     """Take apart what was typed."""
     arguments = parser().parse_line(line)
-    if arguments.classic:
+    if arguments.classic and arguments.format != SVG:
         arguments.format = "classic"
     return arguments
 
@@ -59,9 +59,14 @@ class Answer:
     """What was read; the address space is composed of it when it is first looked at."""
 
     def __init__(
-        self, reading: Reading, each_goroutine: bool, check: bool, stacks: Optional[List[KeyGroup]] = None
+        self,
+        reading: Reading,
+        each_goroutine: bool,
+        check: bool,
+        stacks: Optional[List[KeyGroup]] = None,
+        classic: bool = False,
     ) -> None:
-        self.check, self.stacks = check, stacks
+        self.check, self.stacks, self.classic = check, stacks, classic
         self._reading, self._each_goroutine = reading, each_goroutine
 
     @cached_property
@@ -76,11 +81,13 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         raise ProblemError("addrspace: --stacks goes with --format json")
     reading = session.reading(check=arguments.check, other_too=True)
     stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
-    return Answer(reading, arguments.format == "json", arguments.check, stacks)
+    return Answer(reading, arguments.format == "json", arguments.check, stacks, arguments.classic)
 
 
 def draw(answer: Answer, look: Look) -> Tokens:
-    """The diagram, or the table of checks."""
+    """The diagram, the table of checks, or as a picture also the tutorial's."""
+    if answer.classic:
+        return draw_classic(answer, look)
     if answer.check:
         return checks_table(answer.space.checks, look.unicode)
     return diagram(answer.space.picture, look.screen, look.unicode)

@@ -48,6 +48,7 @@ class Look(NamedTuple):
 
 Form = Callable[[Any, Look], Iterable[str]]  # an answer as text, in pieces
 Token = Tuple[Any, str]
+Draw = Callable[[Any, Look], Iterable[Token]]
 
 
 class Command(NamedTuple):
@@ -73,6 +74,13 @@ class Command(NamedTuple):
     def help(self) -> str:
         """What `help COMMAND` says."""
         return self.parser().help_text()
+
+    def form(self, name: str) -> Form:
+        """The form that --format NAME asks for: `svg` is the text's tokens, drawn."""
+        text = self.forms.get("text")
+        if name == "svg" and name not in self.forms and isinstance(text, Drawn):
+            return Pictured(self.name, text.draw)
+        return self.forms[name]
 
     def arguments(self, line: str) -> argparse.Namespace:
         """What was typed after the command. ProblemError if it is wrong, HelpRequested if that is wanted."""
@@ -120,7 +128,7 @@ class Task:
 
     def _pieces_of(self) -> Iterable[str]:
         look = asked_look(look_of(self._session.settings, self._output is not None), self._arguments)
-        pieces = self._command.forms[self._arguments.format](self._answer, look)
+        pieces = self._command.form(self._arguments.format)(self._answer, look)
         first = f"{self._first}; what follows is what the rest tells\n"
         return chain([first], pieces) if self._first else pieces
 
@@ -157,18 +165,39 @@ def asked_look(look: Look, arguments: argparse.Namespace) -> Look:
     return look._replace(unicode=look.unicode and not arguments.ascii)
 
 
-def drawn(draw: Callable[[Any, Look], Iterable[Token]]) -> Form:
-    """The form of a view, which gives tokens."""
+class Drawn:
+    """The form of a view, which gives tokens: text, coloured where that is wanted."""
 
-    def form(answer: Any, look: Look) -> Iterator[str]:
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+
+    def __call__(self, answer: Any, look: Look) -> Iterator[str]:
+        """The text, in pieces."""
         from addrspace_gdb.views.kit.render import render
 
         if look.color:
-            yield render(draw(answer, look), True, look.style)
+            yield render(self.draw(answer, look), True, look.style)
         else:
-            yield from (text for _, text in draw(answer, look))
+            yield from (text for _, text in self.draw(answer, look))
 
-    return form
+
+class Pictured:
+    """The same as an SVG: as it looks on a screen, also in a file."""
+
+    def __init__(self, title: str, draw: Draw) -> None:
+        self._title, self._draw = title, draw
+
+    def __call__(self, answer: Any, look: Look) -> Iterator[str]:
+        """The picture, in pieces."""
+        from addrspace_gdb.views.kit.render import DEFAULT_STYLE
+        from addrspace_gdb.views.kit.svg import svg
+
+        return svg(self._draw(answer, look._replace(file=False)), self._title, look.style or DEFAULT_STYLE)
+
+
+def drawn(draw: Draw) -> Form:
+    """The form of a view."""
+    return Drawn(draw)
 
 
 def document(make: Callable[[Any], Dict[str, Any]]) -> Form:

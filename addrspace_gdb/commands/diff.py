@@ -101,7 +101,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Optional[Answer]:
 
 def _first(session: Session, arguments: argparse.Namespace) -> None:
     text = "no earlier snapshot"
-    if arguments.format == "json" or arguments.output is not None:
+    if arguments.format != "text" or arguments.output is not None:
         raise ProblemError(f"{text}: there is nothing yet to compare it with")
     first = "No earlier snapshot: this one is now the baseline."
     session.write([f"{first} `addrspace diff` at a later stop shows what changed.\n"])

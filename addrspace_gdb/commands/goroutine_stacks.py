@@ -24,7 +24,7 @@ from addrspace_gdb.commands.goroutine_forms import cards_drawn, groups_drawn, mo
 from addrspace_gdb.commands.goroutine_values import duration_value, goids_value, label_value, pattern_value
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
-from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value
+from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value, to_file
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
@@ -84,7 +84,14 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("goids", nargs="*", type=goids_value, metavar="GOID", help="which goroutines: numbers, FIRST-LAST")
+    add(
+        "goids",
+        nargs="*",
+        default=[],
+        type=goids_value,
+        metavar="GOID",
+        help="which goroutines: numbers, FIRST-LAST",
+    )
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
     add("--function", type=pattern_value, metavar="REGEX", help="only with such a function on the stack")
     add("--without", type=pattern_value, metavar="REGEX", help="only with no such function on the stack")
@@ -198,7 +205,7 @@ def _gather(answer: Answer) -> None:
     listed = answer.listing.positions
     if arguments.group is None:
         usual = len(listed) if arguments.format == "json" else 25
-        listed = listed[: rows_shown(arguments.limit, arguments.output is not None, usual)]
+        listed = listed[: rows_shown(arguments.limit, to_file(arguments), usual)]
     if with_frames:
         gather_stacks(reading, listed)
     if arguments.group != "stack":
@@ -213,7 +220,7 @@ def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
         return True
     if arguments.format == "json":
         return arguments.limit is None or arguments.limit >= count
-    return rows_shown(arguments.limit, arguments.output is not None, 25) >= count
+    return rows_shown(arguments.limit, to_file(arguments), 25) >= count
 
 
 def prepare(pid: Optional[int], core: Optional[str]) -> None:

@@ -46,7 +46,7 @@ def parser() -> Parser:
         description="Show runtime.MemStats and the memory classes of runtime/metrics, rebuilt from memory.",
         epilog=_EPILOG,
     )
-    made.add_argument("fields", nargs="*", metavar="FIELD", help="which of them (default: all)")
+    made.add_argument("fields", nargs="*", default=[], metavar="FIELD", help="which of them (default: all)")
     add_output(made, ["text", "json"])
     return made
 

@@ -83,8 +83,9 @@ def split(line: str) -> List[str]:
 
 
 def add_output(parser: argparse.ArgumentParser, forms: List[str]) -> None:
-    """The options that every command with a table or diagram has."""
-    parser.add_argument("--format", choices=forms, default="text", help="form of the output (default: text)")
+    """The options that every command with a table or diagram has; what is text can be a picture too."""
+    text = "form of the output (default: text)"
+    parser.add_argument("--format", choices=[*forms, SVG], default="text", help=text)
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_look(parser)
 
@@ -97,6 +98,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     add("--color", choices=COLORS, default="auto", help="colour the text (default: auto, at a terminal)")
 
 
+SVG = "svg"
 COLORS = ("auto", "on", "off")
 LOOK = ("--width", "--ascii", "--color")  # the same as completion offers them
 

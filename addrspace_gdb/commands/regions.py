@@ -46,7 +46,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     made.add_argument(
-        "filters", nargs="*", metavar="FILTER", help="which regions (default: all that is mapped)"
+        "filters", nargs="*", default=[], metavar="FILTER", help="which regions (default: all that is mapped)"
     )
     add_output(made, ["text", "json"])
     made.add_argument("--summary", action="store_true", help="one row for each area and kind")

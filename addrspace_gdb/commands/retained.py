@@ -42,7 +42,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("expressions", nargs="*", default=[], metavar="EXPR", help="objects, as the debugger evaluates them")
     add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
     add(
         "--limit",
@@ -87,7 +87,7 @@ class Answer:
         """Everything, with as many rows below each as are shown. ProblemError."""
         graph, limit = self._graph, self.arguments.limit
         rows = [self._of(one) for one in self._asked] or root_rows(graph.owners, graph.kept, graph.first)
-        shown = rows[: _ROWS if limit is None and self.arguments.format == "text" else limit]
+        shown = rows[: _ROWS if limit is None and self.arguments.format != "json" else limit]
         most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
         deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
         rest = rows[len(shown) :]

@@ -16,6 +16,7 @@ from addrspace_gdb.commands.values import (
     rows_shown,
     size_value,
     split_expression,
+    to_file,
 )
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -48,7 +49,7 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expression", nargs="*", metavar="EXPR", help="an address: the span there, and its slots")
+    add("expression", nargs="*", default=[], metavar="EXPR", help="an address: the span there, and its slots")
     add("--class", dest="size_class", type=_size_class, metavar="N", help="of this size class (0 or `large`)")
     add(
         "--state",
@@ -116,8 +117,8 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     chosen = spans.choose(which, arguments.sort)
     if not chosen.addresses and which != SpanFilter():
         raise ProblemError("no span matches")
-    usual = 25 if arguments.format == "text" else ALL
-    addresses = chosen.addresses[: rows_shown(arguments.limit, arguments.output is not None, usual)]
+    usual = ALL if arguments.format == "json" else 25
+    addresses = chosen.addresses[: rows_shown(arguments.limit, to_file(arguments), usual)]
     return SomeSpans(reading, chosen, list(map(spans.span, addresses)))
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 from typing import List, Optional, Sequence, Tuple
 
+from addrspace_gdb.commands.options import SVG
 from addrspace_gdb.common.escape import printable
 
 ALL = 1 << 62  # rows: every one
@@ -48,6 +49,11 @@ def rows_shown(limit: Optional[int], to_file: bool, usual: int) -> int:
     if limit is not None:
         return limit
     return ALL if to_file else usual
+
+
+def to_file(arguments: argparse.Namespace) -> bool:
+    """Whether the answer goes to a file, which has every row; a picture has as many as a screen."""
+    return arguments.output is not None and arguments.format != SVG
 
 
 def split_expression(line: str) -> Tuple[str, str]:

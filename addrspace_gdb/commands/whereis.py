@@ -44,7 +44,9 @@ def parser() -> Parser:
         description="Say what is at an address: object, stack frame, variable, function, or why nothing is.",
         epilog=_EPILOG,
     )
-    made.add_argument("expressions", nargs="*", metavar="EXPR", help="an address, as the debugger reads it")
+    made.add_argument(
+        "expressions", nargs="*", default=[], metavar="EXPR", help="an address, as the debugger reads it"
+    )
     made.add_argument("--table", action="store_true", help="one line an address, also for one")
     add_output(made, ["text", "json"])
     return made

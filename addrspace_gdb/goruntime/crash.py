@@ -6,6 +6,7 @@ from typing import List, NamedTuple, Optional, Set
 
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.signals import usual_number
 from addrspace_gdb.goruntime.printpanic import panic_value
 from addrspace_gdb.goruntime.proc import M
 from addrspace_gdb.goruntime.record import Record, Runtime
@@ -94,7 +95,8 @@ def signal_record(runtime: Runtime, g: int) -> Optional[SignalRecord]:
     if record is None or not record.number("sig"):
         return None
     names = ("sig", "sigcode0", "sigcode1", "sigpc")
-    return SignalRecord(*(record.number(name) for name in names))
+    number, *others = (record.number(name) for name in names)
+    return SignalRecord(usual_number(number, runtime.target.arch.startswith("mips")), *others)
 
 
 def _g(runtime: Runtime, g: int) -> Optional[Record]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Dict, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.common.signals import number_and_code
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.traceback import Registers, Stack
 
@@ -50,15 +51,15 @@ def signal_frame(stack: Stack, registers: Registers, arch: str, byte_order: str)
     place, form = (12, "I") if arch in ("386", "arm") else (16, "Q")  # si_addr
     info = base + port.signal.info
     try:
-        number, second, third = struct.unpack_from(order + "3i", data, info)
+        words = struct.unpack_from(order + "3i", data, info)
         (address,) = struct.unpack_from(order + form, data, info + place)
         (sender,) = struct.unpack_from(order + "i", data, info + place)
         values, access = _amd64(data, base) if arch == "amd64" else ({}, None)
     except struct.error:
         return None
-    if not 0 < number < 65:
+    if not 0 < words[0] < 65:
         return None
-    code = second if arch.startswith("mips") else third  # the other one is si_errno
+    number, code = number_and_code(words, arch.startswith("mips"))
     fault = number in _FAULTS and 0 < code < 0x80
     sent = sender if code <= 0 else None
     return SignalFrame(number, code, address if fault else None, registers.pc, values, access, sent)

@@ -12,6 +12,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.common.escape import decoded
 from addrspace_gdb.common.problems import Problems
+from addrspace_gdb.common.signals import number_and_code
 from addrspace_gdb.process.elf_notes import iter_notes
 from addrspace_gdb.process.elf_structs import pairs, structs_of
 
@@ -118,7 +119,7 @@ def read_notes(  # noqa: C901  a branch for each kind of note
             elif kind == NT_AUXV:
                 auxv = _auxv(text, pointer_size, prefix)
             elif kind == NT_SIGINFO and signal is None:
-                signal = siginfo(text, pointer_size, byte_order)
+                signal = siginfo(text, pointer_size, byte_order, machine == "EM_MIPS")
             elif kind == NT_FILE:
                 files, unit = _files(text, pointer_size, prefix, problems)
             elif kind in (NT_386_TLS, NT_ARM_TLS) and threads:
@@ -172,14 +173,15 @@ def _auxv(text: memoryview, pointer_size: int, prefix: str) -> Dict[int, int]:
     return pairs(structs, bytes(text[:4096]))
 
 
-def siginfo(text: Union[bytes, memoryview], pointer_size: int, byte_order: str) -> CoreSignal:
-    """siginfo_t: si_signo, si_errno, si_code, then (aligned) si_addr for a fault that the CPU raised.
+def siginfo(text: Union[bytes, memoryview], pointer_size: int, byte_order: str, mips: bool) -> CoreSignal:
+    """siginfo_t: si_signo, si_errno, si_code, then (aligned) si_addr for a fault that the CPU raised. `mips`:
+    its numbers and order.
 
     `pointer_size` is that of whom it was written for. si_code <= 0 is a signal that somebody sent, 0x80
     (SI_KERNEL) a fault without an address. struct.error if it is too short.
     """
     prefix = "<" if byte_order == "little" else ">"
-    number, _errno, code = struct.unpack_from(prefix + "3i", text)
+    number, code = number_and_code(struct.unpack_from(prefix + "3i", text), mips)
     at, form = (16, "Q") if pointer_size == 8 else (12, "I")
     if number in _FAULTS and 0 < code < 0x80:
         return CoreSignal(number, code, struct.unpack_from(prefix + form, text, at)[0])

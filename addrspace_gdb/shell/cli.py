@@ -94,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
-    add("--format", choices=("text", "classic", "json"), default="text", help="default: %(default)s")
+    add("--format", choices=("text", "classic", "json", "svg"), default="text",
+        help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
     add("--stacks", action="store_true",
@@ -158,7 +159,9 @@ def _add_from_dumps(commands: Any) -> None:
             made.add_argument(
                 "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
             )
-        made.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+        made.add_argument(
+            "--format", choices=("text", "json", "svg"), default="text", help="default: %(default)s"
+        )
         made.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
         add_look(made)
         add_gdb(made)

@@ -18,7 +18,7 @@ def answer(options: argparse.Namespace, width: int, unicode: bool, color: bool) 
     """The text, and what is damaged in the dumps. ProblemError if a file is no dump."""
     command, found = _asked(options)
     look = Look(width, unicode, color, DEFAULT_STYLE, bool(options.output))
-    return "".join(command.forms[options.format](found, look)), command.verdict(found)
+    return "".join(command.form(options.format)(found, look)), command.verdict(found)
 
 
 def _asked(options: argparse.Namespace) -> Tuple[Command, Any]:

@@ -66,4 +66,4 @@ class LiveTarget(ProcessTarget):
         if info is None:
             return StopSignal(_SIGSTOP, 0, None)
         # The kernel writes it for whoever asks, whatever the process itself is.
-        return StopSignal(*siginfo(info, struct.calcsize("P"), sys.byteorder))
+        return StopSignal(*siginfo(info, struct.calcsize("P"), sys.byteorder, self.arch.startswith("mips")))

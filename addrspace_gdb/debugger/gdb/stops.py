@@ -7,6 +7,7 @@ from typing import Dict, Optional
 
 import gdb
 
+from addrspace_gdb.common.signals import usual_number
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.target.protocol import StopSignal
 
@@ -26,13 +27,13 @@ def auxv() -> Dict[int, int]:
     return {int(number): int(value, 0) for number, value in _AUXILIARY.findall(text)}
 
 
-def signal(pointer_size: int) -> Optional[StopSignal]:
+def signal(pointer_size: int, mips: bool) -> Optional[StopSignal]:
     """From $_siginfo, which gdb has for live processes and for cores with the note."""
     try:
         info = gdb.parse_and_eval("$_siginfo")
         if info.type.code == gdb.TYPE_CODE_VOID:
             return None
-        number, code = int(info["si_signo"]), int(info["si_code"])
+        number, code = usual_number(int(info["si_signo"]), mips), int(info["si_code"])
         address = None
         # si_code <= 0: somebody sent it; SI_KERNEL (0x80): a fault without an address.
         if number in _FAULTS and 0 < code < 0x80:

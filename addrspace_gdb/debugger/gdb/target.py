@@ -293,7 +293,7 @@ class GdbTarget:
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""
         self._check_held("a signal")
-        return stops.signal(self.pointer_size)
+        return stops.signal(self.pointer_size, self.arch.startswith("mips"))
 
     def auxv(self) -> Dict[int, int]:
         """The auxiliary vector, read once."""

@@ -202,7 +202,7 @@ def _unmapped(verb: str, where: Where) -> str:
 
 def _bus(fault: Fault, where: Optional[Where]) -> str:
     if fault.code == BUS_ADRALN:
-        return f"misaligned {_verb(fault)}: the processor was told to check alignment"
+        return f"misaligned {_verb(fault)}: the processor was told to check alignment, or always does"
     mapping = where.mapping if where is not None else None
     if mapping is not None and mapping.file is not None and where is not None:
         offset = mapping.offset + where.address - mapping.start

@@ -31,6 +31,8 @@ var (
 	DumpLength int
 )
 
+const again = "ADDRSPACE_TEST_AGAIN" // how often the program started anew
+
 // Lifetime is how long a program waits at "ready" for whoever looks at it: two minutes, or as many
 // seconds as ADDRSPACE_TEST_LIFETIME says.
 var Lifetime = lifetime()
@@ -169,7 +171,7 @@ func Metrics() {
 }
 
 // Ready writes the files, says "ready" on standard output and waits; after Lifetime it exits.
-// It exits with status 3 if anything was allocated since the oracle was taken.
+// If anything was allocated since the oracle was taken, it starts anew; in the end it exits with status 3.
 func Ready(oracle *runtime.MemStats) {
 	Write(oracle)
 	Wait()
@@ -194,12 +196,18 @@ func Write(oracle *runtime.MemStats) {
 	confirm("OtherSys", oracle.OtherSys, after.OtherSys)
 }
 
+// confirm has the program start anew, a few times at most, if the oracle is no longer right.
 func confirm(name string, before, now uint64) {
-	if before != now {
-		os.Stderr.WriteString("the oracle's " + name + " was " + strconv.FormatUint(before, 10) +
-			" and became " + strconv.FormatUint(now, 10) + "\n")
-		os.Exit(3)
+	if before == now {
+		return
 	}
+	os.Stderr.WriteString("the oracle's " + name + " was " + strconv.FormatUint(before, 10) +
+		" and became " + strconv.FormatUint(now, 10) + "\n")
+	if tried := os.Getenv(again); len(tried) < 3 {
+		os.Setenv(again, tried+"x")
+		syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	}
+	os.Exit(3)
 }
 
 // Wait says "ready" and waits.
