@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Set
@@ -16,6 +14,7 @@ from harness import full_matrix, leakprofile
 from harness.build import Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import Gdb
+from harness.gdbrun import run_gdb
 from harness.leakprofile import Held, leaked_in
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
@@ -105,13 +104,29 @@ def test_a_core_says_the_same(
     assert goids(of_core) == goids(of_process)
 
 
-def test_gdb_says_the_same(
-    newest_go: Toolchain, build_program: Builder, processes: Processes, gdb_exe: Gdb
+def test_gdb_says_the_same_and_again_in_one_session(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, gdb_exe: Gdb, tmp_path: Path
 ) -> None:
-    live = parked(processes, build_program("leaked", newest_go).path)
-    os.kill(live.pid, signal.SIGSTOP)
+    binary, found = build_program("leaked", newest_go), tmp_path / "leaked.json"
+    live = parked(processes, binary.path)
     ours = leaked(live.pid, "--frames", "--debugger", "none")
-    assert ours == leaked(live.pid, "--frames", "--gdb", str(gdb_exe.path))
+    lines = [
+        f"goroutine-stacks --leaked --format json --frames --output {found}",
+        "goroutine-stacks --leaked --function leakHolding",
+        "goroutine-stacks --leaked --limit 1",
+        "goroutine-stacks --status leaked",
+    ]
+    run = run_gdb(gdb_exe, lines, attach(live, binary), load=True)
+    theirs: Json = json.loads(found.read_text())
+    rest = ("stack", "wait_time")  # which a stop by another may change
+    for one in (ours, theirs):
+        for row in one["goroutines"]:
+            assert row["stack"]["used"] and [row.pop(name, None) for name in rest]
+    assert ours == theirs
+    many = sum(LEAKS.values())
+    assert f"1 of {many} goroutines can never run again; it keeps 1.0 MiB of the heap" in run.stdout
+    assert f"\n{many} goroutines can never run again; they keep 1.0 MiB of the heap" in run.stdout
+    assert 'no goroutine has the status or wait reason "leaked"' in run.stderr  # the collector found none
 
 
 def test_text_begins_with_the_verdict(

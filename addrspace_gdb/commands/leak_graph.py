@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Dict, List, Sequence, Set
+from typing import Any, Dict, List, Sequence
 
 from addrspace_gdb.commands.engine import Source
 from addrspace_gdb.commands.heap_graph import HeapGraph
@@ -16,7 +16,7 @@ from addrspace_gdb.goruntime.proc import Goroutines
 from addrspace_gdb.space.goroutines.leaks import Kept, put_leaked
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size
-from addrspace_gdb.space.graph.owners import Owners
+from addrspace_gdb.space.graph.owners import Owner, Owners
 from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 
@@ -33,7 +33,7 @@ class LeakGraph(HeapGraph):
         columns = found.goroutines.columns
         own = {**columns, "status": array(columns["status"].typecode, columns["status"])}
         self.goroutines: GoroutineReading = replace(found, goroutines=Goroutines(own))
-        self._held: Set[int] = set()  # leaked ones that hold what they wait for
+        self._home: Dict[int, Owner] = {}  # the owners that leaked goroutines are, where they hang at first
         self._waits = read_waits(self._runtime, found.goroutines, self.reading.go.spans)
 
     @cached_property
@@ -106,16 +106,20 @@ class LeakGraph(HeapGraph):
 
     def _hold_awaited(self) -> None:
         """What a leaked goroutine waits for it also keeps, by its sudog, of which nobody else knows."""
-        stuck = set(self.leaked).difference(self._held)
+        if self._home:
+            return
+        tree, stuck = self._tree, set(self.leaked)
+        self._home = {number: tree.all[number] for number in map(self._numbers.__getitem__, stuck)}
         for at, address in zip(self._waits.waiters, self._waits.awaited):
             if at in stuck and address >= 0:
-                self._tree.put(self._numbers[at], address)
-        self._held.update(stuck)
+                tree.put(self._numbers[at], address)
 
     def keeps(self, groups: Sequence[Sequence[int]]) -> Kept:
         """What the leaked goroutines keep, of which each is in one of the groups."""
         owners, number_of = self._tree, self._numbers
         self._hold_awaited()
+        for number, home in self._home.items():
+            owners.all[number] = home
         stuck = owners.number(0, _STUCK, "")
         numbers = [owners.number(stuck, "group", "", number + 1) for number in range(len(groups))]
         for number, group in zip(numbers, groups):
