@@ -23,8 +23,9 @@ from typing import (
     Tuple,
 )
 
-from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.options import HelpRequested, Parser
 from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import CUT, ProblemError, UnreadableError
 from addrspace_gdb.process.mapping_list import missing_of
@@ -39,6 +40,7 @@ class Look(NamedTuple):
     style: str = ""
     file: bool = False  # it goes to a file, where nothing is cut unless a width was asked for
     fixed: bool = False  # a width was asked for
+    height: Optional[int] = None  # lines of the terminal; None: as many as it takes
 
     @property
     def width(self) -> Optional[int]:
@@ -66,8 +68,11 @@ class Command(NamedTuple):
         None  # what takes long and needs nobody
     )
     # to stand still, for the process or the core that will be asked
-    wants_before: Callable[[argparse.Namespace], bool] = bool  # whether that is of use
+    prepare: Optional[Callable[[argparse.Namespace, Optional[int], Optional[str]], None]] = (
+        None  # the same, by the arguments
+    )
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
+    expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 
     @property
@@ -84,6 +89,8 @@ class Command(NamedTuple):
 
     def arguments(self, line: str) -> argparse.Namespace:
         """What was typed after the command. ProblemError if it is wrong, HelpRequested if that is wanted."""
+        if line.split()[:1] in (["-h"], ["--help"]):  # no expression begins like that
+            raise HelpRequested(self.help)
         return self.parse(line) if self.parse is not None else self.parser().parse_line(line)
 
 
@@ -141,6 +148,8 @@ class Task:
             self._session.write(pieces)
         else:
             OutputFile(self._output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
+            if self._session.settings.height is not None:  # somebody looks
+                self._session.write([f"written to {printable(self._output)}\n"])
         return self._command.verdict(self._answer)
 
 
@@ -153,7 +162,9 @@ def run(command: Command, session: Session, line: str) -> Optional[str]:
 
 def look_of(settings: Settings, file: bool) -> Look:
     """How an answer looks by the settings, on the terminal or in a file."""
-    return Look(settings.width, settings.unicode, settings.color and not file, settings.style, file)
+    height = None if file else settings.height
+    color = settings.color and not file
+    return Look(settings.width, settings.unicode, color, settings.style, file, height=height)
 
 
 def asked_look(look: Look, arguments: argparse.Namespace) -> Look:

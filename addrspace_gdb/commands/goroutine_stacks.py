@@ -21,11 +21,18 @@ from typing import (
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.goroutine_args import STATUSES
 from addrspace_gdb.commands.goroutine_forms import cards_drawn, groups_drawn, more_line
-from addrspace_gdb.commands.goroutine_values import duration_value, goids_value, label_value, pattern_value
+from addrspace_gdb.commands.goroutine_values import goids_value, label_value, pattern_value
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
-from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value, to_file
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.commands.values import (
+    ALL,
+    duration_value,
+    limit_value,
+    rows_shown,
+    size_value,
+    to_file,
+)
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
@@ -35,7 +42,7 @@ from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.goroutines import goroutine_table, summary
-from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 if TYPE_CHECKING:
@@ -80,7 +87,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="goroutine-stacks",
-        description="Show every goroutine's stack: its state, size, use, and the user's function it is in.",
+        description="Show every goroutine: its state, its stack, and the user's function it is in.",
         epilog=_EPILOG,
     )
     add = made.add_argument
@@ -117,7 +124,12 @@ def parser() -> Parser:
     add(
         "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
     )
-    add("--group", choices=GROUPS, help="goroutines that are alike as one row")
+    add(
+        "--group",
+        choices=GROUPS,
+        metavar="BY",
+        help=f"goroutines that are alike as one row: {', '.join(GROUPS)}",
+    )
     add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
     add("--threads", action="store_true", help="the g0 and signal stacks of each M")
     add_output(made, ["text", "json"])
@@ -223,11 +235,12 @@ def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
     return rows_shown(arguments.limit, to_file(arguments), 25) >= count
 
 
-def prepare(pid: Optional[int], core: Optional[str]) -> None:
+def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
     """What takes long before the process is stopped, where leaked goroutines are asked for."""
-    from addrspace_gdb.commands.heap_graph import prepare as prepare_graph
+    if arguments.leaked:
+        from addrspace_gdb.commands.heap_graph import prepare as prepare_graph
 
-    prepare_graph(pid, core)
+        prepare_graph(pid, core)
 
 
 def _filtered(arguments: argparse.Namespace) -> bool:
@@ -359,12 +372,22 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         many = f"{listing.unknown_wait:,} goroutines left out wait, but how long is not known"
         said.append((QUIET, f"note: {many}: no collection since they began to"))
     for token, text in said:
-        yield from Line(look.width or 1 << 16, look.unicode).put(token, clean(text, look.unicode))
+        yield from wrapped(token, text, look.width, look.unicode)
 
 
 def words() -> List[str]:
     """What completion offers."""
     return list(_OPTIONS)
+
+
+def goids(session: Session) -> List[str]:
+    """The numbers of goroutines that there are, as completion offers them."""
+    from addrspace_gdb.space.goroutines.census import Census
+
+    try:
+        return [str(goid) for goid in Census(session.target()).goids]
+    except (ProblemError, UnreadableError):
+        return []
 
 
 COMMAND = Command(
@@ -374,7 +397,7 @@ COMMAND = Command(
     {"text": drawn(draw), "json": as_json},
     verdict,
     words,
-    before=prepare,
-    wants_before=lambda arguments: bool(arguments.leaked),
+    prepare=prepare,
+    names=goids,
     values={"--status": STATUSES},
 )

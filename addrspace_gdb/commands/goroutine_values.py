@@ -1,4 +1,4 @@
-"""Values that `goroutine-stacks` takes: goroutines, patterns, labels, how long."""
+"""Values that `goroutine-stacks` takes: goroutines, patterns, labels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import re
 from typing import Pattern, Tuple
 
 from addrspace_gdb.common.escape import printable
-
-_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
 def goids_value(text: str) -> Tuple[int, int]:
@@ -39,11 +36,3 @@ def label_value(text: str) -> Tuple[str, str]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not KEY=VALUE")
     return key, value
-
-
-def duration_value(text: str) -> int:
-    """Nanoseconds of a duration as Go writes it."""
-    parts = _TIME.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 90s, 1m30s or 2h")
-    return int(sum(float(number) * _TIMES[unit] for number, unit in parts))

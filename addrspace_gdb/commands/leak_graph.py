@@ -57,7 +57,7 @@ class LeakGraph(HeapGraph):
 
     @property
     def _tree(self) -> Owners:
-        return self.roots.owners(self.target)
+        return self.roots.tree
 
     @property
     def _every(self) -> int:

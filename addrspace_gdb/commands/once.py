@@ -34,7 +34,7 @@ Visiting = Callable[[Callable[[], None]], Visit]
 
 def settings_of(asked: Request) -> Settings:
     """How the answer is to look."""
-    return Settings(asked.width, not asked.ascii, asked.color, "quiet")
+    return Settings(asked.width, not asked.ascii, asked.color, "quiet", asked.height)
 
 
 def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
@@ -71,8 +71,10 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
-    if command.before is not None and command.wants_before(arguments):
+    if command.before is not None:
         command.before(asked.pid, asked.core)
+    if command.prepare is not None:
+        command.prepare(arguments, asked.pid, asked.core)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

@@ -7,11 +7,16 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.budget import Budget
+from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
@@ -27,17 +32,26 @@ class Server:
         self._rooted: Optional[Rooted] = None
         self._words: List[int] = []
         self._shapes: Optional[Message] = None
+        self._word = 8
+        self._ways: Dict[int, Ways] = {}  # by object
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
             "roots": self._roots,
+            "totals": self._totals,
             "states": self._states,
             "children": self._children,
             "objects": self._objects,
             "owners": self._owners,
+            "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
             "leaked": self._leaked,
+            "shapes": self._put_shapes,
+            "variables": self._variables,
+            "holders": self._holders,
+            "way": self._way,
+            "paths": self._paths,
         }
 
     def serve(self) -> None:
@@ -70,10 +84,13 @@ class Server:
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
         self._memory = Memory(int(header["descriptor"]), extents, self._read)
-        words = Words(self._memory, int(header["word"]), str(header["order"]))
+        self._word = int(header["word"])
+        words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
+        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
         reading = self._graph.read()
         next(reading)
+        seeds: Dict[str, Column] = {}
         if self._graph.noting is not None:
             self._words = self._graph.noting.words()
             seeds = {
@@ -81,8 +98,7 @@ class Server:
                 "words": _column(self._words),
                 "functions": _column(self._graph.noting.functions()),
             }
-            self._shapes = self._ask({"want": "shapes"}, seeds)
-        self._say({"done": "stream"})
+        self._say({"done": "stream"}, seeds)
         for _ in reading:
             pass
 
@@ -103,14 +119,8 @@ class Server:
         self._rooted = Rooted(graph, said)
         for worked_out in ("_reached", "_dominators"):  # of other roots
             self.__dict__.pop(worked_out, None)
-        count, size = total(graph.heap, self._reached, False)
-        reached, kept = total(graph.heap, self._reached, True)
         self._say(
             {
-                "objects": int(count),
-                "bytes": int(size),
-                "reached": int(reached),
-                "reached_bytes": int(kept),
                 "edges": graph.count,
                 "wild": int(graph.edges.wild[0]),
                 "lost": self._memory.lost,
@@ -118,6 +128,14 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+
+    def _totals(self, said: Message) -> None:
+        """How much there is, and how much of it is reached."""
+        heap = self._made.graph.heap
+        count, size = total(heap, self._reached, False)
+        reached, kept = total(heap, self._reached, True)
+        totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
+        self._say({name: int(value) for name, value in totals.items()})
 
     @cached_property
     def _reached(self) -> Ints:
@@ -138,6 +156,44 @@ class Server:
         typed = self._typed
         header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
         self._say(header, typed.counted(self._reached))
+
+    def _put_shapes(self, said: Message) -> None:
+        """What types are made of, once for all."""
+        self._shapes = said
+        self._say({"done": "shapes"})
+
+    def _variables(self, said: Message) -> None:
+        """The variables of packages and their types, by the debug information in a file."""
+        found = read_variables(str(said.header["path"]))
+        self._say(found._asdict())
+
+    @cached_property
+    def _held(self) -> Holders:
+        noting = self._made.graph.noting
+        assert noting is not None
+        return Holders(self._made, self._typed, noting, self._word)
+
+    def _ways_to(self, node: int) -> Ways:
+        if node not in self._ways:
+            self._ways = {node: self._held.of(node)}  # one at a time: each is as long as the graph
+        return self._ways[node]
+
+    def _holders(self, said: Message) -> None:
+        """The object `node`, and a way to it from every root that leads there, the nearest first."""
+        node = int(said.header["node"])
+        rows = self._ways_to(node).all()
+        columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
+        self._say({"object": self._held.step(node, -1)}, columns)
+
+    def _way(self, said: Message) -> None:
+        """The objects on the ways to `node`, by the `first` of each."""
+        ways = self._ways_to(int(said.header["node"]))
+        self._say({"ways": [ways.steps(int(first)) for first in said.header["first"]]})
+
+    def _paths(self, said: Message) -> None:
+        """The dominator tree by roots and types; `own` and `shared` are labels of the owners."""
+        header = said.header
+        self._say({}, summed(self._made, self._dominators, self._typed, header["own"], header["shared"]))
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""
@@ -167,6 +223,16 @@ class Server:
     def _leaked(self, said: Message) -> None:
         """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
         self._say({}, {"places": _column(leaked(self._made, said))})
+
+    def _grouped(self, said: Message) -> None:
+        """What the objects of each group of shapes keep, below `nodes`, or of all."""
+        rooted, of_shapes = self._made, of_bytes(said.column("groups"), "q")
+        groups = filled(rooted.nodes, -1, "i")
+        typed = self._typed
+        propagating.put_groups(typed.found.shapes, typed.shapes.slots, rooted.graph.heap, of_shapes, groups)
+        nodes = said.header["nodes"] or [rooted.start]
+        kept, counts = self._dominators.grouped(nodes, groups, int(said.header["many"]))
+        self._say({}, {"bytes": kept, "objects": counts})
 
     def _find(self, said: Message) -> None:
         """The objects that hold those `addresses`, -1 for none."""

@@ -119,6 +119,10 @@ class DirectTarget:
             self._objects = self._load_objects()
         return self._objects
 
+    def forget_objects(self) -> None:
+        """Others have been loaded since."""
+        self._objects = None
+
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes at `address`."""
         if size == 0:
@@ -210,6 +214,10 @@ class DirectTarget:
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables in the frame of the function at `pc`."""
         return self.objects.frame_variables(pc)
+
+    def debug_file(self, address: int) -> Optional[str]:
+        """Where the debug information is of what lies at an address."""
+        return self.objects.debug_file(address)
 
     def instruction(self, pc: int) -> Optional[str]:
         """None: nobody here disassembles."""
