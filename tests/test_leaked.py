@@ -149,6 +149,7 @@ def test_text_begins_with_the_verdict(
     together = r"\n2 goroutines .* \[sync\.Cond\.Wait \(leaked\)\]\n  keeps \d+ B of the heap; .*\n(?:.+\n)+"
     found = re.search(together, stacks)
     assert found and "main.leakTogether " in found.group()
+    assert all(len(line) <= 72 for line in said("--width", "72").splitlines())
     one = said("--function", "leakHolding", "--frames")
     assert one.startswith(f"1 of {many} goroutines can never run again; it keeps 1.0 MiB of the heap")
     assert "goroutine" in one and "leaked/main.go" in one
