@@ -1,8 +1,8 @@
 """`goroutine` and `goroutine-apply`, as lldb sees them.
 
-lldb has frames of threads only, and its own way through frames of Go is wrong: they are found here, and are
-text.
-A goroutine that runs on a thread is shown by selecting the thread.
+lldb has frames of threads only, and its own way through frames of Go is wrong: they are found here. A
+goroutine that runs on a thread is shown by selecting the thread; one that is parked becomes a thread, where
+lldb can (22 and newer), and is text where it cannot.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_sele
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import GoneError, ProblemError
-from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
 from addrspace_gdb.debugger.lldb.session import LldbSession
+from addrspace_gdb.debugger.lldb.thread_on_demand import can_be, select, shown_in
 from addrspace_gdb.views.stackparts import place as place_of
 
 if TYPE_CHECKING:
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 _FEW = 5  # numbers that no goroutine has, told in an error
 _BACKTRACE = re.compile(r"(?:bt|backtrace|thread backtrace)(?:\s+(?:-c\s+)?(\d+))?")
 HELP = """\
-Show the frames of a goroutine, or which one runs on the selected thread.
+Select a goroutine and show its frames, or show the selected one.
 
 usage: goroutine
        goroutine GOID
+       goroutine --off
        goroutine GOID|all CMD
 
 The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
-is selected, too. The last form is that of `goroutine-apply`.
+is selected. One that is parked becomes a thread of lldb's (22 and newer, on amd64), until the process moves
+or another one is selected: `bt`, `up`, `frame select` work there, in a core too, and no register is written.
+Inlined calls are only in what is printed here. `goroutine --off` and `thread select N` return to the threads.
+The last form is that of `goroutine-apply`.
 """
 APPLY_HELP = """\
 Run a command of lldb for goroutines.
@@ -51,11 +56,12 @@ blanks.
   -s   pass over errors, and over goroutines for which CMD prints nothing
 
 `bt` and `bt N` are for all goroutines. Any other command is run with the thread selected that a goroutine
-runs on; for one that is parked it is an error. Without -c and -s the first error ends it.
+runs on, or that it becomes as by `goroutine GOID`; where lldb cannot do that it is an error. Without -c and
+-s the first error ends it.
 
   goroutine-apply all bt 3
   goroutine-apply waiting function:^main\\. -q bt
-  goroutine-apply running register read
+  goroutine-apply 17 20-30 frame select 2
 """
 
 
@@ -83,7 +89,7 @@ class Goroutines:
         if wanted.apply is not None:
             self._apply(wanted.apply)
         elif wanted.off:
-            raise ProblemError("goroutine: no goroutine is selected; `thread select` selects a thread")
+            self._off()
         elif wanted.goid is not None:
             self._show(wanted.goid)
         else:
@@ -96,6 +102,10 @@ class Goroutines:
         self._apply(parse_apply(line, _variable))
 
     def _current(self) -> None:
+        shown = shown_in(self._session.process)
+        if shown is not None:
+            self._session.write([f"[Current {shown.label}]\n"])
+            return
         census = self.census()
         thread = next((one for one in census.target.threads() if one.selected), None)
         if thread is None:
@@ -109,12 +119,30 @@ class Goroutines:
     def _show(self, goid: int) -> None:
         census = self.census()
         place = census.place(goid)
-        frames = frame_lines(census.frames(goid))
+        frames = census.frames(goid)
+        switched = self._enter(census, place, frames)
+        first = f"[Switching to {described(place)}]" if switched else place.label
+        self._session.write([f"{first}\n", *frame_lines(frames)])
+
+    def _enter(self, census: Census, place: GoroutinePlace, frames: List[Frame]) -> bool:
+        """Select a goroutine, as a thread; whether that can be."""
+        target = census.target
         if place.thread is not None:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
-            self._session.write([f"[Switching to {described(place)}]\n", *frames])
+        elif frames and can_be(target.arch):
+            pid = target.pid if target.kind == "live" else None
+            select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
         else:
-            self._session.write([f"{place.label}\n", *frames])
+            return False
+        return True
+
+    def _off(self) -> None:
+        """Back to a thread of the process's own."""
+        if shown_in(self._session.process) is None:
+            return
+        first = next(iter(threads_of(self._session.process)), None)
+        if first is not None:
+            self._session.process.SetSelectedThreadByID(first.GetThreadID())
 
     def _apply(self, wanted: Apply) -> None:
         census = self.census()
@@ -151,10 +179,9 @@ class Goroutines:
         if backtrace is not None:
             lines = frame_lines(census.frames(place.goid))
             return "".join(lines[: int(backtrace.group(1))] if backtrace.group(1) else lines)
-        if place.thread is None:
-            raise ProblemError(f"{place.label} is parked: only `bt` can be run for it")
-        self._session.process.SetSelectedThreadByID(place.thread.tid)
-        return answer_of(command, self._session.debugger)
+        if not self._enter(census, place, census.frames(place.goid)):
+            raise ProblemError(f"{place.label} is parked: only `bt` can be run for it here")
+        return answer_of(command, self._session.debugger, self._session.process.GetSelectedThread())
 
     def _failed(self, error: ProblemError, wanted: Apply) -> None:
         if wanted.go_on:
