@@ -36,6 +36,7 @@ from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
 from addrspace_gdb.shell.run_lldb import in_lldb
+from addrspace_gdb.shell.watch import add_watch
 from addrspace_gdb.shell.words import WORDS, first_lines, run_word
 
 
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_words(commands)
     _add_profile(commands)
     _add_from_dumps(commands)
+    add_watch(commands)
     add_crash(commands)
     return parser
 

@@ -98,7 +98,8 @@ class LldbTerminal(_Typed):
     prompt = "(lldb) "
 
     def __init__(self, lldb: Lldb, pid: int) -> None:
-        lines = ["settings set show-statusline false", f"command script import {LLDB_LOADER}"]
-        lines.append(f"process attach --pid {pid}")
+        lines = [f"command script import {LLDB_LOADER}", f"process attach --pid {pid}"]
+        if lldb.major >= 21:
+            lines.insert(0, "settings set show-statusline false")
         words = [word for line in lines for word in ("-o", line)]
         super().__init__([str(lldb.path), "--no-lldbinit", "--no-use-colors", *words])

@@ -10,7 +10,6 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb.made_up import FIRST
 
-OLDEST = 19  # before it, some of what is asked for is missing or wrong
 # lldb's names of registers that the kernel's layouts call otherwise.
 _NAMES = {"eflags": "rflags"}
 
