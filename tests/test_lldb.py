@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import pytest
-from harness import CHECKOUT, full_matrix
+from harness import CHECKOUT, PROGRAMS, full_matrix
 from harness.build import Binary, Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
@@ -151,29 +151,66 @@ def test_at_the_prompt(live: Live, lldb_exe: Lldb) -> None:
 
 
 def test_goroutines(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
-    """Their frames are those of the JSON; what cannot be done for a parked one is said."""
+    """Their frames are those of the JSON, as text and, where lldb can, as a thread."""
     out = tmp_path / "stacks.json"
     many, few, other = "goroutine 1", "goroutine-apply 1 99999 bt 1", "goroutine-apply 1 -c register read rip"
-    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, few, other]
-    run = on(lldb_exe, live, *lines, "goroutine 99999")
+    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, "thread info"]
+    lines += ["thread backtrace", "goroutine --off", few, other, "thread list", "goroutine 99999"]
+    run = on(lldb_exe, live, *lines)
     (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
     assert "main.main" in [frame["function"] for frame in frames] and len(frames) > 2
-    first, *shown = answer_to(many, run).splitlines()
-    assert first.startswith("goroutine 1 [")
+    label, shown = goroutine_of(answer_to(many, run))
     expected = [
         f"  frame #{at}: {int(one['pc'], 16):#018x} {one['function']}" for at, one in enumerate(frames)
     ]
     assert [line.partition(" at ")[0] for line in shown] == expected
     assert answer_to(few, run).splitlines()[1:] == [
-        f"{first.replace('g', 'G', 1)}:",
+        f"{label.replace('g', 'G', 1)}:",
         shown[0],
         "addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)",
     ]
-    assert "is parked: only `bt` can be run for it" in answer_to(other, run)
+    if lldb_exe.major >= 22:
+        assert_selected(label, frames, run)
+        assert frames[0]["pc"][2:] in answer_to(other, run)
+    else:
+        assert "is parked: only `bt` can be run for it here" in answer_to(other, run)
     assert re.fullmatch(r"\[(Current|No) goroutine .*\]", answer_to("goroutine", run))
     assert run.stderr.endswith(
         "error: addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)\n"
     )
+
+
+def goroutine_of(text: str) -> Tuple[str, List[str]]:
+    """Its label and the lines of its frames. lldb may have told of all its threads before."""
+    found = re.search(r"(?m)^(?:\[Switching to )?(goroutine 1 \[[^]]*\])\]?\n((?:  frame #.*\n?)+)", text)
+    assert found is not None, text
+    return found.group(1), found.group(2).splitlines()
+
+
+def assert_selected(label: str, frames: List[Dict[str, str]], run: Result) -> None:
+    """lldb itself has the goroutine as its thread, with the functions that are not inlined."""
+    assert f"name = '{label}'" in answer_to("thread info", run)
+    functions = [frame["function"].split("(")[0] for frame in frames if frame["frame_size"]]
+    backtrace = [line for line in answer_to("thread backtrace", run).splitlines() if " frame #" in line]
+    assert [name in line for name, line in zip(functions, backtrace)] == [True] * len(functions), backtrace
+    assert answer_to("thread list", run).splitlines()[1].startswith("* thread #1:")
+
+
+def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: Lldb) -> None:
+    if lldb_exe.major < 22:
+        pytest.skip("this lldb has no frame providers")
+    source = (PROGRAMS / "sample" / "main.go").read_text().splitlines()
+    number = next(at for at, line in enumerate(source, 1) if "for end := time.Now()" in line)
+    pass_on = "process handle SIGURG --stop false --pass true --notify false"
+    lines = [pass_on, f"breakpoint set --file main.go --line {number}", "goroutine 1"]
+    lines += ["process continue", "goroutine", "thread list", "breakpoint delete 1", "goroutine 1", "detach"]
+    run = on(lldb_exe, live, *lines)
+    assert run.status == 0, run.stderr
+    assert "breakpoint 1" in answer_to("thread list", run)
+    assert "goroutine" not in answer_to("thread list", run)
+    assert re.fullmatch(r"\[Current goroutine \d+ \[running\] on .*\]", answer_to("goroutine", run))
+    assert goroutine_of(answer_to("goroutine 1", run))
+    assert state(live.process.pid)[1] == "0" and live.process.running()
 
 
 NONSENSE: List[str] = [

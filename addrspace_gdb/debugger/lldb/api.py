@@ -22,10 +22,10 @@ def version() -> int:
 
 
 def answer_of(command: str, debugger: Any, thread: Any = None) -> str:
-    """What a command of lldb answers, in the frames of `thread` if one is given; it is not kept as one that
-    was typed. ProblemError if it fails."""
+    """What a command of lldb answers, in the innermost frame of `thread` if one is given; it is not kept as
+    one that was typed. ProblemError if it fails."""
     answer = lldb.SBCommandReturnObject()
-    where = () if thread is None else (lldb.SBExecutionContext(thread),)
+    where = () if thread is None else (lldb.SBExecutionContext(thread.GetFrameAtIndex(0)),)
     debugger.GetCommandInterpreter().HandleCommand(command, *where, answer, False)
     if not answer.Succeeded():
         raise ProblemError(f"lldb says: {printable(_one_line(answer.GetError()))}")
