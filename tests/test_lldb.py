@@ -21,8 +21,8 @@ from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
 from test_direct import MOVES
 
+from addrspace_gdb.common.lldb_words import in_lldb
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.shell.run_lldb import in_lldb
 
 FEW = (
     *("addrspace", "addrspace rss", "addrspace heap", "goroutine-stacks --frames"),

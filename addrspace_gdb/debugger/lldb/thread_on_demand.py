@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Set
 
 from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.lldb_words import in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.api import answer_of, version
-from addrspace_gdb.goruntime.frames import Frame
-from addrspace_gdb.shell.run_lldb import in_lldb
+
+if TYPE_CHECKING:
+    from addrspace_gdb.goruntime.frames import Frame
 
 OLDEST = 22  # what has frame providers: lldb's own way through Go's frames ends early
 _PROVIDER = "addrspace_gdb.debugger.lldb.frame_provider"
