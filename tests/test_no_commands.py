@@ -29,10 +29,11 @@ EXCEPTIONS: Dict[str, str] = {
     "commands.py:register": "names of classes and commands: constants of that module",
     "thread_on_demand.py:prepare": "the path of a file of ours, which stands in what the user imported",
     "goroutines.py:_output": "the command of lldb that the user gave to goroutine-apply for this",
-    "goroutine_commands.py:_help": "the name of a command of ours: a constant of the caller",
+    "aliases.py:help_of": "the name of a command of ours: a constant of the caller",
     "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
     "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
     "goroutine_selection.py:_add_hooks": "names of gdb's commands: constants of that module",
+    "goroutine_selection.py:_hooked": "names of gdb's commands: constants of that module",
 }
 # What hands its first argument to gdb or lldb.
 WAYS = ["execute", "execute_mi", "output_of", "answer_of"]

@@ -38,7 +38,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace retained",
-        description="Show who keeps how much of the heap alive: the dominator tree, by variable and so on",
+        description="Show who keeps how much of the heap alive: the dominator tree, by root.",
         epilog=_EPILOG,
     )
     add = made.add_argument
@@ -107,9 +107,9 @@ class Answer:
                 return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
         node = graph.find([asked.address])[0]
         if node < 0:
-            raise ProblemError(
-                f"{asked.text} ({asked.address:#x}) is no object of the heap (see `addrspace whereis`)"
-            )
+            where = f"{asked.address:#x}"
+            what = where if asked.text.lower() == where else f"{asked.text} ({where})"
+            raise ProblemError(f"{what} is not an object of the heap (see `addrspace whereis`)")
         (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node])]
         return Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
 
@@ -187,5 +187,6 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=line_of,
+    expressions=True,
     before=prepare,
 )

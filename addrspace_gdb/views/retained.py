@@ -9,8 +9,8 @@ from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import OBJECT, SHARED, Retained, Row
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, table
-from addrspace_gdb.views.kit.text import clean, clip
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import clean
 
 _SHARED = {
     kinds.GLOBALS: "several variables together",
@@ -64,16 +64,13 @@ def retained_table(
 ) -> Iterator[tokens.Pair]:
     """One row a root or object, those below it indented."""
     lines = list(_lines(rows, 0, found, unicode))
-    if width is not None:
-        room = max(_MIN_NAME, width - max((sum(map(len, line[:3])) for line in lines), default=0) - 10)
-        lines = [(*line[:3], clip(line[3], room, unicode)) for line in lines]
     columns = [
         Column("Keeps", "right", tokens.SIZE),
         Column("of all", "right", tokens.QUIET),
         Column("Objects", "right", tokens.SIZE),
         Column("Root", "left", tokens.NAME),
     ]
-    yield from table(columns, lines)
+    yield from table(*fitted(columns, lines, width, (), _MIN_NAME, unicode))
 
 
 def _lines(

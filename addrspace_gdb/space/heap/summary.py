@@ -82,7 +82,7 @@ def heap_of(reading: Reading, target: Target) -> Heap:
         states,
         slots,
         own,
-        free_runs(pages),
+        free_runs(pages, go.pages.padding),
         pages,
         go.gc_phase,
         notes,
