@@ -33,6 +33,7 @@ from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stat
 from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
+from addrspace_gdb.shell.pictures import add_html
 from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
-    add("--format", choices=("text", "classic", "json", "svg"), default="text",
+    add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_words(commands)
     _add_profile(commands)
     _add_from_dumps(commands)
+    add_html(commands)
     add_watch(commands)
     add_crash(commands)
     return parser
