@@ -220,7 +220,6 @@ NONSENSE: List[str] = [
         "addrspace whereis f(1)",
         "goroutine x",
         "goroutine $x",
-        "goroutine --off",
         "goroutine-apply",
         "goroutine all",
     ),
