@@ -164,7 +164,10 @@ def test_goroutines(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
         f"  frame #{at}: {int(one['pc'], 16):#018x} {one['function']}" for at, one in enumerate(frames)
     ]
     assert [line.partition(" at ")[0] for line in shown] == expected
-    assert answer_to(few, run).splitlines()[1:] == [
+    ours = re.findall(
+        r"(?m)^(?:G|  frame #|addrspace:).*", answer_to(few, run)
+    )  # lldb's own come when they like
+    assert ours == [
         f"{label.replace('g', 'G', 1)}:",
         shown[0],
         "addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)",
@@ -193,7 +196,7 @@ def assert_selected(label: str, frames: List[Dict[str, str]], run: Result) -> No
     functions = [frame["function"].split("(")[0] for frame in frames if frame["frame_size"]]
     backtrace = [line for line in answer_to("thread backtrace", run).splitlines() if " frame #" in line]
     assert [name in line for name, line in zip(functions, backtrace)] == [True] * len(functions), backtrace
-    assert answer_to("thread list", run).splitlines()[1].startswith("* thread #1:")
+    assert re.search(r"(?m)^\* thread #1: tid", answer_to("thread list", run))
 
 
 def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: Lldb) -> None:
@@ -206,9 +209,9 @@ def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: L
     lines += ["process continue", "goroutine", "thread list", "breakpoint delete 1", "goroutine 1", "detach"]
     run = on(lldb_exe, live, *lines)
     assert run.status == 0, run.stderr
-    assert "breakpoint 1" in answer_to("thread list", run)
-    assert "goroutine" not in answer_to("thread list", run)
-    assert re.fullmatch(r"\[Current goroutine \d+ \[running\] on .*\]", answer_to("goroutine", run))
+    listed = re.findall(r"(?m)^[* ] thread #\d+: tid.*", answer_to("thread list", run))
+    assert "breakpoint 1" in "".join(listed) and "goroutine" not in "".join(listed)
+    assert re.search(r"(?m)^\[Current goroutine \d+ \[running\] on .*\]$", answer_to("goroutine", run))
     assert goroutine_of(answer_to("goroutine 1", run))
     assert state(live.process.pid)[1] == "0" and live.process.running()
 

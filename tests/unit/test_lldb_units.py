@@ -76,7 +76,8 @@ def test_paths_in_commands_of_lldb(path: str, word: str) -> None:
 def test_what_is_shown_goes_when_a_thread_has_run() -> None:
     pid = os.getpid()
     before = made_up.switches_of(pid)
-    assert before[0] == pid and len(before) >= 2
+    assert before is not None and before[0] == pid and len(before) >= 2
+    assert made_up.switches_of(1 << 23) is None and made_up.switches_of(None) == ()
     shown = made_up.Shown(made_up.FIRST + 7, "goroutine 7", [1, 2], 3, 4, before)
     made_up.show(shown, None)
     assert made_up.current() is None  # of a core nothing is counted

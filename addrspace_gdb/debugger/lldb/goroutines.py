@@ -92,11 +92,11 @@ class Goroutines:
         target = census.target
         if place.thread is not None:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
-        elif frames and can_be(target.arch):
-            pid = target.pid if target.kind == "live" else None
-            select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
-        else:
+            return True
+        pid = target.pid if target.kind == "live" else None
+        if not frames or not can_be(target.arch, pid):
             return False
+        select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
         return True
 
     def _off(self) -> None:

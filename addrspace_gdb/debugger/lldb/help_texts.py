@@ -13,8 +13,8 @@ usage: goroutine
 The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
 is selected. One that is parked becomes a thread of lldb's (22 and newer, on amd64), until the process moves
 or another one is selected: `bt`, `up`, `frame select` work there, in a core too, and no register is written.
-Inlined calls are only in what is printed here. `goroutine --off` and `thread select N` return to the threads.
-The last form is that of `goroutine-apply`.
+Inlined calls are only in what is printed here. For the first one lldb also prints its threads, by itself.
+`goroutine --off` and `thread select N` return to the threads. The last form is that of `goroutine-apply`.
 """
 APPLY_HELP = """\
 Run a command of lldb for goroutines.

@@ -55,8 +55,9 @@ def current() -> Optional[Shown]:
     return STATE.shown
 
 
-def switches_of(pid: Optional[int]) -> Tuple[int, ...]:
-    """How often each thread was given a processor: the same as long as none runs. Of a core nothing."""
+def switches_of(pid: Optional[int]) -> Optional[Tuple[int, ...]]:
+    """How often each thread was given a processor: the same as long as none runs. Of a core nothing; None if
+    it is not known, as of a process that is gone."""
     if pid is None:
         return ()
     found: List[int] = []
@@ -65,7 +66,7 @@ def switches_of(pid: Optional[int]) -> Tuple[int, ...]:
             with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as file:
                 found += (int(tid), int(file.read().split()[2]))
     except (OSError, ValueError, IndexError):
-        return (-1,)  # it is gone, or the kernel counts nothing: then it is shown until the next one
+        return None
     return tuple(found)
 
 

@@ -20,9 +20,9 @@ _SETTING = "target.process.python-os-plugin-path"
 _PLUGIN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "os_plugin.py")
 
 
-def can_be(arch: str) -> bool:
-    """Whether this lldb can show a goroutine of that architecture as a thread."""
-    return version() >= OLDEST and arch in made_up.ARCHITECTURES
+def can_be(arch: str, pid: Optional[int]) -> bool:
+    """Whether this lldb can show a goroutine as a thread; `pid` is None for a core."""
+    return version() >= OLDEST and arch in made_up.ARCHITECTURES and made_up.switches_of(pid) is not None
 
 
 def select(
@@ -32,7 +32,7 @@ def select(
     process = debugger.GetSelectedTarget().GetProcess()
     tid = made_up.FIRST + goid % made_up.FIRST
     pcs = [one.pc for one in frames if not one.inlined]
-    shown = made_up.Shown(tid, label, pcs, frames[0].sp, bp, made_up.switches_of(pid))
+    shown = made_up.Shown(tid, label, pcs, frames[0].sp, bp, made_up.switches_of(pid) or ())
     made_up.show(shown, pid)
     _provide(debugger, process)
     thread = process.CreateOSPluginThread(tid, 0)
