@@ -260,8 +260,14 @@ def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> Non
     assert all(command.startswith("addrspace set ") for command in silent), silent
 
 
+def refuse_old(lldb: Lldb) -> None:
+    if lldb.major < 19:
+        pytest.skip("the shell takes lldb 19 and newer")
+
+
 def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
     """What it says is what is said without, the code is as it was, and what stood still does so again."""
+    refuse_old(lldb_exe)
     path = str(lldb_exe.path)
     code = code_of(live)
     done = cli("gc", str(live.process.pid), "--debugger", "lldb", ADDRSPACE_LLDB=path)
@@ -280,6 +286,7 @@ def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None
 
 
 def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    refuse_old(lldb_exe)
     core = tmp_path / "a core's\n`name`"
     if not gdbs():
         pytest.skip("no gdb to make a core")
