@@ -199,6 +199,20 @@ def assert_selected(label: str, frames: List[Dict[str, str]], run: Result) -> No
     assert re.search(r"(?m)^\* thread #1: tid", answer_to("thread list", run))
 
 
+def test_a_plug_in_of_the_users_stays(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Then a parked goroutine is text."""
+    theirs = tmp_path / "theirs.py"
+    theirs.write_text("")
+    name = "target.process.python-os-plugin-path"
+    load = f"command script import {LOADER}"
+    lines = [f"settings set {name} {theirs}", load, f"settings show {name}"]
+    lines += [f"process attach --pid {live.process.pid}", "goroutine 1", "goroutine"]
+    run = run_lldb(lldb_exe, lines, load=False)
+    assert run.status == 0 and str(theirs) in answer_to(lines[2], run)
+    assert answer_to("goroutine 1", run).startswith("goroutine 1 [")
+    assert " thread " in answer_to("goroutine", run)
+
+
 def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: Lldb) -> None:
     if lldb_exe.major < 22:
         pytest.skip("this lldb has no frame providers")

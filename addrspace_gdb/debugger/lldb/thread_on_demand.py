@@ -20,9 +20,10 @@ _SETTING = "target.process.python-os-plugin-path"
 _PLUGIN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "os_plugin.py")
 
 
-def can_be(arch: str, pid: Optional[int]) -> bool:
+def can_be(debugger: Any, arch: str, pid: Optional[int]) -> bool:
     """Whether this lldb can show a goroutine as a thread; `pid` is None for a core."""
-    return version() >= OLDEST and arch in made_up.ARCHITECTURES and made_up.switches_of(pid) is not None
+    known = version() >= OLDEST and arch in made_up.ARCHITECTURES
+    return known and not _is_taken(debugger) and made_up.switches_of(pid) is not None
 
 
 def select(
@@ -53,8 +54,21 @@ def shown_in(process: Any) -> Optional[made_up.Shown]:
 
 def prepare(debugger: Any) -> None:
     """Have a debugger of lldb's ask for goroutines, of processes that it gets from now on."""
-    if version() >= OLDEST:
+    if version() >= OLDEST and not _is_taken(debugger):
         answer_of(f"settings set {_SETTING} {in_lldb(_PLUGIN)}", debugger)
+
+
+def _is_taken(debugger: Any) -> bool:
+    """Whether the user has a plug-in of another's, which stays."""
+    there = answer_of(f"settings show {_SETTING}", debugger).partition("=")[2].strip().strip('"')
+    return bool(there) and not _same(there, _PLUGIN)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _provide(debugger: Any, process: Any) -> None:
