@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import pytest
@@ -15,7 +20,7 @@ from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
 from harness.lldbs import LOADER, Lldb, run_lldb
-from harness.processes import Process, Processes
+from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
@@ -297,6 +302,27 @@ def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None
     assert code_of(live) == code and state(live.process.pid) == ("T", "0")
     wrong = cli("whereis", str(live.process.pid), "f(1)", "--debugger", "lldb", ADDRSPACE_LLDB=path)
     assert_refused(wrong, "there is no symbol f")
+
+
+ENDS = [(number, delay) for number in (SIGINT, SIGTERM, SIGKILL) for delay in (0.2, 0.5, 0.8, 1.1)]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("number", "delay"), ENDS)
+def test_an_end_at_any_moment_leaves_nothing(live: Live, lldb_exe: Lldb, number: int, delay: float) -> None:
+    """Whoever asked is ended: lldb takes its breakpoint out, and the process goes on."""
+    refuse_old(lldb_exe)
+    code = code_of(live)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "gc", str(live.process.pid), "--debugger", "lldb"]
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "ADDRSPACE_LLDB": str(lldb_exe.path)}
+    asked = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(delay)
+    asked.send_signal(number)
+    asked.wait(timeout=60)
+    deadline = time.monotonic() + 30
+    while state(live.process.pid)[1] != "0" or state(live.process.pid)[0] in "Tt" or code_of(live) != code:
+        assert time.monotonic() < deadline, state(live.process.pid)
+        time.sleep(0.05)
 
 
 def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
