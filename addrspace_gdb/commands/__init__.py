@@ -27,6 +27,7 @@ _OF_A_PROCESS = (
     "spans",
     "types",
     "retained",
+    "holders",
     "whereis",
     "fault",
     "goroutine_stacks",
@@ -37,7 +38,7 @@ MODULES = (*_OF_A_PROCESS, *_OF_SEVERAL_MOMENTS)
 # What `addrspace-gdb dump --report` takes: the last word of those that ask one process once.
 REPORTS = tuple(module.replace("_", "-") for module in _OF_A_PROCESS)
 # What `addrspace profile` can make.
-PROFILES = ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "stacks", "rss")
+PROFILES = ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "stacks", "rss", "retained")
 HELP = os.path.join(os.path.dirname(__file__), "help.json")
 
 

@@ -68,6 +68,9 @@ class Command(NamedTuple):
         None  # what takes long and needs nobody
     )
     # to stand still, for the process or the core that will be asked
+    prepare: Optional[Callable[[argparse.Namespace, Optional[int], Optional[str]], None]] = (
+        None  # the same, by the arguments
+    )
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
     expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes

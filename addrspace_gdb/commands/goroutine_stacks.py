@@ -24,7 +24,14 @@ from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.goroutine_args import STATUSES
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
-from addrspace_gdb.commands.values import ALL, limit_value, rows_shown, size_value, to_file
+from addrspace_gdb.commands.values import (
+    ALL,
+    duration_value,
+    limit_value,
+    rows_shown,
+    size_value,
+    to_file,
+)
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
@@ -61,9 +68,6 @@ _OPTIONS = (
     ),
 )
 
-_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-
 _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
 the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
@@ -96,7 +100,12 @@ def parser() -> Parser:
     add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
     add("--without", type=_pattern, metavar="REGEX", help="only with no such function on the stack")
     add("--label", type=_label, action="append", metavar="K=V", help="only with this pprof label; repeatable")
-    add("--waiting-longer", type=_duration, metavar="D", help="only those that wait longer: 90s, 1m30s, 2h")
+    add(
+        "--waiting-longer",
+        type=duration_value,
+        metavar="D",
+        help="only those that wait longer: 90s, 1m30s, 2h",
+    )
     add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
     add("--dead", action="store_true", help="dead goroutines too, cached for reuse")
@@ -141,14 +150,6 @@ def _label(text: str) -> Tuple[str, str]:
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not KEY=VALUE")
     return key, value
-
-
-def _duration(text: str) -> int:
-    """Nanoseconds of a duration as Go writes it."""
-    parts = _TIME.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 90s, 1m30s or 2h")
-    return int(sum(float(number) * _TIMES[unit] for number, unit in parts))
 
 
 class Answer:

@@ -21,11 +21,14 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
+from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import Shapes
-from addrspace_gdb.space.goroutines.stack_roots import StackRoots
+from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
 from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.holding import Roots
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.owners import Owners
+from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, code_range, ranges, tell_shapes
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.reading.cached import cached
@@ -78,6 +81,7 @@ class HeapGraph:
         header = {"do": "heap", "descriptor": source.descriptor, **told.header}
         if self.typed:
             where = ranges(of_go, named)
+            self.parts = Parts(self.shapes, TypeFields(runtime, where), runtime.word)
             header.update(typed=True, code=list(code_range(of_go)))
             columns["range_starts"] = array("Q", [start for start, _ in where])
             columns["range_ends"] = array("Q", [end for _, end in where])
@@ -100,10 +104,10 @@ class HeapGraph:
             self.reading.problems.add(lost)
         return found
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """How much there is."""
-        found = self._found
+        found = self.ask("totals").header
         allocated = Size(found["bytes"], found["objects"])
         return Totals(allocated, Size(found["reached_bytes"], found["reached"]))
 
@@ -227,6 +231,7 @@ class _Roots:
         self._addresses, self._values = array("Q"), array("Q")  # of variables
         self.conservative = 0  # goroutines of which words were taken for pointers that may be none
         self.unknown = 0  # whose stack could not be walked
+        self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
 
     def read(self) -> None:
         """All that needs the process."""
@@ -247,14 +252,16 @@ class _Roots:
             if one.kind == FINALIZERS:
                 owners.finalized.append(one.object)
             owner = owners.number(0, names[one.kind], "")
-            for word in one.words:
-                owners.put(owner, word)
+            self._put_all(owner, one.address, one.words)
 
     def _of_queues(self) -> None:
         owner = self._owners.number(0, kinds.QUEUES, "")
-        for _, words in queued_words(self._runtime):
-            for word in words:
-                self._owners.put(owner, word)
+        for address, words in queued_words(self._runtime):
+            self._put_all(owner, address, words)
+
+    def _put_all(self, owner: int, address: int, values: Sequence[int]) -> None:
+        for number, value in enumerate(values):
+            self._owners.put(owner, value, address + number * self._runtime.word)
 
     def _of_stacks(self) -> None:
         walkable = of_reading(self._target, self._reading, none_too=True)
@@ -269,8 +276,10 @@ class _Roots:
             started = walkable.tables.function_name(starts[found.at]) or "?"
             group = owners.number(every, "group", started)
             owner = owners.number(group, "goroutine", started, goid=goids[found.at], exact=found.exact)
-            for value, function in found.roots:
-                owners.put(owners.number(owner, "function", function), value)
+            for root in found.roots:
+                holder = owners.number(owner, "function", root.function)
+                owners.put(holder, root.value, root.address, root.place)
+        self.places = stacks.places
         self.unknown = len(stacks.unknown)
         if stacks.unknown:
             at, why = stacks.unknown[0]
@@ -284,7 +293,7 @@ class _Roots:
         every = self._owners.number(0, kinds.GLOBALS, "")
         for address, value, name in zip(self._addresses, self._values, names):
             start, text = name if name is not None else (address, "")
-            self._owners.put(self._owners.number(every, "global", text, address=start), value)
+            self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
         self._addresses, self._values = array("Q"), array("Q")
         return self._owners
 
@@ -292,6 +301,24 @@ class _Roots:
     def all(self) -> List[kinds.Owner]:
         """The owners."""
         return self._owners.all
+
+    @property
+    def addresses(self) -> Sequence[int]:
+        """By root the address where it stands; 0: in a register, or it is not known."""
+        return self._owners.addresses
+
+    def of(self, owners: Sequence[kinds.Owner]) -> Roots:
+        """Whose each root is."""
+        return Roots(owners, self._owners.owners, self._owners.places)
+
+    def owner(self, root: int) -> kinds.Owner:
+        """Whose a root is."""
+        return self._owners.all[self._owners.owners[root]]
+
+    def place(self, root: int) -> Optional[Place]:
+        """Where in a frame a root stands, if that is known."""
+        number = self._owners.places[root]
+        return self.places[number] if number != NO_PLACE else None
 
 
 def _names(target: Target, addresses: Sequence[int]) -> List[Optional[Tuple[int, str]]]:

@@ -73,6 +73,8 @@ def _task(asked: Request, session: Session) -> Task:
     arguments = command.arguments(options)
     if command.before is not None:
         command.before(asked.pid, asked.core)
+    if command.prepare is not None:
+        command.prepare(arguments, asked.pid, asked.core)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

@@ -20,6 +20,7 @@ from addrspace_gdb.space.profiles.goroutines import GoroutineProfile
 from addrspace_gdb.space.profiles.heap import HeapProfile
 from addrspace_gdb.space.profiles.model import Profile
 from addrspace_gdb.space.profiles.resident import RssProfile
+from addrspace_gdb.space.profiles.retained import RetainedProfile
 from addrspace_gdb.space.profiles.source import Source, time_of
 from addrspace_gdb.space.profiles.stacks import StackProfile
 from addrspace_gdb.space.reading.goroutines import of_reading
@@ -33,8 +34,9 @@ from addrspace_gdb.views.pprof import as_text, profile_pieces
 _EPILOG = """\
 With --output the profile is written as `go tool pprof` reads it; without, the functions with most of it
 are listed. `heap` is as of the last collection, as Go's own is; all numbers are scaled as pprof's are.
-Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse)
-and no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set).
+Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse),
+no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set) and no `retained`
+(what is reachable, by what alone keeps it alive: roots, then types; cum is what a frame keeps).
   addrspace profile heap -o heap.pb.gz   then: go tool pprof -http=: heap.pb.gz
   addrspace profile allocs --limit 10    the functions that allocated most"""
 
@@ -105,6 +107,8 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     if arguments.kind == "rss":
         return _resident(session, arguments)
+    if arguments.kind == "retained":
+        return _retained(session, arguments)
     with session.progress() as progress, no_cycle_collection():
         source = Source(session.target(), progress)
         try:
@@ -130,6 +134,24 @@ def _resident(session: Session, arguments: argparse.Namespace) -> Answer:
         return rss_tree(read.target, reading, read.owners, read.c_heap, False).root
 
     return Answer(RssProfile(tree, time_of(target)), arguments, reading.problems, reading.notes)
+
+
+def _retained(session: Session, arguments: argparse.Namespace) -> Answer:
+    """The dominator tree, which is worked out later."""
+    from addrspace_gdb.commands.heap_graph import typed_graph_of
+    from addrspace_gdb.commands.retained_profile import kept_rows
+
+    graph = typed_graph_of(session)
+    profile = RetainedProfile(partial(kept_rows, graph), time_of(session.target()))
+    return Answer(profile, arguments, graph.reading.problems, graph.notes)
+
+
+def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """Start the worker that will have the graph."""
+    if arguments.kind == "retained":
+        from addrspace_gdb.commands.heap_graph import prepare_typed
+
+        prepare_typed(pid, core)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -172,4 +194,5 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
+    prepare=prepare,
 )

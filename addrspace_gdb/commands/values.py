@@ -14,6 +14,8 @@ ALL = 1 << 62  # rows: every one
 _MAX_DIGITS = 18  # of a number of rows that is counted with; int() refuses those of thousands of digits
 
 _UNITS = {"": 0, "B": 0, "K": 10, "KIB": 10, "M": 20, "MIB": 20, "G": 30, "GIB": 30}
+_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _OPTION = re.compile(r"(?:^|\s)\s*(?=--|-o\s)")
 _SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
 
@@ -24,6 +26,15 @@ def size_value(text: str) -> int:
     if not match or match.group(2).upper() not in _UNITS:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a size such as 8192, 8KiB or 1MiB")
     return int(match.group(1)) << _UNITS[match.group(2).upper()]
+
+
+def duration_value(text: str) -> int:
+    """Nanoseconds of a duration as Go writes it."""
+    parts = _TIME.findall(text)
+    total = sum(float(number) * _TIMES[unit] for number, unit in parts)
+    if not parts or "".join(number + unit for number, unit in parts) != text or total >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 90s, 1m30s or 2h")
+    return int(total)
 
 
 def limit_value(text: str) -> int:

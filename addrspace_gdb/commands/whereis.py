@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -17,6 +18,9 @@ from addrspace_gdb.target.protocol import Expressions, Target, Value
 from addrspace_gdb.views.documents.whereis import whereis_json
 from addrspace_gdb.views.kit.tokens import NEWLINE, Pair
 from addrspace_gdb.views.whereis import where_card, where_table
+
+if TYPE_CHECKING:
+    from addrspace_gdb.commands.heap_graph import TypedGraph
 
 _CARDS = 3  # so many addresses are shown in full, more as a table
 _GOROUTINE = re.compile(r"goroutine:(\d+)")
@@ -34,6 +38,7 @@ A string, slice, interface or func value is what it points to; &x is the variabl
 double quotes around an EXPR with blanks in it. One that would write memory or a register, call a function
 of the program or run another program is refused; $x=EXPR sets a variable of the debugger's own.
   addrspace whereis $rax $rbx
+  addrspace whereis --graph 0xc000012340   what this object is and what keeps it alive
   addrspace whereis --format json *(void**)$rsp@512"""
 
 
@@ -48,6 +53,9 @@ def parser() -> Parser:
         "expressions", nargs="*", default=[], metavar="EXPR", help="an address, as the debugger reads it"
     )
     made.add_argument("--table", action="store_true", help="one line an address, also for one")
+    made.add_argument(
+        "--graph", action="store_true", help="the type of an object, and who holds it: reads the whole heap"
+    )
     add_output(made, ["text", "json"])
     return made
 
@@ -62,13 +70,28 @@ def parse(line: str) -> argparse.Namespace:
     return arguments
 
 
-class Answer(NamedTuple):
-    """What is where, in which process."""
+class Answer:
+    """What is where, in which process. Who holds objects is worked out when it is shown."""
 
-    info: TargetInfo
-    places: List[Where]
-    problems: List[str]
-    table: bool
+    def __init__(
+        self,
+        info: TargetInfo,
+        places: List[Where],
+        problems: List[str],
+        table: bool,
+        graph: Optional[TypedGraph] = None,
+    ) -> None:
+        self.info, self._places, self.problems, self.table = info, places, problems, table
+        self._graph = graph
+
+    @cached_property
+    def places(self) -> List[Where]:
+        """The places, with who holds objects where that was asked for. ProblemError."""
+        if self._graph is None:
+            return self._places
+        from addrspace_gdb.commands.holding import with_holders
+
+        return with_holders(self._graph, self._places)
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
@@ -79,8 +102,23 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     for expression in arguments.expressions:
         values += evaluate(locator, target, expression)
     places = locator.locate(values)
+    graph = _graph_of(session) if arguments.graph else None
     problems = [*reading.problems, *(p for p in locator.problems if p not in list(reading.problems))]
-    return Answer(reading.info, places, problems, arguments.table or len(places) > _CARDS)
+    return Answer(reading.info, places, problems, arguments.table or len(places) > _CARDS, graph)
+
+
+def _graph_of(session: Session) -> TypedGraph:
+    from addrspace_gdb.commands.heap_graph import typed_graph_of
+
+    return typed_graph_of(session)
+
+
+def prepare_for(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """Start the worker that will have the graph."""
+    if arguments.graph:
+        from addrspace_gdb.commands.heap_graph import prepare_typed
+
+        prepare_typed(pid, core)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -191,7 +229,7 @@ def _joined(pieces: List[str]) -> List[str]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--format", "--output", "--table", "goroutine:"]
+    return ["--format", "--output", "--table", "--graph", "goroutine:"]
 
 
 COMMAND = Command(
@@ -204,4 +242,5 @@ COMMAND = Command(
     parse=parse,
     joined=line_of,
     expressions=True,
+    prepare=prepare_for,
 )

@@ -34,8 +34,8 @@ def secure_streams() -> None:
                 os.close(opened)
 
 
-def to_stdout(pieces: Iterable[bytes]) -> None:
-    """Write to standard output. A reader that goes away early has what it wanted.
+def to_stdout(pieces: Iterable[bytes]) -> bool:
+    """Write to standard output. A reader that goes away early has what it wanted: False.
 
     ProblemError if it is closed, or cannot take all of it.
     """
@@ -45,9 +45,10 @@ def to_stdout(pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             _write(STDOUT, piece)
     except BrokenPipeError:
-        pass
+        return False
     except OSError as error:
         raise ProblemError(f"cannot write to standard output: {error.strerror}") from None
+    return True
 
 
 def chunks(source: BinaryIO) -> Iterable[bytes]:

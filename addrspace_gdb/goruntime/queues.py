@@ -64,18 +64,18 @@ def is_finalizing(runtime: Runtime) -> bool:
     return bool(runtime.global_number("runtime.fingStatus", 4) & FING_RUNNING)
 
 
-def queued_words(runtime: Runtime) -> Iterator[Tuple[str, array[int]]]:
-    """What the collector scans of the queues: the words of each finalizer's block ("finalizers"), and of each
-    cleanup's since Go 1.25 ("cleanups"). Raises as `read_queues`."""
+def queued_words(runtime: Runtime) -> Iterator[Tuple[int, array[int]]]:
+    """What the collector scans of the queues: the words of each block of finalizers, and of cleanups since
+    Go 1.25, and where the first of them is. Raises as `read_queues`."""
     layout = runtime.target.type("runtime.finBlock") or runtime.layout("runtime.finblock")
     first = runtime.global_word("runtime.allfin")
     for block, count in _blocks(runtime, layout, first, "runtime.allfin", "cnt"):
-        yield "finalizers", _entries(runtime, layout, block, "fin", count)[0]
+        yield block.at("fin"), _entries(runtime, layout, block, "fin", count)[0]
     if runtime.has("runtime.gcCleanups"):
         layout, header = runtime.layout("runtime.cleanupBlock"), "cleanupBlockHeader."
         first = runtime.variable("runtime.gcCleanups").number("all")
         for block, count in _blocks(runtime, layout, first, "gcCleanups.all", "n", header):
-            yield "cleanups", _entries(runtime, layout, block, "cleanups", count)[0]
+            yield block.at("cleanups"), _entries(runtime, layout, block, "cleanups", count)[0]
 
 
 def _queued_finalizers(runtime: Runtime) -> Iterator[int]:

@@ -101,6 +101,7 @@ class Rooted(NamedTuple):
     kind: str  # FINALIZERS, CLEANUPS or WEAK
     object: int  # address of the slot that it is of
     words: array[int]
+    address: int  # of the first of them
 
 
 # The fields that are scanned (markrootSpans, src/runtime/mgcmark.go). Go 1.26 made two words of a cleanup's.
@@ -129,17 +130,18 @@ def read_rooted(runtime: Runtime, spans: Columns) -> List[Rooted]:
                 after[follow] = of[at]
             kind = numbers.get(number, (OTHERS, ""))[0]
             if kind in _SCANNED:
-                words = _scanned(runtime, kind, at)
-                found.append(Rooted(kind, start + offset // element * element, words))
+                words, address = _scanned(runtime, kind, at)
+                found.append(Rooted(kind, start + offset // element * element, words, address))
         of = after
     return found
 
 
-def _scanned(runtime: Runtime, kind: str, address: int) -> array[int]:
+def _scanned(runtime: Runtime, kind: str, address: int) -> Tuple[array[int], int]:
     name, fields = _SCANNED[kind]
     layout = runtime.layout(f"runtime.{name}")
     place = layout.locate(*fields)
-    return runtime.words(address + place.offset, place.size // runtime.word, kind)
+    first = address + place.offset
+    return runtime.words(first, place.size // runtime.word, kind), first
 
 
 def _numbers(runtime: Runtime) -> _Numbers:

@@ -22,6 +22,8 @@ NOTHING, TINY, TEXT, FUNCTION = range(4)
 _MAX_FIELDS = 1 << 12  # pointers of one value that are told apart
 _MAX_DEPTH = 32
 _MAX_SHAPES = 1 << 20
+# Pointers of an hchan, src/runtime/chan.go.
+_OF_CHANNEL = ("buf", "timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble")
 _FIELDS_OF_STRUCT = 3  # words: name, type, offset
 
 
@@ -69,6 +71,7 @@ class Shapes:
         ]
         self._numbers: Dict[Tuple[str, int], int] = {}
         self._flat: Dict[int, Sequence[Pointer]] = {}
+        self._origins: Dict[int, Tuple[str, int]] = {}
         self._pending: List[Tuple[int, str, int]] = []
 
     @cached_property
@@ -78,6 +81,19 @@ class Shapes:
     def of_type(self, address: int) -> int:
         """The shape of a value of the type there; NOTHING if there is no type."""
         return self._number("type", address) if self._types.at(address) is not None else NOTHING
+
+    def origin(self, number: int) -> Tuple[str, int]:
+        """What a shape was made of: "type", or what of a map or "channel", and the address of its type;
+        ("", 0) for those that every table has."""
+        if len(self._origins) < len(self._numbers):
+            self._origins = {known: key for key, known in self._numbers.items()}
+        return self._origins.get(number, ("", 0))
+
+    @cached_property
+    def channel_fields(self) -> Dict[int, str]:
+        """The pointers of a channel, by offset in bytes."""
+        layout = self._runtime.layout("runtime.hchan")
+        return {layout.locate(path).offset: f".{path}" for path in _OF_CHANNEL if layout.has(path)}
 
     def of_word(self, word: int) -> Direct:
         """What stands behind the first word of an interface: a type, or an itab."""
@@ -301,9 +317,7 @@ class Shapes:
         buffer = layout.scalar("buf").offset
         element = self.of_type(self._runtime.word_at(address + self._head))
         found = [Pointer(buffer, MANY, element)]
-        for path in ("timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble"):
-            if layout.has(path):
-                found.append(Pointer(layout.locate(path).offset, UNKNOWN))
+        found += [Pointer(offset, UNKNOWN) for offset in self.channel_fields if offset != buffer]
         return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
 
 

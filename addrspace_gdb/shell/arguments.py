@@ -28,8 +28,13 @@ def add_gdb(parser: argparse.ArgumentParser) -> None:
         " what only debug information tells")  # fmt: skip
     add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
         " of this environment, or the one on PATH")  # fmt: skip
-    add("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE, help="how long a process may take to"
-        " stop, and gdb may do nothing; then it is let go. Default: %(default)g")  # fmt: skip
+    add_wait(parser, "how long a process may take to stop, and gdb may do nothing")
+
+
+def add_wait(parser: argparse.ArgumentParser, what: str = "how long a process may take to stop") -> None:
+    """How patient to be."""
+    parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE,
+        help=f"{what}; then it is let go. Default: %(default)g")  # fmt: skip
 
 
 def _seconds(text: str) -> float:

@@ -33,6 +33,7 @@ from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
 from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
+from addrspace_gdb.shell.watch import add_watch
 from addrspace_gdb.shell.words import WORDS, first_lines, run_word
 
 
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_words(commands)
     _add_profile(commands)
     _add_from_dumps(commands)
+    add_watch(commands)
     add_crash(commands)
     return parser
 

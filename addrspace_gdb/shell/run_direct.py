@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.request import Request
-from addrspace_gdb.debugger.direct.answering import NoLayoutsError, respond
+from addrspace_gdb.debugger.direct.answering import Hold, NoLayoutsError, respond
 from addrspace_gdb.debugger.direct.live import LiveTarget
 from addrspace_gdb.debugger.direct.seize import Refused
 from addrspace_gdb.shell.hints import SHELL
@@ -13,25 +13,27 @@ from addrspace_gdb.shell.precheck import check_process
 from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, Progressing
 from addrspace_gdb.shell.stopping import hindrance, not_stopped
 
-__all__ = ["NoLayoutsError", "run_direct"]
+__all__ = ["NoLayoutsError", "holding", "run_direct"]
 
 
 def run_direct(debugger: Debugger, request: Request, sysroot: str, answer: AnswerFiles) -> None:
     """Answer `request` into the files of `answer`. NoLayoutsError if that takes a debugger."""
-    pid = request.pid
+    what = f"process {request.pid}" if request.pid is not None else "the core file"
+    with Progressing(f"reading {what}"):
+        fine = respond(request, sysroot, SHELL, holding(debugger))
+    answer.ending = Ending(0 if fine else 1, "")
 
-    def late() -> str:
-        return not_stopped(pid or 0, debugger.name, debugger.patience, hindrance(pid or 0))
+
+def holding(debugger: Debugger) -> Hold:
+    """What stops a process. ProblemError if that cannot be done."""
 
     def hold(target: LiveTarget) -> None:
+        pid, name = target.pid, debugger.name
         try:
-            target.hold(debugger.patience, late)
+            target.hold(debugger.patience, lambda: not_stopped(pid, name, debugger.patience, hindrance(pid)))
         except Refused as refused:
-            check_process(pid or 0)  # which says why, if the reason is a common one
+            check_process(pid)  # which says why, if the reason is a common one
             reason = refused.error.strerror
-            raise ProblemError(f"process {pid} ({debugger.name}) cannot be stopped: {reason}") from None
+            raise ProblemError(f"process {pid} ({name}) cannot be stopped: {reason}") from None
 
-    what = f"process {pid}" if pid is not None else "the core file"
-    with Progressing(f"reading {what}"):
-        fine = respond(request, sysroot, SHELL, hold)
-    answer.ending = Ending(0 if fine else 1, "")
+    return hold

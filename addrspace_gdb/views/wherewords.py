@@ -7,9 +7,11 @@ from functools import partial
 from typing import Iterator, Optional, Tuple
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.space.graph.holding import Held
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.where.answers import FrameHit, Gap, InCode, InSymbol, InType, Object, OnStack, Where
+from addrspace_gdb.views.holders import path_words
 
 Fact = Tuple[str, str]
 
@@ -159,6 +161,8 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
         yield "pointer", f"{at}: {where.held.region.area}, {what(where.held)}"
     if where.heap is not None:
         yield from _object(where.heap, where.said, pointer_size)
+        if where.holding is not None:
+            yield "held by", _holding(where.holding, pointer_size)
     elif where.said is not None:
         yield "type", f"{where.said}, by the expression"
     if where.stack is not None:
@@ -173,6 +177,14 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
         yield "owner", where.runtime.owner + (f": {where.runtime.detail}" if where.runtime.detail else "")
     if where.gap is not None:
         yield from _gap(where.address, where.gap)
+
+
+def _holding(held: Held, pointer_size: int) -> str:
+    """The nearest that holds an object."""
+    if not held.roots:
+        return "nothing: no root leads to it, and the collector will free it"
+    rest = f" (the nearest of {sizes.plural(held.roots, 'root')})" if held.roots > 1 else ""
+    return path_words(held.paths[0], pointer_size) + rest
 
 
 def _mapping(where: Where, pointer_size: int) -> Iterator[Fact]:

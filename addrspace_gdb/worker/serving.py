@@ -9,8 +9,10 @@ from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
@@ -26,16 +28,22 @@ class Server:
         self._rooted: Optional[Rooted] = None
         self._words: List[int] = []
         self._shapes: Optional[Message] = None
+        self._word = 8
+        self._ways: Dict[int, Ways] = {}  # by object
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
             "roots": self._roots,
+            "totals": self._totals,
             "states": self._states,
             "children": self._children,
             "objects": self._objects,
             "owners": self._owners,
             "find": self._find,
             "types": self._types,
+            "holders": self._holders,
+            "way": self._way,
+            "paths": self._paths,
         }
 
     def serve(self) -> None:
@@ -68,7 +76,8 @@ class Server:
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
         self._memory = Memory(int(header["descriptor"]), extents, self._read)
-        words = Words(self._memory, int(header["word"]), str(header["order"]))
+        self._word = int(header["word"])
+        words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
         reading = self._graph.read()
         next(reading)
@@ -99,14 +108,8 @@ class Server:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
         self._rooted = Rooted(graph, said)
-        count, size = total(graph.heap, self._reached, False)
-        reached, kept = total(graph.heap, self._reached, True)
         self._say(
             {
-                "objects": int(count),
-                "bytes": int(size),
-                "reached": int(reached),
-                "reached_bytes": int(kept),
                 "edges": graph.count,
                 "wild": int(graph.edges.wild[0]),
                 "lost": self._memory.lost,
@@ -114,6 +117,14 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+
+    def _totals(self, said: Message) -> None:
+        """How much there is, and how much of it is reached."""
+        heap = self._made.graph.heap
+        count, size = total(heap, self._reached, False)
+        reached, kept = total(heap, self._reached, True)
+        totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
+        self._say({name: int(value) for name, value in totals.items()})
 
     @cached_property
     def _reached(self) -> Ints:
@@ -134,6 +145,34 @@ class Server:
         typed = self._typed
         header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
         self._say(header, typed.counted(self._reached))
+
+    @cached_property
+    def _held(self) -> Holders:
+        noting = self._made.graph.noting
+        assert noting is not None
+        return Holders(self._made, self._typed, noting, self._word)
+
+    def _ways_to(self, node: int) -> Ways:
+        if node not in self._ways:
+            self._ways = {node: self._held.of(node)}  # one at a time: each is as long as the graph
+        return self._ways[node]
+
+    def _holders(self, said: Message) -> None:
+        """The object `node`, and a way to it from every root that leads there, the nearest first."""
+        node = int(said.header["node"])
+        rows = self._ways_to(node).all()
+        columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
+        self._say({"object": self._held.step(node, -1)}, columns)
+
+    def _way(self, said: Message) -> None:
+        """The objects on the ways to `node`, by the `first` of each."""
+        ways = self._ways_to(int(said.header["node"]))
+        self._say({"ways": [ways.steps(int(first)) for first in said.header["first"]]})
+
+    def _paths(self, said: Message) -> None:
+        """The dominator tree by roots and types; `own` and `shared` are labels of the owners."""
+        header = said.header
+        self._say({}, summed(self._made, self._dominators, self._typed, header["own"], header["shared"]))
 
     def _states(self, said: Message) -> None:
         """Of every slot: 0 free, 1 an object that nothing leads to, 2 one that is reached."""

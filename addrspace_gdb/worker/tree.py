@@ -30,6 +30,8 @@ class Rooted:
         values, owners = (of_bytes(said.column(name), "q") for name in ("values", "owners"))
         found = zeros(len(values))
         objects_at(values, found, graph.heap)
+        self.found = found  # by root: the object that it leads to
+        self.finalized: List[int] = []  # objects with a finalizer
         inner = self._of_finalized(said.column("finalized").tolist())
         above = [parents[1:], filled(len(inner), int(said.header["finalizer"])), owners]
         below = [_above(self.start + 1, self.owners - 1), of_bytes(inner, "q"), found]
@@ -44,6 +46,7 @@ class Rooted:
             if heap.low <= address < heap.high:
                 number = object_at(address, heap)
                 if number >= 0 and heap.state[number]:
+                    self.finalized.append(int(number))
                     found.extend(to[int(index[number]) : int(index[number + 1])].tolist())
         return joined([found], "q")
 

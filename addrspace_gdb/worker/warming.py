@@ -8,9 +8,11 @@ from typing import Dict, List, Tuple
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.arrays import zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.holding import Holders
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
+from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 
@@ -31,9 +33,15 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     reached = rooted.reached()
     total(graph.heap, reached, True)
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
-    Dominators(rooted).children(rooted.start, 1)
+    tree = Dominators(rooted)
+    tree.children(rooted.start, 1)
     if graph.noting is not None:
-        Typed(graph, graph.noting, _shapes(), [_TYPE]).counted(reached)
+        types = Typed(graph, graph.noting, _shapes(), [_TYPE])
+        types.counted(reached)
+        ways = Holders(rooted, types, graph.noting, word).of(0)
+        ways.all()
+        ways.steps(0)
+        summed(rooted, tree, types, [0], [-1])
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:

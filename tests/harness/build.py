@@ -85,7 +85,7 @@ _SINCE = {
 }
 _OF_RELEASE = {(1, 24): "synctest", (1, 26): "goroutineleakprofile"}
 _OWN_VARIANT = {"cshared": ("c-shared", "c-archive"), "pluginhost": ("plugin",)}
-_NEEDS_C = ("cgo", "deaths", "counted", "mallocs", "cshared", "pluginhost", "c_only")
+_NEEDS_C = ("cgo", "deaths", "counted", "leaks", "mallocs", "cshared", "pluginhost", "c_only")
 
 
 class Binary(NamedTuple):

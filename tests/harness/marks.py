@@ -60,7 +60,7 @@ class Look:
 
 
 @contextmanager
-def looked_at(pid: Optional[int], core: Optional[Path], program: Path) -> Iterator[Look]:
+def session_of(pid: Optional[int], core: Optional[Path], program: Path) -> Iterator[DirectSession]:
     """A process, which runs again afterwards, or a core."""
     base: DirectTarget
     if core is not None:
@@ -73,6 +73,16 @@ def looked_at(pid: Optional[int], core: Optional[Path], program: Path) -> Iterat
     if isinstance(base, LiveTarget):
         base.hold(10, lambda: "it does not stop")
     try:
+        yield session
+    finally:
+        if isinstance(base, LiveTarget):
+            base.release()
+
+
+@contextmanager
+def looked_at(pid: Optional[int], core: Optional[Path], program: Path) -> Iterator[Look]:
+    """A process, which runs again afterwards, or a core."""
+    with session_of(pid, core, program) as session:
         graph = graph_of(session)
         reader = SlotReader(Runtime(session.target(), Problems()), graph.reading.go.spans)
         reader.gather()
@@ -80,7 +90,4 @@ def looked_at(pid: Optional[int], core: Optional[Path], program: Path) -> Iterat
         found = {row.start: reader.masks(row) for row in rows if row.state == IN_USE and not row.quarantined}
         masks = {start: one for start, one in found.items() if one is not None}
         sizes = {row.start: row.element for row in rows}
-    finally:
-        if isinstance(base, LiveTarget):
-            base.release()
     yield Look(graph, masks, sizes)

@@ -95,7 +95,7 @@ def test_units() -> None:
 
 
 def test_every_kind_is_offered() -> None:
-    assert set(PROFILES) == {*_OF_GO, "stacks", "rss"}
+    assert set(PROFILES) == {*_OF_GO, "stacks", "rss", "retained"}
 
 
 @pytest.mark.parametrize(

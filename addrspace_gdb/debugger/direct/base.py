@@ -119,6 +119,10 @@ class DirectTarget:
             self._objects = self._load_objects()
         return self._objects
 
+    def forget_objects(self) -> None:
+        """Others have been loaded since."""
+        self._objects = None
+
     def read(self, address: int, size: int) -> bytes:
         """Exactly `size` bytes at `address`."""
         if size == 0:

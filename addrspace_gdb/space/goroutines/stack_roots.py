@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
@@ -25,11 +25,23 @@ _SIGNAL_FRAME = 512  # bytes of what the kernel leaves on the signal stack that 
 NO_FRAME = ""  # a root that no frame holds: a record of a deferred call, a register
 
 
+NO_PLACE = 0
+
+
+class Place(NamedTuple):
+    """Where in the frames of a function a pointer stands: what finds the variable's name."""
+
+    pc: int  # an instruction of the call that the frame is at
+    offset: int  # bytes from the canonical frame address
+
+
 class Root(NamedTuple):
     """A pointer of a goroutine into the heap."""
 
     value: int
     function: str  # whose frame holds it, as the linker knows it; NO_FRAME
+    address: int = 0  # where it stands; 0: in a register, or it is not known
+    place: int = NO_PLACE  # a number: see StackRoots.places
 
 
 class OfGoroutine(NamedTuple):
@@ -40,14 +52,25 @@ class OfGoroutine(NamedTuple):
     exact: bool  # by stack maps alone; False: words were taken for pointers that may be none
 
 
+_Put = Callable[[int, str, int, int], None]  # takes what a root has
+
+
+class _Frame(NamedTuple):
+    """A frame of a plan. `cfa`: bytes from the first frame's sp to what is above it; None: not known."""
+
+    function: str
+    pc: int
+    cfa: Optional[int]
+
+
 class _Plan(NamedTuple):
     """Where a stack with certain frames has pointers; offsets are words from the first frame's sp."""
 
-    slots: Tuple[Tuple[int, str], ...]
-    objects: Tuple[Tuple[int, StackObject, str], ...]  # by offset in bytes
+    slots: Tuple[Tuple[int, _Frame, int], ...]  # with the number of the place
+    objects: Tuple[Tuple[int, StackObject, _Frame], ...]  # by offset in bytes
     starts: Tuple[int, ...]  # of those
-    ranges: Tuple[Tuple[int, int, str], ...]
-    reflect: Tuple[Tuple[int, int, str], ...]  # sp of the frame and its arguments, in bytes
+    ranges: Tuple[Tuple[int, int, _Frame], ...]
+    reflect: Tuple[Tuple[int, int, _Frame], ...]  # sp of the frame and its arguments, in bytes
 
 
 class StackRoots:
@@ -59,6 +82,8 @@ class StackRoots:
         self._plans: Dict[Tuple[bool, Tuple[int, ...]], _Plan] = {}
         self._word = reading.runtime.word
         self._more = _more_of_gs(reading.runtime, reading.goroutines.column("address"))
+        self.places: List[Place] = [Place(0, 0)]  # by number; NO_PLACE is none
+        self._places: Dict[Place, int] = {}
         self.unknown: List[Tuple[int, str]] = []  # positions of those whose stack cannot be walked, and why
 
     def read(self, positions: Sequence[int]) -> Iterator[OfGoroutine]:
@@ -95,7 +120,8 @@ class StackRoots:
             return OfGoroutine(at, [], False)
         low, high = self._heap
         words = self._runtime.words(start, (end - start) // self._word, "a stack")
-        roots = [Root(value, NO_FRAME) for value in words if low <= value < high]
+        at_words = zip(range(start, end, self._word), words)
+        roots = [Root(value, NO_FRAME, address) for address, value in at_words if low <= value < high]
         return OfGoroutine(at, [*roots, *self._records(at, [])], False)
 
     def _plan(self, pairs: List[Tuple[int, int]], trap: bool, hi: int) -> _Plan:
@@ -107,26 +133,39 @@ class StackRoots:
 
     def _make(self, pairs: List[Tuple[int, int]], trap: bool, hi: int) -> _Plan:
         tables, word, base = self._reading.tables, self._word, pairs[0][1]
-        slots: List[Tuple[int, str]] = []
-        objects: List[Tuple[int, StackObject, str]] = []
-        ranges: List[Tuple[int, int, str]] = []
-        reflect: List[Tuple[int, int, str]] = []
+        slots: List[Tuple[int, _Frame, int]] = []
+        objects: List[Tuple[int, StackObject, _Frame]] = []
+        ranges: List[Tuple[int, int, _Frame]] = []
+        reflect: List[Tuple[int, int, _Frame]] = []
         callee = ""
         for number, (pc, sp) in enumerate(pairs):
             func = tables.find(pc)
             if func is None:
                 continue
-            name, at = func.name, sp - base
-            found = self._maps.frame(pc, self._reading.unwinder.size(pc), left_by(callee, not number, trap))
-            slots += [((at + offset) // word, name) for offset in found.pointers]
-            objects += [(at + one.offset, one, name) for one in found.objects]
-            ranges += [((at + low) // word, (at + high) // word, name) for low, high in found.ranges]
+            at, size = sp - base, self._reading.unwinder.size(pc)
+            call = pc if trap and not number else pc - 1
+            frame = _Frame(func.name, call, at + size if size else None)
+            found = self._maps.frame(pc, size, left_by(callee, not number, trap))
+            for offset in found.pointers:
+                slots.append(((at + offset) // word, frame, self._place(frame, at + offset)))
+            objects += [(at + one.offset, one, frame) for one in found.objects]
+            ranges += [((at + low) // word, (at + high) // word, frame) for low, high in found.ranges]
             if found.reflect >= 0:
-                reflect.append((at, at + found.reflect, name))
+                reflect.append((at, at + found.reflect, frame))
             callee = tables.kind(func.func_id)
         objects.sort(key=lambda one: one[0])
         starts = tuple(offset for offset, _, _ in objects)
         return _Plan(tuple(slots), tuple(objects), starts, tuple(ranges), tuple(reflect))
+
+    def _place(self, frame: _Frame, offset: int) -> int:
+        """The number of a place, `offset` bytes from the first frame's sp."""
+        if frame.cfa is None:
+            return NO_PLACE
+        place = Place(frame.pc, offset - frame.cfa)
+        number = self._places.setdefault(place, len(self.places))
+        if number == len(self.places):
+            self.places.append(place)
+        return number
 
     def _apply(self, at: int, plan: _Plan, stack: _Stack) -> OfGoroutine:
         """Read the slots, and then what of the stack's own variables they lead to."""
@@ -134,38 +173,37 @@ class StackRoots:
         roots: List[Root] = []
         inner: List[int] = []
 
-        def put(value: int, name: str) -> None:
+        def put(value: int, function: str, address: int, place: int) -> None:
             if stack.low <= value < stack.high:  # which may lie beyond the last object
                 inner.append(value)
             elif low <= value < high:
-                roots.append(Root(value, name))
+                roots.append(Root(value, function, address, place))
 
-        for value, name in self._direct(at, plan, stack):
-            put(value, name)
+        for one in self._direct(at, plan, stack):
+            put(*one)
         for root in self._records(at, inner):
-            put(root.value, root.function)
+            put(*root)
         self._follow(plan, stack, inner, put)
         return OfGoroutine(at, roots, not plan.ranges)
 
-    def _direct(self, at: int, plan: _Plan, stack: _Stack) -> Iterator[Tuple[int, str]]:
-        """What the frames and the registers hold."""
-        words, base, count = stack.words, stack.base, len(stack.words)
-        for index, name in plan.slots:
+    def _direct(self, at: int, plan: _Plan, stack: _Stack) -> Iterator[Tuple[int, str, int, int]]:
+        """What the frames and the registers hold, as roots are."""
+        words, base, word, count = stack.words, stack.base, self._word, len(stack.words)
+        for index, frame, place in plan.slots:
             if index < count:
-                yield words[index], name
-        for first, after, name in plan.ranges:
-            for value in words[first:after]:
-                yield value, name
-        for sp, arguments, name in plan.reflect:
-            for value in self._reflect(stack, base + sp, base + arguments):
-                yield value, name
+                yield words[index], frame.function, base + index * word, place
+        for first, after, frame in plan.ranges:
+            for index, value in enumerate(words[first:after], first):
+                yield value, frame.function, base + index * word, self._place(frame, index * word)
+        for sp, arguments, frame in plan.reflect:
+            for address, value in self._reflect(stack, base + sp, base + arguments):
+                yield value, frame.function, address, self._place(frame, address - base)
         live = self._reading.live.get(at)
         if live is not None:
             for value in self._registers(at, live):
-                yield value, NO_FRAME
+                yield value, NO_FRAME, 0, NO_PLACE
 
-    @staticmethod
-    def _follow(plan: _Plan, stack: _Stack, inner: List[int], put: Callable[[int, str], None]) -> None:
+    def _follow(self, plan: _Plan, stack: _Stack, inner: List[int], put: _Put) -> None:
         """The pointers of each of the frames' variables that something leads to."""
         words, word, seen = stack.words, stack.word, set()
         while inner:
@@ -174,15 +212,16 @@ class StackRoots:
             if at < 0 or at in seen or offset >= plan.starts[at] + plan.objects[at][1].size:
                 continue
             seen.add(at)
-            start, one, name = plan.objects[at]
+            start, one, frame = plan.objects[at]
             for pointer in one.pointers:
                 index = (start + pointer) // word
                 if index < len(words):
-                    put(words[index], name)
+                    place = self._place(frame, start + pointer)
+                    put(words[index], frame.function, stack.base + index * word, place)
 
-    def _reflect(self, stack: _Stack, sp: int, arguments: int) -> List[int]:
+    def _reflect(self, stack: _Stack, sp: int, arguments: int) -> List[Tuple[int, int]]:
         try:
-            return [stack.at(one) for one in self._maps.reflect_arguments(stack.at, sp, arguments)]
+            return [(one, stack.at(one)) for one in self._maps.reflect_arguments(stack.at, sp, arguments)]
         except (UnreadableError, IndexError) as error:
             self._reading.problems.add(f"arguments of a call by reflect: {error}; left out")
             return []

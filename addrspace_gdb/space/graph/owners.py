@@ -36,6 +36,8 @@ class Owners:
         self.all: List[Owner] = [Owner(0, ALL, "")]
         self._numbers: Dict[Tuple[int, str, str, int], int] = {}
         self.values, self.owners = array("Q"), array("q")
+        self.addresses = array("Q")  # where each root stands; 0: in a register, or it is not known
+        self.places = array("I")  # where in its frame, by number (space/goroutines/stack_roots.py)
         self.finalized = array("Q")  # objects with a finalizer: what they lead to is kept, they are not
         self.finalizer = self.number(0, FINALIZERS, "")
 
@@ -50,10 +52,12 @@ class Owners:
             self.all.append(Owner(parent, kind, name, address, goid, exact))
         return found
 
-    def put(self, owner: int, value: int) -> None:
+    def put(self, owner: int, value: int, address: int = 0, place: int = 0) -> None:
         """A pointer that it holds."""
         self.owners.append(owner)
         self.values.append(value)
+        self.addresses.append(address)
+        self.places.append(place)
 
     def told(self) -> Tuple[Dict[str, object], Dict[str, Column]]:
         """As the worker is told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import Mapping
+from addrspace_gdb.space.graph.holding import Held
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.target.protocol import Value
 
@@ -142,6 +143,7 @@ class Where(NamedTuple):
     symbol: Optional[InSymbol] = None
     runtime: Optional[InRuntime] = None
     gap: Optional[Gap] = None
+    holding: Optional[Held] = None  # the object's type and who holds it, where that was asked for
     held: Optional[Where] = None  # where the pointer lies that led here, if the expression is one in memory
 
     @property

@@ -18,6 +18,7 @@ from addrspace_gdb.space.where.answers import (
     Where,
 )
 from addrspace_gdb.views.documents.form import target_json
+from addrspace_gdb.views.documents.holders import held_json
 from addrspace_gdb.views.wherewords import what
 
 SCHEMA = "whereis/1"
@@ -70,6 +71,7 @@ def place_json(where: Where) -> Dict[str, Any]:
         "symbol": _symbol(where.symbol),
         "runtime": _runtime(where.runtime),
         "gap": _gap(where.gap),
+        **({} if where.holding is None else {"holders": held_json(where.holding)}),
     }
 
 

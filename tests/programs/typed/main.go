@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 type leaf struct{ a, b, c uint64 }
@@ -151,5 +152,5 @@ func main() {
 		fmt.Println("count", count, name)
 	}
 	fmt.Println("ready")
-	select {}
+	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
 }

@@ -20,12 +20,14 @@ NAMES = (
     "gc/1",
     "goroutine-stacks/1",
     "heap/1",
+    "holders/1",
     "memstats/1",
     "retained/1",
     "rss/1",
     "snapshots/1",
     "spans/1",
     "types/1",
+    "watch/1",
     "whereis/1",
 )
 

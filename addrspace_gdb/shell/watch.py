@@ -1,0 +1,99 @@
+"""``addrspace-gdb watch``: its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from addrspace_gdb.commands.options import add_look
+from addrspace_gdb.commands.values import duration_value
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.files import OutputFile
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.process.elf import elf_type
+from addrspace_gdb.shell.arguments import add_wait
+from addrspace_gdb.shell.processes import is_pid, resolved
+
+_EVERY, _PERCENT = "10s", "3"
+_SHORTEST, _LONGEST = 10**8, 366 * 86400 * 10**9  # nanoseconds
+_DESCRIPTION = """\
+Watch a process over time: a line for each sample, with resident memory by what
+it is for, and at the end, or after Ctrl-C, what it is that grows. Each sample
+stops the process only as long as `addrspace-gdb dump` does; symbols are looked
+up once."""
+
+_EPILOG = """\
+RSS is the sum of what stands behind it and of what has no column: heap in use
+and free heap, goroutine stacks, Go's runtime, C's heap, libraries and files.
+`live` is what survived the last collection. Growth is since the first sample;
+a minute: of the line that fits all samples best.
+  addrspace-gdb watch 4242 --for 10m            ten minutes, then the verdict
+  addrspace-gdb watch api -o api.jsonl          a line of JSON a sample, too
+  addrspace-gdb watch :8080 --format openmetrics -o /var/lib/node_exporter/api.prom
+                                                for node_exporter's textfile collector"""
+
+
+def add_watch(commands: Any) -> None:
+    """The sub-command."""
+    made = commands.add_parser(
+        "watch",
+        help="watch a process over time: what grows, and how fast",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(run=run)
+    add = made.add_argument
+    add("target", metavar="PID", help="a process: its number, its name, or :PORT that it listens on")
+    add("--every", metavar="TIME", type=_time, default=_EVERY, help="between two samples: 500ms, 10s, 1m30s;"
+        " default: %(default)s")  # fmt: skip
+    add("--for", metavar="TIME", type=_time, dest="until", help="how long; default: until it ends, or Ctrl-C")
+    add("--at-most", metavar="PERCENT", type=_percent, default=_PERCENT, help="of the time that it may be"
+        " stopped: samples are further apart where one takes long. Default: %(default)s")  # fmt: skip
+    add("--format", choices=("text", "json", "openmetrics"), default="text", help="json: a line of JSON a"
+        " sample, and one for the verdict; openmetrics: FILE has the last sample. Default: %(default)s",
+    )  # fmt: skip
+    add("-o", "--output", metavar="FILE", help="a line of JSON a sample goes into FILE, text to the terminal;"
+        " with --format openmetrics FILE is replaced by each sample")  # fmt: skip
+    add("--exe", metavar="FILE", help="executable to use instead of the one that runs")
+    add_wait(made)
+    add_look(made)
+
+
+def _time(text: str) -> float:
+    """Seconds."""
+    amount = duration_value(text)
+    if not _SHORTEST <= amount <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not between 100ms and a year")
+    return amount / 10**9
+
+
+def _percent(text: str) -> float:
+    """A share."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 100.0:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a percentage from 0.01 to 100")
+    return number / 100
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``watch``; returns 0 or 1. ProblemError."""
+    if options.format == "openmetrics" and not options.output:
+        raise ProblemError("--format openmetrics wants -o FILE, which each sample replaces")
+    target = resolved(options.target)
+    if not is_pid(target):
+        raise ProblemError(f"{printable(target)} is not a process: give its number, its name or :PORT")
+    if options.exe and elf_type(options.exe) is None:
+        raise ProblemError(f"{printable(options.exe)} is not an ELF executable")
+    output = OutputFile(options.output) if options.output else None
+    # These load most of the package.
+    from addrspace_gdb.shell.watch_answers import WatchAnswers
+    from addrspace_gdb.shell.watching import Wanted, watch
+
+    exe = os.path.abspath(options.exe) if options.exe else None
+    wanted = Wanted(int(target[:20]), exe, options.every, options.until, options.at_most, options.wait)
+    return watch(wanted, WatchAnswers(options, output))

@@ -1,0 +1,3 @@
+module addrspace.test/held
+
+go 1.21

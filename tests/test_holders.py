@@ -1,0 +1,275 @@
+"""Paths from roots to objects: every step against the memory of the process, and how they read."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import jsonschema
+import pytest
+from harness import full_matrix
+from harness.build import Builder
+from harness.command import cli
+from harness.debuggers import Gdb
+from harness.marks import REACHED, UNREACHED, session_of
+from harness.pprof_file import read_pprof
+from harness.processes import Process, Processes
+from harness.scenes import attach, gcore
+from harness.toolchains import Toolchain
+
+from addrspace_gdb.commands.heap_graph import TypedGraph, typed_graph_of
+from addrspace_gdb.commands.holding import Finder
+from addrspace_gdb.space.graph.holding import Held
+from addrspace_gdb.views.documents.schema import schema
+from addrspace_gdb.views.holders import chain_words
+
+EACH_ONCE = True  # not every combination: tests/conftest.py
+ALSO_OLD = True
+
+Json = Dict[str, Any]
+VARIANTS = ("plain", "stripped")
+if full_matrix():
+    VARIANTS += ("pie", "cgo", "race", "noopt", "386", "arenas", "nogreenteagc")  # type: ignore[assignment]
+OBJECTS = 400 if full_matrix() else 150  # of each program
+FIELDS = {  # how the last object before each ends, and what it is reached as
+    "chained": r"\*main\.node \.next \(20 times\) → \*main\.node \.value → \*main\.user",
+    "ringed": r"\*main\.node \.value → \*main\.user",
+    "listed": r"\*main\.list \[4\]\.to → \*main\.user",
+    "sliced": r"\[\]main\.list \[2\]\[1\]\.to → \*main\.user",
+    "deep": r"\*main\.large \.middle\.text → \*main\.user",
+    "valued": r"map\[string\]\*main\.user \[value\] → \*main\.user",
+    "keyed": r"map\[\*main\.user\]int \[key\] → \*main\.user",
+    "sent": r"chan \*main\.user \[0\] → \*main\.user",
+    "captured": r"func main\.caught\.func1 \+\d+ → .*",
+    "shared": r"\*main\.request \.body\.who → \*main\.user",
+}
+
+
+@pytest.fixture
+def frozen(processes: Processes) -> Any:
+    """Starts a program that stands still once it is ready."""
+
+    def start(path: object) -> Process:
+        live = processes.start([str(path)]).wait_ready()
+        os.kill(live.pid, signal.SIGSTOP)
+        return live
+
+    return start
+
+
+def objects(live: Process) -> Dict[str, int]:
+    """Where the program says that its objects are."""
+    text = live.output["stdout"].decode()
+    return {name: int(at, 16) for name, at in re.findall(r"^object (.+) (0x[0-9a-f]+)$", text, re.MULTILINE)}
+
+
+def holders(target: object, report: str, *options: str, plain: str = "") -> Json:
+    done = cli(
+        "dump", str(target), "--format", "json", "--report", report, *options, ADDRSPACE_GRAPH_PLAIN=plain
+    )
+    assert done.returncode == 0, done.stderr
+    document: Json = json.loads(done.stdout)
+    jsonschema.validate(document, schema("holders/1"))
+    assert not document["problems"]
+    return document
+
+
+class Memory:
+    """The memory of a process that stands still."""
+
+    def __init__(self, pid: int, word: int) -> None:
+        self._file = open(f"/proc/{pid}/mem", "rb", buffering=0)  # noqa: SIM115
+        self._word = word
+
+    def word(self, address: int) -> int:
+        """What a pointer there holds."""
+        return int.from_bytes(os.pread(self._file.fileno(), self._word, address), "little")
+
+    def check(self, held: Held) -> int:
+        """Every step of every path; how many there are."""
+        steps = 0
+        for path in held.paths:
+            first = path.steps[0]
+            if path.root.address is not None:
+                assert first.address <= self.word(path.root.address) < first.address + first.size, path
+            for one, following in zip(path.steps, path.steps[1:]):
+                assert one.offset is not None and one.offset + self._word <= one.size
+                value = self.word(one.address + one.offset)
+                assert following.address <= value < following.address + following.size, (one, following)
+                steps += 1
+            last = path.steps[-1]
+            assert last == held.object and not path.skipped
+        return steps
+
+
+def sampled(graph: TypedGraph) -> Tuple[List[int], List[int]]:
+    """Numbers of objects by chance: that are reached, and that are not."""
+    states = graph.ask("states").columns["states"][1]
+    chance = random.Random(len(states))
+    found = []
+    for wanted in (REACHED, UNREACHED):
+        numbers = [number for number, state in enumerate(states) if state == wanted]
+        found.append(sorted(chance.sample(numbers, min(OBJECTS, len(numbers)))))
+    return found[0], found[1]
+
+
+def helds(graph: TypedGraph, numbers: List[int]) -> Iterator[Held]:
+    finder = Finder(graph)
+    for number in numbers:
+        yield finder.held("", 0, number, 4)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_step_is_in_memory(
+    variant: str, go: Toolchain, build_program: Builder, processes: Processes
+) -> None:
+    binary = build_program("kept", go, variant)
+    live = processes.start([str(binary.path)]).wait_ready()
+    with session_of(live.pid, None, binary.path) as session:
+        graph = typed_graph_of(session)
+        memory = Memory(live.pid, session.target().pointer_size)
+        reached, rest = sampled(graph)
+        found = list(helds(graph, reached))
+        assert all(held.paths and held.roots for held in found)
+        assert sum(memory.check(held) for held in found) > 2 * len(found)
+        assert not any(held.paths or held.roots for held in helds(graph, rest))
+        assert not graph.problems
+        kinds = {path.root.kind for held in found for path in held.paths}
+    assert "global" in kinds
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_fields_are_named_as_in_the_program(
+    variant: str, go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    binary = build_program("held", go, variant)
+    live = frozen(binary.path)
+    places = objects(live)
+    with session_of(live.pid, None, binary.path) as session:
+        graph = typed_graph_of(session)
+        memory = Memory(live.pid, session.target().pointer_size)
+        finder = Finder(graph)
+        nodes = graph.find(list(places.values()))
+        found = {name: finder.held(name, at, node, 20) for (name, at), node in zip(places.items(), nodes)}
+        assert sum(map(memory.check, found.values())) > 40
+        wrong = {}
+        for name, pattern in FIELDS.items():
+            texts = [" → ".join(chain_words(path)) for path in found[name].paths]
+            if not any(re.search(f"(^|→ ){pattern}$", text) for text in texts):
+                wrong[name] = texts
+        assert not wrong
+        for name in ("lost", "with it", "opened"):
+            assert not found[name].roots and not found[name].paths
+        check_finalized(found["finalized"], places["opened"])
+        check_goroutines(found["shared"])
+
+
+def check_finalized(held: Held, opened: int) -> None:
+    (path,) = held.paths
+    assert (path.root.kind, path.root.address) == ("finalizers", None)
+    assert [one.address for one in path.steps] == [opened, held.object.address]
+
+
+def check_goroutines(held: Held) -> None:
+    (path,) = [one for one in held.paths if one.root.name == "main.serve"]
+    assert path.many == 5 and path.root.exact
+    assert path.root.started is not None and path.root.started.startswith("main.main.")  # its go statement
+    assert path.root.address is not None and len(path.steps) == 2
+
+
+def test_text_says_it_in_gos_words(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    places = objects(live)
+    text = cli("holders", str(live.pid), hex(places["shared"])).stdout
+    assert "is held by 6 roots:" in text
+    assert "\n  5 goroutines main.serve local req → *main.request .body.who → *main.user\n" in text
+    inside = cli("holders", str(live.pid), hex(places["inside"] + 40)).stdout
+    assert ", 40 bytes into 0x" in inside and "is held by 1 root:\n  main.inside → " in inside
+    narrow = cli("holders", str(live.pid), hex(places["deep"]), "--width", "40", "--ascii").stdout
+    assert max(
+        map(len, narrow.splitlines())
+    ) <= 40 and "-> *main.large .middle.text -> *main.user" in " ".join(narrow.split())
+    lost = cli("holders", str(live.pid), hex(places["lost"]))
+    assert lost.returncode == 0
+    sentence = "is held by nothing: no root leads to it, and the collector will free it."
+    assert " ".join(lost.stdout.split()).endswith(sentence)
+
+
+def test_whereis_says_what_an_object_is_and_who_holds_it(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    places = objects(live)
+    deep, lost = hex(places["deep"] + 8), hex(places["lost"])
+    text = " ".join(cli("whereis", str(live.pid), "--graph", deep, lost, "--width", "200").stdout.split())
+    assert "type main.user, by the pointers that lead to it held by main.kept" in text
+    assert "-> *main.large .middle.text -> *main.user" in text
+    assert "held by nothing: no root leads to it, and the collector will free it" in text
+    document = json.loads(cli("whereis", str(live.pid), "--graph", deep, lost, "--format", "json").stdout)
+    jsonschema.validate(document, schema("whereis/1"))
+    first, second = document["places"]
+    assert first["holders"]["type"] == "main.user" and len(first["holders"]["paths"]) == 1
+    assert (second["holders"]["roots"], second["holders"]["paths"]) == (0, [])
+    plain = json.loads(cli("whereis", str(live.pid), deep, "--format", "json").stdout)
+    assert "holders" not in plain["places"][0]
+
+
+def test_a_profile_of_what_is_kept(
+    newest_go: Toolchain, build_program: Builder, frozen: Any, tmp_path: Path
+) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    kept = json.loads(cli("retained", str(live.pid), "--format", "json").stdout)
+    for value, what in (("retained_space", "bytes"), ("retained_objects", "objects")):
+        found = cli("profile", "retained", str(live.pid), "--format", "folded", "--value", value).stdout
+        stacks = [line.rpartition(" ") for line in found.splitlines()]
+        assert sum(int(number) for _, _, number in stacks) == kept["totals"]["reached"][what]
+        below = sum(int(number) for stack, _, number in stacks if stack.startswith("main.kept;"))
+        (row,) = [one for one in kept["retained"] if one["root"] == "main.kept"]
+        assert below == row[what]
+        assert any(";main.node;main.user" in stack for stack, _, _ in stacks)
+    file = tmp_path / "retained.pb.gz"
+    assert cli("profile", "retained", str(live.pid), "-o", str(file)).returncode == 0
+    profile = read_pprof(file)
+    assert profile.default == "retained_space"
+    assert sum(sample.values[1] for sample in profile.samples) == kept["totals"]["reached"]["bytes"]
+
+
+def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    for words, why in (
+        (["0x10"], "0x10 (0x10) is no object of the heap"),
+        ([], "missing EXPR"),
+        (["0xc000000000", "--limit", "x"], "'x' is not a number"),
+    ):
+        done = cli("holders", str(live.pid), *words)
+        assert done.returncode in (1, 2) and why in done.stderr and "Traceback" not in done.stderr
+
+
+def test_plain_python_says_the_same(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
+    live = frozen(build_program("held", newest_go).path)
+    report = " ".join(["holders", *map(hex, objects(live).values())])
+    assert holders(live.pid, report) == holders(live.pid, report, plain="1")
+
+
+def test_gdb_and_cores_say_the_same(
+    newest_go: Toolchain, build_program: Builder, frozen: Any, gdb_exe: Gdb, tmp_path: Path
+) -> None:
+    binary = build_program("held", newest_go)
+    live = frozen(binary.path)
+    report = " ".join(["holders", *map(hex, objects(live).values())])
+    ours = holders(live.pid, report, "--debugger", "none")
+    assert len(ours["objects"]) == len(objects(live))
+    assert ours == holders(live.pid, report, "--gdb", str(gdb_exe.path))
+    core = tmp_path / "core"
+    gcore(gdb_exe, attach(live, binary), core)
+    assert ours["objects"] == holders(core, report)["objects"]
+    few = holders(live.pid, f"{report} --limit 1")
+    assert all(len(one["paths"]) <= 1 for one in few["objects"])
+    assert sum(len(one["paths"]) + one["more"] for one in few["objects"]) == sum(
+        len(one["paths"]) + one["more"] for one in ours["objects"]
+    )
