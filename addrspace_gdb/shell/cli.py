@@ -1,5 +1,6 @@
-"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` asks a process or core,
-as ``profile`` and the other words do, ``diff`` and ``compare`` read two dumps or have them made.
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit or ~/.lldbinit, ``dump`` asks a
+process or core, as ``profile`` and the other words do, ``diff`` and ``compare`` read two dumps or have them
+made.
 
 The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
 caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
@@ -31,10 +32,13 @@ from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stat
 from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
+from addrspace_gdb.shell.pictures import add_html
 from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
+from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
+from addrspace_gdb.shell.run_lldb import in_lldb
 from addrspace_gdb.shell.watch import add_watch
-from addrspace_gdb.shell.words import WORDS, first_lines, run_word
+from addrspace_gdb.shell.words import WORDS, first_lines, run_word, whole_word
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -45,7 +49,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         words = list(sys.argv[1:] if argv is None else argv)
         if words[:1] and words[0] in WORDS:
             return run_word(words[0], words[1:])
-        options = _parser().parse_args(words)
+        options = parser().parse_args(words)
         return int(options.run(options))
     except ProblemError as problem:
         tell(str(problem))
@@ -68,21 +72,29 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser(whole: bool = False) -> argparse.ArgumentParser:
+    """What is typed; the words of `words` have their options only if it is to be `whole`: for what is
+    generated of it."""
+    made = argparse.ArgumentParser(
         prog="addrspace-gdb", description="See where every byte of a Go process lives."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     init_parser = commands.add_parser(
-        "init", help="print the line for ~/.gdbinit that brings the commands into gdb"
+        "init", help="print the line for ~/.gdbinit, or ~/.lldbinit, that brings the commands in"
     )
+    init_parser.add_argument("--lldb", action="store_true", help="the line for ~/.lldbinit")
     init_parser.set_defaults(run=init)
     schema_parser = commands.add_parser(
         "schema", help="print the JSON Schema of a document, or the names of all"
     )
     schema_parser.add_argument("name", nargs="?", metavar="NAME", help="as its own key schema has it")
     schema_parser.set_defaults(run=schema)
+    completion_parser = commands.add_parser(
+        "completion", help="print what completes words and options in a shell: `completion bash`"
+    )
+    completion_parser.add_argument("shell", choices=tuple(COMPLETIONS), help="which")
+    completion_parser.set_defaults(run=completion)
     dump_parser = commands.add_parser(
         "dump",
         help="print the address space of a process or a core file",
@@ -95,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
-    add("--format", choices=("text", "classic", "json", "svg"), default="text",
+    add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
@@ -104,18 +116,20 @@ def _parser() -> argparse.ArgumentParser:
     add_stats(dump_parser)
     add_look(dump_parser)
     add_gdb(dump_parser)
-    _add_words(commands)
+    _add_words(commands, whole)
     _add_profile(commands)
     _add_from_dumps(commands)
+    add_html(commands)
     add_watch(commands)
     add_crash(commands)
-    return parser
+    return made
 
 
-def _add_words(commands: Any) -> None:
+def _add_words(commands: Any, whole: bool) -> None:
     """Those of `words`, which parse what follows them themselves; here they are listed."""
     for name, text in first_lines():
-        commands.add_parser(name, help=text[:1].lower() + text[1:].rstrip("."), add_help=False)
+        own = {"parents": [whole_word(name)]} if whole else {}
+        commands.add_parser(name, help=text[:1].lower() + text[1:].rstrip("."), add_help=False, **own)
 
 
 def _add_profile(commands: Any) -> None:
@@ -169,8 +183,11 @@ def _add_from_dumps(commands: Any) -> None:
         add_gdb(made)
 
 
-def init(_options: argparse.Namespace) -> int:
+def init(options: argparse.Namespace) -> int:
     """Carry out ``init``."""
+    if options.lldb:
+        to_stdout([b"command script import " + os.fsencode(in_lldb(str(LLDB_LOADER))) + b"\n"])
+        return 0
     if "\n" in str(LOADER):
         raise ProblemError(f"gdb cannot source a file in a folder of this name: {printable(str(LOADER))}")
     to_stdout([b"source " + os.fsencode(LOADER) + b"\n"])
@@ -186,6 +203,18 @@ def schema(options: argparse.Namespace) -> int:
     else:
         text = json.dumps(schemas.schema(options.name), indent=2) + "\n"
     to_stdout([text.encode()])
+    return 0
+
+
+# Generated by scripts/gen-help, and installed where shells look for them.
+SHARE = Path(__file__).with_name("share")
+COMPLETIONS = {"bash": "addrspace-gdb", "zsh": "_addrspace-gdb", "fish": "addrspace-gdb.fish"}
+MAN_PAGE = "addrspace-gdb.1"
+
+
+def completion(options: argparse.Namespace) -> int:
+    """Carry out ``completion``."""
+    to_stdout([(SHARE / COMPLETIONS[options.shell]).read_bytes()])
     return 0
 
 
