@@ -96,6 +96,12 @@ def test_what_a_tab_offers(screen: Terminal) -> None:
     assert "Undefined item" in screen.ask("set addrspace style nosuch")
 
 
+def test_who_created_a_goroutine_stands_in_a_wide_list(screen: Terminal) -> None:
+    wide, narrow = (screen.ask(f"goroutine-stacks --limit 3 --width {width}") for width in (200, 80))
+    assert "Created by" in wide and "Created by" not in narrow
+    assert re.search(r"^ +1 .*:\d+ *$", wide, re.MULTILINE)  # the runtime made it
+
+
 def test_other_names_and_how_to_be_rid_of_them(screen: Terminal) -> None:
     for name, means in (("info goroutines", "goroutine-stacks"), ("goroutines", "goroutine-stacks")):
         assert screen.ask(f"{name} 1") == screen.ask(f"{means} 1")
