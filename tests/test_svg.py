@@ -32,7 +32,7 @@ def words(svg: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["dump", "--format", "svg"], "High memory addresses"),
+        (["dump", "--format", "svg", "--width", "100"], "High memory addresses"),
         (["dump", "--report", "addrspace --classic --format svg"], "Free / mmap region"),
         (["heap", "--map", "--format", "svg"], "Page map"),
         (["goroutine-stacks", "--format", "svg", "--limit", "2"], "main."),
