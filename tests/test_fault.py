@@ -118,7 +118,7 @@ def ask(gdb: Gdb, scene: Scene, folder: Path) -> Tuple[Document, str]:
     document: Document = json.loads(path.read_text())
     jsonschema.Draft202012Validator(schema("fault/1")).validate(document)
     text = run.stdout.split("=text\n", 1)[1].split("=end", 1)[0]
-    assert all(len(line) <= 100 for line in text.splitlines()), text
+    assert text and all(len(line) <= 100 for line in text.splitlines()), text
     assert document["problems"] == []
     if compared:
         file = copy if scene.kind == "live" else Path(scene.enter[0].split(" ", 1)[1])

@@ -475,7 +475,7 @@ def test_text_says_what_json_says(shapes: Tuple[Binary, Any, Processes], gdb: Gd
     assert "Everything adds up: " in end and end.endswith("(--reconcile shows each step)")
     assert not any(line.startswith("  VmRSS") for line in folded)
     lines = text(gdb, attach(process, binary), "addrspace rss --reconcile", tmp_path).splitlines()
-    assert all(len(line) <= 100 for line in lines)
+    assert lines and all(len(line) <= 100 for line in lines)
     head = next(i for i, line in enumerate(lines) if line.startswith(f"shapes · pid {process.pid} · go"))
     assert head > 1 and re.search(r"\d (KiB|MiB)\b", lines[0])  # the verdict
     tree = [line for line in lines if re.match(r"process +", line)]
