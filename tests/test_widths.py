@@ -37,13 +37,19 @@ SHOWN = [
         "goroutine-stacks",
         "goroutine-stacks --dead",
     ),
-    *("goroutine-stacks --status waiting", "goroutine-stacks --system", "goroutine-stacks --frames 4"),
+    *(
+        "goroutine-stacks --status waiting",
+        "goroutine-stacks --system",
+        "goroutine-stacks --leaked",
+        "goroutine-stacks --frames 4",
+    ),
     *(
         "goroutine-stacks --group stack",
         "goroutine-stacks --group function",
         "goroutine-stacks --group status",
     ),
     *("goroutine-stacks --group created-by", "goroutine-stacks --by-frame", "goroutine-stacks --threads"),
+    *("addrspace holders runtime.allgptr", "addrspace whereis --graph goroutine:1"),
     *("addrspace snapshot one", "addrspace snapshot", "addrspace diff one", "addrspace compare 1 1"),
 ]
 # What a program may have nothing of: an error, or no line.
