@@ -32,7 +32,7 @@ where the field is not known. Each root has its shortest path; equal ones of a v
 goroutines, are one.
 EXPR may lead into the middle of an object.
   addrspace holders 0xc000012340
-  addrspace holders main.cache.first --all"""
+  addrspace holders 'main.cache'.first --all"""
 
 
 def parser() -> Parser:
