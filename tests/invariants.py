@@ -298,11 +298,11 @@ def assert_arenas(document: Document, memstats: Dict[str, Any]) -> None:
     (check,) = [c for c in document["checks"] if c["name"] == "heap and goroutine stacks"]
     assert sum(r["size"] for r in heap) == check["theirs"]
     assert _size(heap, "small objects", "large objects", "user arena") == memstats["HeapInuse"]
-    idle = ("free pages", "returned pages", "page cache", "base padding")
+    idle = ("free pages", "returned pages")
     assert _size(heap, *idle) == memstats["HeapIdle"]
     stacks = sum(r["size"] for r in heap if r["area"] == "goroutine-stacks")
     assert stacks == memstats["StackInuse"]
-    returned = _size(heap, "returned pages", "base padding")
+    returned = _size(heap, "returned pages")
     assert returned == memstats["HeapReleased"]
 
 

@@ -342,6 +342,7 @@ COMPLETED: Dict[str, List[str]] = {
     "addrspace --format ": [
         "addrspace --format classic",
         "addrspace --format json",
+        "addrspace --format svg",
         "addrspace --format text",
     ],
     "addrspace --format j": ["addrspace --format json"],
@@ -447,6 +448,7 @@ def test_parameters_are_listed(asked: Shown) -> None:
         "color",
         "style",
         "width",
+        "aliases",
         "debug",
     ]
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -23,9 +24,13 @@ from harness.processes import Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import NEWEST, OLDEST, PINNED, Toolchain, toolchain_or_skip
 
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.process.dwarf.sections import DamagedError
 from addrspace_gdb.process.dwarf.variables import FrameVariables
 from addrspace_gdb.target.protocol import FrameVariable
+from addrspace_gdb.worker.debuginfo import read_variables
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
 
@@ -228,3 +233,34 @@ def test_damaged_information_is_none(damaged: Tuple[Path, List[int]], tmp_path: 
                 ends["damaged"] += 1
         assert time.process_time() - began < 60
     assert min(ends.values()) > 20, ends
+
+
+def test_damaged_types_of_variables_are_none(damaged: Tuple[Path, List[int]], tmp_path: Path) -> None:
+    plain, _ = damaged
+    whole = plain.read_bytes()
+    with plain.open("rb") as file:
+        elf = ELFFile(file)
+        wanted = [elf.get_section_by_name(name) for name in (".debug_info", ".debug_abbrev")]
+        places = [(section["sh_offset"], section["sh_size"]) for section in wanted]
+    chance, ends = random.Random(7), {"answered": 0, "damaged": 0}
+    for _ in range(20):
+        data = bytearray(whole)
+        for start_, size in places:
+            for _ in range(chance.choice((0, 1, 4, 20))):
+                data[start_ + chance.randrange(min(size, chance.choice((2000, size))))] = chance.randrange(
+                    256
+                )
+        file_ = tmp_path / "damaged"
+        file_.write_bytes(data)
+        try:
+            found = read_variables(str(file_))
+        except ProblemError:
+            ends["damaged"] += 1
+            continue
+        shapes = Shapes(SimpleNamespace(word=8), SimpleNamespace(at=lambda _: None))  # type: ignore[arg-type]
+        made = DebugShapes(shapes, found.types, 0, 0, 8)
+        numbers = {made.of(one.type) for one in found.variables}
+        made.finish()
+        assert all(abs(one.offset) < 1 << 50 for number in numbers for one in shapes.all[number].pointers)
+        ends["answered"] += 1
+    assert ends["answered"] > 2, ends

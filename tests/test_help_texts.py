@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pytest
 from harness import LOADER
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 
-from addrspace_gdb.commands import MODULES, commands, loaded
+from addrspace_gdb.commands import HELP, MODULES, commands, help_json, loaded
+from addrspace_gdb.shell.cli import main
+from addrspace_gdb.shell.words import WORDS
+
+
+@pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
+def test_help_json_is_up_to_date() -> None:
+    assert Path(HELP).read_text(encoding="ascii") == help_json(), "run scripts/gen-help"
 
 
 def test_every_command_is_the_modules() -> None:
@@ -19,3 +30,25 @@ def test_sourcing_loads_no_room_above_the_debugger() -> None:
     run = run_gdb(gdbs()[0], [f"source {LOADER}", f"python import sys; {show}"])
     for room in ("space", "views", "goruntime"):
         assert f"addrspace_gdb.{room}'" not in run.stdout, run.stdout
+
+
+def test_help_of_every_command_is_its_help() -> None:
+    """Asked for by gdb's `help`, by --help and by -h; in lines of a terminal's usual width."""
+    names = [command.name for command in commands()] + ["goroutine", "goroutine-apply"]
+    lines = [f"{way}" for name in names for way in (f"help {name}", f"{name} --help", f"{name} -h")]
+    run = run_gdb(gdbs()[0], [f"source {LOADER}", *(c for line in lines for c in ("echo @@@\\n", line))])
+    parts = run.stdout.split("@@@\n")[1:]
+    assert run.stderr == "" and len(parts) == len(lines)
+    for at, name in enumerate(names):
+        by_gdb, long, short = (part.strip() for part in parts[3 * at : 3 * at + 3])
+        assert f"usage: {name}" in by_gdb
+        assert long == short and by_gdb.startswith(long), name
+        assert max(map(len, long.splitlines())) < 80, name
+
+
+def test_help_in_the_shell(capfd: pytest.CaptureFixture[str]) -> None:
+    for word in WORDS:
+        assert main([word, "--help"]) == 0
+        text = capfd.readouterr().out
+        assert f"usage: addrspace-gdb {word}" in text
+        assert max(map(len, text.splitlines())) < 80, word

@@ -45,7 +45,7 @@ FIELDS = {  # how the last object before each ends, and what it is reached as
     "valued": r"map\[string\]\*main\.user \[value\] → \*main\.user",
     "keyed": r"map\[\*main\.user\]int \[key\] → \*main\.user",
     "sent": r"chan \*main\.user \[0\] → \*main\.user",
-    "captured": r"func main\.caught\.func1 \+\d+ → .*",
+    "captured": r"func main\.caught\.func1 (\+\d+|\.\w+) → .*",
     "shared": r"\*main\.request \.body\.who → \*main\.user",
 }
 
@@ -273,3 +273,28 @@ def test_gdb_and_cores_say_the_same(
     assert sum(len(one["paths"]) + one["more"] for one in few["objects"]) == sum(
         len(one["paths"]) + one["more"] for one in ours["objects"]
     )
+
+
+def test_parts_of_variables_and_of_types_that_only_debug_information_knows(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("fifty", newest_go).path)
+    kept = json.loads(cli("retained", str(live.pid), "&'main.world3'", "--format", "json").stdout)
+    fields = set()
+    for child in kept["retained"][0]["children"]:
+        said = json.loads(cli("holders", str(live.pid), child["address"], "--format", "json").stdout)
+        jsonschema.validate(said, schema("holders/1"))
+        fields.add(said["objects"][0]["paths"][0]["root"]["field"])
+    names = [
+        ".leaves",
+        ".list",
+        ".tree",
+        ".entries",
+        ".items",
+        ".grid.at",
+        ".named",
+        ".single",
+        ".inner",
+        ".boxes",
+    ]
+    assert fields <= {*names, *(f".pairs[{number}]" for number in range(7))} and len(fields) > 2, fields

@@ -25,10 +25,11 @@ EXCEPTIONS: Dict[str, str] = {
     "readonly.py:_set": "names of gdb's settings: constants of that module",
     "text.py:output_of": "what it is given, which is looked at as what is executed",
     "values.py:_language": "the name of a language, as gdb's own parameter has it",
-    "goroutine_commands.py:_help": "the name of a command of ours: a constant of the caller",
+    "aliases.py:help_of": "the name of a command of ours: a constant of the caller",
     "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
     "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
     "goroutine_selection.py:_add_hooks": "names of gdb's commands: constants of that module",
+    "goroutine_selection.py:_hooked": "names of gdb's commands: constants of that module",
 }
 # What hands its first argument to gdb.
 WAYS = ["execute", "execute_mi", "output_of"]

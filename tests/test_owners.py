@@ -142,7 +142,7 @@ def test_gs_of_goroutines_that_ended_are_the_runtime_s(running: Start, tmp_path:
     assert ended["size"] == element * dead
     assert_own_objects(live, heap)
     assert ended["size"] - MIB < node(live, *OBJECTS, OWN)["resident"]
-    assert node(live, *OBJECTS, "live at the last GC")["size"] < MIB
+    assert node(live, *OBJECTS, "survived the last GC")["size"] < MIB
     (first, *_) = live["findings"]
     assert first["kind"] == "ended-goroutines"
     assert f"g structs of {dead:,} goroutines that ended" in first["sentence"]
@@ -160,7 +160,7 @@ def assert_own_objects(rss: Json, heap: Json) -> None:
     of_heap = {one["kind"]: (one["size"], one["resident"]) for one in heap["runtime_objects"]}
     of_tree = {one["name"]: (one["size"], one["resident"]) for one in node(rss, *OBJECTS, OWN)["children"]}
     assert of_heap == of_tree
-    taken = ("live at the last GC", "allocated since", "dead, not swept yet", OWN)
+    taken = ("survived the last GC", "allocated since", "dead, not swept yet", OWN)
     sizes = sum(node(rss, *OBJECTS, name)["size"] for name in taken)
     assert sizes == sum(heap["bytes"][part] for part in ("live", "since", "dead"))
 

@@ -131,6 +131,7 @@ def test_gdb_says_the_same(
     names: List[str] = [one["root"] for one in ours["retained"]]
     assert names == ["main.list", "main.cache"]
     assert row(ours, "main.list")["objects"] > 6000
+    assert [row(ours, name)["type"] for name in names] == ["*main.entry", "map[string]*main.entry"]
 
 
 def test_text_begins_with_the_verdict(
@@ -139,12 +140,30 @@ def test_text_begins_with_the_verdict(
     live = quiet(processes, build_program("kept", newest_go).path)
     text = cli("dump", str(live.pid), "--report", "retained --depth 1").stdout
     verdict = " ".join(text.split("\n\n")[0].split())
-    assert re.match(r"Of the \d+\.\d MiB that are reachable, main\.big keeps 5\.0 MiB \(2", verdict)
-    assert verdict.startswith("Of the 17.") and "main.huge keeps 3.0 MiB" in verdict
+    assert re.match(
+        r"Of the \d+\.\d MiB that are reachable, main\.big \(\[\]\*main\.entry\) keeps 5\.0 MiB \(2", verdict
+    )
+    assert verdict.startswith("Of the 17.") and "main.huge ([]uint8) keeps 3.0 MiB" in verdict
     narrow = cli("dump", str(live.pid), "--report", "retained", "--width", "50").stdout
     assert re.search(
         r"are reached(, which is all that is allocated|; .* wait for the collector)", " ".join(narrow.split())
     )
     refused = cli("dump", str(live.pid), "--report", "retained 0x10")
-    assert refused.returncode == 1 and "0x10 (0x10) is no object of the heap" in refused.stderr
+    assert refused.returncode == 1 and " 0x10 is not an object of the heap" in refused.stderr
     assert live.running()
+
+
+def test_rows_by_type_and_package(newest_go: Toolchain, build_program: Builder, processes: Processes) -> None:
+    live = quiet(processes, build_program("kept", newest_go).path)
+    os.kill(live.pid, signal.SIGSTOP)
+    of_type = retained(live.pid, "--report", "retained --by type --limit all")
+    assert of_type["by"] == "type" and {one["kind"] for one in of_type["retained"]} == {"type", "unknown"}
+    cache = row(retained(live.pid, "--report", "retained --limit all"), "main.cache")
+    entries = row(of_type, "main.entry")
+    assert cache["objects"] < entries["objects"] <= of_type["totals"]["reached"]["objects"]
+    within = retained(live.pid, "--report", "retained &'main.cache' --by type --limit all")
+    assert row(within, "map[string]*main.entry")["objects"] == cache["objects"]
+    packages = retained(live.pid, "--report", "retained --by package --limit all", plain="1")
+    assert row(packages, "main")["bytes"] >= entries["bytes"]
+    refused = cli("dump", str(live.pid), "--report", "retained --by type --depth 1")
+    assert refused.returncode == 1 and "--depth goes with rows by root" in refused.stderr

@@ -135,13 +135,13 @@ def assert_go(stop: Stop) -> None:
     said = stop.oracle
     heap = stop.node("Go", "heap")
     assert stop.node("Go", "heap", "objects")["size"] == said["HeapInuse"]
-    free = stop.node("Go", "heap", "free pages kept")["size"]
+    free = stop.node("Go", "heap", "free pages")["size"]
     returned = stop.node("Go", "heap", "pages returned to the OS")["size"]
     assert free + returned == said["HeapIdle"]
     assert returned == said["HeapReleased"]
     assert heap["size"] - stop.node("Go", "heap", "reserved, not yet used")["size"] == said["HeapSys"]
     assert stop.node("Go", "goroutine stacks")["size"] == said["StackInuse"]
-    taken = ("live at the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
+    taken = ("survived the last GC", "allocated since", "dead, not swept yet", "the runtime's own objects")
     assert sum(stop.node("Go", "heap", "objects", name)["size"] for name in taken) == said["HeapAlloc"]
     values = {one["counter"]: one["value"] for one in stop.rss["balances"]}
     for counter in ("HeapInuse", "HeapIdle", "HeapReleased", "StackInuse"):

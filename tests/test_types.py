@@ -82,6 +82,30 @@ def test_objects_are_those_that_the_program_made(
     assert totals["allocated"] == {"bytes": said["HeapAlloc"], "objects": said["HeapObjects"]}
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_objects_that_only_variables_lead_to(
+    variant: str, go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("fifty", go, variant).path)
+    document = types(live.pid, "--report", "types --limit all")
+    made = counted(live)
+    wrong = [
+        (name, many, of_type(document, name)["objects"])
+        for name, many in made
+        if of_type(document, name)["objects"] != many
+    ]
+    totals = document["totals"]
+    untyped = [row for row in document["types"] if row["type"] is None]
+    assert sum(row["bytes"] for row in untyped) == totals["untyped"]["bytes"]
+    assert sum(row["bytes"] for row in document["types"]) == totals["allocated"]["bytes"]
+    known = 1 - totals["untyped"]["bytes"] / totals["allocated"]["bytes"]
+    assert len(made) == 50
+    if variant == "stripped":  # what the runtime itself says: types before objects, maps, channels
+        assert known < 0.5 and all(ours <= many for _, many, ours in wrong)
+        return
+    assert not wrong and known > 0.95
+
+
 def test_rows_go_by_package_and_kind_and_order(
     newest_go: Toolchain, build_program: Builder, frozen: Any
 ) -> None:
@@ -114,3 +138,13 @@ def test_text_says_what_is_known(newest_go: Toolchain, build_program: Builder, f
     text = cli("dump", str(live.pid), "--report", "types").stdout
     assert "are allocated; most of one type: [...]map.group[main.keyed]*main.row" in " ".join(text.split())
     assert "main.leaf" in text and "of the bytes have a type" in text
+
+
+def test_a_limit_of_memory_is_said_before_it_is_reached(
+    newest_go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("typed", newest_go).path)
+    refused = cli("dump", str(live.pid), "--report", "types --memory 1M")
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert re.search(r"needs about \d+\.\d MiB and may take 1\.0 MiB \(--memory\)", refused.stderr)
+    assert types(live.pid, "--report", "types --memory 4G")["types"]

@@ -89,8 +89,8 @@ def draw(answer: Answer, look: Look) -> Tokens:
     if answer.classic:
         return draw_classic(answer, look)
     if answer.check:
-        return checks_table(answer.space.checks, look.unicode)
-    return diagram(answer.space.picture, look.screen, look.unicode)
+        return checks_table(answer.space.checks, look.width, look.unicode)
+    return diagram(answer.space.picture, look.screen, look.unicode, look.height)
 
 
 def draw_classic(answer: Answer, look: Look) -> Tokens:

@@ -14,7 +14,8 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse, arena_uses, page_runs
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.views.documents.heap import arenas_json
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.tokens import HEADING, Pair
 from addrspace_gdb.views.spans import arena_table, arenas_total
 
 _OPTIONS = ("--use", "--min-size", "--range", "--user", "--sort", "--limit", "--format", "--output")
@@ -39,11 +40,22 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("--use", choices=pages.USES, help="only arenas with pages of this use")
+    add(
+        "--use",
+        choices=pages.USES,
+        metavar="USE",
+        help=f"only arenas with such pages: {', '.join(pages.USES)}",
+    )
     add("--min-size", type=size_value, default=1, metavar="N", help="with --use: at least N bytes of it")
     add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that lie in part between two addresses")
     add("--user", action="store_true", help="only those of user arenas (GOEXPERIMENT=arenas)")
-    add("--sort", choices=list(SORTS), default="address", help="order (default: address); largest first")
+    add(
+        "--sort",
+        choices=list(SORTS),
+        default="address",
+        metavar="KEY",
+        help=f"order, largest first: {', '.join(SORTS)} (default: address)",
+    )
     add("--limit", type=limit_value, metavar="N", help="at most N rows; `all` for every one")
     add_output(made, ["text", "json"])
     return made
@@ -73,8 +85,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     found = _chosen(answer)
     shown = found[: rows_shown(answer.arguments.limit, look.file, 25)]
     yield from arena_table(shown, look.width, look.unicode, answer.reading.info.pointer_size)
-    yield HEADING, arenas_total(found, len(shown))
-    yield NEWLINE
+    yield from wrapped(HEADING, arenas_total(found, len(shown)), look.width, look.unicode)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -23,8 +23,9 @@ from typing import (
     Tuple,
 )
 
-from addrspace_gdb.commands.options import Parser
+from addrspace_gdb.commands.options import HelpRequested, Parser
 from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import CUT, ProblemError, UnreadableError
 from addrspace_gdb.process.mapping_list import missing_of
@@ -39,6 +40,7 @@ class Look(NamedTuple):
     style: str = ""
     file: bool = False  # it goes to a file, where nothing is cut unless a width was asked for
     fixed: bool = False  # a width was asked for
+    height: Optional[int] = None  # lines of the terminal; None: as many as it takes
 
     @property
     def width(self) -> Optional[int]:
@@ -70,6 +72,7 @@ class Command(NamedTuple):
         None  # the same, by the arguments
     )
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
+    expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 
     @property
@@ -86,6 +89,8 @@ class Command(NamedTuple):
 
     def arguments(self, line: str) -> argparse.Namespace:
         """What was typed after the command. ProblemError if it is wrong, HelpRequested if that is wanted."""
+        if line.split()[:1] in (["-h"], ["--help"]):  # no expression begins like that
+            raise HelpRequested(self.help)
         return self.parse(line) if self.parse is not None else self.parser().parse_line(line)
 
 
@@ -143,6 +148,8 @@ class Task:
             self._session.write(pieces)
         else:
             OutputFile(self._output).write(piece.encode("utf-8", "surrogateescape") for piece in pieces)
+            if self._session.settings.height is not None:  # somebody looks
+                self._session.write([f"written to {printable(self._output)}\n"])
         return self._command.verdict(self._answer)
 
 
@@ -155,7 +162,9 @@ def run(command: Command, session: Session, line: str) -> Optional[str]:
 
 def look_of(settings: Settings, file: bool) -> Look:
     """How an answer looks by the settings, on the terminal or in a file."""
-    return Look(settings.width, settings.unicode, settings.color and not file, settings.style, file)
+    height = None if file else settings.height
+    color = settings.color and not file
+    return Look(settings.width, settings.unicode, color, settings.style, file, height=height)
 
 
 def asked_look(look: Look, arguments: argparse.Namespace) -> Look:

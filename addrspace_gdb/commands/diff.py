@@ -42,7 +42,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace diff",
-        description="Show what has changed in the address space since a snapshot, or between two moments.",
+        description="Show what has changed since a snapshot, or between two moments.",
         epilog=_EPILOG,
     )
     made.add_argument("moments", nargs="*", metavar="A [B]", help="the two moments (default: last now)")

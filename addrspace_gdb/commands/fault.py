@@ -27,7 +27,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace fault",
-        description="Say why the program crashed: the address, what is there, who touched it and how.",
+        description="Say why the program crashed: the address, what is there, who touched it.",
         epilog=_EPILOG,
     )
     add_output(made, ["text", "json"])

@@ -31,8 +31,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace gc",
-        description="Show the collector's phase, pacing, last cycle, sweeper, scavenger and limits, and the "
-        "finalizers and cleanups that wait.",
+        description="Show what the collector does: phase, pacing, limits, and finalizers that wait.",
         epilog=_EPILOG,
     )
     add_output(made, ["text", "json"])

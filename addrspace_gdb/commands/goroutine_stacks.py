@@ -33,7 +33,7 @@ from addrspace_gdb.commands.values import (
     to_file,
 )
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
@@ -43,7 +43,8 @@ from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.goroutines import card, goroutine_table, summary
-from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="goroutine-stacks",
-        description="Show every goroutine's stack: its state, size, use, and the user's function it is in.",
+        description="Show every goroutine: its state, its stack, and the user's function it is in.",
         epilog=_EPILOG,
     )
     add = made.add_argument
@@ -113,7 +114,12 @@ def parser() -> Parser:
     add(
         "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
     )
-    add("--group", choices=GROUPS, help="goroutines that are alike as one row")
+    add(
+        "--group",
+        choices=GROUPS,
+        metavar="BY",
+        help=f"goroutines that are alike as one row: {', '.join(GROUPS)}",
+    )
     add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
     add("--threads", action="store_true", help="the g0 and signal stacks of each M")
     add_output(made, ["text", "json"])
@@ -357,7 +363,7 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         many = f"{listing.unknown_wait:,} goroutines left out wait, but how long is not known"
         said.append((QUIET, f"note: {many}: no collection since they began to"))
     for token, text in said:
-        yield from Line(look.width or 1 << 16, look.unicode).put(token, clean(text, look.unicode))
+        yield from wrapped(token, text, look.width, look.unicode)
 
 
 def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
@@ -392,6 +398,16 @@ def words() -> List[str]:
     return list(_OPTIONS)
 
 
+def goids(session: Session) -> List[str]:
+    """The numbers of goroutines that there are, as completion offers them."""
+    from addrspace_gdb.space.goroutines.census import Census
+
+    try:
+        return [str(goid) for goid in Census(session.target()).goids]
+    except (ProblemError, UnreadableError):
+        return []
+
+
 COMMAND = Command(
     "goroutine-stacks",
     parser,
@@ -399,5 +415,6 @@ COMMAND = Command(
     {"text": drawn(draw), "json": as_json},
     verdict,
     words,
+    names=goids,
     values={"--status": STATUSES},
 )

@@ -114,13 +114,13 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     if not only:
         yield from heading(heap, look.screen, look.unicode)
         yield NEWLINE
-        yield from bytes_table(heap)
+        yield from bytes_table(heap, look.width, look.unicode)
         yield from states_line(heap, look.screen, look.unicode)
         yield NEWLINE
         yield from own_table(heap.own)
         if answer.sites is not None:
             yield NEWLINE
-            yield from site_table(answer.sites.top[:_SITES], look.unicode)
+            yield from site_table(answer.sites.top[:_SITES], look.width, look.unicode)
     if arguments.sizes or not only:
         yield from _gap(only)
         yield from _sizes(heap, rows_shown(arguments.limit, look.file or bool(only), _CLASSES), look)

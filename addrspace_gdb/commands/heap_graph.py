@@ -3,38 +3,50 @@ out by the worker when it runs again."""
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from functools import cached_property
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
+from addrspace_gdb.commands.graph_roots import GraphRoots
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
+from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
-from addrspace_gdb.goruntime.mgcroots import global_slots
-from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.slots import SlotReader
-from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import Shapes
-from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
+from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.holding import Roots
 from addrspace_gdb.space.graph.kept import Size, Totals
-from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
-from addrspace_gdb.space.graph.shapes import Seeds, Sizes, code_range, ranges, tell_shapes
+from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
+from addrspace_gdb.space.heap.summary import gather_own
 from addrspace_gdb.space.reading.cached import cached
 from addrspace_gdb.space.reading.goroutines import of_reading
-from addrspace_gdb.space.reading.whole import Reading
-from addrspace_gdb.target.protocol import Names, Target
+from addrspace_gdb.target.protocol import Target
+
+# What the compiler calls functions that are made with what they capture (cmd/compile/internal/ir/func.go).
+_CLOSURE = re.compile(r"\.(func|gowrap|dwrap|deferwrap)\d|·dwrap·|-fm$|-range\d")
+
+
+class Use(NamedTuple):
+    """What a graph is made for, which decides how much memory it takes: bytes that it may have (None: half of
+    what is free), and whether somebody will ask who keeps what."""
+
+    memory: Optional[int] = None
+    tree: bool = True
+
+
+USUAL = Use()
 
 
 class HeapGraph:
@@ -42,8 +54,9 @@ class HeapGraph:
 
     typed = False  # objects get types, as far as they can be known
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, use: Use = USUAL) -> None:
         """Read all that needs the process. ProblemError, UnreadableError, KeyError."""
+        self._use = use
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
         self.minor = go_minor(self.target)
@@ -57,39 +70,44 @@ class HeapGraph:
         reader = SlotReader(runtime, self.reading.go.spans)
         told = tell_heap(self.reading, runtime, reader)
         self._heap = (told.low, told.high)
-        self.roots = _Roots(self.reading, self.target, runtime, self._heap)
+        self.roots = GraphRoots(self.reading, self.target, runtime, self._heap)
         self.roots.read()
-        types = GcTypes(runtime, self.minor)
         of_go = modules(self.target, runtime.problems)
-        named = Types(runtime, of_go)
-        self.shapes = Shapes(runtime, named)
-        sizes = Sizes(runtime, reader) if self.typed else None
+        self._types = GraphTypes(runtime, of_go, reader)
+        masks = GcTypes(self._types.runtime, self.minor)
+        named = self._types.named
+        self._debugged = Debugged(self.target, self._engine)
 
         def serve(said: Message) -> Tuple[Dict[str, object], Dict[str, Column]]:
             if said.header["want"] == "types":
                 met = said.column("types").tolist()
                 self._names.update((one, _full_name(named, one)) for one in met)
-                return {}, tell_types(types, met)
-            if said.header["want"] == "shapes" and sizes is not None:
-                self._name_functions(said.column("functions"))
-                seeds = Seeds(said.column("types"), said.column("words"))
-                return {}, tell_shapes(self.shapes, sizes, seeds, runtime.word)
+                return {}, tell_types(masks, met)
             return {}, {"memory": tell_memory(runtime, said.header["address"], said.header["size"])}
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header}
+        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
-            self.parts = Parts(self.shapes, TypeFields(runtime, where), runtime.word)
+            self.parts = Parts(self._types.shapes, TypeFields(self._types.runtime, where), runtime.word)
             header.update(typed=True, code=list(code_range(of_go)))
             columns["range_starts"] = array("Q", [start for start, _ in where])
             columns["range_ends"] = array("Q", [end for _, end in where])
-        self._engine.ask(header, columns, serve)
+        self._met(self._engine.ask(header, columns, serve))
+
+    def _met(self, said: Message) -> None:
+        """Read what belongs to what the worker met."""
 
     def _name_functions(self, addresses: Sequence[int]) -> None:
         tables = of_reading(self.target, self.reading, none_too=True).tables
         self._functions = {one: tables.function_name(one) for one in addresses}
+        found = {one: tables.find(one) for one in addresses}
+        self._closures = {
+            pc: one.name
+            for pc, one in found.items()
+            if one is not None and one.entry == pc and _CLOSURE.search(one.name)
+        }
 
     def function_at(self, address: int) -> Optional[str]:
         """The function whose address an object begins with."""
@@ -103,6 +121,18 @@ class HeapGraph:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
         return found
+
+    def root_type(self, address: int) -> Optional[str]:
+        """The type of the variable at an address, by debug information."""
+        slot = self.roots.pointed.get(address)
+        if slot is None:
+            return self._debugged.type_name(address)
+        pointer = self._debugged.type_name(slot) or ""
+        return pointer[1:] if pointer.startswith("*") else None
+
+    def pointed_by(self, address: int) -> Optional[int]:
+        """Where that begins which the variable there leads to, if it is a variable without a name."""
+        return next((start for start, slot in self.roots.pointed.items() if slot == address), None)
 
     @cached_property
     def totals(self) -> Totals:
@@ -146,7 +176,7 @@ class HeapGraph:
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
-        notes = list(self.reading.problems.left_out)
+        notes = [*self.reading.problems.left_out, *self._debugged.notes]
         if self.roots.conservative:
             some = plural(self.roots.conservative, "goroutine")
             notes.append(
@@ -171,15 +201,70 @@ class TypedGraph(HeapGraph):
 
     typed = True
 
+    def _met(self, said: Message) -> None:
+        self._seeds = Seeds(said.column("types"), said.column("words"))
+        self._types.hold([*self._seeds.words, *self.roots.slots.before])
+        self._name_functions(said.column("functions"))
+        self._own = gather_own(self.reading, self.target)
 
-def typed_graph_of(session: Session) -> TypedGraph:
+    @property
+    def shapes(self) -> Shapes:
+        """What types are made of."""
+        return self._types.shapes
+
+    def root_field(self, address: int, offset: int) -> Optional[str]:
+        """The part of the variable at an address that has a byte, as far as its type is known."""
+        assert self._found and self._shaped
+        slot = self.roots.pointed.get(address)
+        shape = self._types.of_variable(self._debugged, address if slot is None else slot)
+        if slot is not None:
+            shape = next((one.target for one in self.shapes.all[shape].pointers), NOTHING)
+        return self.parts.part(shape, False, offset).field
+
+    @property
+    def shapes_told(self) -> Sequence[Shape]:
+        """All of them, as the worker knows them."""
+        assert self._found and self._shaped
+        return self.shapes.all
+
+    @cached_property
+    def _shaped(self) -> bool:
+        """Once the worker has been told of types, which takes the process no more."""
+        roots = StaticRoots(self.roots.slots, self._heap)
+        columns = self._types.told(self._seeds, self._debugged, roots, self._own, self._closures)
+        self._engine.ask({"do": "shapes"}, columns)
+        return True
+
+    def grouped(self, groups: Sequence[int], many: int, nodes: Sequence[int]) -> Message:
+        """What the objects of each group of shapes keep, below the nodes, or of all."""
+        assert self._found and self._shaped
+        header: Dict[str, object] = {"do": "grouped", "many": many, "nodes": list(nodes)}
+        return self._engine.ask(header, {"groups": array("q", groups)})
+
+    def ask(self, do: str, **more: Any) -> Message:
+        """As HeapGraph has it."""
+        assert self._found and self._shaped
+        return super().ask(do, **more)
+
+
+def typed_graph_of(session: Session, use: Use = USUAL) -> TypedGraph:
     """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session))
+    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session, use))
 
 
-def graph_of(session: Session) -> HeapGraph:
+def graph_of(session: Session, use: Use = USUAL) -> HeapGraph:
     """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session))
+    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session, use))
+
+
+def add_memory(made: Parser) -> None:
+    """The option that limits what the worker takes."""
+    made.add_argument(
+        "--memory",
+        type=size_value,
+        metavar="SIZE",
+        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+    )
 
 
 def prepare_typed(pid: Optional[int], core: Optional[str]) -> None:
@@ -220,113 +305,3 @@ def _started(target: Target) -> Tuple[Engine, Source]:
 def _full_name(types: Types, address: int) -> Optional[str]:
     found = types.at(address) if address else None
     return found.full_name if found is not None else None
-
-
-class _Roots:
-    """Every root of the collector, read first and put in order later."""
-
-    def __init__(self, reading: Reading, target: Target, runtime: Runtime, heap: Tuple[int, int]) -> None:
-        self._reading, self._target, self._runtime, self._heap = reading, target, runtime, heap
-        self._owners = Owners()
-        self._addresses, self._values = array("Q"), array("Q")  # of variables
-        self.conservative = 0  # goroutines of which words were taken for pointers that may be none
-        self.unknown = 0  # whose stack could not be walked
-        self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
-
-    def read(self) -> None:
-        """All that needs the process."""
-        for slots in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
-            self._addresses.extend(slots.addresses)
-            self._values.extend(slots.values)
-        _names(self._target, [0])  # so that names can be had without the process
-        for part in (self._of_records, self._of_queues, self._of_stacks):
-            try:
-                part()
-            except (UnreadableError, KeyError, ProblemError) as error:
-                self._runtime.problems.add(f"roots: {error}; some are missing")
-
-    def _of_records(self) -> None:
-        owners = self._owners
-        names = {FINALIZERS: kinds.FINALIZERS, CLEANUPS: kinds.CLEANUPS, WEAK: kinds.WEAK}
-        for one in read_rooted(self._runtime, self._reading.go.spans.columns):
-            if one.kind == FINALIZERS:
-                owners.finalized.append(one.object)
-            owner = owners.number(0, names[one.kind], "")
-            self._put_all(owner, one.address, one.words)
-
-    def _of_queues(self) -> None:
-        owner = self._owners.number(0, kinds.QUEUES, "")
-        for address, words in queued_words(self._runtime):
-            self._put_all(owner, address, words)
-
-    def _put_all(self, owner: int, address: int, values: Sequence[int]) -> None:
-        for number, value in enumerate(values):
-            self._owners.put(owner, value, address + number * self._runtime.word)
-
-    def _of_stacks(self) -> None:
-        walkable = of_reading(self._target, self._reading, none_too=True)
-        stacks = StackRoots(walkable, self._heap)
-        owners, goids = self._owners, walkable.goroutines.column("goid")
-        starts = walkable.goroutines.column("startpc")
-        every = owners.number(0, kinds.GOROUTINES, "")
-        for found in stacks.read(range(len(walkable.goroutines))):
-            self.conservative += not found.exact
-            if not found.roots:
-                continue
-            started = walkable.tables.function_name(starts[found.at]) or "?"
-            group = owners.number(every, "group", started)
-            owner = owners.number(group, "goroutine", started, goid=goids[found.at], exact=found.exact)
-            for root in found.roots:
-                holder = owners.number(owner, "function", root.function)
-                owners.put(holder, root.value, root.address, root.place)
-        self.places = stacks.places
-        self.unknown = len(stacks.unknown)
-        if stacks.unknown:
-            at, why = stacks.unknown[0]
-            self._runtime.problems.add(
-                f"{self.unknown:,} stacks cannot be walked (goroutine {goids[at]}: {why}); every word counts"
-            )
-
-    def owners(self, target: Target) -> Owners:
-        """With the variables under their names."""
-        names = _names(target, self._addresses)
-        every = self._owners.number(0, kinds.GLOBALS, "")
-        for address, value, name in zip(self._addresses, self._values, names):
-            start, text = name if name is not None else (address, "")
-            self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
-        self._addresses, self._values = array("Q"), array("Q")
-        return self._owners
-
-    @property
-    def all(self) -> List[kinds.Owner]:
-        """The owners."""
-        return self._owners.all
-
-    @property
-    def addresses(self) -> Sequence[int]:
-        """By root the address where it stands; 0: in a register, or it is not known."""
-        return self._owners.addresses
-
-    def of(self, owners: Sequence[kinds.Owner]) -> Roots:
-        """Whose each root is."""
-        return Roots(owners, self._owners.owners, self._owners.places)
-
-    def owner(self, root: int) -> kinds.Owner:
-        """Whose a root is."""
-        return self._owners.all[self._owners.owners[root]]
-
-    def place(self, root: int) -> Optional[Place]:
-        """Where in a frame a root stands, if that is known."""
-        number = self._owners.places[root]
-        return self.places[number] if number != NO_PLACE else None
-
-
-def _names(target: Target, addresses: Sequence[int]) -> List[Optional[Tuple[int, str]]]:
-    """Where the variable begins that each address lies in, and its name; None where that is not known."""
-    if not isinstance(target, Names):
-        return [None] * len(addresses)
-    found = target.names_at(addresses)
-    return [
-        (address - one.offset, one.name) if one is not None else None
-        for address, one in zip(addresses, found)
-    ]

@@ -65,7 +65,8 @@ class Finder:
         owner, address = graph.roots.owner(way.root), graph.roots.addresses[way.root] or None
         if owner.kind == "global":
             offset = address - owner.address if address is not None else None
-            return Root(owner.kind, owner.name, address, offset)
+            field = graph.root_field(owner.address, offset) if offset is not None else None
+            return Root(owner.kind, owner.name, address, offset, field=field)
         if owner.kind != "function":
             return Root(owner.kind, owner.name, address)
         goroutine = graph.owners[owner.parent]

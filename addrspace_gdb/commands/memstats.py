@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.mstats import FIELDS
 from addrspace_gdb.space.counters.statistics import Statistic, Statistics, read_statistics
 from addrspace_gdb.views import memstats as view
 from addrspace_gdb.views.documents.memstats import ARRAYS, BY_SIZE, PAUSE_END, PAUSE_NS, memstats_json
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 WIDEST = 1 << 16
@@ -43,7 +44,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace memstats",
-        description="Show runtime.MemStats and the memory classes of runtime/metrics, rebuilt from memory.",
+        description="Show runtime.MemStats and what runtime/metrics has, rebuilt from memory.",
         epilog=_EPILOG,
     )
     made.add_argument("fields", nargs="*", default=[], metavar="FIELD", help="which of them (default: all)")
@@ -100,8 +101,8 @@ def draw(chosen: Answer, look: Look) -> Iterator[Pair]:
     for line in view.agreement([*chosen.memstats, *chosen.metrics], stats, room, unicode):
         yield from line
     if chosen.everything:
-        yield QUIET, "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
-        yield NEWLINE
+        said = "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
+        yield from wrapped(QUIET, said, width, unicode)
 
 
 def _arrays(stats: Statistics, wanted: Set[str]) -> Iterator[Pair]:

@@ -34,7 +34,7 @@ Visiting = Callable[[Callable[[], None]], Visit]
 
 def settings_of(asked: Request) -> Settings:
     """How the answer is to look."""
-    return Settings(asked.width, not asked.ascii, asked.color, "quiet")
+    return Settings(asked.width, not asked.ascii, asked.color, "quiet", asked.height)
 
 
 def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+import textwrap
+from itertools import groupby
 from typing import Any, List, NoReturn, Optional
 
 from addrspace_gdb.common.escape import printable
@@ -22,7 +25,8 @@ class UsageError(ProblemError):
         self.message = message
 
 
-_WIDTH = 98  # columns of help, whatever the terminal's are
+_WIDTH = 79  # columns of help, whatever the terminal's are
+_INDENT = re.compile(r"\s+\S.*?\s{2,}(?=\S)|\s*")  # up to the text of a line: behind a word and a gap
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -59,11 +63,12 @@ class Parser(argparse.ArgumentParser):
 
     def help_text(self) -> str:
         """The help with what the command does first: debuggers list commands by their first line."""
-        description, self.description = self.description or "", None
+        description, epilog = self.description or "", self.epilog
+        self.description, self.epilog = None, filled(epilog or "") or None
         try:
             return f"{description}\n\n{self.format_help()}"
         finally:
-            self.description = description
+            self.description, self.epilog = description, epilog
 
     def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
         """Never exit the debugger."""
@@ -72,6 +77,30 @@ class Parser(argparse.ArgumentParser):
     def parse_line(self, line: str) -> argparse.Namespace:
         """Parse what was typed after the command's name."""
         return self.parse_args(split(line))
+
+
+def filled(text: str) -> str:
+    """`text` in lines of the help's width: prose as paragraphs, what is indented line by line."""
+    lines: List[str] = []
+    for indented, run in groupby(text.splitlines(), key=lambda line: line[:1].isspace() or not line):
+        for line in list(run) if indented else [" ".join(run)]:
+            lines += _broken(line)
+    return "\n".join(lines)
+
+
+def _broken(line: str) -> List[str]:
+    """A line in as many as it takes, what goes on below where its text begins."""
+    match = _INDENT.match(line) if line[:1].isspace() else None
+    blanks = " " * min(match.end() if match else 0, _WIDTH // 2)
+    return textwrap.wrap(
+        line,
+        _WIDTH,
+        subsequent_indent=blanks,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    ) or [""]
 
 
 def split(line: str) -> List[str]:

@@ -37,8 +37,8 @@ are listed. `heap` is as of the last collection, as Go's own is; all numbers are
 Go has no `stacks` (bytes of stack, used, resident, and goroutines, by frames; all of it is StackInuse),
 no `rss` (the tree of `addrspace rss` as a stack of names; all of it is the resident set) and no `retained`
 (what is reachable, by what alone keeps it alive: roots, then types; cum is what a frame keeps).
-  addrspace profile heap --output heap.pb.gz      then: go tool pprof -http=: heap.pb.gz
-  addrspace profile allocs --limit 10             the functions that allocated most"""
+  addrspace profile heap -o heap.pb.gz   then: go tool pprof -http=: heap.pb.gz
+  addrspace profile allocs --limit 10    the functions that allocated most"""
 
 
 def _heap(kind: str, source: Source) -> Profile:

@@ -105,7 +105,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The table, or its summary."""
     shown = answer.shown
     if answer.arguments.summary:
-        yield from regions_summary(shown, look.unicode)
+        yield from regions_summary(shown, look.width, look.unicode)
     else:
         yield from regions_table(shown, look.width, look.unicode, answer.space.target.pointer_size)
     left_out = len(answer.found) - len(shown)
@@ -173,4 +173,5 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
+    expressions=True,
 )

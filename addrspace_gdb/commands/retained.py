@@ -7,14 +7,37 @@ from functools import cached_property
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import HeapGraph, graph_of, prepare
+from addrspace_gdb.commands.heap_graph import (
+    HeapGraph,
+    TypedGraph,
+    Use,
+    add_memory,
+    graph_of,
+    prepare,
+    typed_graph_of,
+)
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
 from addrspace_gdb.commands.whereis import WITH_VALUE, line_of, take_apart
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.sizes import plural
-from addrspace_gdb.space.graph.kept import OBJECT, Found, Node, Retained, Row, Size, deepened, root_rows
+from addrspace_gdb.space.graph.kept import (
+    OBJECT,
+    PACKAGE,
+    ROOT,
+    TYPE,
+    Found,
+    Node,
+    Retained,
+    Row,
+    Size,
+    counted_rows,
+    deepened,
+    group_of,
+    root_rows,
+    with_types,
+)
 from addrspace_gdb.views.documents.retained import retained_json
 from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line, clean, wrap
@@ -23,14 +46,16 @@ from addrspace_gdb.views.retained import retained_table, verdict_line, whole_lin
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
-_WITH_VALUE = (*WITH_VALUE, "--limit", "--depth")
+_WITH_VALUE = (*WITH_VALUE, "--limit", "--depth", "--by", "--memory")
 
 _EPILOG = """\
 What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
 What several roots hold together is in rows of its own, so that all rows add up to what is reached.
 Roots are those of Go's collector: variables, live slots of stacks by the compiler's maps, records of
 finalizers, cleanups and weak handles. With EXPR: what the object at that address keeps.
+By type or package a row is what all objects of that type keep, others in it too: such rows do not add up.
   addrspace retained --depth 3             below each root the objects that keep most
+  addrspace retained --by type             whose objects keep most, whoever holds them
   addrspace retained 0xc000012340          what this object keeps"""
 
 
@@ -38,11 +63,12 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace retained",
-        description="Show who keeps how much of the heap alive: the dominator tree, by variable and so on",
+        description="Show who keeps how much of the heap alive: the dominator tree, by root.",
         epilog=_EPILOG,
     )
     add = made.add_argument
     add("expressions", nargs="*", default=[], metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("--by", choices=[ROOT, TYPE, PACKAGE], default=ROOT, help="what a row is")
     add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
     add(
         "--limit",
@@ -50,6 +76,7 @@ def parser() -> Parser:
         metavar="N",
         help="at most N rows, and a quarter as many below each; `all`",
     )
+    add_memory(made)
     add_output(made, ["text", "json"])
     return made
 
@@ -66,6 +93,8 @@ def parse(line: str) -> argparse.Namespace:
     expressions, options = take_apart(line, _WITH_VALUE)
     arguments = parser().parse_line(options)
     arguments.expressions = expressions + arguments.expressions
+    if arguments.by != ROOT and arguments.depth:
+        raise ProblemError(f"--depth goes with rows by root, not by {arguments.by}")
     return arguments
 
 
@@ -86,14 +115,26 @@ class Answer:
     def found(self) -> Retained:
         """Everything, with as many rows below each as are shown. ProblemError."""
         graph, limit = self._graph, self.arguments.limit
+        if self.arguments.by != ROOT:
+            return self._of_groups()
         rows = [self._of(one) for one in self._asked] or root_rows(graph.owners, graph.kept, graph.first)
         shown = rows[: _ROWS if limit is None and self.arguments.format != "json" else limit]
         most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
         deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
-        rest = rows[len(shown) :]
+        named = with_types([*deep, *rows[len(shown) :]], graph.root_type)
         return Retained(
-            graph.reading.info, graph.totals, deep + rest, bool(self._asked), graph.notes, graph.problems
+            graph.reading.info, graph.totals, named, bool(self._asked), graph.notes, graph.problems
         )
+
+    def _of_groups(self) -> Retained:
+        graph, by = self._graph, self.arguments.by
+        assert isinstance(graph, TypedGraph)
+        nodes = [self._of(one).node for one in self._asked]
+        totals = graph.totals
+        groups, rows = group_of(graph.shapes_told, by)
+        said = graph.grouped(groups, len(rows), nodes)
+        counted = counted_rows(rows, said.column("bytes"), said.column("objects"))
+        return Retained(graph.reading.info, totals, counted, bool(nodes), graph.notes, graph.problems, by)
 
     @property
     def _depth(self) -> int:
@@ -102,14 +143,16 @@ class Answer:
     def _of(self, asked: Asked) -> Row:
         """What the object at an address keeps, or the variable there. ProblemError."""
         graph = self._graph
-        for number, owner in enumerate(graph.owners):
-            if owner.kind == "global" and owner.address == asked.address:
+        owners = graph.owners
+        begins = graph.pointed_by(asked.address) or asked.address
+        for number, owner in enumerate(owners):
+            if owner.kind == "global" and owner.address == begins:
                 return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
         node = graph.find([asked.address])[0]
         if node < 0:
-            raise ProblemError(
-                f"{asked.text} ({asked.address:#x}) is no object of the heap (see `addrspace whereis`)"
-            )
+            where = f"{asked.address:#x}"
+            what = where if asked.text.lower() == where else f"{asked.text} ({where})"
+            raise ProblemError(f"{what} is not an object of the heap (see `addrspace whereis`)")
         (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node])]
         return Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
 
@@ -128,7 +171,9 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = [one for text in arguments.expressions for one in _evaluated(session, text)]
-    return Answer(graph_of(session), asked, arguments)
+    use = Use(arguments.memory)
+    graph = graph_of(session, use) if arguments.by == ROOT else typed_graph_of(session, use)
+    return Answer(graph, asked, arguments)
 
 
 def _evaluated(session: Session, text: str) -> Iterator[Asked]:
@@ -136,6 +181,11 @@ def _evaluated(session: Session, text: str) -> Iterator[Asked]:
 
     for value in addresses_of(session.target(), text):
         yield Asked(value.expression, value.address)
+
+
+def ready(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """What takes long and needs nobody to stand still."""
+    prepare(pid, core, arguments.by != ROOT)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -175,7 +225,7 @@ def _wrapped(token: TokenType, text: str, width: int, unicode: bool) -> Iterator
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--depth", "--limit", "--format", "--output"]
+    return ["--by", "--depth", "--memory", "--limit", "--format", "--output"]
 
 
 COMMAND = Command(
@@ -187,5 +237,6 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=line_of,
-    before=prepare,
+    expressions=True,
+    prepare=ready,
 )

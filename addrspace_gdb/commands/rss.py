@@ -88,7 +88,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace rss",
-        description="Show what resident memory is spent on, as a tree, and reconcile it with the counters.",
+        description="Show what resident memory is spent on, as a tree that adds up to RSS.",
         epilog=_EPILOG,
     )
     made.add_argument("--depth", type=_depth, metavar="N", help="show every node down to depth N")

@@ -19,6 +19,7 @@ class Settings(NamedTuple):
     unicode: bool
     color: bool
     style: str
+    height: Optional[int] = None  # lines of the terminal; None: it is none, or may scroll
 
 
 class Session(Protocol):

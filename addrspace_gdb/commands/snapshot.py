@@ -30,7 +30,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace snapshot",
-        description="Keep this moment of the process under a name, for `addrspace diff`; list what is kept.",
+        description="Keep this moment of the process under a name for `addrspace diff`; list them.",
         epilog=_EPILOG,
     )
     made.add_argument("names", nargs="*", metavar="NAME", help="the name to keep it by (none: list)")

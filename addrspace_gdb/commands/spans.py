@@ -24,7 +24,8 @@ from addrspace_gdb.space.heap.spans import SORTS, STATES, ChosenSpans, Span, Spa
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.views.documents.form import pieces
 from addrspace_gdb.views.documents.spans import card_json, spans_json
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, Pair
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.tokens import HEADING, Pair
 from addrspace_gdb.views.spans import span_card, span_table, spans_total
 
 _OPTIONS = ("--class", "--state", "--scan", "--noscan", "--min-size", "--range", "--sort", "--limit") + (
@@ -55,8 +56,9 @@ def parser() -> Parser:
         "--state",
         action="append",
         choices=STATES,
+        metavar="STATE",
         default=[],
-        help="repeatable (any match)",
+        help=f"{', '.join(STATES)}; repeatable (any match)",
     )
     add("--scan", dest="noscan", action="store_false", default=None, help="only objects with pointers")
     add("--noscan", dest="noscan", action="store_true", help="only objects without pointers")
@@ -139,8 +141,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from span_card(answer.card, look.screen, look.unicode, size)
         return
     yield from span_table(answer.shown, look.width, look.unicode, size)
-    yield HEADING, spans_total(answer.chosen, len(answer.shown))
-    yield NEWLINE
+    yield from wrapped(HEADING, spans_total(answer.chosen, len(answer.shown)), look.width, look.unicode)
 
 
 def as_json(answer: Answer, _look: Look) -> Iterable[str]:
@@ -170,4 +171,5 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=expression_line,
+    expressions=True,
 )

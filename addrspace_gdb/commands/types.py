@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Dict, Iterator, List, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import TypedGraph, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, prepare_typed, typed_graph_of
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
@@ -34,9 +34,10 @@ from addrspace_gdb.views.types import known_lines, types_table, verdict_line
 _ROWS = 40
 
 _EPILOG = """\
-Types are those that the runtime keeps before large objects, and what they and interfaces lead to: pointers,
-slices, strings, maps, channels and closures. `[...]T` is the array behind a slice. What has no type that
-is known is listed by the size of its objects. All rows add up to HeapAlloc and HeapObjects.
+Types are those that the runtime keeps before large objects, those of variables where there is debug
+information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
+`[...]T` is the array behind a slice. What has no type that is known is listed by the size of its objects.
+All rows add up to HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
   addrspace types --unreachable            what waits for the collector"""
 
@@ -53,6 +54,7 @@ def parser() -> Parser:
     add("--by", choices=[TYPE, PACKAGE, KIND], default=TYPE, help="what a row is")
     add("--unreachable", action="store_true", help="only objects that nothing leads to")
     add("--limit", type=limit_value, metavar="N", help="at most N rows; `all`")
+    add_memory(made)
     add_output(made, ["text", "json"])
     return made
 
@@ -86,7 +88,7 @@ class Answer:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
-    return Answer(typed_graph_of(session), arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory, tree=False)), arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -121,7 +123,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--sort", "--by", "--unreachable", "--limit", "--format", "--output"]
+    return ["--sort", "--by", "--unreachable", "--limit", "--memory", "--format", "--output"]
 
 
 COMMAND = Command(

@@ -46,7 +46,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace whereis",
-        description="Say what is at an address: object, stack frame, variable, function, or why nothing is.",
+        description="Say what is at an address: object, frame, variable, function, or why nothing.",
         epilog=_EPILOG,
     )
     made.add_argument(
@@ -241,5 +241,6 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=line_of,
+    expressions=True,
     prepare=prepare_for,
 )

@@ -28,6 +28,7 @@ class Request(NamedTuple):
     stats: bool
     ascii: bool
     width: int  # columns
+    height: Optional[int]  # lines of the terminal, or None where there is none
     color: bool
     result: str  # path of a file for the output (UTF-8), which gets this name when it is complete
     problems: str  # of one for problems, one a line

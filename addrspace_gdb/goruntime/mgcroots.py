@@ -18,14 +18,37 @@ _BITS = [bytes(value >> bit & 1 for bit in range(8)) for value in range(256)]
 
 
 class Slots(NamedTuple):
-    """Words that are pointers: where they are, and what they hold."""
+    """Words that are pointers: where they are, what they hold, and what stands before and behind them."""
 
     addresses: array[int]
     values: array[int]
+    before: array[int]
+    behind: array[int]
+
+
+def none_yet() -> Slots:
+    """No slots, to add some."""
+    return Slots(array("Q"), array("Q"), array("Q"), array("Q"))
+
+
+def ascending(slots: Slots) -> Slots:
+    """The same in the order of their addresses: modules may lie in any."""
+    order = sorted(range(len(slots.addresses)), key=slots.addresses.__getitem__)
+    return Slots(*(array("Q", map(column.__getitem__, order)) for column in slots))
+
+
+def static_range(modules: Sequence[Module]) -> Tuple[int, int]:
+    """From the first variable with pointers of the first module to behind the last."""
+    if not modules:
+        return 0, 0
+    first = modules[0]
+    return min(first["data"], first["bss"]), max(first["edata"], first["ebss"])
 
 
 def global_slots(runtime: Runtime, modules: Sequence[Module], low: int, high: int) -> Iterator[Slots]:
-    """The pointers in variables that lead to [low, high), some at a time. What cannot be read is told."""
+    """The pointers in variables that lead to [low, high), or to other variables of the first module, some at
+    a time. What cannot be read is told."""
+    ranges = ((low, high), static_range(modules))
     for module in modules:
         if module.bad:
             continue
@@ -38,11 +61,14 @@ def global_slots(runtime: Runtime, modules: Sequence[Module], low: int, high: in
                     )
                 continue
             yield from _block(
-                runtime, (start, min(end, start + mask.length * runtime.word)), mask.address, (low, high)
+                runtime, (start, min(end, start + mask.length * runtime.word)), mask.address, ranges
             )
 
 
-def _block(runtime: Runtime, where: Tuple[int, int], mask: int, heap: Tuple[int, int]) -> Iterator[Slots]:
+Ranges = Tuple[Tuple[int, int], Tuple[int, int]]
+
+
+def _block(runtime: Runtime, where: Tuple[int, int], mask: int, ranges: Ranges) -> Iterator[Slots]:
     word, (start, end) = runtime.word, where
     for at in range(start, end, _CHUNK):
         size = min(_CHUNK, end - at)
@@ -53,16 +79,21 @@ def _block(runtime: Runtime, where: Tuple[int, int], mask: int, heap: Tuple[int,
             runtime.problems.add(f"variables of packages: {error}; left out")
             continue
         bits = b"".join(map(_BITS.__getitem__, raw))
-        yield within(
-            array("Q", compress(range(at, at + size, word), bits)), array("Q", compress(words, bits)), heap
-        )
+        yield within(at, words, bits, ranges)
 
 
-def within(addresses: array[int], values: array[int], heap: Tuple[int, int]) -> Slots:
-    """Those of the slots that lead to [low, high)."""
-    low, high = heap
-    inside = [low <= value < high for value in values]
-    return Slots(array("Q", compress(addresses, inside)), array("Q", compress(values, inside)))
+def within(start: int, words: array[int], bits: bytes, ranges: Ranges) -> Slots:
+    """Those of the words from `start` on that have a bit and lead to one of the ranges."""
+    (low, high), (static, end) = ranges
+    places = compress(range(len(words)), bits)
+    found = [at for at in places if low <= words[at] < high or static <= words[at] < end]
+    last, size = len(words) - 1, words.itemsize
+    return Slots(
+        array("Q", [start + at * size for at in found]),
+        array("Q", map(words.__getitem__, found)),
+        array("Q", [words[at - 1] if at else 0 for at in found]),
+        array("Q", [words[at + 1] if at < last else 0 for at in found]),
+    )
 
 
 def _words(runtime: Runtime, raw: bytes) -> array[int]:

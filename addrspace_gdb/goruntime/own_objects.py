@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import chain, compress
-from typing import Dict, Iterable, Iterator, List, Sequence, Set
+from typing import Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
@@ -41,6 +41,12 @@ class Own:
         """The addresses of a kind, ascending, some more than once."""
         return sorted(filter(None, chain(self.listed.get(kind, ()), *self._in_columns(kind))))
 
+    @property
+    def threads(self) -> Tuple[List[int], List[int]]:
+        """The addresses of Ms, and of Ps."""
+        scheduler = self._go.scheduler
+        return [m.address for m in scheduler.ms], [p.address for p in scheduler.ps]
+
     def _in_columns(self, kind: str) -> List[Iterable[int]]:
         goroutines, scheduler = self._go.goroutines, self._go.scheduler
         gs, ended = goroutines.column("address"), goroutines.ended
@@ -52,7 +58,7 @@ class Own:
         if kind in (SUDOGS, TIMERS):
             return [goroutines.column("waiting" if kind == SUDOGS else "timer")]
         if kind == THREADS:
-            return [[m.address for m in scheduler.ms], [p.address for p in scheduler.ps]]
+            return list(self.threads)
         return []
 
 

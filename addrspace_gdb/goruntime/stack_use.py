@@ -66,7 +66,7 @@ def _stacks(goroutines: Goroutines, running: Mapping[int, int]) -> Tuple[array[i
             sps[at] = columns["syscallsp"][at]
     for address, sp in running.items():
         found = goroutines.position(address)
-        if found is not None and statuses[found] & ~GSCAN == RUNNING:
+        if found is not None and statuses[found] & ~GSCAN in (RUNNING, SYSCALL):
             sps[found] = best_sp(sp, sps[found], los[found], his[found])
     return los, his, sps
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import chain
+from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -57,6 +58,18 @@ class Direct(NamedTuple):
     target: int
 
 
+class Named(NamedTuple):
+    """The name of a part of a value, as far as it goes. The rest is byte `rest` of a value of the `type` that
+    stands there: the address of a descriptor, or 0."""
+
+    text: str
+    type: int
+    rest: int
+
+
+PathOf = Callable[[int], Named]
+
+
 class Shapes:
     """Shapes by number, made as they are asked for. What is damaged has no pointers that lead anywhere."""
 
@@ -73,6 +86,10 @@ class Shapes:
         self._flat: Dict[int, Sequence[Pointer]] = {}
         self._origins: Dict[int, Tuple[str, int]] = {}
         self._pending: List[Tuple[int, str, int]] = []
+        self._described: Dict[int, int] = {}  # addresses of descriptors by number
+        self._others: List[int] = []
+        self._paths: Dict[int, PathOf] = {}
+        self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
     @cached_property
     def _itabs(self) -> FrozenSet[int]:
@@ -129,6 +146,37 @@ class Shapes:
         fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
         return inner if fits else None
 
+    def reserve(self) -> int:
+        """The number of a shape that somebody else makes, and then puts there; NOTHING if there are too many.
+        Until then nothing is known of it."""
+        if len(self.all) >= _MAX_SHAPES:
+            return NOTHING
+        self.all.append(Shape("?", "", None, 0, 0, ()))
+        return len(self.all) - 1
+
+    def put(self, number: int, shape: Shape, path: Optional[PathOf] = None) -> None:
+        """That shape, which was reserved; `path` names its parts."""
+        if number != NOTHING:
+            self.all[number] = shape
+            self._others.append(number)
+            if path is not None:
+                self._paths[number] = path
+
+    def path(self, number: int, within: int) -> Optional[Named]:
+        """What stands at a byte of a shape that somebody else put there; None: that is not known."""
+        return self._paths[number](within) if number in self._paths else None
+
+    def merged(self) -> List[int]:
+        """For each shape the one that stands for it: a type that somebody else put there may have a
+        descriptor as well, which something led to."""
+        found = list(range(len(self.all)))
+        first: Dict[Tuple[str, int, str], int] = {}
+        for number in chain(self._described, self._others):
+            shape = self.all[number]
+            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            found[number] = number if number in self._described else known
+        return found
+
     def finish(self) -> None:
         """Make every shape that another one leads to."""
         while self._pending:
@@ -141,11 +189,13 @@ class Shapes:
     def _number(self, sort: str, address: int) -> int:
         key = (sort, address)
         if key not in self._numbers:
-            if len(self.all) >= _MAX_SHAPES:
+            number = self.reserve()
+            if number == NOTHING:
                 return NOTHING
-            self._numbers[key] = len(self.all)
-            self.all.append(Shape("?", "", None, 0, 0, ()))
-            self._pending.append((len(self.all) - 1, sort, address))
+            self._numbers[key] = number
+            if sort == "type":
+                self._described[number] = address
+            self._pending.append((number, sort, address))
         return self._numbers[key]
 
     def _make(self, sort: str, address: int) -> Shape:
@@ -280,7 +330,8 @@ class Shapes:
         pointers = [one for one in sorted(self._pointers(bucket, 0)) if one.offset != last]
         if type_ is not None and len(pointers) != len(self._pointers(bucket, 0)):
             pointers.append(Pointer(last, MANY, own))
-        return self._runtimes(address, "buckets", "map", size // self._word, pointers)
+        made = self._runtimes(address, "buckets", "map", size // self._word, pointers)
+        return made._replace(first=self.of_type(bucket))  # which stands before large ones
 
     def _of_overflow(self, address: int) -> Shape:
         """mapextra."""
@@ -317,8 +368,17 @@ class Shapes:
         buffer = layout.scalar("buf").offset
         element = self.of_type(self._runtime.word_at(address + self._head))
         found = [Pointer(buffer, MANY, element)]
-        found += [Pointer(offset, UNKNOWN) for offset in self.channel_fields if offset != buffer]
+        for offset, path in self.channel_fields.items():
+            if offset != buffer:
+                target = self.struct(_LED_TO.get(path, ""))
+                found.append(Pointer(offset, ONE if target else UNKNOWN, target))
         return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
 
 
+# Structs of the runtime's that a channel leads to.
+_LED_TO = {
+    **dict.fromkeys((".recvq.first", ".recvq.last", ".sendq.first", ".sendq.last"), "runtime.sudog"),
+    ".timer": "runtime.timer",
+    ".bubble": "runtime.synctestBubble",
+}
 _IS_POINTER = ("pointer", "map", "chan", "func", "unsafe pointer")

@@ -7,6 +7,7 @@ more than 50 ms; looking the name up in the file takes one.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
@@ -68,6 +69,12 @@ class ElfSymbols:
             return None
         section, address, size = self._structs.symbol_row(fields)[3:]
         return SymbolPlace(address, size) if section else None
+
+    def beginning_with(self, start: str, most: int) -> List[str]:
+        """At most so many names of variables and functions, in the order of the alphabet."""
+        pattern = b"\0(" + re.escape(start.encode("utf-8", "surrogateescape")) + rb"[^\0]*)(?=\0)"
+        found = sorted({decoded(match.group(1)) for match in re.finditer(pattern, self._names)})
+        return found[:most]
 
     def at(self, address: int) -> Optional[Tuple[str, int]]:
         """The variable or function that holds `address`, and the distance from its beginning.

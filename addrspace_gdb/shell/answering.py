@@ -16,7 +16,9 @@ def question_of(options: Any) -> Question:
     """What was typed, and how the answer is to look where it goes."""
     given = {name: getattr(options, name) for name in Question._fields if hasattr(options, name)}
     given["ascii"] = options.ascii or (not options.output and not speaks_unicode())
-    given["width"] = options.width or min(100, max(40, shutil.get_terminal_size((100, 24)).columns))
+    screen = shutil.get_terminal_size((100, 24))
+    given["width"] = options.width or min(100, max(40, screen.columns))
+    given["height"] = screen.lines if stdout_is_terminal() and not options.output else None
     return Question(**{**given, "color": colored(options)})
 
 

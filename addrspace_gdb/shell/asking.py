@@ -20,7 +20,7 @@ from addrspace_gdb.common.streams import show_line, tell
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
-from addrspace_gdb.shell.processes import is_pid, resolved
+from addrspace_gdb.shell.processes import is_pid, number_of, resolved
 from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
@@ -41,6 +41,7 @@ class Question(NamedTuple):
     stats: bool = False
     ascii: bool = False
     width: int = 100
+    height: Optional[int] = None
     color: bool = False
 
 
@@ -61,7 +62,7 @@ def check(question: Question) -> Asked:
     pid, core, name = None, "", ""
     target = resolved(question.target)
     if is_pid(target):
-        pid = int(target[:20])
+        pid = number_of(target)
         name = check_process(pid)
     else:
         core = os.path.abspath(target)
@@ -188,6 +189,7 @@ def _request(
         stats=question.stats,
         ascii=question.ascii,
         width=question.width,
+        height=question.height,
         color=question.color,
         result=str(answer.result),
         problems=str(answer.problems),

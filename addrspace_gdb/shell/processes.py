@@ -16,12 +16,20 @@ from addrspace_gdb.shell.compressed import format_of
 _PORT = re.compile(r":(\d{1,5})")
 _LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 _COMM = 15  # bytes of a name that the kernel keeps (TASK_COMM_LEN without the NUL)
+_DIGITS = 9  # more than PID_MAX_LIMIT in include/linux/threads.h has
 _FEW = 5  # candidates that are named
 
 
 def is_pid(text: str) -> bool:
     """Whether a process is meant by its number, and not a file."""
     return text.isascii() and text.isdecimal()
+
+
+def number_of(text: str) -> int:
+    """The number of a process that `is_pid` takes. ProblemError of one that no process can have."""
+    if len(text.lstrip("0")) > _DIGITS:
+        raise ProblemError(f"there is no process {text if len(text) < 40 else text[:39] + '...'}")
+    return int(text.lstrip("0") or "0")
 
 
 def resolved(text: str) -> str:

@@ -200,6 +200,15 @@ class Names(Protocol):
 
 
 @runtime_checkable
+class DebugFiles(Protocol):
+    """A target that knows where debug information is. Optional."""
+
+    def debug_file(self, address: int) -> Optional[str]:
+        """A file of this machine with the debug information of what lies at an address; None if there is
+        none. It may have been opened for this, and is there as long as the target."""
+
+
+@runtime_checkable
 class Auxiliary(Protocol):
     """A target whose debugger gives the auxiliary vector. Optional."""
 

@@ -29,7 +29,7 @@ from addrspace_gdb.views.kit.text import Line, cells, clean, clip
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.stackparts import program
 
-NARROWEST, WIDEST = 80, 120
+NARROWEST, WIDEST = 72, 120
 _WIDE = 106  # from this width on each side has its sizes
 _MIDDLE = 3  # columns of the sign between the boxes
 _SIGNS = {True: ("=", "≠", "?"), False: ("=", "x", "?")}

@@ -135,7 +135,9 @@ def _heap(state: GCState) -> Iterator[Entry]:
 def _since(live: Optional[int], marked: Optional[int]) -> str:
     if marked is None:
         return ""
-    newer = f", {sizes.size(live - marked)} allocated since" if live is not None and live >= marked else ""
+    newer = (
+        f", up to {sizes.size(live - marked)} allocated since" if live is not None and live >= marked else ""
+    )
     return f"{sizes.size(marked)} survived the last GC{newer}"
 
 

@@ -10,12 +10,14 @@ from addrspace_gdb.space.goroutines.by_frame import GUARD, ByFrame
 from addrspace_gdb.space.goroutines.groups import Group
 from addrspace_gdb.space.goroutines.thread_stacks import MStack
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import GAP, Column, table
-from addrspace_gdb.views.kit.text import Line, cells, clean, clip_left
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, clip_left
 from addrspace_gdb.views.stackparts import frame_lines, place, waited
 
 _HEADINGS = {"function": "User function", "created-by": "Created by", "status": "State"}
 _MIN_LAST = 20
+_AMOUNTS = 58  # columns for the numbers of a group and the end of a file's name
 
 
 def group_table(
@@ -52,7 +54,10 @@ def group_table(
         columns, rows = _without(columns, rows, 4)
     if not any(row[-1] for row in rows):
         columns, rows = _without(columns, rows, len(columns) - 1)
-    yield from table(columns, fit_last(columns, rows, width, unicode))
+    if width is not None:
+        name = max(_MIN_LAST, width - _AMOUNTS)
+        rows = [(*row[:-2], *[clip(text, name, unicode) for text in row[-2:-1]], row[-1]) for row in rows]
+    yield from table(*fitted(columns, rows, width, (1, 3), _MIN_LAST, unicode, clip_left))
 
 
 def _short(text: Optional[str], width: Optional[int]) -> str:
@@ -72,13 +77,7 @@ def fit_last(
     columns: Sequence[Column], rows: List[Tuple[str, ...]], width: Optional[int], unicode: bool
 ) -> List[Tuple[str, ...]]:
     """The last column cut, at its beginning, to what the others leave of `width`."""
-    if width is None:
-        return rows
-    used = 0
-    for index, column in enumerate(columns[:-1]):
-        used += max([cells(row[index]) for row in rows] + [len(column.heading)]) + GAP
-    room = max(width - used, _MIN_LAST)
-    return [(*row[:-1], clip_left(row[-1], room, unicode)) for row in rows]
+    return fitted(columns, rows, width, (), _MIN_LAST, unicode, clip_left)[1]
 
 
 def stack_groups(
@@ -167,7 +166,7 @@ def by_frame_table(
         rows.append(
             (sizes.size(size), sizes.share(size, answer.total), "", "", sizes.count(count), f"({name})")
         )
-    yield from table(columns, fit_last(columns, rows, width, unicode))
+    yield from table(*fitted(columns, rows, width, (1, 4, 3), _MIN_LAST, unicode, clip_left))
     yield tokens.HEADING, f"{answer.total:,} bytes in all"
     if answer.counter == answer.total:
         yield tokens.GOOD, ", exactly MemStats.StackInuse"
@@ -176,7 +175,7 @@ def by_frame_table(
     yield tokens.NEWLINE
     if any(name == GUARD for name, _, _ in answer.others):
         legend = f"({GUARD}) = reserve that every Go stack keeps for overflow checks"
-        yield from Line(width or 1 << 16, unicode).put(tokens.QUIET, legend)
+        yield from wrapped(tokens.QUIET, legend, width, unicode)
 
 
 def thread_table(
@@ -208,4 +207,4 @@ def thread_table(
         )
         for one in stacks
     ]
-    yield from table(columns, fit_last(columns, rows, width, unicode))
+    yield from table(*fitted(columns, rows, width, (7, 1, 4), _MIN_LAST, unicode, clip_left))

@@ -15,8 +15,9 @@ from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.space.rss.sites import Site
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, narrowed, table
-from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.table import Column, fitted, narrowed, table
+from addrspace_gdb.views.kit.text import Line, clean, clip_left
 from addrspace_gdb.views.stackparts import bar, program
 from addrspace_gdb.views.verdicts import of_heap, verdict_lines
 
@@ -40,22 +41,20 @@ def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pai
     yield from Line(width, unicode).put(tokens.TEXT, text)
 
 
-def bytes_table(heap: Heap) -> Iterator[tokens.Pair]:
+def bytes_table(heap: Heap, width: Optional[int] = 100, unicode: bool = True) -> Iterator[tokens.Pair]:
     """Every byte the heap has grown into, by what it is."""
     rows = [
         (*_amount(name, size, resident, heap.grown), more) for name, size, resident, more in _amounts(heap)
     ]
     rows.append((*_amount("all", heap.grown, grown_resident(heap), heap.grown), ""))
-    yield from table(
-        [
-            Column("Bytes of", "left", tokens.NAME),
-            Column("Size", "right", tokens.SIZE),
-            Column("of all", "right", tokens.QUIET),
-            Column("Resident", "right", tokens.SIZE),
-            Column("", "left", tokens.QUIET),
-        ],
-        rows,
-    )
+    columns = [
+        Column("Bytes of", "left", tokens.NAME),
+        Column("Size", "right", tokens.SIZE),
+        Column("of all", "right", tokens.QUIET),
+        Column("Resident", "right", tokens.SIZE),
+        Column("", "left", tokens.QUIET),
+    ]
+    yield from table(*fitted(columns, rows, width, (2,), 14, unicode))
 
 
 def _amount(name: str, size: int, resident: Optional[int], whole: int) -> Tuple[str, str, str, str]:
@@ -105,7 +104,9 @@ def own_table(own: Sequence[OwnKind]) -> Iterator[tokens.Pair]:
     yield from table(columns, [(one.kind, *amount) for one, amount in zip(own, amounts)])
 
 
-def site_table(sites: Sequence[Site], unicode: bool = True) -> Iterator[tokens.Pair]:
+def site_table(
+    sites: Sequence[Site], width: Optional[int] = 100, unicode: bool = True
+) -> Iterator[tokens.Pair]:
     """Where most of what is in use was allocated."""
     columns = [
         Column("In use, by the heap profile", "right", tokens.SIZE),
@@ -118,13 +119,13 @@ def site_table(sites: Sequence[Site], unicode: bool = True) -> Iterator[tokens.P
         line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
         text = clean(f"{where.function}{line}", unicode)
         rows.append((f"about {sizes.size(site.size)}", sizes.share(site.size, site.whole), text))
-    yield from table(columns, rows)
+    yield from table(*fitted(columns, rows, width, (1,), 24, unicode, clip_left))
 
 
 def states_line(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """How many spans are in each state."""
     text = "Spans: " + ", ".join(f"{sizes.count(state.spans)} {state.state}" for state in heap.states)
-    yield from Line(width, unicode).put(tokens.TEXT, text)
+    yield from wrapped(tokens.TEXT, text, width, unicode)
 
 
 def grown_resident(heap: Heap) -> Optional[int]:

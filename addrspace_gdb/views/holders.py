@@ -79,7 +79,8 @@ def root_words(root: Root, count: int, pointer_size: int) -> str:
     if root.kind == "global":
         if not root.name:
             return f"variable at {sizes.address(root.address or 0, pointer_size)}{more}"
-        return f"{root.name}{_plus(root.offset)}{more}"
+        field = root.field if root.field is not None else _plus(root.offset)
+        return f"{root.name}{field}{more}"
     if root.kind != "function":
         return (_RECORDS.get(root.kind, root.kind) if root.address is not None else "finalizer of") + more
     who = sizes.plural(count, "goroutine") if count > 1 else f"goroutine {root.goid}"

@@ -11,12 +11,13 @@ from addrspace_gdb.goruntime.mstats import BySize
 from addrspace_gdb.space.counters.statistics import Statistic, Statistics
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import GAP, Column, table
-from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
+from addrspace_gdb.views.kit.table import GAP, Column, narrowed, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, clip_left, wrap
 from addrspace_gdb.views.kit.units import about, moment, pause
 from addrspace_gdb.views.stackparts import program
 
 _MIN_SOURCE = 20  # columns; with less the sources are left out
+_PLAIN = 4  # columns where nothing differs
 _LINES = 4  # of a reason
 _LONG = 10**18  # such a number is no quantity: its digits stand without separators
 
@@ -53,11 +54,23 @@ def statistics_table(
         max([len(column.heading), *map(len, cells)]) + GAP for column, cells in zip(columns, zip(*texts))
     )
     room = width - used if width is not None else None
+    if width is not None and used - GAP > width:
+        return _narrow(columns, texts, width, unicode)
     if room is None or room >= _MIN_SOURCE or any(row.reason for row in rows):
         columns.append(Column("From", "left", tokens.QUIET))
         cut = sources if room is None else [clip(one, max(room, _MIN_SOURCE), unicode) for one in sources]
         texts = [(*row, one) for row, one in zip(texts, cut)]
     return table(columns, texts)
+
+
+def _narrow(
+    columns: List[Column], rows: List[Tuple[str, ...]], width: int, unicode: bool
+) -> Iterator[tokens.Pair]:
+    """Without what was walked, which the last line speaks for, and with names that lose their beginning."""
+    shown, some = narrowed(columns, rows, width, () if len(columns) > _PLAIN else (2,))
+    widths = [max(map(len, cells)) for cells in zip([column.heading for column in shown], *some)]
+    room = max(_MIN_SOURCE, width - sum(widths[1:]) - GAP * (len(shown) - 1))
+    return table(shown, [(clip_left(row[0], room, unicode), *row[1:]) for row in some])
 
 
 def _row(row: Statistic, differ: bool, unicode: bool) -> Tuple[str, ...]:

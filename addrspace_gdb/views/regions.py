@@ -9,10 +9,13 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.space.regions.model import Check
 from addrspace_gdb.space.regions.region import AREAS, UNMAPPED_AREAS, Region
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.said import wrapped
+from addrspace_gdb.views.kit.table import GAP, Cells, Column, fitted, narrowed, table
 from addrspace_gdb.views.kit.text import clean, clip_left
 
+_MIN_CHECK = 30  # columns for what was checked
 MIN_LABEL = 16  # columns for what a region is called, however narrow the rest leaves it
+_LEAST = 10  # the same where there is no room at all
 
 
 def regions_table(
@@ -20,7 +23,8 @@ def regions_table(
 ) -> Iterator[tokens.Pair]:
     """One row a region, in the order given, and a line of totals.
 
-    The last column is cut to `width` (paths lose their beginning); None, as for a file, cuts nothing.
+    To fit `width` permissions give way first, then kind and label share a column, then the area goes, and
+    what is left of the last column is cut (paths lose their beginning); None, as for a file, cuts nothing.
     """
     swapped = any(region.swapped for region in regions)
     locked = any(region.locked for region in regions)
@@ -36,10 +40,8 @@ def regions_table(
         Column("Label", "left", tokens.TEXT),
     ]
     rows = [_row(region, (swapped, locked), unicode, pointer_size) for region in regions]
-    if width is not None:
-        rows = _fit(columns, rows, width, unicode)
-    yield from table(columns, rows)
-    yield from _totals(regions)
+    yield from table(*_fit(columns, rows, width, unicode))
+    yield from wrapped(tokens.HEADING, _totals(regions), width, unicode)
 
 
 def _row(region: Region, has: Tuple[bool, bool], unicode: bool, pointer_size: int) -> Tuple[str, ...]:
@@ -63,20 +65,25 @@ def _use(region: Region, n: Optional[int]) -> str:
 
 
 def _fit(
-    columns: Sequence[Column], rows: Sequence[Tuple[str, ...]], width: int, unicode: bool
-) -> List[Tuple[str, ...]]:
-    """The rows with labels cut to what the other columns leave of `width`."""
-    used = 0
-    for index, column in enumerate(columns[:-1]):
-        used += max([len(row[index]) for row in rows] + [len(column.heading)]) + GAP
-    room = max(width - used, MIN_LABEL)
-    return [
-        row if len(row[-1]) <= room and row[-1].isascii() else (*row[:-1], clip_left(row[-1], room, unicode))
-        for row in rows
-    ]
+    columns: Sequence[Column], rows: Sequence[Cells], width: Optional[int], unicode: bool
+) -> Tuple[List[Column], List[Cells]]:
+    """What `regions_table` says of a width."""
+    count = len(columns)
+    shown, some = narrowed(columns, rows, width, [count - 4], MIN_LABEL)
+    if width is None or _used(shown, some) + MIN_LABEL <= width:
+        return fitted(shown, some, width, (), MIN_LABEL, unicode, clip_left)
+    some = [(*row[:-2], row[-1] if row[-2] in row[-1] else f"{row[-2]} {row[-1]}".rstrip()) for row in some]
+    shown = [*shown[:-2], Column("What", "left", tokens.TEXT)]
+    return fitted(shown, some, width, [len(shown) - 2], _LEAST, unicode)
 
 
-def _totals(regions: Sequence[Region]) -> Iterator[tokens.Pair]:
+def _used(columns: Sequence[Column], rows: Sequence[Cells]) -> int:
+    """Columns of a screen that all but the last one take."""
+    widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows)]
+    return sum(width + GAP for width in widths[:-1])
+
+
+def _totals(regions: Sequence[Region]) -> str:
     mapped = [region for region in regions if region.area not in UNMAPPED_AREAS]
     size, resident, swapped = _sums(mapped)
     text = f"{sizes.plural(len(mapped), 'region')}, {sizes.size(size)}"
@@ -89,8 +96,7 @@ def _totals(regions: Sequence[Region]) -> Iterator[tokens.Pair]:
         text += f"; {sizes.size(held)} of what is resident is locked (mlock, mlockall)"
     if len(mapped) < len(regions):
         text += f"; {sizes.count(len(regions) - len(mapped))} not mapped"
-    yield tokens.HEADING, text
-    yield tokens.NEWLINE
+    return text
 
 
 def _sums(regions: Iterable[Region]) -> Tuple[int, Optional[int], Optional[int]]:
@@ -105,7 +111,9 @@ def _sums(regions: Iterable[Region]) -> Tuple[int, Optional[int], Optional[int]]
     return size, resident, swapped
 
 
-def regions_summary(regions: Iterable[Region], unicode: bool = True) -> Iterator[tokens.Pair]:
+def regions_summary(
+    regions: Iterable[Region], width: Optional[int] = 100, unicode: bool = True
+) -> Iterator[tokens.Pair]:
     """One row an area and kind, of what is mapped: how many regions, their bytes, their share of all."""
     groups: Dict[Tuple[str, str], List[Region]] = {}
     for region in regions:
@@ -129,7 +137,7 @@ def regions_summary(regions: Iterable[Region], unicode: bool = True) -> Iterator
         Column("of all", "right", tokens.QUIET),
         Column("Kind", "left", tokens.TEXT),
     ]
-    yield from table(columns, rows)
+    yield from table(*fitted(columns, rows, width, (3, 5), MIN_LABEL, unicode))
 
 
 def _summary_row(
@@ -153,7 +161,9 @@ def _verdict(check: Check) -> str:
     return _CHANGING if check.because else {True: _OK, False: _MISMATCH, None: _UNKNOWN}[check.ok]
 
 
-def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[tokens.Pair]:
+def checks_table(
+    checks: Sequence[Check], width: Optional[int] = None, unicode: bool = True
+) -> Iterator[tokens.Pair]:
     """One row an invariant: our number, the other one and whose it is, and whether they agree; then why some
     may differ at this moment."""
     rows = [
@@ -174,11 +184,10 @@ def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[toke
         Column("What", "left", tokens.TEXT),
     ]
     verdicts = {_OK: tokens.GOOD, _MISMATCH: tokens.PROBLEM}
-    for token, text in table(columns, rows):
+    for token, text in table(*fitted(columns, rows, width, (3,), _MIN_CHECK, unicode)):
         yield verdicts.get(text.strip(), token), text
     for reason in dict.fromkeys(reason for check in checks for reason in check.because):
-        yield tokens.QUIET, f"note: {clean(reason, unicode)}"
-        yield tokens.NEWLINE
+        yield from wrapped(tokens.QUIET, f"note: {reason}", width, unicode)
     counts = Counter(_verdict(check) for check in checks)
     text = ", ".join(
         f"{counts[verdict]} {word}"
@@ -186,5 +195,4 @@ def checks_table(checks: Sequence[Check], unicode: bool = True) -> Iterator[toke
         if counts[verdict] or verdict != _CHANGING
     )
     token = tokens.PROBLEM if counts[_MISMATCH] else tokens.HEADING
-    yield token, f"{sizes.plural(len(checks), 'check')}: {text}"
-    yield tokens.NEWLINE
+    yield from wrapped(token, f"{sizes.plural(len(checks), 'check')}: {text}", width, unicode)

@@ -6,11 +6,11 @@ from typing import Iterator, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.kept import OBJECT, SHARED, Retained, Row
+from addrspace_gdb.space.graph.kept import OBJECT, PACKAGE, ROOT, SHARED, TYPE, UNTYPED, Retained, Row
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
-from addrspace_gdb.views.kit.table import Column, table
-from addrspace_gdb.views.kit.text import clean, clip
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import clean
 
 _SHARED = {
     kinds.GLOBALS: "several variables together",
@@ -20,6 +20,7 @@ _SHARED = {
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
 _SAID_LINES = 3
+_MAX_TYPE = 40  # letters of a type in the verdict
 
 
 def verdict_line(found: Retained) -> str:
@@ -27,6 +28,8 @@ def verdict_line(found: Retained) -> str:
     whole = f"the {sizes.size(found.totals.reached.bytes)} that are reachable"
     if found.asked:
         return f"Of {whole}:"
+    if found.by != ROOT:
+        return _by_groups(found, whole)
     suspects = [_suspect(row, found) for row in found.suspects[:_NAMED_FIRST]]
     if not suspects:
         return f"No single root keeps a tenth of {whole}."
@@ -35,8 +38,22 @@ def verdict_line(found: Retained) -> str:
     return f"Of {whole}, {named} alive {alone}; --depth 2 shows through what."
 
 
+def _by_groups(found: Retained, whole: str) -> str:
+    first = next(iter(found.suspects), None)
+    if first is None:
+        return f"The objects of no single {found.by} keep a tenth of {whole}."
+    name = first.name or "no package"
+    what = f"objects of {name}" if found.by == TYPE else f"objects of types of {name}"
+    share = sizes.share(first.size.bytes, found.totals.reached.bytes)
+    return (
+        f"Of {whole}, {what} keep {sizes.size(first.size.bytes)} ({share}), with all that only they lead to."
+    )
+
+
 def _suspect(row: Row, found: Retained) -> str:
     share = sizes.share(row.size.bytes, found.totals.reached.bytes)
+    if row.type is not None and len(row.type) > _MAX_TYPE:
+        row = row._replace(type=None)
     return f"{name_of(row, found.info.pointer_size)} keeps {sizes.size(row.size.bytes)} ({share})"
 
 
@@ -48,8 +65,13 @@ def name_of(row: Row, pointer_size: int) -> str:
         where = sizes.address(row.address or 0, pointer_size)
         what = f"{where}  {row.type}" if row.type else f"{where}  {sizes.size(row.own)}"
         return f"{row.name}: {what}" if row.name else what
+    if row.kind == UNTYPED:
+        return "objects whose type is not known"
+    if row.kind in (TYPE, PACKAGE):
+        return row.name or "types of no package"
     if row.kind == "global":
-        return row.name or f"variable at {sizes.address(row.address or 0, pointer_size)}"
+        name = row.name or f"variable at {sizes.address(row.address or 0, pointer_size)}"
+        return f"{name} ({row.type})" if row.type else name
     if row.kind == "group":
         return f"{sizes.plural(row.goroutines, 'goroutine')} of {row.name}"
     if row.kind == "goroutine":
@@ -64,16 +86,13 @@ def retained_table(
 ) -> Iterator[tokens.Pair]:
     """One row a root or object, those below it indented."""
     lines = list(_lines(rows, 0, found, unicode))
-    if width is not None:
-        room = max(_MIN_NAME, width - max((sum(map(len, line[:3])) for line in lines), default=0) - 10)
-        lines = [(*line[:3], clip(line[3], room, unicode)) for line in lines]
     columns = [
         Column("Keeps", "right", tokens.SIZE),
         Column("of all", "right", tokens.QUIET),
         Column("Objects", "right", tokens.SIZE),
-        Column("Root", "left", tokens.NAME),
+        Column(found.by.capitalize(), "left", tokens.NAME),
     ]
-    yield from table(columns, lines)
+    yield from table(*fitted(columns, lines, width, (), _MIN_NAME, unicode))
 
 
 def _lines(

@@ -12,8 +12,8 @@ from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.pages import ArenaUse
 from addrspace_gdb.space.heap.spans import ChosenSpans, Slot, Span, SpanCard
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import Column, narrowed, table
-from addrspace_gdb.views.kit.text import Line, clean, clip
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.stackparts import bar
 
 _STATE_WORDS = {
@@ -25,7 +25,7 @@ _STATE_WORDS = {
 _LOOKS = {"live": "█#", "since": "▓+", "dead": "xx", "free": "░-"}
 _SLOTS_A_ROW = 64
 _MIN_PROBLEM = 12
-_GIVE_WAY = (10, 2, 8)  # columns in this order: bar, resident, live
+_GIVE_WAY = (10, 2, 8, 3)  # columns in this order: bar, resident, live, class
 
 
 def span_table(
@@ -47,11 +47,7 @@ def span_table(
         Column("State", "left", tokens.TEXT),
     ]
     rows = [_row(span, unicode, pointer_size) for span in spans]
-    if width is not None and rows:
-        used = sum(max([len(row[i]) for row in rows] + [len(columns[i].heading)]) + 2 for i in range(11))
-        room = max(_MIN_PROBLEM, width - used)
-        rows = [(*row[:-1], clip(row[-1], room, unicode)) for row in rows]
-    yield from table(*narrowed(columns, rows, width, _GIVE_WAY))
+    yield from table(*fitted(columns, rows, width, _GIVE_WAY, _MIN_PROBLEM, unicode))
 
 
 def _row(span: Span, unicode: bool, pointer_size: int) -> Tuple[str, ...]:
@@ -201,7 +197,7 @@ def arena_table(
         Column("", "left", tokens.QUIET),
     ]
     rows = [_arena_row(arena, unicode, pointer_size) for arena in arenas]
-    yield from table(*narrowed(columns, rows, width, (8, 1, 2)))
+    yield from table(*fitted(columns, rows, width, (8, 1, 2), 0, unicode))
 
 
 def _arena_row(arena: ArenaUse, unicode: bool, pointer_size: int) -> Tuple[str, ...]:

@@ -8,8 +8,8 @@ from addrspace_gdb.common import sizes
 from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import Column, table
-from addrspace_gdb.views.kit.text import clean, clip
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import clean
 
 _MIN_NAME = 24
 _TITLES = {TYPE: "Type", PACKAGE: "Package"}
@@ -50,9 +50,6 @@ def types_table(
     """A row a type."""
     whole = (found.totals.unreached if found.unreached else found.totals.allocated).bytes
     lines = [_line(row, whole, found.unreached, unicode) for row in rows]
-    if width is not None:
-        room = max(_MIN_NAME, width - max((sum(map(len, line[:4])) for line in lines), default=0) - 10)
-        lines = [(*line[:4], clip(line[4], room, unicode)) for line in lines]
     columns = [
         Column("Bytes", "right", tokens.SIZE),
         Column("of all", "right", tokens.QUIET),
@@ -60,7 +57,7 @@ def types_table(
         Column("not reached", "right", tokens.QUIET),
         Column(_TITLES.get(found.by, "Kind"), "left", tokens.NAME),
     ]
-    yield from table(columns, lines)
+    yield from table(*fitted(columns, lines, width, (1,), _MIN_NAME, unicode))
 
 
 def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, str, str, str, str]:

@@ -85,7 +85,7 @@ def _waiting(state: GCState) -> str:
     else:
         text = f"{sizes.size(marked)} survived the last GC"
         if live is not None and marked is not None and live >= marked:
-            text += f", {sizes.size(live - marked)} allocated since"
+            text += f", up to {sizes.size(live - marked)} allocated since"
     text += f"; {starts}" if starts else ""
     return f"{text}; `addrspace heap` says where the bytes are."
 

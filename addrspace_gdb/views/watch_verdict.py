@@ -15,7 +15,7 @@ _ALL = 0.9  # of the growth: then no share is told
 
 NAMES: Dict[str, str] = {
     sampled.RSS: "RSS",
-    sampled.LIVE: "heap live at the last GC",
+    sampled.LIVE: "survived the last GC",
     sampled.IN_USE: "heap in use",
     sampled.FREE: "free heap",
     sampled.STACKS: "goroutine stacks",

@@ -7,7 +7,7 @@ from typing import Iterator, Optional, Sequence, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.where.answers import Where
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.table import GAP, Column, table
+from addrspace_gdb.views.kit.table import GAP, Column, narrowed, table
 from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
@@ -39,6 +39,9 @@ def where_card(
             yield from line.put(token, part)
 
 
+_AREA = Column("Area", "left", tokens.NAME)
+
+
 def where_table(
     places: Sequence[Where], width: Optional[int] = 100, unicode: bool = True, pointer_size: int = 8
 ) -> Iterator[tokens.Pair]:
@@ -46,7 +49,7 @@ def where_table(
     columns = [
         Column("Expression", "left", tokens.TEXT),
         Column("Address", "left", tokens.ADDRESS),
-        Column("Area", "left", tokens.NAME),
+        _AREA,
         Column("Perm", "left", tokens.QUIET),
         Column("Page", "left", tokens.QUIET),
         Column("What", "left", tokens.TEXT),
@@ -58,6 +61,7 @@ def where_table(
     shown += [1, 2, 5] if width is not None and width < _WIDE else [1, 2, 3, 4, 5]
     columns, rows = [columns[i] for i in shown], [tuple(row[i] for i in shown) for row in rows]
     if width is not None:
+        columns, rows = narrowed(columns, rows, width, [columns.index(_AREA)], _MIN_WHAT)
         rows = list(_wrapped(columns, rows, width, unicode))
     yield from table(columns, rows)
 

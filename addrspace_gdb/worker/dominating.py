@@ -144,6 +144,45 @@ def add_up(dominator: Ints, count: int, bytes_: Ints, objects: Ints) -> None:
 
 
 @kernel
+def add_groups(
+    top: int,
+    begin: Ints,
+    children: Ints,
+    group_of: Ints,
+    bytes_: Ints,
+    objects: Ints,
+    place: Ints,
+    within: Ints,
+    kept: Ints,
+    counts: Ints,
+) -> None:
+    """Add to kept[g] and counts[g] what the numbers of group g keep at or below `top`: each of them but those
+    that lie below another one of theirs, whose it is already. group_of: -1 for those in none. `place` has
+    room for two numbers for each level, `within` is zeroes, by group, and is so again."""
+    depth = 0
+    place[0] = top
+    place[1] = begin[top]
+    while depth >= 0:
+        at = place[2 * depth]
+        j = place[2 * depth + 1]
+        group = group_of[at]
+        if j == begin[at] and group >= 0:
+            if within[group] == 0:
+                kept[group] += bytes_[at]
+                counts[group] += objects[at]
+            within[group] += 1
+        if j < begin[at + 1]:
+            place[2 * depth + 1] = j + 1
+            depth += 1
+            place[2 * depth] = children[j]
+            place[2 * depth + 1] = begin[children[j]]
+        else:
+            if group >= 0:
+                within[group] -= 1
+            depth -= 1
+
+
+@kernel
 def count_children(dominator: Ints, count: int, begin: Ints) -> None:
     """begin[i] becomes where i's children begin in the list that `list_children` makes."""
     for i in range(1, count):

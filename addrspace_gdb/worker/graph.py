@@ -19,6 +19,7 @@ from addrspace_gdb.worker.arrays import (
     picked,
     zeros,
 )
+from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, NONE, Edges, Heap, Masks, Part
 from addrspace_gdb.worker.stream import Words
@@ -30,6 +31,7 @@ _PAGE = 1 << _PAGE_SHIFT
 _MAX_GROUPS = 1 << 22  # of 64 MiB, from the lowest address to the highest
 _MAX_USED = 1 << 15  # of them that have spans: 2 TiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
+_MAX_EDGES = 1 << 31
 _BITS = 1 << 16  # bytes of allocation bits that are read at a time
 _FIRST = 1 << 12  # edges that there is room for: a power of two
 _ALL = (1 << 62) - 1
@@ -122,9 +124,17 @@ class Graph:
         self.noting = noting(said, self._shift) if header.get("typed") else None
         mask = _ALL if self.noting is not None else _FIRST - 1
         to, at = zeros(_FIRST, "i"), zeros(_FIRST, "i")
-        self.edges = Edges(to, zeros(self.objects + 1), zeros(1), at, mask)
+        self.edges = Edges(to, zeros(self.objects + 1, "i"), zeros(1), at, mask)
         self.count = 0
+        self._budget: Optional[Budget] = None
+        self._done = self._whole = 0  # bytes
         self.allocated = self._find_allocated()
+
+    def limit(self, budget: Budget) -> None:
+        """What it may take. ProblemError if that is too little."""
+        self._budget = budget
+        self._whole = sum(one.size for one in self._ranges())
+        budget.check(self.objects, 0, 0, self._whole)
 
     def _heap(self) -> Heap:
         spans = self.spans
@@ -285,8 +295,13 @@ class Graph:
         dead += self._words.bytes(arena[3] + (first >> unit >> 3), count >> unit >> 3)
 
     def _scan(self, one: Range, part: Part) -> None:
+        self._done += one.size
         need = self.count + (one.size >> self._shift)
+        if need >= _MAX_EDGES:
+            raise ProblemError(f"more than {self.count:,} pointers are more than can be told apart (2^31)")
         if need > len(self.edges.to):
+            if self._budget is not None:
+                self._budget.check(self.objects, self.count, self._done - one.size, self._whole)
             room = max(need, len(self.edges.to) * 3 // 2)
             self.edges = self.edges._replace(to=grown(self.edges.to, room))
             if self.noting is not None:

@@ -125,7 +125,7 @@ class Holders:
     def step(self, node: int, following: int) -> Step:
         """An object, and its pointer to the next one; -1: it is the last."""
         graph, shapes = self._rooted.graph, self._typed.shapes
-        heap, s = graph.heap, int(span_at(node, graph.heap.first))
+        heap, s = graph.heap, int(span_at(node, graph.heap.first, self._typed.found.spans))
         size, header = int(heap.sizes[s]), HEADER_BYTES if heap.kinds[s] == HEADER else 0
         address = int(heap.starts[s]) + (node - int(heap.first[s])) * size
         shape = int(self._typed.found.shapes[node])
@@ -136,7 +136,7 @@ class Holders:
         if edge < 0:
             return made
         within = int(graph.edges.at[edge]) * self._word
-        into = int(self._noting.notes.into[edge])
+        into = self._noting.into_of(edge)
         return made._replace(offset=header + within, within=within, into=into)
 
     def place(self, step: Step) -> int:

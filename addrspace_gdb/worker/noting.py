@@ -3,32 +3,39 @@ pointer stands, where in another it leads to, and what stands beside it (an inte
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, inlined, joined, kernel, zeros
 from addrspace_gdb.worker.scanning import Edges, Heap, Part
 
-# What a tag says of the words beside a pointer; higher ones are places in the ranges of types.
+# What a tag says of the words beside a pointer; higher ones stand for places in the ranges of types.
 NO_TAG, NEXT_IS_ZERO, FIRST_TAG = range(3)
-_MAX_TAGS = 1 << 28
+FAR = 65535  # bytes
+TAGS = 1 << 16  # of which the last is for all places that there is no other for
+_MAX_PLACES = 1 << 28
 HEADER_BYTES = 8
 
 
 class Notes(NamedTuple):
-    """By edge: `into`, bytes from the start of the object that it leads to, and `tags`."""
+    """By edge: `into`, bytes from the start of the object that it leads to, and `tags`. 65535 and more bytes
+    stand in `far_into`, for the edges that are in `far`."""
 
     into: Ints
     tags: Ints
-    met: Ints  # by tag: 1 if it was
+    met: Ints  # by place: the tag that stands for it
+    many: Ints  # how many tags stand for one, and how many edges are far
+    far: Ints
+    far_into: Ints
 
 
 class Ranges(NamedTuple):
-    """Where types and itabs lie: starts, ends, and the tag of the first word of each."""
+    """Where types and itabs lie: starts, ends, and the place of the first word of each."""
 
     starts: Ints
     ends: Ints
-    tags: Ints
+    places: Ints
 
 
 class Codes(NamedTuple):
@@ -56,7 +63,16 @@ def describe(
     first: int, last: int, part: Part, heap: Heap, edges: Edges, notes: Notes, where: Ranges
 ) -> None:
     """Note those edges, which are of this part."""
-    words, at, into, tags, met = part.words, edges.at, notes.into, notes.tags, notes.met
+    words, at, into, tags, met, many, far, far_into = (
+        part.words,
+        edges.at,
+        notes.into,
+        notes.tags,
+        notes.met,
+        notes.many,
+        notes.far,
+        notes.far_into,
+    )
     low, groups, table, rows, sizes, kinds = (
         heap.low,
         heap.groups,
@@ -65,19 +81,34 @@ def describe(
         heap.sizes,
         heap.kinds,
     )
+    starts, ends, first_places = where.starts, where.ends, where.places
+    ranges, end_of_words, base, shift = len(starts), len(words), part.base, part.shift
+    lowest, highest = 1 << 62, 0
+    for r in range(ranges):
+        lowest, highest = min(lowest, starts[r]), max(highest, ends[r])
     for e in range(first, last):
         j = at[e]
-        address, value = part.base + (j << part.shift), words[j]
-        at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> part.shift
-        into[e] = min(value - body_at(value, low, groups, table, rows, sizes, kinds), 2147483647)
+        address, value = base + (j << shift), words[j]
+        at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> shift
+        inner = value - body_at(value, low, groups, table, rows, sizes, kinds)
+        if inner >= 65535:
+            far[many[1]], far_into[many[1]] = e, inner
+            many[1] += 1
+            inner = 65535
+        into[e] = inner
         tag = 0
         if j > 0:
             before = words[j - 1]
-            for r in range(len(where.starts)):
-                if where.starts[r] <= before < where.ends[r]:
-                    tag = where.tags[r] + ((before - where.starts[r]) >> part.shift)
-                    met[tag] = 1
-        if tag == 0 and j + 1 < len(words) and words[j + 1] == 0:
+            if lowest <= before < highest:
+                for r in range(ranges):
+                    if starts[r] <= before < ends[r]:
+                        place = first_places[r] + ((before - starts[r]) >> shift)
+                        tag = met[place]
+                        if tag == 0:
+                            tag = min(2 + many[0], 65535)
+                            many[0] += 1
+                            met[place] = tag
+        if tag == 0 and j + 1 < end_of_words and words[j + 1] == 0:
             tag = 1
         tags[e] = tag
 
@@ -109,15 +140,19 @@ class Noting:
         """`ranges`: of types and itabs; `code`: of functions. ProblemError if that is too much."""
         self._shift, self._bounds = shift, list(ranges)
         columns = [zeros(len(ranges)) for _ in range(3)]
-        tag = FIRST_TAG
+        place = 0
         for number, (start, end) in enumerate(ranges):
-            for column, value in zip(columns, (start, end, tag)):
+            for column, value in zip(columns, (start, end, place)):
                 column[number] = value
-            tag += (end - start) >> shift
-        if tag > _MAX_TAGS:
-            raise ProblemError(f"types take {tag << shift >> 20:,} MiB, which is more than can be looked at")
+            place += (end - start) >> shift
+        if place > _MAX_PLACES:
+            raise ProblemError(
+                f"types take {place << shift >> 20:,} MiB, which is more than can be looked at"
+            )
         self.where = Ranges(*columns)
-        self.notes = Notes(zeros(1, "i"), zeros(1, "i"), zeros(tag + 1, "B"))
+        self.notes = Notes(
+            zeros(1, "H"), zeros(1, "H"), zeros(place + 1, "H"), zeros(2), zeros(1, "i"), zeros(1)
+        )
         self._code = zeros(2)
         self._code[0], self._code[1] = code
         self._codes: List[Codes] = []
@@ -136,7 +171,19 @@ class Noting:
         if len(self.notes.into) < len(edges.to):
             into, tags = (grown(one, len(edges.to)) for one in (self.notes.into, self.notes.tags))
             self.notes = self.notes._replace(into=into, tags=tags)
+        room = int(self.notes.many[1]) + last - first
+        if len(self.notes.far) < room:
+            far, far_into = (grown(one, room) for one in (self.notes.far, self.notes.far_into))
+            self.notes = self.notes._replace(far=far, far_into=far_into)
         describe(first, last, part, heap, edges, self.notes, self.where)
+
+    def into_of(self, edge: int) -> int:
+        """How many bytes from the start of an object its pointer leads."""
+        notes = self.notes
+        found = int(notes.into[edge])
+        if found < FAR:
+            return found
+        return int(notes.far_into[bisect_left(notes.far, edge, 0, int(notes.many[1]))])
 
     def add_codes(self, begin: int, end: int, part: Part, heap: Heap) -> None:
         """Those spans are in this part."""
@@ -160,16 +207,16 @@ class Noting:
         if not COMPILED:
             return sorted(word for word in self._words if not word % (1 << self._shift))
         met = self.notes.met.nonzero()[0].tolist()
-        return [self._word(tag) for tag in met]
+        return [self._word(place) for place in met]
 
-    def _word(self, tag: int) -> int:
-        starts, tags = self.where.starts, self.where.tags
-        r = max(number for number in range(len(tags)) if tags[number] <= tag)
-        return int(starts[r]) + ((tag - int(tags[r])) << self._shift)
+    def _word(self, place: int) -> int:
+        starts, places = self.where.starts, self.where.places
+        r = max(number for number in range(len(places)) if places[number] <= place)
+        return int(starts[r]) + ((place - int(places[r])) << self._shift)
 
     def tag_of(self, word: int) -> int:
-        """The tag of a word in the ranges."""
+        """The tag that stands for a word in the ranges."""
         for number, (start, end) in enumerate(self._bounds):
             if start <= word < end:
-                return int(self.where.tags[number]) + ((word - start) >> self._shift)
+                return int(self.notes.met[int(self.where.places[number]) + ((word - start) >> self._shift)])
         return NO_TAG

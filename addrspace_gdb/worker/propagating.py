@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
+from addrspace_gdb.worker.scanning import Heap
 
 # How a pointer leads to its target.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
@@ -39,6 +40,8 @@ class Found(NamedTuple):
     sure: Ints  # 1: what stands before the object says it, and nothing else can
     queue: Ints
     counts: Ints  # types that differ, pointers where the type has none, and whether the queue was too short
+    again: Ints  # 1: a pointer of the object says of another that has no type one that does not fit
+    spans: Ints  # the span of every 64th object
 
 
 class Dynamic(NamedTuple):
@@ -48,17 +51,40 @@ class Dynamic(NamedTuple):
     targets: Ints
 
 
+class Roots(NamedTuple):
+    """Pointers that are no part of an object: where they lead to, the object there (-1: none), how, and what
+    shape they say it has."""
+
+    values: Ints
+    numbers: Ints
+    hows: Ints
+    targets: Ints
+
+
+@kernel
+def fill_spans(first: Ints, spans: Ints) -> None:
+    """Note the span of every 64th object, and at the end the last."""
+    at = 0
+    for s in range(len(first) - 1):
+        while at < len(spans) and at << 6 < first[s + 1]:
+            spans[at] = s
+            at += 1
+    while at < len(spans):
+        spans[at] = max(0, len(first) - 2)
+        at += 1
+
+
 @inlined
-def span_of_number(number: int, first: Ints) -> int:
+def span_of_number(number: int, first: Ints, spans: Ints) -> int:
     """The span of an object."""
-    low, high = 0, len(first) - 1
+    low, high = spans[number >> 6], spans[(number >> 6) + 1]
     while low < high:
         middle = (low + high) >> 1
         if first[middle + 1] <= number:
             low = middle + 1
         else:
             high = middle
-    return low
+    return low  # type: ignore[no-any-return]
 
 
 @kernel
@@ -73,38 +99,30 @@ def begins_with(shape: int, inner: int, firsts: Ints) -> bool:
     return False
 
 
-@kernel
+@inlined
 def suits(
-    span: int, into: int, how: int, shape: int, kinds: Ints, sizes: Ints, shapes: Shapes, loose: int
+    kind: int, slot: int, into: int, how: int, shape: int, size: int, pointers: bool, open_: int, loose: bool
 ) -> int:
-    """Which shape an object may have that a pointer leads to: the one that it says, TINY, or NOTHING."""
-    room, size = sizes[span], shapes.sizes[shape]
-    if kinds[span] == 2:
+    """Which shape an object in a slot of a span of that kind may have that a pointer leads to: the one that
+    it says, of which the rest is, TINY, or NOTHING. `loose`: as large as it is at most."""
+    room = slot
+    if kind == 2:
         room -= 8
-    pointers = shapes.begin[shape + 1] > shapes.begin[shape]
-    if kinds[span] == 0:
-        if pointers and shapes.open[shape] == 0:
-            return 0
-        if room == 16 and size < 16:
-            return 1
-    elif shape == 2 or (not pointers and shapes.open[shape] == 0):
+    found = shape
+    if kind == 0 and pointers and open_ == 0:
+        found = 0
+    elif kind == 0 and room == 16 and size < 16:
+        return 1
+    elif kind != 0 and (shape == 2 or (not pointers and open_ == 0)):
+        found = 0
+    if size > room or (into != 0 and into != 65535 and (size == 0 or into % size != 0)):
         return 0
-    if size > room:
+    if how != 2 and not loose:
         return 0
-    if how == 2:
-        if into == 0 or (size > 0 and into % size == 0):
-            return shape
-        return 0
-    if into != 0:
-        if loose != 0 and size > 0 and into % size == 0:
-            return shape
-        return 0
-    if shapes.open[shape] != 0 or shapes.slots[shape] == sizes[span] or loose != 0:
-        return shape
-    return 0
+    return found
 
 
-@kernel
+@inlined
 def give(
     number: int,
     into: int,
@@ -113,31 +131,46 @@ def give(
     first: Ints,
     kinds: Ints,
     sizes: Ints,
-    shapes: Shapes,
-    found: Found,
+    shape_sizes: Ints,
+    begin: Ints,
+    slots: Ints,
+    open_: Ints,
+    firsts: Ints,
+    known_shapes: Ints,
+    sure: Ints,
+    queue: Ints,
+    counts: Ints,
+    spans: Ints,
     loose: int,
     tail: int,
 ) -> int:
-    """Note what a pointer says of an object; where the queue ends then."""
-    if how == 0 or shape == 0:
+    """Note what a pointer says of an object; where the queue ends then, or -1: it says of one without a type
+    what does not fit. (Arrays that stand in a tuple cost as much as all the rest each time that they are
+    taken out of it.)"""
+    known = known_shapes[number]
+    if how == 0 or shape == 0 or known == shape or (loose != 0 and known != 0):
         return tail
-    known = found.shapes[number]
-    if known == shape:
+    span = span_of_number(number, first, spans)
+    size, pointers = shape_sizes[shape], begin[shape + 1] > begin[shape]
+    fits = loose != 0 or (into == 0 and (open_[shape] != 0 or slots[shape] == sizes[span]))
+    said = suits(kinds[span], sizes[span], into, how, shape, size, pointers, open_[shape], fits)
+    if said == 0:
+        return -1 if known == 0 else tail
+    if said == known:
         return tail
-    said = suits(span_of_number(number, first), into, how, shape, kinds, sizes, shapes, loose)
-    if said == 0 or said == known or (loose != 0 and known != 0):
-        return tail
-    if known == 0 or known == 1 or (found.sure[number] == 0 and begins_with(said, known, shapes.firsts)):
-        found.shapes[number] = said
-        if shapes.begin[said + 1] == shapes.begin[said]:
+    if known == 0 or known == 1 or (sure[number] == 0 and begins_with(said, known, firsts)):
+        known_shapes[number] = said
+        if begin[said + 1] == begin[said]:
             return tail
-        if tail == len(found.queue):
-            found.counts[2] = 1
+        if tail == len(queue):
+            counts[2] = 1
             return tail
-        found.queue[tail] = number
+        queue[tail] = number
         return tail + 1
-    if said != 1 and not begins_with(known, said, shapes.firsts):
-        found.counts[0] += 1
+    inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
+    nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
+    if said != 1 and not inside and not nested:
+        counts[0] += 1
     return tail
 
 
@@ -175,53 +208,131 @@ def follow(
     loose: int,
 ) -> int:
     """Follow the pointers of the objects in the queue, and of those that they give a type; where it ends."""
+    queue, known, sure, counts = found.queue, found.shapes, found.sure, found.counts
+    again, spans = found.again, found.spans
+    begin, offsets, periods, hows, targets, others = (
+        shapes.begin,
+        shapes.offsets,
+        shapes.periods,
+        shapes.hows,
+        shapes.targets,
+        shapes.others,
+    )
+    shape_sizes, slots, open_, firsts = shapes.sizes, shapes.slots, shapes.open, shapes.firsts
+    of_tags, led_to = dynamic.hows, dynamic.targets
     while head < tail:
-        number = found.queue[head]
+        number = queue[head]
         head += 1
-        shape = found.shapes[number]
-        period = shapes.periods[shape]
+        shape = known[number]
+        period = periods[shape]
         for e in range(index[number], index[number + 1]):
             within = at[e]
-            if period > 0:
+            if within >= period and period > 0:
                 within %= period
-            p = pointer_at(shape, within, shapes.begin, shapes.offsets)
+            p = pointer_at(shape, within, begin, offsets)
             if p < 0:
-                found.counts[1] += 1
+                counts[1] += 1
                 continue
-            how, target = shapes.hows[p], shapes.targets[p]
+            how, target = hows[p], targets[p]
             if how == 3:
-                how, target = dynamic.hows[tags[e]], dynamic.targets[tags[e]]
+                how, target = of_tags[tags[e]], led_to[tags[e]]
             elif how == 4:
                 how = 2
                 if tags[e] == 1:
-                    how, target = 1, shapes.others[p]
-            tail = give(to[e], into[e], how, target, first, kinds, sizes, shapes, found, loose, tail)
+                    how, target = 1, others[p]
+            got = give(
+                to[e],
+                into[e],
+                how,
+                target,
+                first,
+                kinds,
+                sizes,
+                shape_sizes,
+                begin,
+                slots,
+                open_,
+                firsts,
+                known,
+                sure,
+                queue,
+                counts,
+                spans,
+                loose,
+                tail,
+            )
+            if got < 0:
+                again[number] = 1
+            else:
+                tail = got
+    return tail
+
+
+@kernel
+def give_one(
+    number: int, into: int, how: int, shape: int, heap: Heap, shapes: Shapes, found: Found, tail: int
+) -> int:
+    """Note what something says of an object; where the queue ends then."""
+    got = give(
+        number,
+        into,
+        how,
+        shape,
+        heap.first,
+        heap.kinds,
+        heap.sizes,
+        shapes.sizes,
+        shapes.begin,
+        shapes.slots,
+        shapes.open,
+        shapes.firsts,
+        found.shapes,
+        found.sure,
+        found.queue,
+        found.counts,
+        found.spans,
+        0,
+        tail,
+    )
+    return tail if got < 0 else got
+
+
+@kernel
+def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
+    """What roots say of objects; where the queue ends."""
+    tail = 0
+    for r in range(len(roots.values)):
+        number, value = roots.numbers[r], roots.values[r]
+        if number >= 0:
+            s = span_of_number(number, heap.first, found.spans)
+            body = heap.starts[s] + (number - heap.first[s]) * heap.sizes[s]
+            if heap.kinds[s] == 2:
+                body += 8
+            into = min(value - body, 65535)
+            tail = give_one(number, into, roots.hows[r], roots.targets[r], heap, shapes, found, tail)
     return tail
 
 
 @kernel
 def by_tags(
-    objects: int,
     to: Ints,
     index: Ints,
     into: Ints,
     tags: Ints,
-    first: Ints,
-    kinds: Ints,
-    sizes: Ints,
+    heap: Heap,
     shapes: Shapes,
     dynamic: Dynamic,
     found: Found,
 ) -> int:
     """Take what looks like an interface in objects without a type for one; where the queue ends."""
     tail = 0
-    for number in range(objects):
-        if found.shapes[number] == 0:
+    of_tags, led_to, known = dynamic.hows, dynamic.targets, found.shapes
+    for number in range(len(known)):
+        if known[number] == 0:
             for e in range(index[number], index[number + 1]):
-                how = dynamic.hows[tags[e]]
+                how = of_tags[tags[e]]
                 if how != 0:
-                    target = dynamic.targets[tags[e]]
-                    tail = give(to[e], into[e], how, target, first, kinds, sizes, shapes, found, 0, tail)
+                    tail = give_one(to[e], into[e], how, led_to[tags[e]], heap, shapes, found, tail)
     return tail
 
 
@@ -246,6 +357,17 @@ def all_typed(found: Found, shapes: Shapes) -> int:
     for number in range(len(found.shapes)):
         shape = found.shapes[number]
         if shapes.begin[shape + 1] > shapes.begin[shape]:
+            found.queue[tail] = number
+            tail += 1
+    return tail
+
+
+@kernel
+def to_do_again(found: Found) -> int:
+    """Put those into the queue whose pointers say of others what does not fit; where it ends."""
+    tail = 0
+    for number in range(len(found.shapes)):
+        if found.again[number] != 0:
             found.queue[tail] = number
             tail += 1
     return tail
@@ -287,6 +409,15 @@ def count_untyped(state: Ints, reached: Ints, first: Ints, shapes: Ints, objects
 
 
 @kernel
-def span_at(number: int, first: Ints) -> int:
+def put_groups(shapes: Ints, slots: Ints, heap: Heap, group_of: Ints, groups: Ints) -> None:
+    """The group of each object by its shape: group_of has two for each, of single values and of several."""
+    for s in range(len(heap.sizes)):
+        for number in range(heap.first[s], heap.first[s + 1]):
+            shape = shapes[number]
+            groups[number] = group_of[2 * shape + (1 if slots[shape] != heap.sizes[s] else 0)]
+
+
+@kernel
+def span_at(number: int, first: Ints, spans: Ints) -> int:
     """The span of an object."""
-    return span_of_number(number, first)
+    return span_of_number(number, first, spans)

@@ -7,7 +7,10 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, of_bytes, zeros
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.budget import Budget
+from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
@@ -39,8 +42,11 @@ class Server:
             "children": self._children,
             "objects": self._objects,
             "owners": self._owners,
+            "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
+            "shapes": self._put_shapes,
+            "variables": self._variables,
             "holders": self._holders,
             "way": self._way,
             "paths": self._paths,
@@ -79,8 +85,10 @@ class Server:
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
+        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
         reading = self._graph.read()
         next(reading)
+        seeds: Dict[str, Column] = {}
         if self._graph.noting is not None:
             self._words = self._graph.noting.words()
             seeds = {
@@ -88,8 +96,7 @@ class Server:
                 "words": _column(self._words),
                 "functions": _column(self._graph.noting.functions()),
             }
-            self._shapes = self._ask({"want": "shapes"}, seeds)
-        self._say({"done": "stream"})
+        self._say({"done": "stream"}, seeds)
         for _ in reading:
             pass
 
@@ -146,6 +153,16 @@ class Server:
         header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
         self._say(header, typed.counted(self._reached))
 
+    def _put_shapes(self, said: Message) -> None:
+        """What types are made of, once for all."""
+        self._shapes = said
+        self._say({"done": "shapes"})
+
+    def _variables(self, said: Message) -> None:
+        """The variables of packages and their types, by the debug information in a file."""
+        found = read_variables(str(said.header["path"]))
+        self._say(found._asdict())
+
     @cached_property
     def _held(self) -> Holders:
         noting = self._made.graph.noting
@@ -198,6 +215,16 @@ class Server:
         self._say(
             {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
         )
+
+    def _grouped(self, said: Message) -> None:
+        """What the objects of each group of shapes keep, below `nodes`, or of all."""
+        rooted, of_shapes = self._made, of_bytes(said.column("groups"), "q")
+        groups = filled(rooted.nodes, -1, "i")
+        typed = self._typed
+        propagating.put_groups(typed.found.shapes, typed.shapes.slots, rooted.graph.heap, of_shapes, groups)
+        nodes = said.header["nodes"] or [rooted.start]
+        kept, counts = self._dominators.grouped(nodes, groups, int(said.header["many"]))
+        self._say({}, {"bytes": kept, "objects": counts})
 
     def _find(self, said: Message) -> None:
         """The objects that hold those `addresses`, -1 for none."""

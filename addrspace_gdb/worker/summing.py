@@ -91,7 +91,7 @@ def sum_paths(
             continue
         if above >= objects and labels.shared[above - objects] != 0:
             at = longer(at, labels.shared[above - objects], paths)
-        size = sizes[span_at(node, first)]
+        size = sizes[span_at(node, first, found.spans)]
         label = label_of(found.shapes[node], size, shapes.slots, shapes.open, labels.unknown)
         at = longer(at, label, paths)
         path[i] = at

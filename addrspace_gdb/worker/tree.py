@@ -10,7 +10,7 @@ from typing import List, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import dominating
-from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, zeros
+from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.scanning import object_at, objects_at
 
@@ -85,7 +85,7 @@ class Dominators:
         self.number, self.node_of, parent = filled(nodes, -1, "i"), zeros(nodes, "i"), zeros(nodes, "i")
         stack = zeros(nodes, "i")
         count = dominating.number_nodes(
-            index, to, rooted.start, self.number, self.node_of, parent, stack, zeros(nodes)
+            index, to, rooted.start, self.number, self.node_of, parent, stack, zeros(nodes, "i")
         )
         self.count = int(count)
         self._dominate(parent, stack)
@@ -99,10 +99,10 @@ class Dominators:
     def _dominate(self, parent: Ints, stack: Ints) -> None:
         graph, count = self._rooted.graph, self.count
         index, to = graph.edges.index, graph.edges.to
-        into = zeros(count + 1)
+        into = zeros(count + 1, "i")
         dominating.count_into(index, to, self.number, self.node_of, count, into)
         sources = zeros(max(1, int(into[count])), "i")
-        at = joined([into], "q")
+        at = joined([into], "i")
         dominating.turn_round(index, to, self.number, self.node_of, count, at, sources)
         columns = [zeros(count, "i") for _ in range(2)]
         for column in columns:
@@ -112,10 +112,10 @@ class Dominators:
         dominating.dominate(parent, into, sources, count, above, label, semi, stack, self.dominator)
 
     def _list(self) -> None:
-        self._begin = zeros(self.count + 1)
+        self._begin = zeros(self.count + 1, "i")
         dominating.count_children(self.dominator, self.count, self._begin)
         self._children = zeros(max(1, self.count), "i")
-        dominating.list_children(self.dominator, self.count, joined([self._begin], "q"), self._children)
+        dominating.list_children(self.dominator, self.count, joined([self._begin], "i"), self._children)
 
     def children(self, node: int, most: int) -> Tuple[List[int], int]:
         """The nodes that keep most of those directly below a node, and how many are below it."""
@@ -128,6 +128,29 @@ class Dominators:
         else:
             found = sorted(self._children[begin:end].tolist(), key=lambda one: (-int(self.bytes[one]), one))
         return [int(self.node_of[number]) for number in found[:most]], end - begin
+
+    def grouped(self, nodes: Sequence[int], group_of: Ints, groups: int) -> Tuple[Ints, Ints]:
+        """Bytes and objects that the objects of each group keep below those nodes; `group_of` is by node, -1
+        for those in none."""
+        kept, counts, within = zeros(groups), zeros(groups), zeros(groups)
+        place = zeros(2 * self.count, "i")
+        ordered = picked(group_of, self.node_of[: self.count])
+        for node in nodes:
+            at = int(self.number[node])
+            if at >= 0:
+                dominating.add_groups(
+                    at,
+                    self._begin,
+                    self._children,
+                    ordered,
+                    self.bytes,
+                    self.objects,
+                    place,
+                    within,
+                    kept,
+                    counts,
+                )
+        return kept, counts
 
     def kept(self, node: int) -> Tuple[int, int]:
         """Bytes and objects that a node keeps, itself too; zeroes for what is not reached."""

@@ -8,9 +8,11 @@ from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.noting import Noting
+from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
 from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
+from addrspace_gdb.worker.scanning import objects_at
 
+_OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
 _MAX_ROUNDS = 8  # of a queue that was too short
 
@@ -25,38 +27,75 @@ class Typed:
         self.shapes = Shapes(**columns)
         self._dynamic = self._of_words(said, words)
         objects = graph.objects
-        self.found = Found(zeros(objects, "i"), zeros(objects, "B"), zeros(max(1, objects), "i"), zeros(3))
-        self._propagate(of_bytes(said.column("type_shapes"), "q"))
+        self.found = Found(
+            zeros(objects, "i"),
+            zeros(objects, "B"),
+            zeros(max(1, objects), "i"),
+            zeros(3),
+            zeros(objects, "B"),
+            zeros((objects >> 6) + 2, "i"),
+        )
+        propagating.fill_spans(graph.heap.first, self.found.spans)
+        self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
-        tags = len(self._noting.notes.met)
-        made = Dynamic(zeros(tags, "B"), zeros(tags, "i"))
+        made = Dynamic(zeros(TAGS, "B"), zeros(TAGS, "i"))
         for word, how, target in zip(words, said.column("word_hows"), said.column("word_targets")):
             tag = self._noting.tag_of(word)
+            if not FIRST_TAG <= tag < TAGS - 1:
+                continue
             made.hows[tag], made.targets[tag] = how, target
         return made
 
-    def _propagate(self, type_shapes: Ints) -> None:
-        """First what is sure, then what looks like an interface, then what may be a part of something."""
+    def _propagate(self, type_shapes: Ints, said: Message) -> None:
+        """First what is sure, then what roots say, what looks like an interface, and what may be a part of
+        something."""
+        self._closures = dict(zip(said.column("closure_pcs"), said.column("closure_shapes")))
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
+        self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         tail = propagating.by_tags(
-            self._graph.objects,
-            edges.to,
-            edges.index,
-            notes.into,
-            notes.tags,
-            heap.first,
-            heap.kinds,
-            heap.sizes,
-            self.shapes,
-            self._dynamic,
-            self.found,
+            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
         )
         self._follow(tail, 0)
+        self._follow_closures(0)
         counted = [int(one) for one in self.found.counts]
-        self._follow(propagating.all_typed(self.found, self.shapes), 1)
+        self._follow(propagating.to_do_again(self.found), 1)
+        self._follow_closures(1, True)
         self.conflicts, self.misplaced = counted[:2]
+
+    def _follow_closures(self, loose: int, unknown: bool = False) -> None:
+        """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what
+        begins like one and has no type is one."""
+        if not self._closures:
+            return
+        codes, found, sorts = self._noting.codes(), self.found, (propagating.FUNCTION, 0 if unknown else -1)
+        known = [
+            (number, self._closures[pc])
+            for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist())
+            if pc in self._closures
+        ]
+        while known:
+            tail, rest = 0, []
+            for number, shape in known:
+                if found.shapes[number] not in sorts:
+                    rest.append((number, shape))
+                    continue
+                found.shapes[number] = shape
+                if shape != propagating.FUNCTION:
+                    found.queue[tail] = number
+                    tail += 1
+            if not tail:
+                return
+            known = rest
+            self._follow(tail, loose)
+
+    def _by_roots(self, said: Message) -> int:
+        values, hows, targets = (of_bytes(said.column(f"root_{name}"), "q") for name in _OF_ROOTS)
+        numbers, heap = zeros(len(values)), self._graph.heap
+        objects_at(values, numbers, heap)
+        roots = propagating.Roots(values, numbers, hows, targets)
+        return int(propagating.by_roots(roots, heap, self.shapes, self.found))
 
     def _follow(self, tail: int, loose: int) -> None:
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
@@ -113,7 +152,7 @@ class Typed:
         sums: Dict[Tuple[int, int], List[int]] = {}
         for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
             if self.found.shapes[number] == propagating.FUNCTION:
-                s = propagating.span_at(number, heap.first)
+                s = propagating.span_at(number, heap.first, self.found.spans)
                 row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]

@@ -6,7 +6,9 @@ from array import array
 from typing import Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker.arrays import zeros
+from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
+from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders
 from addrspace_gdb.worker.propagating import Shapes
@@ -35,9 +37,14 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
     tree = Dominators(rooted)
     tree.children(rooted.start, 1)
+    nothing = Codes(*(zeros(1) for _ in Codes._fields))
+    find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
     if graph.noting is not None:
         types = Typed(graph, graph.noting, _shapes(), [_TYPE])
         types.counted(reached)
+        groups = filled(rooted.nodes, -1, "i")
+        propagating.put_groups(types.found.shapes, types.shapes.slots, graph.heap, zeros(4), groups)
+        tree.grouped([rooted.start], groups, 1)
         ways = Holders(rooted, types, graph.noting, word).of(0)
         ways.all()
         ways.steps(0)
@@ -71,6 +78,7 @@ def _shapes() -> Message:
     columns = {name: [0, 1] for name in Shapes._fields if name not in ("begin", "offsets")}
     columns.update(begin=[0, 0, 1], offsets=[0, 0])
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
+    columns.update(root_values=[_START], root_hows=[1], root_targets=[1], closure_pcs=[], closure_shapes=[])
     return Message({}, _columns(columns))
 
 

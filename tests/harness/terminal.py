@@ -7,11 +7,12 @@ import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import termios
 import time
 from pathlib import Path
-from typing import List
+from typing import List, Sequence, Tuple
 
 from harness import LOADER
 from harness.debuggers import Gdb
@@ -24,17 +25,27 @@ _CONTROL = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 class Terminal:
     """A gdb on a pseudo terminal, with this project loaded."""
 
-    def __init__(self, gdb: Gdb, program: Path) -> None:
+    def __init__(
+        self,
+        gdb: Gdb,
+        program: Path,
+        settings: Sequence[str] = SETTINGS,
+        size: Tuple[int, int] = (0, 0),
+        term: str = "dumb",
+    ) -> None:
+        """`size`: lines and columns; `term`: what TERM says."""
         self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        self.raw = ""  # all that it has said, with what a terminal obeys
         arguments = [str(gdb.path), "-nx", "-q", *(a for line in EARLY for a in ("-iex", line))]
-        lines: List[str] = [*SETTINGS, f"source {LOADER}"]
+        lines: List[str] = [*settings, f"source {LOADER}"]
         arguments += [a for line in lines for a in ("-ex", line)]
         self._gdb = subprocess.Popen(
             [*arguments, str(program)],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environment(None),
+            env=environment({"TERM": term}),
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )
@@ -50,6 +61,7 @@ class Terminal:
             if left <= 0 or not select.select([self._ours], [], [], left)[0]:
                 raise AssertionError(f"no {text!r} within {timeout} s: {self._said[-2000:]!r}")
             chunk = os.read(self._ours, 65536).decode("utf-8", "replace")
+            self.raw += chunk
             self._said = _CONTROL.sub("", self._said + chunk).replace("\r", "")
         said, _, self._said = self._said.partition(text)
         return said

@@ -69,7 +69,9 @@ def command(said: List[str], size: int) -> Command:
 
 def asked(folder: Path, form: str = "text", report: Optional[str] = "x") -> Request:
     names = (str(folder / name) for name in ("result", "problems", "notes"))
-    return Request(1, None, None, None, False, form, report, False, False, True, True, 80, False, *names)
+    return Request(
+        1, None, None, None, False, form, report, False, False, True, True, 80, None, False, *names
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from addrspace_gdb.common.problems import ProblemError
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
-from addrspace_gdb.worker import dominating
+from addrspace_gdb.worker import budget, dominating
+from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -239,3 +240,38 @@ def test_messages_come_as_they_were_said() -> None:
         receive(stream)
     with pytest.raises(ProblemError):
         receive(io.BytesIO(b"\xff" * 8))
+
+
+def test_a_group_keeps_what_lies_below_its_objects_once() -> None:
+    at = [START + 16 * slot for slot in range(7)]
+    # 0 leads to 1 and 2, 1 to 3, 3 to 4; 5 and 0 both lead to 6.
+    pointers: Dict[int, Tuple[int, ...]] = {
+        0: (at[1], at[2]),
+        1: (at[3], 0),
+        2: (at[6], 0),
+        3: (at[4], 0),
+        5: (at[6], 0),
+    }
+    rooted = Heap([(16, 504, 1, 7)], in_span(pointers)).rooted([at[0], at[5]])
+    tree = Dominators(rooted)
+    groups = array("i", [-1] * rooted.nodes)
+    for number, group in enumerate([0, 1, 2, 1, 0, 2, 2]):
+        groups[number] = group
+    kept, counts = tree.grouped([rooted.start], groups, 3)
+    assert counts.tolist() == [5, 3, 3] and kept.tolist() == [80, 48, 48]
+    kept, counts = tree.grouped([1], groups, 3)
+    assert counts.tolist() == [1, 3, 0]
+
+
+def test_a_graph_that_needs_too_much_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "resident", lambda: 100 << 20)
+    limit = Budget(200 << 20, typed=True, tree=False)
+    limit.check(1_000_000, 0, 0, 1 << 30)
+    limit.check(1_000_000, 1_000_000, 1 << 20, 1 << 30)  # too little was read to reckon from it
+    for objects, edges, done in ((4_000_000, 0, 0), (1_000_000, 2_000_000, 1 << 28)):
+        with pytest.raises(ProblemError, match=r"may take 200\.0 MiB \(--memory\): --memory \d+M allows it"):
+            limit.check(objects, edges, done, 1 << 30)
+    monkeypatch.setattr(budget, "free_memory", lambda: 300 << 20)
+    with pytest.raises(ProblemError, match=r"150\.0 MiB \(half of what is free\)"):
+        Budget(None, typed=True, tree=True).check(4_000_000, 0, 0, 1 << 30)
+    assert budget.free_memory() > 0 and resident() > 1 << 20

@@ -10,11 +10,11 @@ os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are ma
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.propagating import DYNAMIC, MANY, ONE, TEXT, TINY, UNKNOWN
+from addrspace_gdb.worker.propagating import DYNAMIC, FUNCTION, MANY, ONE, TEXT, TINY, UNKNOWN
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.typed import Typed
 
-START, PAGE, TYPES = 1 << 32, 8192, 0x5000
+START, PAGE, TYPES, CODE = 1 << 32, 8192, 0x5000, 0x1000
 PAIR, SINGLE, FACES, ARRAY = range(4, 8)  # shapes
 Pointers = List[Tuple[int, int, int]]  # word, how, target
 
@@ -36,7 +36,7 @@ def columns(lists: Dict[str, Sequence[int]]) -> Dict[str, Tuple[str, bytes]]:
     return {name: ("q", array("q", numbers).tobytes()) for name, numbers in lists.items()}
 
 
-def told() -> Message:
+def told(roots: Sequence[Tuple[int, int, int]] = ()) -> Message:
     begin = [0]
     for _, pointers in SHAPES:
         begin.append(begin[-1] + len(pointers))
@@ -59,12 +59,17 @@ def told() -> Message:
                 "type_shapes": [0],
                 "word_hows": [ONE if number >= PAIR else UNKNOWN for number in range(len(SHAPES))],
                 "word_targets": list(range(len(SHAPES))),
+                "root_values": [value for value, _, _ in roots],
+                "root_hows": [how for _, how, _ in roots],
+                "root_targets": [target for _, _, target in roots],
+                "closure_pcs": [CODE],
+                "closure_shapes": [SINGLE],
             }
         ),
     )
 
 
-def typed(slots: Dict[int, Tuple[int, int]]) -> Typed:
+def typed(slots: Dict[int, Tuple[int, int]], roots: Sequence[Tuple[int, int, int]] = ()) -> Typed:
     """Objects of 16 bytes by slot; behind them a page of objects of 64 without pointers, and one of 16."""
     words: Dict[int, int] = {}
     for slot, values in slots.items():
@@ -87,12 +92,12 @@ def typed(slots: Dict[int, Tuple[int, int]]) -> Typed:
     def read(address: int, size: int) -> bytes:
         return array("q", [words.get(at, 0) for at in range(address, address + size, 8)]).tobytes()
 
-    said = Message({"word": 8, "tail": 0, "typed": True, "code": [1, 2]}, columns(spans))
+    said = Message({"word": 8, "tail": 0, "typed": True, "code": [CODE, CODE + 1]}, columns(spans))
     graph = Graph(said, Words(Memory(-1, [], read), 8, "little"), lambda _: Message({}, {}))
     for _ in graph.read():
         pass
     assert graph.noting is not None
-    return Typed(graph, graph.noting, told(), WORDS)
+    return Typed(graph, graph.noting, told(roots), WORDS)
 
 
 def at(slot: int) -> int:
@@ -135,6 +140,20 @@ def test_a_type_that_does_not_fit_is_not_taken() -> None:
 def test_interfaces_lead_on() -> None:
     made = typed({0: (WORDS[FACES], at(1)), 1: (WORDS[PAIR], at(2)), 2: (at(3), 0), 3: (0, 0)})
     assert [made.found.shapes[one] for one in range(4)] == [0, FACES, PAIR, PAIR]
+
+
+def test_closures_lead_to_what_they_capture() -> None:
+    slots = {0: (CODE, at(2)), 1: (at(1), 0), 2: (CODE, at(1)), 3: (CODE, 0)}
+    made = typed(slots, [(at(0), ONE, FUNCTION)])
+    shapes = [made.found.shapes[one] for one in range(4)]
+    assert made.misplaced == 1 and shapes == [SINGLE, 0, SINGLE, SINGLE]  # what begins like a closure is one
+
+
+def test_what_roots_say_comes_before_what_looks_like_an_interface() -> None:
+    roots = [(at(1), ONE, PAIR), (at(3) + 8, ONE, PAIR), (at(40), ONE, PAIR), (TEXT_AT + 9, MANY, TEXT)]
+    made = typed({0: (WORDS[SINGLE], at(1)), 1: (at(2), 0), 2: (0, 0), 3: (0, 0)}, roots)
+    assert [made.found.shapes[one] for one in range(4)] == [0, PAIR, PAIR, 0]
+    assert made.found.shapes[FIRST_TEXT] == TEXT and made.conflicts == 1
 
 
 def test_all_that_is_allocated_is_counted_once() -> None:

@@ -136,7 +136,7 @@ def base(resident: int, **more: Amount) -> Node:
         "unused": under(places.STACKS, "unused"),
         "pools": under(places.STACKS, "free in pools"),
         "since": under(places.OBJECTS, "allocated since"),
-        "live": under(places.OBJECTS, "live at the last GC"),
+        "live": under(places.OBJECTS, "survived the last GC"),
         "slots": under(places.OBJECTS, "free slots in used spans"),
         "returned": places.RETURNED,
         "c": under(places.C_HEAP, "malloc mmap"),

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Iterator, List
 
@@ -157,6 +158,9 @@ def sleepers(tmp_path: Path) -> Iterator[List[int]]:
     program = tmp_path / NAME
     shutil.copy(shutil.which("sleep") or "", program)
     made = [subprocess.Popen([str(program), "60"]) for _ in range(2)]
+    for one in made:
+        while Path(f"/proc/{one.pid}/comm").read_text().strip() != NAME[:15]:
+            time.sleep(0.01)  # it is not what it will be before it has called execve
     yield [one.pid for one in made]
     for one in made:
         one.kill()

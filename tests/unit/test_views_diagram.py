@@ -303,6 +303,33 @@ def test_close_rows_have_their_own_start() -> None:
         assert label == address(int(inside.split()[1]) * M)
 
 
+@pytest.mark.parametrize("width", [72, 100])
+@pytest.mark.parametrize("make", [pure_go, with_c])
+@pytest.mark.parametrize("screen", [17, 20, 24, 28, 36, 45, 60])
+def test_it_fits_the_height_of_a_terminal(make: Any, screen: int, width: int) -> None:
+    rows = make()
+    lines = render(diagram(picture(rows, notes=["one note", "another"]), width, True, screen)).splitlines()
+    assert_fits(lines, width, True)
+    assert len(lines) < screen
+    text = "\n".join(lines)
+    assert "Go Heap" in text and "Goroutine Stacks" in text and "◀ pc" in text
+    missing = [r for r in rows if r.mapped and r.pieces and r.name not in text]
+    pattern = r"left out: \d+ unmapped rows?(, (\d+) small \((.*), (.*) resident\))?"
+    gone = re.search(pattern, text)
+    assert len(missing) == (int(gone[2]) if gone and gone[2] else 0)
+    if missing:
+        assert gone and gone[3] == size(sum(r.size or 0 for r in missing))
+        assert gone[4] == size(sum(r.resident or 0 for r in missing))
+    if screen > 50:
+        assert gone is None and len(lines) == len(drawn(picture(rows, notes=["one note", "another"]), width))
+
+
+def test_what_is_not_mapped_goes_first() -> None:
+    text = render(diagram(picture(pure_go()), 80, True, 18))
+    assert "left out: " in text and " small " not in text
+    assert all(r.name in text for r in pure_go() if r.mapped)
+
+
 HOSTILE = "\x1b[31mred\x07\r\n\tnext\u202egnp.exe\u2028\udcff\x00" + "長" * 80
 
 

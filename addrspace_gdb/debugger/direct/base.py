@@ -215,6 +215,10 @@ class DirectTarget:
         """Variables in the frame of the function at `pc`."""
         return self.objects.frame_variables(pc)
 
+    def debug_file(self, address: int) -> Optional[str]:
+        """Where the debug information is of what lies at an address."""
+        return self.objects.debug_file(address)
+
     def instruction(self, pc: int) -> Optional[str]:
         """None: nobody here disassembles."""
         return None

@@ -93,10 +93,24 @@ class LoadedFile:
         from addrspace_gdb.process.dwarf.variables import FrameVariables
 
         try:
-            path = self.path if self.image.has_dwarf else next(self._with_dwarf(), None)
-            return FrameVariables(path) if path else None
+            return FrameVariables(self._debug_path) if self._debug_path else None
         except DamagedError:
             return None
+
+    @cached_property
+    def _debug_path(self) -> Optional[str]:
+        return self.path if self.image.has_dwarf else next(self._with_dwarf(), None)
+
+    @cached_property
+    def debug_file(self) -> Optional[str]:
+        """What has its debug information, open: the process may end, and its files be gone."""
+        if not self._debug_path:
+            return None
+        try:
+            self._opened = open_regular(self._debug_path)
+        except ProblemError:
+            return None
+        return f"/proc/{os.getpid()}/fd/{self._opened.fileno()}"
 
     def _with_dwarf(self) -> Iterator[str]:
         for path in debug_files(self.path, self.name, self.image.build_id, self._sysroot):
@@ -135,6 +149,11 @@ class Objects:
         """The symbol that holds an address; None for none."""
         file = self._at(address)
         return file.name_at(address) if file is not None else None
+
+    def debug_file(self, address: int) -> Optional[str]:
+        """What has the debug information of what lies at an address."""
+        file = self._at(address)
+        return file.debug_file if file is not None else None
 
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables in the frame of the function at `pc`, by debug information."""

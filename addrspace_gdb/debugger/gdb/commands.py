@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import glob
-import os
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 import gdb
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
-from addrspace_gdb.commands.options import LOOK
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb import functions, goroutine_commands
-from addrspace_gdb.debugger.gdb.readonly import read_only
+from addrspace_gdb.debugger.gdb.aliases import Aliases
+from addrspace_gdb.debugger.gdb.completion import complete
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
 
 _registered: List[object] = []
+# Written down, for Pygments is loaded when something is coloured, and not with gdb.
+STYLES = (
+    *("quiet", "abap", "algol", "algol_nu", "arduino", "autumn", "borland", "bw", "coffee", "colorful"),
+    *("default", "dracula", "emacs", "friendly", "friendly_grayscale", "fruity", "github-dark"),
+    *("gruvbox-dark", "gruvbox-light", "igor", "inkpot", "lightbulb", "lilypond", "lovelace", "manni"),
+    *("material", "monokai", "murphy", "native", "night-owl", "nord", "nord-darker", "one-dark"),
+    *("paraiso-dark", "paraiso-light", "pastie", "perldoc", "rainbow_dash", "rrt", "sas", "solarized-dark"),
+    *("solarized-light", "staroffice", "stata-dark", "stata-light", "tango", "trac", "vim", "vs"),
+    *("xcode", "zenburn"),
+)
 
 
 def register() -> None:
@@ -26,9 +34,11 @@ def register() -> None:
         return
     _registered.extend(_parameters())
     session, known = GdbSession(), commands()
+    made: Dict[str, gdb.Command]
     prefixes = {command.name for command in known if any(_under(command, c) for c in known)}
     _registered.append(session)
-    _registered.extend(_GdbCommand(command, session, command.name in prefixes) for command in known)
+    made = {command.name: _GdbCommand(command, session, command.name in prefixes) for command in known}
+    _registered.extend([made, Aliases(made)])
     goroutine_commands.register(session)
     functions.register(session)
 
@@ -56,30 +66,9 @@ class _GdbCommand(gdb.Command):
     def _run(self, argument: str) -> Optional[str]:
         return run(loaded(self._module), self._session, argument)
 
-    def complete(self, text: str, word: Optional[str]) -> List[str]:
-        """Options and their values, sub-commands and areas; file names after --output."""
-        command, before = loaded(self._module), text.split()
-        if text[-1:].isspace():
-            before.append("")
-        current = before[-1] if before else ""
-        cut = len(current) - len(word or "")  # gdb 18 first asks without a word
-        if len(before) > 1 and before[-2] in ("-o", "--output"):
-            return [name[cut:] for name in _files(current)]
-        if len(before) > 1:
-            known = command.parser().values_of(before[-2]) or command.values.get(before[-2], ())
-            if known:
-                return [value[cut:] for value in known if value.startswith(current)]
-        offers = [*command.words(), *LOOK]
-        if command.names is not None:
-            with read_only():
-                offers = offers + command.names(self._session)
-        return [offer[cut:] for offer in offers if offer.startswith(current)]
-
-
-def _files(start: str) -> List[str]:
-    """File names that begin with `start`, folders with a slash."""
-    names = glob.glob(glob.escape(os.path.expanduser(start)) + "*")
-    return sorted(name + "/" if os.path.isdir(name) else name for name in names)
+    def complete(self, text: str, word: Optional[str]) -> Union[List[str], int]:
+        """See `complete`."""
+        return complete(loaded(self._module), self._session, text, word)
 
 
 def _parameters() -> Tuple[gdb.Parameter, ...]:
@@ -88,8 +77,11 @@ def _parameters() -> Tuple[gdb.Parameter, ...]:
     return (
         _Choice("unicode", ("auto", "on", "off"), "Draw with Unicode characters; off draws in ASCII."),
         _Choice("color", ("auto", "on", "off"), "Colour the output; auto follows `set style enabled`."),
-        _Style("style", "quiet", "Pygments style of coloured output."),
+        _Style(),
         _Number("width", "Columns of the output; 0 follows `set width`."),
+        _Switch(
+            "aliases", "Whether vmmap, goroutines and `info goroutines` are commands of addrspace-gdb.", True
+        ),
         _Switch("debug", "Show Python's traceback of internal errors."),
     )
 
@@ -137,29 +129,23 @@ class _Choice(_Base):
         self.value = choices[0]
 
 
-class _Text(_Base):
-    def __init__(self, name: str, value: str, text: str) -> None:
-        super().__init__(name, gdb.PARAM_STRING_NOESCAPE, text)
-        self.value = value
+class _Style(_Choice):
+    """The styles that come with Pygments; which of them its version has is seen when one is chosen."""
 
-
-class _Style(_Text):
-    """Takes the names of styles that there are."""
-
-    def __init__(self, name: str, value: str, text: str) -> None:
-        super().__init__(name, value, text)
-        self._last = value
+    def __init__(self) -> None:
+        super().__init__("style", STYLES, "Pygments style of coloured output.")
+        self._last = self.value
 
     def get_set_string(self) -> str:
         """Refuses an unknown one, and keeps what was set before."""
         from addrspace_gdb.views.kit.render import find_style
 
         try:
-            find_style(str(self.value or "quiet"))
+            find_style(str(self.value))
         except ProblemError as error:
             self.value = self._last
             raise gdb.GdbError(f"addrspace: {error}") from None
-        self._last = str(self.value or "quiet")
+        self._last = self.value
         return ""
 
 
@@ -170,6 +156,6 @@ class _Number(_Base):
 
 
 class _Switch(_Base):
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, value: bool = False) -> None:
         super().__init__(name, gdb.PARAM_BOOLEAN, text)
-        self.value = False
+        self.value = value

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import gdb
 
 from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
-from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.commands.options import HelpRequested, filled
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import GoneError, ProblemError
+from addrspace_gdb.common.problems import GoneError, ProblemError, UnreadableError
+from addrspace_gdb.debugger.gdb.aliases import help_of
 from addrspace_gdb.debugger.gdb.goroutine_selection import Selector
 from addrspace_gdb.debugger.gdb.readonly import read_only, users_own
 from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 # The first line of the command's help in runtime-gdb.py (Go 1.21 to 1.27), and of ours.
 _THEIRS = "Execute gdb command in the context of goroutine"
 _OURS = "Select a goroutine, or show the selected one."
+_BEFORE = "maintenance addrspace-goroutine-before"
+_WHY = "Of addrspace-gdb: where Go's runtime-gdb.py was loaded last, `goroutine` is still addrspace-gdb's."
+_HELP = (["-h"], ["--help"])
 _FEW = 5  # numbers that no goroutine has, told in an error
 _kept: List[object] = []
 
@@ -39,6 +44,7 @@ def register(session: GdbSession) -> None:
     owner = _Owner(selector)
     _kept.append(owner)
     owner.check()
+    _kept.append(_Before(owner))
 
 
 class _Owner:
@@ -46,7 +52,8 @@ class _Owner:
 
     def __init__(self, selector: Selector) -> None:
         self._selector = selector
-        self._aside = False
+        self._ours: Optional[_SelectCommand] = None
+        self._aside = self._told = False
         # Not "cont": a command in its handler ends gdb (18 at least) where a gdbserver --multi
         # is told to attach: the threads are not known yet.
         for event in ("new_objfile", "before_prompt", "stop"):
@@ -56,29 +63,51 @@ class _Owner:
         """Define the command where there is none, and in place of runtime-gdb.py's."""
         if self._aside:
             return
-        text = _help("goroutine")
+        text = help_of("goroutine")
         if text is not None and text.startswith(_OURS):
             return
         if text is not None and _THEIRS not in text:
             self._aside = True
             _tell("`goroutine` is another's command here and stays so; `goroutine-apply GOID CMD` is ours")
             return
-        _SelectCommand(self._selector)
+        self._ours = _SelectCommand(self._selector)
         if text is not None:
+            self._replaced()
+
+    def _replaced(self) -> None:
+        if not self._told:
             _tell(
                 "`goroutine` of Go's runtime-gdb.py is replaced; `goroutine GOID CMD` works as before, "
                 "and `goroutine GOID` selects"
             )
+        self._told = True
+
+    def before(self) -> None:
+        """`goroutine` is about to run. gdb -batch loads Go's script behind our back, after the last event
+        that there is; a command that runs cannot be replaced, but what it does can."""
+        theirs = getattr(sys.modules["__main__"], "GoroutineCmd", None)
+        text = help_of("goroutine")
+        if self._ours is not None and theirs is not None and text is not None and _THEIRS in text:
+            ours = self._ours
+            theirs.invoke = lambda _self, argument, from_tty: ours.invoke(argument, from_tty)
+            self._replaced()
 
 
-def _help(command: str) -> Optional[str]:
-    """A command's help; None if there is no command of exactly that name."""
-    try:
-        if command not in output_of(f"complete {command}").splitlines():
-            return None
-        return output_of(f"help {command}")
-    except gdb.error:
-        return None
+class _Before(gdb.Command):
+    """Internal."""
+
+    def __init__(self, owner: _Owner) -> None:
+        super().__init__(_BEFORE, gdb.COMMAND_MAINTENANCE)
+        self._owner = owner
+        try:
+            output_of("show user hook-goroutine")
+        except gdb.error:
+            output_of(f"define hook-goroutine\n{_BEFORE}\nend")
+            output_of(f"document hook-goroutine\n{_WHY}\nend")
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """What the hook runs."""
+        self._owner.before()
 
 
 def _tell(line: str) -> None:
@@ -94,7 +123,8 @@ def _variable(word: str) -> int:
 
 
 class _SelectCommand(gdb.Command):
-    __doc__ = f"""{_OURS}
+    __doc__ = filled(f"""{_OURS}
+
 usage: goroutine
        goroutine GOID
        goroutine --off
@@ -115,7 +145,8 @@ It stays selected until the process moves; `thread N` and `goroutine --off` retu
 
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
 script has defined this command, it is replaced, and a line says so: when the script was loaded first,
-at once, else with the next object file, stop or prompt. Its `info goroutines` and functions stay."""
+at once, else with the next object file, stop or prompt, or when it is run. Its `info goroutines` and
+functions stay.""")
 
     def __init__(self, selector: Selector) -> None:
         super().__init__("goroutine", gdb.COMMAND_STACK)
@@ -127,6 +158,8 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
         guarded(self._run, argument, from_tty)
 
     def _run(self, argument: str, from_tty: bool) -> None:
+        if argument.split()[:1] in _HELP:
+            raise HelpRequested(output_of("help goroutine"))
         wanted = parse_select(argument, _variable)
         if wanted.apply is not None:
             _apply(self._selector, wanted.apply, from_tty)
@@ -156,7 +189,16 @@ at once, else with the next object file, stop or prompt. Its `info goroutines` a
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Options, then gdb's commands."""
-        return _offer(text, word, ["all", "--off"])
+        return _offer(text, word, ["all", "--off", *_goids(self._selector)])
+
+
+def _goids(selector: Selector) -> List[str]:
+    """The numbers of goroutines that there are; none where that cannot be known."""
+    with read_only():
+        try:
+            return [str(goid) for goid in selector.census().goids]
+        except (ProblemError, UnreadableError, gdb.error):
+            return []
 
 
 def _print_frame(from_tty: bool) -> None:
@@ -190,27 +232,30 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
 
 
 class _ApplyCommand(gdb.Command):
-    """Run a command of gdb in the frames of goroutines.
-    usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
+    __doc__ = filled(
+        """Run a command of gdb in the frames of goroutines.
 
-    GOID is a number or a convenience variable. A FILTER is one of
-      waiting, running, syscall, runnable, preempted   the goroutine's status
-      function:REGEX   a function on its stack, inlined ones too
-      reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
-    Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a
-    REGEX with blanks.
+usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
 
-      -q   no line that names the goroutine before the output
-      -c   print errors and go on; numbers that no goroutine has are passed over in any case
-      -s   pass over errors, and over goroutines for which CMD prints nothing
+GOID is a number or a convenience variable. A FILTER is one of
+  waiting, running, syscall, runnable, preempted   the goroutine's status
+  function:REGEX   a function on its stack, inlined ones too
+  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
+Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a
+REGEX with blanks.
 
-    CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
-    -s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD
-    lets the process run.
+  -q   no line that names the goroutine before the output
+  -c   print errors and go on; numbers that no goroutine has are passed over in any case
+  -s   pass over errors, and over goroutines for which CMD prints nothing
 
-      goroutine-apply all bt 3
-      goroutine-apply 1 17-20 -q info locals
-      goroutine-apply waiting function:^main\\. -c frame function main.worker"""
+CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
+-s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD
+lets the process run.
+
+  goroutine-apply all bt 3
+  goroutine-apply 1 17-20 -q info locals
+  goroutine-apply waiting function:^main\\. -c frame function main.worker"""
+    )
 
     def __init__(self, selector: Selector) -> None:
         super().__init__("goroutine-apply", gdb.COMMAND_STACK)
@@ -223,11 +268,11 @@ class _ApplyCommand(gdb.Command):
 
     def complete(self, text: str, word: Optional[str]) -> List[str]:
         """Filters and flags, then gdb's commands."""
-        return _offer(text, word, goroutine_args.words())
+        return _offer(text, word, [*goroutine_args.words(), *_goids(self._selector)])
 
 
 def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
-    if line.split()[:1] in (["-h"], ["--help"]):
+    if line.split()[:1] in _HELP:
         raise HelpRequested(output_of("help goroutine-apply"))
     _apply(selector, parse_apply(line, _variable), from_tty)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Set
 
 import gdb
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Commands after which the selection is looked at, and what is looked for (see Selector.after).
 _SWITCHING, _MOVING = ("thread", "inferior"), ("frame", "down", "select-frame")
 _AFTER = "maintenance addrspace-goroutine"
+_WHY = "Of addrspace-gdb: a goroutine that is selected gives way when a thread is (see `help goroutine`)."
 
 
 class _Kept(NamedTuple):
@@ -44,6 +45,7 @@ class Selector:
         self._witness: Optional[gdb.InferiorThread] = None
         self._names: Optional[FunctionNames] = None
         self.moves = 0  # how often the inferior moved
+        self._lost: Set[str] = set()  # commands whose hooks somebody else has
         for event in ("cont", "stop", "exited", "register_changed", "inferior_deleted"):
             getattr(gdb.events, event).connect(self._moved)
         gdb.events.before_prompt.connect(self._prompt)
@@ -55,8 +57,20 @@ class Selector:
             self._injector.forget()
 
     def _prompt(self, event: object = None) -> None:
-        if self._injector.pending is not None and self._injector.current is None:
+        if self._injector.pending is None:
+            return
+        if self._injector.current is None:
             self._injector.put(None)
+        else:
+            self._see_hooks()
+
+    def _see_hooks(self) -> None:
+        """Say it, once, when a hook of ours is no more: somebody has defined one of the same name."""
+        for command in (*_SWITCHING, *_MOVING):
+            if command not in self._lost and not _hooked(command):
+                self._lost.add(command)
+                line = f"`hookpost-{command}` is yours: after `{command}`, `goroutine` says where you are"
+                gdb.write(f"addrspace: {line}\n", gdb.STDERR)
 
     def after(self, command: str) -> None:
         """A command of gdb was run that may have selected something else than the goroutine."""
@@ -232,3 +246,12 @@ def _add_hooks(selector: Selector) -> None:
             output_of(f"show user hookpost-{command}")
         except gdb.error:
             output_of(f"define hookpost-{command}\n{_AFTER} {command}\nend")
+            output_of(f"document hookpost-{command}\n{_WHY}\nend")
+
+
+def _hooked(command: str) -> bool:
+    """Whether our hook behind this command of gdb is still there."""
+    try:
+        return _AFTER in output_of(f"show user hookpost-{command}")
+    except gdb.error:
+        return False

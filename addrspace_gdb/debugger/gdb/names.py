@@ -9,7 +9,9 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 import gdb
 
 from addrspace_gdb.common.escape import shortened
-from addrspace_gdb.debugger.gdb.text import output_of
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.debugger.gdb.text import output_of, text_of
+from addrspace_gdb.process.elf import read_image
 from addrspace_gdb.target.protocol import FrameVariable, Named
 
 _SYMBOL = re.compile(r"(.*?)(?: \+ (\d+))? in section (\S+)(?: of (.*))?")
@@ -45,6 +47,27 @@ def _name_at(address: int) -> Optional[Named]:
         return None
     name, offset, section, file = found.groups()
     return Named(shortened(name), int(offset or 0), shortened(section), file or _only_file())
+
+
+def debug_file(address: int) -> Optional[str]:
+    """The file with debug information of what lies at an address: its own, or one that gdb found apart."""
+    named = names_at([address])[0]
+    if named is None or named.file is None:
+        return None
+    for objfile in gdb.objfiles():
+        owner = objfile.owner
+        path = text_of(lambda of=objfile: str(of.filename))  # type: ignore[misc]
+        of = text_of(lambda of=owner: str(of.filename)) if owner is not None else path  # type: ignore[misc]
+        if named.file in (path, of) and _has_dwarf(path):
+            return path
+    return None
+
+
+def _has_dwarf(path: str) -> bool:
+    try:
+        return read_image(path).has_dwarf
+    except ProblemError:
+        return False
 
 
 def _only_file() -> Optional[str]:

@@ -16,6 +16,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.gdb.each_stop import StopWatch
+from addrspace_gdb.debugger.gdb.outlet import rows, to_a_person, uncut_lines
 from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.registers import REGISTERS
 from addrspace_gdb.debugger.gdb.target import GdbTarget, Known, kept_selection
@@ -111,7 +112,7 @@ class GdbSession:
     def settings(self) -> Settings:
         """Width, characters and colour as the parameters, gdb and the terminal say now."""
         style = gdb.parameter("addrspace style")
-        return Settings(_width(), _unicode(), _color(), str(style or "quiet"))
+        return Settings(_width(), _unicode(), _color(), str(style or "quiet"), rows())
 
     def target(self) -> Target:
         """The selected inferior."""
@@ -183,11 +184,13 @@ class GdbSession:
 
     def write(self, pieces: Iterable[str]) -> None:
         """Through gdb, so that its pager and `pipe` work."""
-        gdb.write("".join(pieces))
+        text = "".join(pieces)
+        with uncut_lines():
+            gdb.write(text)
 
 
 def _on_terminal() -> bool:
-    return os.isatty(1) and os.isatty(2)
+    return to_a_person() and os.isatty(2)
 
 
 def _show_progress(text: str) -> None:
@@ -212,7 +215,7 @@ def _unicode() -> bool:
 
 
 def _color() -> bool:
-    if os.environ.get("NO_COLOR") or not sys.__stdout__ or not os.isatty(1):
+    if os.environ.get("NO_COLOR") or not sys.__stdout__ or not to_a_person():
         return False
     choice = gdb.parameter("addrspace color")
     return bool(gdb.parameter("style enabled")) if choice == "auto" else choice == "on"

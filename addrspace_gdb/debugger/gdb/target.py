@@ -290,6 +290,10 @@ class GdbTarget:
         """Variables that lie in the frame of the function at `pc`."""
         return gdb_names.frame_variables(pc)
 
+    def debug_file(self, address: int) -> Optional[str]:
+        """A file with the debug information of what lies at an address."""
+        return gdb_names.debug_file(address)
+
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""
         self._check_held("a signal")

@@ -25,6 +25,7 @@ from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import (
     Auxiliary,
+    DebugFiles,
     Expressions,
     Facts,
     FileMemory,
@@ -155,6 +156,10 @@ class StrippedTarget:
     def frame_variables(self, pc: int) -> List[FrameVariable]:
         """Variables in the frame of the function at `pc`: C's may have debug information."""
         return self._base.frame_variables(pc) if isinstance(self._base, Names) else []
+
+    def debug_file(self, address: int) -> Optional[str]:
+        """Where the debug information is of what lies at an address."""
+        return self._base.debug_file(address) if isinstance(self._base, DebugFiles) else None
 
     def signal(self) -> Optional[StopSignal]:
         """The signal of the selected thread."""

@@ -109,6 +109,12 @@ class Abbreviations:
                 raise DamagedError(f"abbreviation {code} is not there")
         return self._known[code]
 
+    def all(self) -> Dict[int, Abbreviation]:
+        """Every one by its code. DamagedError."""
+        while self._next():
+            pass
+        return self._known
+
     def _next(self) -> bool:
         code, at = leb(self._data, self._at)
         if not code or len(self._known) >= _MAX_ABBREVIATIONS:

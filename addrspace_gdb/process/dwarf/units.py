@@ -169,9 +169,9 @@ class Info:
         self._tables: Dict[Tuple[int, Sizes], Abbreviations] = {}
         self.begin()
 
-    def begin(self) -> None:
-        """Another question is asked."""
-        self._left = _MAX_STEPS
+    def begin(self, most: int = _MAX_STEPS) -> None:
+        """Another question is asked, for which `most` entries and the like may be looked at."""
+        self._left = most
 
     def spend(self, steps: int) -> None:
         """Count what is looked at. DamagedError where it is too much."""

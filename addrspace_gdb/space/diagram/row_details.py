@@ -39,10 +39,10 @@ def _listing(amounts: Dict[str, int], room: int = ROOM) -> str:
 
 def _heap(regions: Sequence[Region], reading: Reading) -> str:
     amounts, spans = by_kind(regions), reading.go.spans
-    free = amounts.get(go_claims.FREE_PAGES, 0) + amounts.get(go_claims.CACHED_PAGES, 0)
+    free, returned = (amounts.get(kind, 0) for kind in (go_claims.FREE_PAGES, go_claims.RETURNED_PAGES))
     parts = [
         f"{sizes.plural(spans.in_use, 'span')}, {sizes.plural(spans.objects, 'object')} in use",
-        f"{sizes.size(free)} free, {sizes.size(amounts.get(go_claims.RETURNED_PAGES, 0))} returned",
+        f"{sizes.size(free)} free, {sizes.size(returned)} returned",
     ]
     if reading.go.arenas.next_arena is not None:
         parts.append(f"next arena {reading.go.arenas.next_arena:#x}")

@@ -85,11 +85,11 @@ class Census:
                     yield goid
 
     def _living_between(self, first: int, last: int) -> List[int]:
-        goids = self._living
+        goids = self.goids
         return goids[bisect_left(goids, first) : bisect_right(goids, last)]
 
     @cached_property
-    def _living(self) -> List[int]:
+    def goids(self) -> List[int]:
         """The numbers of all goroutines that exist, rising."""
         rows = self._goroutines.rows("goid", "status")
         return sorted(goid for goid, status in rows if goid and is_live(status))

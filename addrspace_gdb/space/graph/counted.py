@@ -6,7 +6,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optiona
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.goruntime.typeshapes import FUNCTION, Shape
-from addrspace_gdb.space.graph.kept import Size, Totals
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.regions.model import TargetInfo
 
 TYPE, PACKAGE, KIND = "type", "package", "kind"
@@ -74,7 +74,7 @@ def _of_shapes(said: Message, shapes: Sequence[Shape], closures: Tuple[Size, Siz
 
 def _row(shape: Shape, several: bool, reached: Size, unreached: Size) -> Row:
     if several and not shape.open:
-        return Row(f"[...]{shape.name}", "array", shape.package, reached, unreached)
+        return Row(several_name(shape), "array", shape.package, reached, unreached)
     return Row(shape.name, shape.kind, shape.package, reached, unreached)
 
 
@@ -85,13 +85,13 @@ def _closures(said: Message, function_at: NameOf) -> Iterator[Row]:
         yield Row(
             f"func {name}" if name else "func",
             CLOSURE,
-            _package(name),
+            package_of(name),
             Size(size * reached, reached),
             Size(size * unreached, unreached),
         )
 
 
-def _package(function: Optional[str]) -> Optional[str]:
+def package_of(function: Optional[str]) -> Optional[str]:
     """The path of the package that a function is of."""
     if not function:
         return None

@@ -19,6 +19,7 @@ class Root(NamedTuple):
     started: Optional[str] = None  # the function that the goroutine started in
     local: Optional[str] = None  # the variable in the frame, where debug information tells
     exact: bool = True  # False: the word was taken for a pointer and may be none
+    field: Optional[str] = None  # of the variable, ".conns[3]", where its type is known
 
 
 class Step(NamedTuple):

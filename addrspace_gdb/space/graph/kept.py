@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.typeshapes import Shape
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.regions.model import TargetInfo
 
-OBJECT, SHARED = "object", "shared"
+OBJECT, SHARED, UNTYPED = "object", "shared", "unknown"
+ROOT, TYPE, PACKAGE = "root", "type", "package"  # what rows are by
 _SUSPECT = 10  # per cent that a row must keep to be named first
 
 
@@ -35,12 +37,12 @@ class Size(NamedTuple):
 class Row(NamedTuple):
     """A root, or an object, and what it keeps."""
 
-    kind: str  # of owners.py, OBJECT or SHARED
-    name: str  # of the variable, function; "" where the kind says all
+    kind: str  # of owners.py, or one of the above
+    name: str  # of the variable, function, type, package; "" where the kind says all
     size: Size
     node: int = -1  # in the worker's graph; -1: none
     address: Optional[int] = None  # of the variable or object
-    type: Optional[str] = None  # of the object, where it is known
+    type: Optional[str] = None  # of the variable or object, where it is known
     own: Optional[int] = None  # bytes of the object itself
     goroutines: int = 0  # how many there are in a group
     exact: bool = True  # False: words were taken for pointers that may be none
@@ -69,13 +71,16 @@ class Retained(NamedTuple):
     asked: bool  # the rows are of expressions, not of roots
     notes: List[str]
     problems: List[str]
+    by: str = ROOT
 
     @property
     def suspects(self) -> List[Row]:
         """The rows that keep a tenth of what is reached, or more."""
         whole = self.totals.reached.bytes
         return [
-            row for row in self.rows if row.kind != SHARED and row.size.bytes * 100 >= whole * _SUSPECT > 0
+            row
+            for row in self.rows
+            if row.kind not in (SHARED, UNTYPED) and row.size.bytes * 100 >= whole * _SUSPECT > 0
         ]
 
 
@@ -180,6 +185,44 @@ def deepened(
         children = deepened([below(node) for node in inner.children], depth - 1, owners, first, ask, look)
         made.append(row._replace(children=children, more=inner.many - len(children)))
     return made
+
+
+def with_types(rows: Sequence[Row], type_of: Callable[[int], Optional[str]]) -> List[Row]:
+    """The rows with the types of variables; `type_of` has that of the one that begins at an address."""
+    return [
+        row._replace(
+            type=type_of(row.address or 0) if row.kind == "global" else row.type,
+            children=with_types(row.children, type_of),
+        )
+        for row in rows
+    ]
+
+
+def group_of(shapes: Sequence[Shape], by: str) -> Tuple[List[int], List[Row]]:
+    """The rows, nothing counted yet, and for each shape two of them: of single values, and of several in one
+    object. Row 0 is of objects whose type is not known."""
+    rows = [Row(UNTYPED, "", Size())]
+    numbers: Dict[str, int] = {}
+    groups = [0, 0]
+    for shape in shapes[1:]:
+        names = [shape.name, several_name(shape)] if by == TYPE else [shape.package or ""] * 2
+        for name in names:
+            if name not in numbers:
+                numbers[name] = len(rows)
+                rows.append(Row(by, name, Size()))
+            groups.append(numbers[name])
+    return groups, rows
+
+
+def several_name(shape: Shape) -> str:
+    """An object that has several values of a shape, as an array."""
+    return shape.name if shape.open else f"[...]{shape.name}"
+
+
+def counted_rows(rows: Sequence[Row], bytes_: Sequence[int], objects: Sequence[int]) -> List[Row]:
+    """The rows that keep anything, with what that is; the largest first."""
+    found = [row._replace(size=Size(*size)) for row, *size in zip(rows, bytes_, objects) if size[1]]
+    return sorted(found, key=lambda row: (-row.size.bytes, row.kind, row.name))
 
 
 Asked = Tuple[str, int]  # an expression, and the address that it comes to

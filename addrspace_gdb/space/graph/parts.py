@@ -53,8 +53,20 @@ class Parts:
         role = _ROLES.get(sort, VALUE)
         if sort == "type" and _GROUP.match(shape.name):
             role = MAP_PART
-        field = self._field(sort, address, shape, several, within) if within >= 0 else None
-        return Part(shape.name, role, field)
+        if within < 0:
+            return Part(shape.name, role, None)
+        if not sort:
+            return Part(shape.name, role, self._put(number, shape.size, several, within))
+        return Part(shape.name, role, self._field(sort, address, shape, several, within))
+
+    def _put(self, number: int, size: int, several: bool, within: int) -> Optional[str]:
+        """Of a type that has no descriptor."""
+        index, rest = divmod(within, size) if size and several else (0, within)
+        named = self._shapes.path(number, rest)
+        if named is None:
+            return None
+        inner = self._fields.path(named.type, named.rest) if named.type else ""
+        return f"[{index}]" * several + named.text + inner if inner is not None else None
 
     def _field(self, sort: str, address: int, shape: Shape, several: bool, within: int) -> Optional[str]:
         if sort == "buckets":

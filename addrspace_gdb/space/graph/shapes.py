@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.moduledata import Module
@@ -14,6 +14,7 @@ from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
+from addrspace_gdb.space.graph.statics import Said
 
 _NEAR = 1 << 18  # bytes between itabs that are looked at together
 _HEADER = 8  # bytes, mallocHeaderSize
@@ -65,20 +66,25 @@ class Seeds(NamedTuple):
     words: Sequence[int]
 
 
-def tell_shapes(shapes: Shapes, sizes: Sizes, seeds: Seeds, word: int) -> Dict[str, Column]:
-    """All that those lead to."""
+def tell_shapes(
+    shapes: Shapes, sizes: Sizes, seeds: Seeds, word: int, more: Callable[[], None], said: Said
+) -> Dict[str, Column]:
+    """All that those lead to; `more` makes others, and says in `said` what roots say."""
     of_types = array("q", [NOTHING])  # 0 is no type
     of_types.extend(shapes.of_type(one) for one in seeds.types)
     direct = [shapes.of_word(one) for one in seeds.words]
     shapes.finish()
-    columns = _columns(shapes.all, sizes, word)
+    more()
+    merged = shapes.merged()
+    columns = _columns(shapes.all, sizes, word, merged)
     columns["type_shapes"] = of_types
     columns["word_hows"] = array("q", [one.how for one in direct])
     columns["word_targets"] = array("q", [one.target for one in direct])
+    columns.update(said.told(merged))
     return columns
 
 
-def _columns(all_: Sequence[Shape], sizes: Sizes, word: int) -> Dict[str, Column]:
+def _columns(all_: Sequence[Shape], sizes: Sizes, word: int, merged: Sequence[int]) -> Dict[str, Column]:
     begin = array("q", [0])
     for shape in all_:
         begin.append(begin[-1] + len(shape.pointers))
@@ -88,10 +94,10 @@ def _columns(all_: Sequence[Shape], sizes: Sizes, word: int) -> Dict[str, Column
         "periods": array("q", [shape.period // word for shape in all_]),
         "slots": array("q", [sizes.slot(shape.size, bool(shape.pointers)) for shape in all_]),
         "open": array("q", [shape.open for shape in all_]),
-        "firsts": array("q", [shape.first for shape in all_]),
+        "firsts": array("q", [merged[shape.first] for shape in all_]),
         "begin": begin,
         "offsets": array("q", [one.offset // word for one in pointers]),
         "hows": array("q", [one.how for one in pointers]),
-        "targets": array("q", [one.target for one in pointers]),
-        "others": array("q", [one.other for one in pointers]),
+        "targets": array("q", [merged[one.target] for one in pointers]),
+        "others": array("q", [merged[one.other] for one in pointers]),
     }

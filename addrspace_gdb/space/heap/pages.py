@@ -26,9 +26,7 @@ _BY_KIND = {
     go_claims.USER_ARENA: OBJECTS,
     go_claims.STACK_SPAN: STACKS,
     go_claims.FREE_PAGES: FREE,
-    go_claims.CACHED_PAGES: FREE,
     go_claims.RETURNED_PAGES: RETURNED,
-    go_claims.BASE_PADDING: RESERVED,  # though HeapReleased counts it
     go_claims.FREED_ARENA: RESERVED,
     go_claims.RESERVED: RESERVED,
 }
@@ -113,12 +111,13 @@ def arena_uses(arenas: Sequence[Arena], runs: Sequence[UseRun], residency: Resid
     return made
 
 
-def free_runs(runs: Sequence[UseRun]) -> FreeRuns:
-    """Runs of free pages. Pages that went back to the OS are as free as others for the allocator."""
+def free_runs(runs: Sequence[UseRun], padding: Optional[Tuple[int, int]] = None) -> FreeRuns:
+    """Runs of free pages. Pages that went back to the OS are as free as others for the allocator, but for the
+    `padding` of the heap's base, which it never uses."""
     found: Dict[int, List[int]] = {}
     longest: Optional[UseRun] = None
     count = size = 0
-    for run, returned in _joined(runs):
+    for run, returned in _joined(runs, padding):
         pages = run.size // PAGE
         row = found.setdefault(1 << max(0, pages.bit_length() - 1), [0, 0, 0])
         for index, amount in enumerate((1, run.size, returned)):
@@ -129,12 +128,16 @@ def free_runs(runs: Sequence[UseRun]) -> FreeRuns:
     return FreeRuns(count, size, longest, [FreeLength(pages, *found[pages]) for pages in sorted(found)])
 
 
-def _joined(runs: Sequence[UseRun]) -> List[Tuple[UseRun, int]]:
+def _joined(runs: Sequence[UseRun], padding: Optional[Tuple[int, int]]) -> List[Tuple[UseRun, int]]:
     """Neighbouring free and returned runs as one, with how many bytes of it are returned."""
     made: List[Tuple[UseRun, int]] = []
     for run in runs:
         if run.use not in (FREE, RETURNED):
             continue
+        if padding is not None and run.start <= padding[0] < run.end:
+            run = run._replace(start=padding[1])  # it is where the heap begins
+            if not run.size:
+                continue
         returned = run.size if run.use == RETURNED else 0
         if made and made[-1][0].end == run.start:
             last, before = made[-1]

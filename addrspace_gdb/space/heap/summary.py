@@ -82,7 +82,7 @@ def heap_of(reading: Reading, target: Target) -> Heap:
         states,
         slots,
         own,
-        free_runs(pages),
+        free_runs(pages, go.pages.padding),
         pages,
         go.gc_phase,
         notes,
@@ -103,13 +103,14 @@ def gather_slots(reading: Reading, target: Target) -> SlotReader:
         return reader
 
     found = cached(reading, gather_slots, read)
-    _gather_own(reading, target)
+    gather_own(reading, target)
     return found
 
 
-def _gather_own(reading: Reading, target: Target) -> Own:
+def gather_own(reading: Reading, target: Target) -> Own:
+    """What leads to the runtime's own objects, read once. Raises as `gather_slots`."""
     runtime = Runtime(target, reading.problems)
-    return cached(reading, _gather_own, lambda: read_own_objects(runtime, reading.go))
+    return cached(reading, gather_own, lambda: read_own_objects(runtime, reading.go))
 
 
 def slots_of(reading: Reading, target: Target) -> Slots:
@@ -121,7 +122,7 @@ def slots_of(reading: Reading, target: Target) -> Slots:
 
 def own_of(reading: Reading, target: Target) -> List[OwnSlots]:
     """Slots of the runtime's own objects, counted once. Raises as `gather_slots`."""
-    reader, own = gather_slots(reading, target), _gather_own(reading, target)
+    reader, own = gather_slots(reading, target), gather_own(reading, target)
     resident = reading.residency.resident_runs if reading.residency.known else None
     return cached(reading, own_of, lambda: count_own(reader, reading.go.spans, own, resident))
 
@@ -134,7 +135,7 @@ def pinned_of(reading: Reading, target: Target) -> int:
 
 def swapped_own(reading: Reading, target: Target) -> List[OwnSlots]:
     """The same with what of them is in swap as `resident`."""
-    reader, own = gather_slots(reading, target), _gather_own(reading, target)
+    reader, own = gather_slots(reading, target), gather_own(reading, target)
     return count_own(reader, reading.go.spans, own, reading.residency.swapped_runs)
 
 

@@ -14,8 +14,8 @@ from addrspace_gdb.space.regions.region import GOROUTINE_STACKS, HEAP, RUNTIME, 
 RESERVED = "reserved"  # address space of an arena that the heap has not grown into
 FREE_PAGES = "free pages"  # kept by the runtime
 RETURNED_PAGES = "returned pages"  # given back to the OS (scavenged)
-CACHED_PAGES = "page cache"  # free and kept, held by one P
-BASE_PADDING = "base padding"  # pages left out to randomise the heap's base (Go 1.26)
+PAGE_CACHE = "page cache"  # label of free pages that one P holds
+BASE_PADDING = "base padding"  # label of pages left out to randomise the heap's base (Go 1.26): returned
 TRANSIT_PAGES = "pages in transit"  # allocated, but no span yet (stopped inside the allocator)
 SMALL_OBJECTS = "small objects"
 LARGE_OBJECTS = "large objects"
@@ -48,7 +48,7 @@ def heap_claims(go: GoView, each_goroutine: bool) -> List[Claim]:
     heap = overlay(heap, normalise(_pages(go)))
     heap = overlay(heap, normalise(_cached(go)))
     if go.pages.padding is not None:
-        heap = overlay(heap, [Claim(*go.pages.padding, HEAP, BASE_PADDING)])
+        heap = overlay(heap, [Claim(*go.pages.padding, HEAP, RETURNED_PAGES, BASE_PADDING)])
     heap = overlay(heap, [Claim(s, e, HEAP, _SPANS[kind]) for s, e, kind in go.spans.runs])
     manual = [Claim(s, e, HEAP, WORK_BUFFERS) for s, e in go.stacks.work_buffers]
     manual += [Claim(s, e, HEAP, BITMAPS) for s, e in go.stacks.other_manual]
@@ -69,7 +69,7 @@ def _pages(go: GoView) -> Iterator[Claim]:
 def _cached(go: GoView) -> Iterator[Claim]:
     for run in go.pages.cached:
         returned = run.state == mpagealloc.RETURNED
-        yield Claim(run.start, run.end, HEAP, RETURNED_PAGES if returned else CACHED_PAGES)
+        yield Claim(run.start, run.end, HEAP, RETURNED_PAGES if returned else FREE_PAGES, PAGE_CACHE)
 
 
 def _stacks(go: GoView, each: bool) -> List[Claim]:

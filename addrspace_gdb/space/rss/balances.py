@@ -296,8 +296,7 @@ def _still(books: Books) -> List[Step]:
     if not amount.resident:
         return []
     kinds = books.kernel.kinds if books.kernel is not None else None
-    kept = (go_claims.RETURNED_PAGES, go_claims.BASE_PADDING)
-    returned = [r for r in books.regions if r.kind in kept and r.area != RUNTIME]
+    returned = [r for r in books.regions if r.kind == go_claims.RETURNED_PAGES and r.area != RUNTIME]
     locked = sum(r.resident or 0 for r in returned if r.locked)
     left = amount.resident - locked
     loose = [r for r in returned if not r.locked]

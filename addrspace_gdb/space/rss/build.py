@@ -31,7 +31,7 @@ from addrspace_gdb.space.rss.extents import split_extents
 from addrspace_gdb.space.rss.tree import Amount, Leaves, Node, Path, added, under
 from addrspace_gdb.target.protocol import Target
 
-_PARTS = ("live at the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
+_PARTS = ("survived the last GC", "allocated since", "dead, not swept yet", "free slots in used spans")
 PART_NAMES = (*_PARTS, "tail waste", "of damaged spans")
 _IN_USE_UNKNOWN = "in use vs. free inside malloc is not tracked"
 

@@ -178,7 +178,7 @@ def circumstances(
     returned: Tuple[str, ...] = (),
 ) -> Circumstances:
     """What those sentences mention."""
-    live = tree.root.find(*places.OBJECTS, "live at the last GC").size
+    live = tree.root.find(*places.OBJECTS, "survived the last GC").size
     kinds, root = {one.kind for one in found}, tree.root
     gc = read.gc if kinds & {FREE_HEAP, GARBAGE, FREE_STACKS, LIMIT} else None
     values = _gc_values(gc) if gc is not None else {}

@@ -51,7 +51,7 @@ _RULES = (
     _Rule(FREE_HEAP, (places.FREE,)),
     _Rule(GARBAGE, (under(places.OBJECTS, "allocated since"), under(places.OBJECTS, "dead, not swept yet"))),
     _Rule(FRAGMENTS, (under(places.OBJECTS, "free slots in used spans"),)),
-    _Rule(LIVE, (under(places.OBJECTS, "live at the last GC"),), 2, 64 << 20),
+    _Rule(LIVE, (under(places.OBJECTS, "survived the last GC"),), 2, 64 << 20),
     _Rule(RUNTIME, (places.RUNTIME,)),
     _Rule(C_HEAP, (places.C_HEAP,), but=FREE_PATHS),
     _Rule(C_FREE, FREE_PATHS),

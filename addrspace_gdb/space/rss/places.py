@@ -20,7 +20,7 @@ GO, OTHERS = "Go", "Non-Go"
 HEAP: Path = (GO, "heap")
 OBJECTS: Path = (*HEAP, "objects")
 OWN = "the runtime's own objects"
-FREE: Path = (*HEAP, "free pages kept")
+FREE: Path = (*HEAP, "free pages")
 RETURNED: Path = (*HEAP, "pages returned to the OS")
 RESERVED: Path = (*HEAP, "reserved, not yet used")
 TRANSIT: Path = (*HEAP, "pages in transit")
@@ -50,9 +50,7 @@ _HEAP: Dict[str, Path] = {
     go_claims.USER_ARENA: OBJECTS,
     go_claims.FREED_ARENA: (*HEAP, "freed user arenas"),
     go_claims.FREE_PAGES: FREE,
-    go_claims.CACHED_PAGES: FREE,
     go_claims.RETURNED_PAGES: RETURNED,
-    go_claims.BASE_PADDING: RETURNED,
     go_claims.RESERVED: RESERVED,
     go_claims.TRANSIT_PAGES: TRANSIT,
     go_claims.STACK_SPAN: (*STACKS, "in transit"),
@@ -92,7 +90,7 @@ _OTHER = "other"
 _SYMBOLS = ("pclntab", "symtab", "gosymtab")
 _LIBC = (libc.BRK, libc.ARENA, libc.ARENA_RESERVE, libc.MMAPPED)
 _GIVEN_BACK = (
-    *(go_claims.RETURNED_PAGES, go_claims.BASE_PADDING, go_claims.RESERVED, go_claims.FREED_ARENA),
+    *(go_claims.RETURNED_PAGES, go_claims.RESERVED, go_claims.FREED_ARENA),
     libc.ARENA_RESERVE,
 )
 
@@ -100,9 +98,9 @@ _GIVEN_BACK = (
 _SEQUENCE = (
     *(GO, OTHERS),
     *("heap", "goroutine stacks", "runtime", "program"),
-    *("objects", "free pages kept", "pages returned to the OS", "freed user arenas"),
+    *("objects", "free pages", "pages returned to the OS", "freed user arenas"),
     *("reserved, not yet used", "pages in transit"),
-    *("live at the last GC", "allocated since", "dead, not swept yet", OWN, "free slots in used spans"),
+    *("survived the last GC", "allocated since", "dead, not swept yet", OWN, "free slots in used spans"),
     "tail waste",
     *("of goroutines", "used", "unused", LEFT_BEHIND, "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),

@@ -40,7 +40,7 @@ class Sites(NamedTuple):
         return self.total * _TOO_FEW >= live
 
     def worth_naming(self, live: int) -> Sequence[Site]:
-        """The sites to name where `live` bytes were live at the last GC; none if the profile does not fit it,
+        """The sites to name where `live` bytes survived the last GC; none if the profile does not fit it,
         as where its rate was changed on the way."""
         if not live or not self.total or not live / _SOUND <= self.total <= live * _SOUND:
             return []

@@ -53,6 +53,7 @@ def _root(root: Root) -> Dict[str, Any]:
         "name": root.name or None,
         "address": _hex(root.address),
         "offset": root.offset,
+        "field": root.field,
         "goid": root.goid,
         "started": root.started,
         "local": root.local,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from addrspace_gdb.space.graph.kept import OBJECT, Retained, Row, Size
+from addrspace_gdb.space.graph.kept import OBJECT, UNTYPED, Retained, Row, Size
 from addrspace_gdb.views.documents.form import target_json
 
 SCHEMA = "retained/1"
@@ -16,6 +16,7 @@ def retained_json(found: Retained) -> Dict[str, Any]:
     return {
         "schema": SCHEMA,
         "target": target_json(found.info),
+        "by": found.by,
         "totals": {
             "allocated": size_json(totals.allocated),
             "reached": size_json(totals.reached),
@@ -36,7 +37,7 @@ def row_json(row: Row) -> Dict[str, Any]:
     """One root or object."""
     is_goroutine = row.kind == "goroutine"
     return {
-        "root": None if row.kind == OBJECT else row.name,
+        "root": None if row.kind in (OBJECT, UNTYPED) else row.name,
         "kind": row.kind,
         "address": hex(row.address) if row.address is not None and not is_goroutine else None,
         "goid": row.address if is_goroutine else None,

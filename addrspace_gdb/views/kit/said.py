@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair, TokenType
 
 _LINES = 3  # of one of them
+
+
+def wrapped(token: TokenType, text: str, width: Optional[int], unicode: bool) -> Iterator[Pair]:
+    """A text in as few lines of `width` columns as it takes, at most three; None: in one."""
+    room = width or 1 << 16
+    for part in wrap(clean(text, unicode), room, _LINES, unicode):
+        yield from Line(room, unicode).put(token, part)
 
 
 def said_lines(

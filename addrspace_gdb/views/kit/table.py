@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import islice
 from operator import add
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
+from addrspace_gdb.views.kit.text import clip
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, TEXT, Pair, TokenType
 
 TABULATE_ROWS = 1000  # at most
@@ -52,6 +53,25 @@ def narrowed(
             break
         left.remove(index)
     return [columns[i] for i in left], [tuple(row[i] for i in left) for row in rows]
+
+
+def fitted(
+    columns: Sequence[Column],
+    rows: Sequence[Cells],
+    width: Optional[int],
+    giving: Sequence[int] = (),
+    least: int = 12,
+    unicode: bool = True,
+    cut: Callable[[str, int, bool], str] = clip,
+) -> Tuple[List[Column], List[Cells]]:
+    """The table in `width` columns: without as many of the columns `giving`, in their order, as it takes to
+    leave `least` to the last one, which is cut to what there is. None: nothing is cut."""
+    left, few = narrowed(columns, rows, width, giving, least)
+    if width is None or not few:
+        return left, few
+    used = sum(max(map(len, cells)) + GAP for cells in list(zip([c.heading for c in left], *few))[:-1])
+    room = max(least, width - used)
+    return left, [(*row[:-1], cut(row[-1], room, unicode)) for row in few]
 
 
 def table(columns: Sequence[Column], rows: Union[Sequence[Cells], AlikeRows]) -> Iterator[Pair]:

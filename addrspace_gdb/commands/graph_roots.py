@@ -1,0 +1,147 @@
+"""What the collector begins with, for a heap's graph: read while the process stands still, named later."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.mgcroots import ascending, global_slots, none_yet
+from addrspace_gdb.goruntime.queues import queued_words
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
+from addrspace_gdb.goruntime.symtab import modules
+from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
+from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.holding import Roots
+from addrspace_gdb.space.graph.owners import Owners
+from addrspace_gdb.space.graph.statics import leaders
+from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.target.protocol import Names, Target
+
+
+class GraphRoots:
+    """Every root of the collector, read first and put in order later."""
+
+    def __init__(self, reading: Reading, target: Target, runtime: Runtime, heap: Tuple[int, int]) -> None:
+        self._reading, self._target, self._runtime, self._heap = reading, target, runtime, heap
+        self._owners = Owners()
+        self.slots = none_yet()  # of variables
+        self.pointed: Dict[int, int] = {}  # variables by where what they lead to begins, which has no name
+        self.conservative = 0  # goroutines of which words were taken for pointers that may be none
+        self.unknown = 0  # whose stack could not be walked
+        self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
+
+    def read(self) -> None:
+        """All that needs the process."""
+        for some in global_slots(self._runtime, modules(self._target, self._runtime.problems), *self._heap):
+            for column, more in zip(self.slots, some):
+                column.extend(more)
+        self.slots = ascending(self.slots)
+        _names(self._target, [0])  # so that names can be had without the process
+        for part in (self._of_records, self._of_queues, self._of_stacks):
+            try:
+                part()
+            except (UnreadableError, KeyError, ProblemError) as error:
+                self._runtime.problems.add(f"roots: {error}; some are missing")
+
+    def _of_records(self) -> None:
+        owners = self._owners
+        names = {FINALIZERS: kinds.FINALIZERS, CLEANUPS: kinds.CLEANUPS, WEAK: kinds.WEAK}
+        for one in read_rooted(self._runtime, self._reading.go.spans.columns):
+            if one.kind == FINALIZERS:
+                owners.finalized.append(one.object)
+            owner = owners.number(0, names[one.kind], "")
+            self._put_all(owner, one.address, one.words)
+
+    def _of_queues(self) -> None:
+        owner = self._owners.number(0, kinds.QUEUES, "")
+        for address, words in queued_words(self._runtime):
+            self._put_all(owner, address, words)
+
+    def _put_all(self, owner: int, address: int, values: Sequence[int]) -> None:
+        for number, value in enumerate(values):
+            self._owners.put(owner, value, address + number * self._runtime.word)
+
+    def _of_stacks(self) -> None:
+        walkable = of_reading(self._target, self._reading, none_too=True)
+        stacks = StackRoots(walkable, self._heap)
+        owners, goids = self._owners, walkable.goroutines.column("goid")
+        starts = walkable.goroutines.column("startpc")
+        every = owners.number(0, kinds.GOROUTINES, "")
+        for found in stacks.read(range(len(walkable.goroutines))):
+            self.conservative += not found.exact
+            if not found.roots:
+                continue
+            started = walkable.tables.function_name(starts[found.at]) or "?"
+            group = owners.number(every, "group", started)
+            owner = owners.number(group, "goroutine", started, goid=goids[found.at], exact=found.exact)
+            for root in found.roots:
+                holder = owners.number(owner, "function", root.function)
+                owners.put(holder, root.value, root.address, root.place)
+        self.places = stacks.places
+        self.unknown = len(stacks.unknown)
+        if stacks.unknown:
+            at, why = stacks.unknown[0]
+            self._runtime.problems.add(
+                f"{self.unknown:,} stacks cannot be walked (goroutine {goids[at]}: {why}); every word counts"
+            )
+
+    def owners(self, target: Target) -> Owners:
+        """With the variables under their names."""
+        low, high = self._heap
+        slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
+        names = _names(target, [address for address, _ in slots])
+        led = self._led(target, [at for (at, _), name in zip(slots, names) if name is None])
+        every = self._owners.number(0, kinds.GLOBALS, "")
+        for (address, value), name in zip(slots, names):
+            start, text = name if name is not None else led.get(address, (address, ""))
+            self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
+        return self._owners
+
+    def _led(self, target: Target, nameless: Sequence[int]) -> Dict[int, Tuple[int, str]]:
+        """Where composite literals of packages begin, called by the pointers that lead to them."""
+        found = leaders(self.slots, nameless)
+        of_slots = {slot for _, slot in found.values()}
+        named = dict(zip(of_slots, _names(target, [*of_slots])))
+        made = {}
+        for address, (start, slot) in found.items():
+            name = named[slot]
+            if name is not None and name[0] == slot:
+                made[address] = start, f"*{name[1]}"
+                self.pointed[start] = slot
+        return made
+
+    @property
+    def all(self) -> List[kinds.Owner]:
+        """The owners."""
+        return self._owners.all
+
+    @property
+    def addresses(self) -> Sequence[int]:
+        """By root the address where it stands; 0: in a register, or it is not known."""
+        return self._owners.addresses
+
+    def of(self, owners: Sequence[kinds.Owner]) -> Roots:
+        """Whose each root is."""
+        return Roots(owners, self._owners.owners, self._owners.places)
+
+    def owner(self, root: int) -> kinds.Owner:
+        """Whose a root is."""
+        return self._owners.all[self._owners.owners[root]]
+
+    def place(self, root: int) -> Optional[Place]:
+        """Where in a frame a root stands, if that is known."""
+        number = self._owners.places[root]
+        return self.places[number] if number != NO_PLACE else None
+
+
+def _names(target: Target, addresses: Sequence[int]) -> List[Optional[Tuple[int, str]]]:
+    """Where the variable begins that each address lies in, and its name; None where that is not known."""
+    if not isinstance(target, Names):
+        return [None] * len(addresses)
+    found = target.names_at(addresses)
+    return [
+        (address - one.offset, one.name) if one is not None else None
+        for address, one in zip(addresses, found)
+    ]

@@ -1,0 +1,3 @@
+module addrspace.test/fifty
+
+go 1.21
