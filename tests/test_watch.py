@@ -237,6 +237,23 @@ def test_for_prometheus_by_its_name(program: Binary, processes: Processes, tmp_p
     )
 
 
+def test_two_dumps_say_how_fast(program: Binary, processes: Processes, tmp_path: Path) -> None:
+    named, first = tmp_path / f"diffed{os.getpid()}", tmp_path / "first.json"
+    shutil.copy(program.path, named)
+    process = processes.start([str(named), "goroutines"]).wait_ready()
+    assert cli("dump", process.pid, "--format", "json", "--stacks", "-o", first).returncode == 0
+    leak(process, 1)
+    done = cli("diff", first, named.name, "--width", "400", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r" apart$", done.stdout.splitlines()[0])
+    assert re.search(r"\+512, \+[\d,]+ a minute \(512 born", done.stdout)
+    assert "growing fastest: goroutine-stacks: goroutine +4.0 MiB, +" in done.stdout
+    groups = done.stdout.partition("Goroutines by stack")[2].splitlines()
+    assert "main.(*client).watch" in groups[2]
+    document = json.loads(cli("diff", first, named.name, "--format", "json", cwd=tmp_path).stdout)
+    assert 0 < document["seconds"] < 600
+
+
 def test_what_cannot_be_watched_is_one_line(sleeper: Process, tmp_path: Path) -> None:
     assert_refused(cli("watch", sleeper.pid), r".*sleep is not a Go program: it has no runtime\.mheap_ .*")
     assert_refused(cli("watch", os.getpid()), rf"process {os.getpid()} .*|.*python.* is not a Go program.*")

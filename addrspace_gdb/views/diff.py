@@ -22,6 +22,7 @@ from addrspace_gdb.views.stackparts import duration, place, program
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
 _WITH_PLACE = 92  # columns from which a place in a file has room
+_FEW = 3  # kinds that grow fastest
 _NAME, _OTHERS = 20, 78  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
@@ -34,7 +35,7 @@ def diff_text(
     look = _Look(diff, limit, width, unicode)
     yield from look.title()
     if diff.anything:
-        for line in look.totals():
+        for line in [*look.totals(), *look.fastest()]:
             yield from line
         if diff.memory:
             yield tokens.NEWLINE
@@ -77,21 +78,50 @@ class _Look:
         total, goroutines = self._diff.total, self._diff.goroutines
         facts = [
             f"virtual {sizes.size(total.after.size)} {growth(total.size)}".rstrip(),
-            f"resident {sizes.size(total.after.resident)} {growth(total.resident)}".rstrip(),
+            f"resident {sizes.size(total.after.resident)} {self._rate_of(total.resident)}".rstrip(),
         ]
         if goroutines is not None:
             text = sizes.plural(goroutines.after, "goroutine")
-            text += f" {more(goroutines.after - goroutines.before)}".rstrip()
+            text += f" {self._more(goroutines.after - goroutines.before)}".rstrip()
             if goroutines.born or goroutines.gone:
                 text += f" ({len(goroutines.born or ()):,} born, {len(goroutines.gone or ()):,} gone)"
             facts.append(text)
         return paragraph("", self._g.dot.join(facts), self._width or _NONE, self._unicode)
 
+    def _rate_of(self, grown: Optional[int]) -> str:
+        return self._rate(grown) if grown else growth(grown)
+
+    def _more(self, grown: int) -> str:
+        """Of goroutines."""
+        minutes = self._diff.minutes
+        if not grown or minutes is None:
+            return more(grown)
+        return f"{more(grown)}, {grown / minutes:+,.0f} a minute"
+
+    def fastest(self) -> Iterator[Line]:
+        """What grows most."""
+        found = self._diff.fastest[:_FEW]
+        if found:
+            parts = [f"{one.area}: {self._clean(one.kind or '')} {self._rate(one.growth)}" for one in found]
+            yield from paragraph(
+                "", f"growing fastest: {'; '.join(parts)}", self._width or _NONE, self._unicode
+            )
+
+    def _rate(self, grown: int) -> str:
+        """By how much, and how much that is a minute where the time between is known."""
+        minutes = self._diff.minutes
+        return growth(grown) + (f", {self._per_minute(grown)} a minute" if minutes is not None else "")
+
+    def _per_minute(self, grown: Optional[int]) -> str:
+        minutes = self._diff.minutes
+        return "" if grown is None or minutes is None else growth(round(grown / minutes))
+
     def kinds(self) -> Iterator[tokens.Pair]:
-        """Areas and their kinds that differ."""
+        """Areas and their kinds that differ, what has grown most first."""
         rows: List[Row] = []
-        for area in self._diff.areas:
+        for area in sorted(self._diff.areas, key=lambda one: -one.growth):
             kinds = [one for one in self._diff.kinds if one.area == area.area and one.differs]
+            kinds.sort(key=lambda one: -one.growth)
             if len(kinds) > 1:
                 rows.append(self._kind(area, area.area or "", "all of it"))
             rows += [
@@ -105,6 +135,7 @@ class _Look:
                 Column("Change", "right", tokens.GROWTH),
                 Column("Resident", "right", tokens.SIZE),
                 Column("Change", "right", tokens.GROWTH),
+                Column("A minute", "right", tokens.GROWTH),
                 Column("Kind", "left", tokens.TEXT),
             ],
             rows,
@@ -114,7 +145,7 @@ class _Look:
     def _kind(self, one: Change, area: str, kind: str) -> Row:
         now = sizes.size(one.after.size), growth(one.size)
         resident = sizes.size(one.after.resident), growth(one.resident)
-        return (area, *now, *resident, self._clean(kind))
+        return (area, *now, *resident, self._per_minute(one.resident), self._clean(kind))
 
     def ranges(self) -> Iterator[tokens.Pair]:
         """Regions that came, went, or became something else."""
@@ -152,6 +183,7 @@ class _Look:
             Column("Change", "right", tokens.GROWTH),
             Column("", "left", tokens.QUIET),
         ]
+        found = sorted(found, key=lambda one: -one.growth("bytes"))  # what has grown most first
         rows = [_span(one) for one in found[: self._limit]]
         yield from self._table("Spans by class", columns, rows, len(found))
 
@@ -174,7 +206,7 @@ class _Look:
             Column("User function", "left", tokens.NAME),
             Column("At", "left", tokens.QUIET),
         ]
-        groups = _alike(changes.groups)
+        groups = sorted(_alike(changes.groups), key=lambda one: one.before - one.after)
         rows = [self._group(one) for one in groups[: self._limit]]
         yield from self._table("Goroutines by stack", columns, rows, len(groups))
 
