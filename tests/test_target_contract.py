@@ -14,6 +14,7 @@ from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.held import state, stop, until
+from harness.lldbs import Lldb, lldbs, run_lldb
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
@@ -27,6 +28,7 @@ from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.protocol import Target
 
 SIDE = Path(__file__).with_name("contract_side.py")
+LLDB_SIDE = Path(__file__).with_name("contract_lldb.py")
 
 
 class Stopped(NamedTuple):
@@ -106,6 +108,22 @@ def in_gdb(gdb: Gdb, scene: Scene, known: Known, folder: Path) -> List[str]:
     return found
 
 
+def in_lldb(lldb: Lldb, enter: List[str], known: Known, folder: Path) -> List[str]:
+    given, out = folder / "known", folder / "out-lldb"
+    given.write_text(json.dumps(known._asdict()))
+    ask = f"target-contract {LLDB_SIDE.parent} {given} {out}"
+    run = run_lldb(lldb, [*enter, f"command script import {LLDB_SIDE}", ask])
+    assert out.exists(), run.stdout[-2000:] + run.stderr[-2000:]
+    found: List[str] = json.loads(out.read_text())
+    return found
+
+
+def test_a_process_in_lldb(stopped: Stopped, lldb_exe: Lldb, tmp_path: Path) -> None:
+    enter = [f"process attach --pid {stopped.process.pid}"]
+    assert in_lldb(lldb_exe, enter, stopped.known, tmp_path) == []
+    stop(stopped.process)  # a detach of lldb's lets also that go on
+
+
 def test_a_process(stopped: Stopped) -> None:
     target = LiveTarget(stopped.process.pid, None, SHELL)
     target.hold(10, lambda: "late")
@@ -122,7 +140,7 @@ def test_a_process_in_gdb(stopped: Stopped, gdb_exe: Gdb, tmp_path: Path) -> Non
 
 
 def test_a_core(stopped: Stopped, gdb_exe: Gdb, tmp_path: Path) -> None:
-    """Without a debugger, and in gdb."""
+    """Without a debugger, in gdb and in lldb."""
     core = tmp_path / "core"
     scene = gcore(gdb_exe, attach(stopped.process, stopped.binary), core)
     known = of_core(stopped.known, core)
@@ -130,6 +148,9 @@ def test_a_core(stopped: Stopped, gdb_exe: Gdb, tmp_path: Path) -> None:
     assert broken(target, known) == []
     assert broken(with_runtime(target), known) == []
     assert in_gdb(gdb_exe, scene, known, tmp_path) == []
+    for lldb in lldbs():
+        enter = [f"target create --core {core} {stopped.binary.path}"]
+        assert in_lldb(lldb, enter, known, tmp_path) == []
 
 
 def test_the_fakes(

@@ -32,6 +32,7 @@ _OF_A_PROCESS = (
     "fault",
     "goroutine_stacks",
     "profile",
+    "html",
 )
 _OF_SEVERAL_MOMENTS = ("snapshot", "diff", "compare")
 MODULES = (*_OF_A_PROCESS, *_OF_SEVERAL_MOMENTS)

@@ -22,6 +22,7 @@ from addrspace_gdb.views.documents.form import addrspace_json
 from addrspace_gdb.views.kit.tokens import Tokens
 from addrspace_gdb.views.regions import checks_table
 
+HTML = "html"
 _WORDS = ("--classic", "--format", "--output", "--check", "--stacks") + (
     *("regions", "memstats", "gc"),
     *("snapshot", "diff", "compare"),
@@ -36,7 +37,7 @@ def parser() -> Parser:
         epilog="Sub-commands: `help addrspace regions`. Parameters: `show addrspace`.",
     )
     made.add_argument("--classic", action="store_true", help="a simplified eight-row picture, for teaching")
-    add_output(made, ["text", "classic", "json"])
+    add_output(made, ["text", "classic", "json", HTML])
     made.add_argument(
         "--check", action="store_true", help="check every sum against the kernel's and the runtime's counters"
     )
@@ -77,10 +78,12 @@ class Answer:
         return build(self._reading, self._each_goroutine, self.check)
 
 
-def ask(session: Session, arguments: argparse.Namespace) -> Answer:
-    """Read the selected inferior."""
+def ask(session: Session, arguments: argparse.Namespace) -> Any:
+    """Read the selected inferior: an Answer, or with --format html what `addrspace html` reads."""
     if arguments.stacks and arguments.format != "json":
         raise ProblemError("addrspace: --stacks goes with --format json")
+    if arguments.format == HTML:
+        return html().ask(session, arguments)
     reading = session.reading(check=arguments.check, other_too=True)
     stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
     taken = time.time() if arguments.stacks and session.target().kind != "core" else None
@@ -106,9 +109,21 @@ def as_json(answer: Answer) -> Dict[str, Any]:
     return addrspace_json(answer.space, answer.stacks, answer.taken)
 
 
-def verdict(answer: Answer) -> Optional[str]:
+def verdict(answer: Any) -> Optional[str]:
     """What a script must know: damage that was found, checks that failed. None if all is well."""
-    return verdict_on(answer.space)
+    return verdict_on(answer.space) if isinstance(answer, Answer) else html().verdict(answer)
+
+
+def html() -> Command:
+    """The command that makes the page: most that it takes is loaded only for it."""
+    from addrspace_gdb.commands.html import COMMAND as PAGE
+
+    return PAGE
+
+
+def as_page(answer: Any, look: Look) -> Iterable[str]:
+    """The page of `addrspace html`."""
+    return html().forms[HTML](answer, look)
 
 
 def verdict_on(space: AddressSpace) -> Optional[str]:
@@ -132,7 +147,7 @@ COMMAND = Command(
     "addrspace",
     parser,
     ask,
-    {"text": drawn(draw), "classic": drawn(draw_classic), "json": document(as_json)},
+    {"text": drawn(draw), "classic": drawn(draw_classic), "json": document(as_json), HTML: as_page},
     verdict,
     words,
     parse=parse,

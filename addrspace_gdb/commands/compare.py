@@ -119,7 +119,7 @@ def dump_side(path: str) -> Side:
 def _inferior(session: Session, inferior: int, each_goroutine: bool) -> Side:
     reading = session.reading()
     space = build(reading, each_goroutine)
-    name = f"inferior {inferior}"
+    name = f"{session.target().hints.inferior} {inferior}"
     snapshot = Snapshot(
         name,
         None,

@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 
 VARIABLE = "ADDRSPACE_GDB_REQUEST"
 CORE, SYSROOT, LOADER = "core", "root", "load.py"  # links in the private folder
+LLDB_LOADER = "load_lldb.py"
 
 
 class Request(NamedTuple):
@@ -21,7 +22,7 @@ class Request(NamedTuple):
     shown: Optional[str]  # how that file is called: a compressed core is read from another place
     exe: Optional[str]  # path of the program that gdb was started with, or None
     sysroot: bool  # whether there is a link to one
-    format: str  # "text", "classic", "json" or "svg"
+    format: str  # "text", "classic", "json", "svg" or "html"
     report: Optional[str]  # a command and its options, or None for the diagram
     check: bool
     stacks: bool

@@ -93,6 +93,18 @@ class GcBits:
             low, high, block = self._low, self._high, self._block
             yield -1 if bits is None else bits
 
+    def raw(self, addresses: Iterable[int], sizes: Iterable[int]) -> Iterator[bytes]:
+        """So many bytes of the bits of many spans, as they are; none for those that cannot be read."""
+        low, high, block = self._low, self._high, self._block
+        for address, size in zip(addresses, sizes):
+            if not (low <= address and address + size <= high):
+                if not self._find(address, size):
+                    bits = self._alone(address, size * 8)
+                    yield b"" if bits is None else bits.to_bytes(size, "little")
+                    continue
+                low, high, block = self._low, self._high, self._block
+            yield block[address - low : address - low + size]
+
     def gather(self, addresses: Sequence[int], counts: Sequence[int]) -> None:
         """Read the bits of all spans that will be asked for: from then on nothing is read."""
         pages = {

@@ -31,6 +31,7 @@ SWEEP_STATES = {
     CACHED: "cached",
 }
 _SETTLED = (SWEPT, CACHED)
+_IS_IN_USE = bytes(state == IN_USE for state in range(256))
 _WORD = 0xFFFFFFFF  # sweepgen is a uint32
 
 MAX_SLOTS = 1 << 16  # nelems is 16 bits wide
@@ -110,11 +111,9 @@ class SlotReader:
     def gather(self) -> None:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""
         spans = self._spans
-        in_use = list(compress(range(len(spans["state"])), map(IN_USE.__eq__, spans["state"])))
-        settled = self.settled_sweepgens(spans["sweepgen"])
-        unswept = [at for at in in_use if spans["sweepgen"][at] not in settled]
-        bits = [*map(spans["alloc_bits"].__getitem__, in_use), *map(spans["mark_bits"].__getitem__, unswept)]
-        counts = [*map(spans["slots"].__getitem__, [*in_use, *unswept])]
+        in_use, unswept = spans["state"].tobytes().translate(_IS_IN_USE), self._unswept()
+        bits = [*compress(spans["alloc_bits"], in_use), *map(spans["mark_bits"].__getitem__, unswept)]
+        counts = [*compress(spans["slots"], in_use), *map(spans["slots"].__getitem__, unswept)]
         pinned = list(compress(range(len(spans["state"])), spans["pinner_bits"]))
         bits += map(spans["pinner_bits"].__getitem__, pinned)
         counts += [2 * spans["slots"][at] for at in pinned]
@@ -125,6 +124,15 @@ class SlotReader:
         starts = sorted(row.start for row in map(self.row, unswept) if self.has_inline_marks(row))
         found = pieces(self.runtime.target, [(start + offset, size) for start in starts])
         self._marks = {start: bytes(data) if data is not None else None for start, data in zip(starts, found)}
+
+    def _unswept(self) -> List[int]:
+        """Positions of the spans in use whose marks are not their allocBits yet."""
+        states, sweepgens = self._spans["state"], self._spans["sweepgen"]
+        settled = self.settled_sweepgens(sweepgens)
+        if settled.issuperset(sweepgens):
+            return []
+        others = compress(range(len(states)), [one not in settled for one in sweepgens])
+        return [at for at in others if states[at] == IN_USE]
 
     def settled_sweepgens(self, sweepgens: Iterable[int]) -> Set[int]:
         """Those of `sweepgens` that spans have whose allocBits say what lived at the last collection."""

@@ -23,9 +23,10 @@ def add_gdb(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--exe", metavar="FILE", help="executable to use instead of the one recorded")
     add("--sysroot", metavar="DIR", help="root directory holding the libraries the core was made with")
-    add("--debugger", choices=("gdb", "none"),
-        help="read through gdb, or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for"
-        " what only debug information tells")  # fmt: skip
+    add("--debugger", choices=("gdb", "lldb", "none"),
+        help="read through gdb or lldb (19 and newer; $ADDRSPACE_LLDB, the one of this environment, or on"
+        " PATH), or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for what only debug"
+        " information tells")  # fmt: skip
     add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
         " of this environment, or the one on PATH")  # fmt: skip
     add_wait(parser, "how long a process may take to stop, and gdb may do nothing")

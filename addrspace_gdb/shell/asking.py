@@ -1,6 +1,6 @@
 """One question from the shell: what is asked, checked beforehand, and the answer in files.
 
-It is answered without a debugger, or by gdb if that is wanted, or if only debug information can tell.
+It is answered without a debugger, or by gdb or lldb if that is wanted, or if only a debugger can tell.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
 from addrspace_gdb.shell.processes import is_pid, number_of, resolved
 from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
+from addrspace_gdb.shell.run_lldb import find_lldb, run_lldb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
 
@@ -29,7 +30,7 @@ class Question(NamedTuple):
     """What is asked of a process or a core file."""
 
     target: str
-    debugger: Optional[str] = None  # "gdb" or "none"; None: as $ADDRSPACE_DEBUGGER says
+    debugger: Optional[str] = None  # "gdb", "lldb" or "none"; None: as $ADDRSPACE_DEBUGGER says
     gdb: Optional[str] = None
     wait: float = PATIENCE
     exe: Optional[str] = None
@@ -58,7 +59,7 @@ class Asked(NamedTuple):
 def check(question: Question) -> Asked:
     """Everything that can be refused without stopping anything is refused here: ProblemError."""
     wanted = _wanted(question)
-    gdb = _gdb(question.gdb) if wanted == "gdb" else None
+    path = _debugger(wanted, question.gdb)
     pid, core, name = None, "", ""
     target = resolved(question.target)
     if is_pid(target):
@@ -76,17 +77,27 @@ def check(question: Question) -> Asked:
         raise ProblemError(f"{printable(question.exe)} is not an ELF executable")
     if question.sysroot and not os.path.isdir(question.sysroot):
         raise ProblemError(f"--sysroot: {printable(question.sysroot)} is not a directory")
-    return Asked(question, Debugger(gdb, question.wait, name), bool(wanted), pid, core)
+    return Asked(question, Debugger(path, question.wait, name, wanted), bool(wanted), pid, core)
 
 
 def _wanted(question: Question) -> str:
-    """Who is to answer: "gdb", "none", or "" for whoever can. What is typed goes before the environment."""
+    """Who is to answer: "gdb", "lldb", "none", or "" for whoever can. What is typed goes before the rest."""
     wanted = question.debugger or ("gdb" if question.gdb else os.environ.get("ADDRSPACE_DEBUGGER", ""))
-    if wanted not in ("", "gdb", "none"):
-        raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(wanted)} is not gdb or none")
-    if wanted == "none" and question.gdb:
-        raise ProblemError("--gdb and --debugger none exclude each other")
+    if wanted not in ("", "gdb", "lldb", "none"):
+        raise ProblemError(f"$ADDRSPACE_DEBUGGER: {printable(wanted)} is not gdb, lldb or none")
+    if wanted in ("lldb", "none") and question.gdb:
+        raise ProblemError(f"--gdb and --debugger {wanted} exclude each other")
     return wanted
+
+
+def _debugger(wanted: str, path: Optional[str]) -> Optional[str]:
+    """The path of the debugger that is wanted; None if that is none. ProblemError if it is not there."""
+    if wanted == "lldb":
+        lldb = find_lldb()
+        if lldb is None:
+            raise ProblemError("no lldb found; install it (pip install lldb-for-pwndbg)")
+        return lldb
+    return _gdb(path) if wanted == "gdb" else None
 
 
 def _gdb(path: Optional[str]) -> str:
@@ -125,14 +136,15 @@ def ask(asked: Asked, folder: Path) -> AnswerFiles:
 
 
 def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
-    """Have it answered by whom it is for; where only debug information can tell, by gdb if there is one."""
+    """Have it answered by whom it is for; where only debug information can tell, by a debugger, if there is
+    one."""
     from addrspace_gdb.shell import vetting  # loads what most of the package stands on
 
     exe = os.path.abspath(asked.question.exe) if asked.question.exe else None
     if core is not None:
         exe = exe or vetting.recorded_program(core)
     if asked.debugger.path is not None:
-        _by_gdb(asked, answer, core, exe)
+        _by_debugger(asked, answer, core, exe)
         return
     try:
         from addrspace_gdb.shell.run_direct import NoLayoutsError, run_direct
@@ -147,12 +159,30 @@ def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
 
 
 def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:
-    """Ask gdb what cannot be told without it. ProblemError if it may not be asked, or is not there."""
-    gdb = None if asked.only else find_gdb(None)
-    if gdb is None:
+    """Ask a debugger what cannot be told without: gdb, or lldb if there is no gdb. ProblemError if none may
+    be asked, or is there."""
+    kind, path = "gdb", None if asked.only else find_gdb(None)
+    if path is None and not asked.only:
+        kind, path = "lldb", _usable_lldb()
+    if path is None:
         raise ProblemError(f"{why}; it takes gdb (--debugger gdb)")
-    answer.note(f"{why}: gdb was asked")
-    _by_gdb(asked._replace(debugger=asked.debugger._replace(path=gdb)), answer, core, exe)
+    answer.note(f"{why}: {kind} was asked")
+    debugger = asked.debugger._replace(path=path, kind=kind)
+    _by_debugger(asked._replace(debugger=debugger), answer, core, exe)
+
+
+def _usable_lldb() -> Optional[str]:
+    try:
+        return find_lldb()
+    except ProblemError:
+        return None
+
+
+def _by_debugger(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str]) -> None:
+    if asked.debugger.kind == "lldb":
+        run_lldb(asked.debugger, _request(asked, answer, core, exe, False), answer)
+    else:
+        _by_gdb(asked, answer, core, exe)
 
 
 def _by_gdb(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str]) -> None:

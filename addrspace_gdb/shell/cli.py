@@ -1,5 +1,6 @@
-"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit, ``dump`` asks a process or core,
-as ``profile`` and the other words do, ``diff`` and ``compare`` read two dumps or have them made.
+"""The ``addrspace-gdb`` command: ``init`` prints the line for ~/.gdbinit or ~/.lldbinit, ``dump`` asks a
+process or core, as ``profile`` and the other words do, ``diff`` and ``compare`` read two dumps or have them
+made.
 
 The shell side and the gdb side speak through files in a private folder (`asking`). What gdb itself prints is
 caught and not shown. Exit status: 0 done, 1 could not be done, 2 wrong usage, 128 + n after signal n.
@@ -31,8 +32,11 @@ from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stat
 from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
+from addrspace_gdb.shell.pictures import add_html
 from addrspace_gdb.shell.processes import resolved
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
+from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
+from addrspace_gdb.shell.run_lldb import in_lldb
 from addrspace_gdb.shell.watch import add_watch
 from addrspace_gdb.shell.words import WORDS, first_lines, run_word, whole_word
 
@@ -77,8 +81,9 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     init_parser = commands.add_parser(
-        "init", help="print the line for ~/.gdbinit that brings the commands into gdb"
+        "init", help="print the line for ~/.gdbinit, or ~/.lldbinit, that brings the commands in"
     )
+    init_parser.add_argument("--lldb", action="store_true", help="the line for ~/.lldbinit")
     init_parser.set_defaults(run=init)
     schema_parser = commands.add_parser(
         "schema", help="print the JSON Schema of a document, or the names of all"
@@ -102,7 +107,7 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
-    add("--format", choices=("text", "classic", "json", "svg"), default="text",
+    add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
@@ -114,6 +119,7 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     _add_words(commands, whole)
     _add_profile(commands)
     _add_from_dumps(commands)
+    add_html(commands)
     add_watch(commands)
     add_crash(commands)
     return made
@@ -177,8 +183,11 @@ def _add_from_dumps(commands: Any) -> None:
         add_gdb(made)
 
 
-def init(_options: argparse.Namespace) -> int:
+def init(options: argparse.Namespace) -> int:
     """Carry out ``init``."""
+    if options.lldb:
+        to_stdout([b"command script import " + os.fsencode(in_lldb(str(LLDB_LOADER))) + b"\n"])
+        return 0
     if "\n" in str(LOADER):
         raise ProblemError(f"gdb cannot source a file in a folder of this name: {printable(str(LOADER))}")
     to_stdout([b"source " + os.fsencode(LOADER) + b"\n"])

@@ -42,6 +42,13 @@ class Job(NamedTuple):
     patience: float  # seconds without any progress after which gdb is ended
     pid: Optional[int]  # the process it attaches to
     name: str  # of that process, as it is shown
+    # Who is run. lldb must let a process go by itself, and lets also one run on that was stopped before.
+    debugger: str = "gdb"
+
+    @property
+    def is_lldb(self) -> bool:
+        """Whether it is lldb that is run."""
+        return self.debugger == "lldb"
 
 
 class Ending(NamedTuple):
@@ -143,18 +150,21 @@ class _Watch:
             process = self._start()
         except OSError as error:
             self._answer("0")
-            self._answer(json.dumps(Ending(None, f"gdb cannot be started: {error.strerror}")))
+            self._answer(
+                json.dumps(Ending(None, f"{self._job.debugger} cannot be started: {error.strerror}"))
+            )
             return
         os.close(self._write)
         self._answer(str(process.pid))
         why = self._watch(process)
         self._take_marks()
         if why is not None:
-            _end(process.pid, self._phase == ATTACHED, _waiter(process))
+            gently = self._phase == ATTACHED or (self._job.is_lldb and self._phase == ATTACHING)
+            _end(process.pid, gently, _waiter(process))
             self._take_marks()
         status = process.wait()
         cut = why is not None or status < 0 or self._phase in (ATTACHING, ATTACHED)
-        if self._was is not None and cut:
+        if self._was is not None and (cut or (self._job.is_lldb and self._was.stopped)):
             make_whole(self._was)
         if not self._answer(json.dumps(Ending(status, why or ""))):
             shutil.rmtree(self._job.folder, ignore_errors=True)
@@ -213,12 +223,12 @@ class _Watch:
             return not_stopped(job.pid, job.name, job.patience, hindrance(job.pid))
         if self._phase == OPENING:
             return (
-                f"gdb was ended: it cannot open the core within {job.patience:g} s "
+                f"{job.debugger} was ended: it cannot open the core within {job.patience:g} s "
                 "(--wait SECONDS waits longer)"
             )
         return (
-            f"gdb was ended: it did nothing for {job.patience:g} s, as if a file that it opens never answers "
-            "(--wait SECONDS waits longer)"
+            f"{job.debugger} was ended: it did nothing for {job.patience:g} s, as if a file that it opens "
+            "never answers (--wait SECONDS waits longer)"
         )
 
 

@@ -80,6 +80,7 @@ class AnswerFiles:
         self.result, self.problems, self.notes = (folder / name for name in ("result", "problems", "notes"))
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.ending = Ending(None, "")
+        self.debugger = "gdb"  # who answers
         self._more: List[str] = []
         self._noted: List[str] = []
         self._names: Optional[Tuple[str, str]] = None
@@ -134,7 +135,7 @@ class AnswerFiles:
         how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
         if status == 0:
             how = "ended without an answer"
-        return f"gdb {how}" + (f": {said[-1]}" if said else "")
+        return f"{self.debugger} {how}" + (f": {said[-1]}" if said else "")
 
 
 def _lines(path: Path) -> List[str]:
@@ -145,11 +146,12 @@ def _lines(path: Path) -> List[str]:
 
 
 class Debugger(NamedTuple):
-    """The gdb to run, and how long it may do nothing, or a process take to stop."""
+    """The debugger to run, and how long it may do nothing, or a process take to stop."""
 
     path: Optional[str]  # None: the shell does it by itself
     patience: float  # seconds
     name: str = ""  # of the process that it attaches to, as it is shown
+    kind: str = "gdb"  # or "lldb"
 
 
 def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
@@ -165,15 +167,22 @@ def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
     command += ["-ex", "python import addrspace_gdb.debugger.gdb.batch as batch; batch.main()"]
     if request.exe is not None:
         command.append(request.exe)  # absolute: no option of gdb's
+    run_kept(command, gdb, request, answer)
+
+
+def run_kept(command: Sequence[str], debugger: Debugger, request: Request, answer: AnswerFiles) -> None:
+    """Run a debugger's command line to its end, by a keeper; how it ended is put into `answer`."""
+    answer.debugger = debugger.kind
     job = Job(
         command,
         {**_environment(), requests.VARIABLE: request.to_json()},
         str(answer.folder),
         str(answer.stdout),
         str(answer.stderr),
-        gdb.patience,
+        debugger.patience,
         request.pid,
-        gdb.name,
+        debugger.name,
+        debugger.kind,
     )
     what = f"process {request.pid}" if request.pid is not None else "the core file"
     with held_signals():
@@ -192,7 +201,7 @@ def run_gdb(gdb: Debugger, request: Request, answer: AnswerFiles) -> None:
 
 
 def _environment() -> Dict[str, str]:
-    """gdb's: without what belongs to our own Python, gdb's may be another, and without a network."""
+    """The debugger's: without what belongs to our own Python, its may be another, and without a network."""
     dropped = ("DEBUGINFOD_URLS", "GDBHISTFILE")
     return {
         key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("PYTHON")

@@ -17,8 +17,8 @@ from addrspace_gdb.common.streams import tell, to_stdout
 from addrspace_gdb.shell.answering import answered, question_of
 from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stats
 
-# `dump` is the diagram, and `profile` has its kind before the process.
-WORDS = tuple(name for name in REPORTS if name not in ("addrspace", "profile"))
+# `dump` is the diagram, `profile` has its kind before the process, and `html` takes dumps too.
+WORDS = tuple(name for name in REPORTS if name not in ("addrspace", "profile", "html"))
 
 
 def run_word(name: str, words: Sequence[str]) -> int:

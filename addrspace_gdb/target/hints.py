@@ -12,6 +12,8 @@ class Hints(NamedTuple):
     symbols: str  # takes a program for its symbols alone, and leaves the one that is there
     core: str  # opens a core file
     server: str  # the debugger's own remote stub, which gives access to /proc
+    beyond: str = "needs a debugger (--debugger gdb): without one"  # why an expression is not understood
+    inferior: str = "inferior"  # what a program is called that the debugger has
 
     @property
     def load_symbols(self) -> str:

@@ -84,18 +84,22 @@ def wheel_gdb() -> Path:
 
 def install_wheel() -> None:
     """Install the gdb wheel into a virtual environment in the cache. Unavailable if that is not possible."""
-    folder = cache_dir() / "gdb" / WHEEL_VERSION
+    install_wheel_into(cache_dir() / "gdb" / WHEEL_VERSION, WHEEL, wheel_gdb())
+
+
+def install_wheel_into(folder: Path, wheel: str, program: Path) -> None:
+    """Make the environment `folder` with `wheel` in it, unless its `program` is there. Unavailable."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(str(folder) + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not wheel_gdb().exists():
-            _install_into(folder)
+        if not program.exists():
+            _install_into(folder, wheel)
 
 
-def _install_into(folder: Path) -> None:
+def _install_into(folder: Path, wheel: str) -> None:
     commands = [
-        [_python_for_wheel(), "-m", "venv", "--clear", str(folder)],
-        [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", WHEEL],
+        [_python_for_wheel(wheel), "-m", "venv", "--clear", str(folder)],
+        [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", wheel],
     ]
     for command in commands:
         done = subprocess.run(
@@ -104,10 +108,10 @@ def _install_into(folder: Path) -> None:
         if done.returncode != 0:
             shutil.rmtree(str(folder), ignore_errors=True)
             last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-            raise Unavailable(f"{WHEEL} could not be installed: {last}")
+            raise Unavailable(f"{wheel} could not be installed: {last}")
 
 
-def _python_for_wheel() -> str:
+def _python_for_wheel(wheel: str) -> str:
     for python in [sys.executable] + [p for v in WHEEL_PYTHONS for p in [shutil.which("python" + v)] if p]:
         done = subprocess.run(
             [python, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"],
@@ -118,4 +122,4 @@ def _python_for_wheel() -> str:
         )
         if done.stdout.strip() in WHEEL_PYTHONS:
             return python
-    raise Unavailable(f"{WHEEL} has no wheel for any Python on PATH (needs {', '.join(WHEEL_PYTHONS)})")
+    raise Unavailable(f"{wheel} has no wheel for any Python on PATH (needs {', '.join(WHEEL_PYTHONS)})")

@@ -90,7 +90,7 @@ def run_gdb(
     arguments += [a for line in lines for a in ("-ex", line)]
     if scene and scene.program:
         arguments += [str(scene.program)]
-    return _run(arguments, timeout, cwd, environment(env))
+    return run_session(arguments, timeout, cwd, environment(env))
 
 
 def environment(env: Optional[Dict[str, str]]) -> Dict[str, str]:
@@ -102,7 +102,8 @@ def environment(env: Optional[Dict[str, str]]) -> Dict[str, str]:
     return found
 
 
-def _run(arguments: List[str], timeout: float, cwd: Optional[Path], env: Dict[str, str]) -> Result:
+def run_session(arguments: List[str], timeout: float, cwd: Optional[Path], env: Dict[str, str]) -> Result:
+    """Run a debugger in a session of its own, of which nothing is left afterwards. GdbTimeoutError."""
     began = time.monotonic()
     process = subprocess.Popen(
         arguments,

@@ -1,4 +1,4 @@
-"""gdb as a person uses it: on a terminal of its own, with commands typed, answers read, and Ctrl-C."""
+"""A debugger as a person uses it: on a terminal of its own, with commands typed, answers read, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,31 +17,24 @@ from typing import List, Sequence, Tuple
 from harness import LOADER
 from harness.debuggers import Gdb
 from harness.gdbrun import EARLY, SETTINGS, environment, kill_session
+from harness.lldbs import LOADER as LLDB_LOADER
+from harness.lldbs import Lldb
 
-_PROMPT = "(gdb) "
 _CONTROL = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 
 
-class Terminal:
-    """A gdb on a pseudo terminal, with this project loaded."""
+class _Typed:
+    """A debugger on a pseudo terminal, with this project loaded."""
 
-    def __init__(
-        self,
-        gdb: Gdb,
-        program: Path,
-        settings: Sequence[str] = SETTINGS,
-        size: Tuple[int, int] = (0, 0),
-        term: str = "dumb",
-    ) -> None:
+    prompt = ""
+
+    def __init__(self, arguments: List[str], size: Tuple[int, int] = (0, 0), term: str = "dumb") -> None:
         """`size`: lines and columns; `term`: what TERM says."""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.raw = ""  # all that it has said, with what a terminal obeys
-        arguments = [str(gdb.path), "-nx", "-q", *(a for line in EARLY for a in ("-iex", line))]
-        lines: List[str] = [*settings, f"source {LOADER}"]
-        arguments += [a for line in lines for a in ("-ex", line)]
         self._gdb = subprocess.Popen(
-            [*arguments, str(program)],
+            arguments,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -51,7 +44,7 @@ class Terminal:
         )
         os.close(theirs)
         self._said = ""
-        self.until(_PROMPT)
+        self.until(self.prompt)
 
     def until(self, text: str, timeout: float = 60) -> str:
         """What it has said since it was asked last, up to `text`. AssertionError if that does not come."""
@@ -73,14 +66,14 @@ class Terminal:
     def ask(self, line: str) -> str:
         """What a command prints."""
         self.type(line)
-        return self.until(_PROMPT).partition("\n")[2]
+        return self.until(self.prompt).partition("\n")[2]
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the terminal sends SIGINT."""
         os.write(self._ours, b"\x03")
 
     def close(self) -> None:
-        """End gdb, which lets go of what it has attached to."""
+        """End the debugger, which lets go of what it has attached to."""
         self.type("detach")
         self.type("quit")
         try:
@@ -91,3 +84,35 @@ class Terminal:
             kill_session(self._gdb.pid)
             self._gdb.wait(timeout=20)
             os.close(self._ours)
+
+
+class Terminal(_Typed):
+    """A gdb."""
+
+    prompt = "(gdb) "
+
+    def __init__(
+        self,
+        gdb: Gdb,
+        program: Path,
+        settings: Sequence[str] = SETTINGS,
+        size: Tuple[int, int] = (0, 0),
+        term: str = "dumb",
+    ) -> None:
+        arguments = [str(gdb.path), "-nx", "-q", *(a for line in EARLY for a in ("-iex", line))]
+        lines: List[str] = [*settings, f"source {LOADER}"]
+        arguments += [a for line in lines for a in ("-ex", line)]
+        super().__init__([*arguments, str(program)], size, term)
+
+
+class LldbTerminal(_Typed):
+    """An lldb, on a process. It draws its prompt again and again: one waits for what it answers."""
+
+    prompt = "(lldb) "
+
+    def __init__(self, lldb: Lldb, pid: int) -> None:
+        lines = [f"command script import {LLDB_LOADER}", f"process attach --pid {pid}"]
+        if lldb.major >= 21:
+            lines.insert(0, "settings set show-statusline false")
+        words = [word for line in lines for word in ("-o", line)]
+        super().__init__([str(lldb.path), "--no-lldbinit", "--no-use-colors", *words])

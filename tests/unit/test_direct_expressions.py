@@ -9,6 +9,7 @@ import pytest
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.direct.expressions import MAX_ELEMENTS, Evaluator
+from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.protocol import Symbol
 
 BASE = 0x1000
@@ -19,6 +20,7 @@ class Memory:
 
     def __init__(self, pointer_size: int = 8, byte_order: str = "little") -> None:
         self.pointer_size, self.byte_order = pointer_size, byte_order
+        self.hints = SHELL
         code = ("<" if byte_order == "little" else ">") + ("Q" if pointer_size == 8 else "I")
         self.data = b"".join(struct.pack(code, BASE + i * pointer_size + 7) for i in range(64))
         self.symbols: Dict[str, Symbol] = {
@@ -52,6 +54,12 @@ class Memory:
         ("*$rsp", BASE + 31, BASE + 24, None),
         ("*($rsp + 8)", BASE + 39, BASE + 32, None),
         ("*$rsp + 1", BASE + 32, None, None),
+        ("*(void**)$rsp", BASE + 31, BASE + 24, None),
+        ("*(main.T ** *) $rsp", BASE + 31, BASE + 24, None),
+        ("*(byte*)$rsp", 0x1F, BASE + 24, None),
+        ("*(uint16*)($rsp + 8)", 0x1027, BASE + 32, None),
+        ("(void*)$rsp", BASE + 24, None, None),
+        ("(int64*)$rsp + 8", BASE + 32, None, None),
         ("**0x1000", None, None, None),
         ("&main.pointer", BASE + 8, None, None),
         ("main.pointer", BASE + 15, BASE + 8, None),
@@ -77,6 +85,11 @@ def test_values(expression: str, number: Optional[int], held_at: Optional[int], 
 )
 def test_elements(pointer_size: int, byte_order: str) -> None:
     memory = Memory(pointer_size, byte_order)
+    values = Evaluator(memory).values("*(void**)0x1000@2")
+    assert [(v.address - 7, v.held_at) for v in values] == [(at, at) for at in (BASE, BASE + pointer_size)]
+    small = [v.address for v in Evaluator(memory).values(f"*(uint16*)0x1000@{pointer_size // 2}")]
+    assert [number for number in small if number] == [0x1007]
+    assert [v.held_at for v in Evaluator(memory).values("main.flag@3")] == [BASE, BASE + 1, BASE + 2]
     values = Evaluator(memory).values("main.pointer@3")
     places = [BASE + 8 + i * pointer_size for i in range(3)]
     assert [(v.expression, v.address, v.held_at) for v in values] == [

@@ -55,11 +55,13 @@ class _Typed:
     def __init__(self, target: DirectTarget, known: Optional[Target]) -> None:
         self.pointer_size, self.byte_order = target.pointer_size, target.byte_order
         self.read, self.register = target.read, target.register
+        self.hints = target.hints
         self.symbol = target.symbol if known is None else known.symbol
 
 
 class DirectTarget:
-    """A target that reads for itself. The first of its threads is the selected one."""
+    """A target that reads for itself. The first of its threads is the selected one, unless a debugger has
+    another."""
 
     kind: str
     pid: Optional[int]
@@ -146,17 +148,23 @@ class DirectTarget:
             self._stopped = self._read_threads()
         return self._stopped
 
+    @property
+    def selected(self) -> Optional[Stopped]:
+        """The selected thread; None if there is none."""
+        return next(iter(self.stopped), None)
+
     def threads(self) -> List[Thread]:
         """Every thread, numbered from 1 on in their order."""
         if self._threads is None:
-            self._threads = [self._thread(number, one) for number, one in enumerate(self.stopped, 1)]
+            self._threads = [self.thread(number, one) for number, one in enumerate(self.stopped, 1)]
         return self._threads
 
-    def _thread(self, number: int, one: Stopped) -> Thread:
+    def thread(self, number: int, one: Stopped) -> Thread:
+        """One of them as the protocol has it, under a debugger's number."""
         return Thread(
             number,
             one.tid,
-            number == 1,
+            one is self.selected,
             lambda: self._registers(one),
             lambda: tuple(one.registers.values()),
         )
@@ -225,8 +233,8 @@ class DirectTarget:
 
     def register(self, name: str) -> Optional[int]:
         """A register of the selected thread."""
-        names = self.set
-        if not self.stopped or names is None:
+        names, selected = self.set, self.selected
+        if selected is None or names is None:
             return None
         usual = {"pc": names.pc, "sp": names.sp}.get(name, name)
-        return self.stopped[0].registers.get(usual)
+        return selected.registers.get(usual)

@@ -1,7 +1,8 @@
 """Expressions without a debugger: numbers, registers, symbols, `*`, `&`, `+`, `-`, parentheses, and `@N`.
 
 Without debug information nothing has a type but the runtime's own variables: a symbol of the size of a
-pointer, or of a number, is what it holds, any other is where it lies, and what `*` reads is a pointer.
+pointer, or of a number, is what it holds, any other is where it lies, and what `*` reads is a pointer, or has
+the size that a cast says: `*(uint32*)$rsp`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,20 @@ from typing import List, NamedTuple, Optional, Protocol, Sequence
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.target.hints import Hints
 from addrspace_gdb.target.layout import CODES
 from addrspace_gdb.target.protocol import Symbol, Value
 
 MAX_ELEMENTS = 1 << 20  # of an array made with @
 _MAX_DEPTH = 64  # parentheses and stars
+# Bytes of numbers by the names of Go and C that a cast may have; what is a word, as Go has it.
+_SIZES = {
+    **dict.fromkeys(("bool", "byte", "char", "int8", "uint8"), 1),
+    **dict.fromkeys(("short", "int16", "uint16"), 2),
+    **dict.fromkeys(("int32", "uint32", "rune", "float32"), 4),
+    **dict.fromkeys(("int64", "uint64", "float64"), 8),
+}
+_WORDS = ("void", "int", "uint", "uintptr", "long")
 # A linker's name has dots and slashes, and (*T) or [...] in it; such a one is put in quotes.
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>0[xX][0-9a-fA-F]+|\d+)(?![\w.])|\$(?P<register>\w+)"
@@ -28,6 +38,7 @@ class Memory(Protocol):
 
     pointer_size: int
     byte_order: str
+    hints: Hints
 
     def read(self, address: int, size: int) -> bytes:
         """Memory. UnreadableError."""
@@ -46,6 +57,12 @@ class _Operand(NamedTuple):
     held_at: Optional[int] = None
     size: int = 0  # bytes of what is there, where that is not a pointer
     type: Optional[str] = None  # its name, where that is known
+    pointed: int = 0  # bytes of what it points to, if a cast says so
+    width: int = 0  # bytes of the number itself, where it lies in memory
+
+
+class _Beyond(Exception):
+    """An expression has what is not understood here."""
 
 
 class Evaluator:
@@ -69,7 +86,12 @@ class Evaluator:
 
     def _operand(self, text: str, whole: str) -> _Operand:
         try:
-            return _Parser(self._memory, self._mask, _tokens(text, whole), whole).parse()
+            return _Parser(self._memory, self._mask, _tokens(text)).parse()
+        except _Beyond:
+            raise ProblemError(
+                f"{printable(whole)!r} {self._memory.hints.beyond}, an expression has numbers, "
+                "registers ($rsp), symbols, goroutine:N, *, &, + and @N"
+            ) from None
         except UnreadableError as error:
             raise ProblemError(f"cannot evaluate {printable(whole)!r}: {error}") from None
 
@@ -82,8 +104,7 @@ class Evaluator:
         start = found.held_at
         if start is None:
             raise ProblemError(f"{printable(whole)!r} is not in memory")
-        word = self._memory.pointer_size
-        size = found.size if found.size in CODES else word
+        size = found.width
         try:
             data = self._memory.read(start, count * size)
         except UnreadableError as error:
@@ -98,36 +119,29 @@ class Evaluator:
         return int.from_bytes(data, "little" if self._memory.byte_order == "little" else "big")
 
 
-def _tokens(text: str, whole: str) -> List[re.Match[str]]:
+def _tokens(text: str) -> List[re.Match[str]]:
     found: List[re.Match[str]] = []
     at = 0
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None:
-            raise _beyond(whole)
+            raise _Beyond
         found.append(match)
         at = match.end()
     return found
 
 
-def _beyond(whole: str) -> ProblemError:
-    return ProblemError(
-        f"{printable(whole)!r} needs a debugger (--debugger gdb): without one, an expression has numbers, "
-        "registers ($rsp), symbols, goroutine:N, *, &, + and @N"
-    )
-
-
 class _Parser:
     """One expression, taken apart from left to right."""
 
-    def __init__(self, memory: Memory, mask: int, tokens: Sequence[re.Match[str]], whole: str) -> None:
-        self._memory, self._mask, self._tokens, self._whole = memory, mask, tokens, whole
+    def __init__(self, memory: Memory, mask: int, tokens: Sequence[re.Match[str]]) -> None:
+        self._memory, self._mask, self._tokens = memory, mask, tokens
         self._at = self._depth = 0
 
     def parse(self) -> _Operand:
         found = self._sum()
         if self._at < len(self._tokens):
-            raise _beyond(self._whole)
+            raise _Beyond
         return found
 
     def _sign(self) -> Optional[str]:
@@ -144,7 +158,7 @@ class _Parser:
 
     def _term(self) -> _Operand:
         if self._at >= len(self._tokens) or self._depth >= _MAX_DEPTH:
-            raise _beyond(self._whole)
+            raise _Beyond
         token = self._tokens[self._at]
         self._at += 1
         if token["number"]:
@@ -162,21 +176,39 @@ class _Parser:
 
     def _prefixed(self, sign: str) -> _Operand:
         if sign == "(":
+            pointed = self._cast()
+            if pointed:
+                return self._term()._replace(pointed=pointed, size=0, type=None)
             found = self._sum()
             if self._sign() != ")":
-                raise _beyond(self._whole)
+                raise _Beyond
             self._at += 1
             return found
         if sign == "*":
-            address = self._term().number
-            return self._loaded(address, self._memory.pointer_size)
+            pointer = self._term()
+            return self._loaded(pointer.number, pointer.pointed or self._memory.pointer_size)
         if sign == "&" and self._at < len(self._tokens):
             token = self._tokens[self._at]
             name = token["quoted"] or token["symbol"]
             if name:
                 self._at += 1
                 return _Operand(self._symbol(name).address)
-        raise _beyond(self._whole)
+        raise _Beyond
+
+    def _cast(self) -> int:
+        """Bytes of what a pointer to a number or to a pointer points to: `uint32*)`, `void**)`. If that does
+        not follow it is 0, and nothing is taken."""
+        at, stars = self._at + 1, 0
+        while at < len(self._tokens) and self._tokens[at]["sign"] == "*":
+            at, stars = at + 1, stars + 1
+        named = self._tokens[self._at]["symbol"] if self._at < len(self._tokens) else None
+        closed = at < len(self._tokens) and self._tokens[at]["sign"] == ")"
+        if named is None or not stars or not closed:
+            return 0
+        size = self._memory.pointer_size if stars > 1 or named in _WORDS else _SIZES.get(named, 0)
+        if size:
+            self._at = at + 1
+        return size
 
     def _register(self, name: str) -> _Operand:
         number = self._memory.register(name)
@@ -200,4 +232,4 @@ class _Parser:
     def _loaded(self, address: int, size: int) -> _Operand:
         data = self._memory.read(address, size)
         number = int.from_bytes(data, "little" if self._memory.byte_order == "little" else "big")
-        return _Operand(number, address)
+        return _Operand(number, address, width=size)

@@ -64,6 +64,12 @@ class LoadedFile:
                 return [found]
         return []
 
+    def take_symbols(self, path: str) -> None:
+        """Put the tables of another file, which was made with this one, before its own."""
+        given = symbol_tables(path)
+        if given is not None:
+            self._tables = [given, *self._all()]
+
     def symbol(self, name: str) -> Optional[Symbol]:
         """The variable or function of that name."""
         for tables in self._all():

@@ -25,6 +25,7 @@ from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.session import GdbSession
 from addrspace_gdb.debugger.gdb.target import Known
 from addrspace_gdb.debugger.gdb.text import output_of
+from addrspace_gdb.debugger.shared.batch import hand_over, mark
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell import keeper
 from addrspace_gdb.shell.precheck import check_process
@@ -44,12 +45,8 @@ def main() -> None:
         problems.append(printable(str(error).strip().replace("\n", " ")))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever it is, it is said in one line
         problems.append(problem_of(error))
-    try:
-        write_whole(asked.problems, (f"{line}\n" for line in problems))
-    except OSError as error:  # the folder has no room: a line may still fit where gdb's own words go
-        gdb.write(f"addrspace-gdb: {problems[0] if problems else error.strerror}\n", gdb.STDERR)
-        problems.append("")
-    gdb.execute("quit 1" if problems else "quit 0")
+    status = hand_over(asked, problems, lambda line: gdb.write(line, gdb.STDERR))
+    gdb.execute("quit 1" if status else "quit 0")
 
 
 class _Session(GdbSession):
@@ -94,37 +91,29 @@ def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:
         session.let_go()
     finally:
         output_of("detach")
-        _mark(keeper.DETACHED)
+        mark(keeper.DETACHED)
     now = time.monotonic()
     return Visit(now - started, now - attached)
 
 
 def _attach(pid: int) -> None:
     """Attach; where that is refused, say who holds the process. ProblemError, gdb.error."""
-    _mark(keeper.ATTACHING)
+    mark(keeper.ATTACHING)
     try:
         attach(pid)
     except gdb.error:
-        _mark(keeper.DETACHED)
+        mark(keeper.DETACHED)
         check_process(pid)
         raise
-    _mark(keeper.ATTACHED)
-
-
-def _mark(phase: bytes) -> None:
-    """Tell the keeper how far we are."""
-    try:
-        os.write(int(os.environ[keeper.MARKS_VARIABLE]), phase)
-    except (KeyError, ValueError, OSError):
-        pass  # nobody keeps this gdb
+    mark(keeper.ATTACHED)
 
 
 def _open_core(asked: Request) -> None:
     """The program is there already: gdb reads from it what the core leaves out."""
-    _mark(keeper.OPENING)
+    mark(keeper.OPENING)
     try:
         output_of(f"core-file {request.CORE}")
     except gdb.error:
         read_core(asked.core or "")  # says more exactly what is wrong with the file
         raise
-    _mark(keeper.OPENED)
+    mark(keeper.OPENED)

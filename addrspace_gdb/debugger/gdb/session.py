@@ -13,7 +13,7 @@ import gdb
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.debugger.gdb.each_stop import StopWatch
 from addrspace_gdb.debugger.gdb.outlet import rows, to_a_person, uncut_lines
@@ -22,6 +22,7 @@ from addrspace_gdb.debugger.gdb.registers import REGISTERS
 from addrspace_gdb.debugger.gdb.target import GdbTarget, Known, kept_selection
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
+from addrspace_gdb.debugger.shared.telling import DEFAULT_WIDTH, NARROWEST, WIDEST, is_internal, told
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from addrspace_gdb.goruntime.stripped.target import Findings
     from addrspace_gdb.space.moments.snapshot import Moments
     from addrspace_gdb.space.reading.whole import Reading
-
-DEFAULT_WIDTH = 100
-NARROWEST = 72
 
 
 class GdbSession:
@@ -201,7 +199,7 @@ def _show_progress(text: str) -> None:
 def _width() -> int:
     wanted = int(gdb.parameter("addrspace width") or 0)
     width = wanted or int(gdb.parameter("width") or 0) or DEFAULT_WIDTH
-    return max(NARROWEST, width if wanted else min(width, 140))
+    return max(NARROWEST, width if wanted else min(width, WIDEST))
 
 
 def _unicode() -> bool:
@@ -231,30 +229,16 @@ def guarded(run: Any, *arguments: Any) -> Any:
     except HelpRequested as text:
         gdb.write(str(text))
         return None
-    except ProblemError as error:
-        raise gdb.GdbError(_named(str(error))) from None
     except (gdb.GdbError, KeyboardInterrupt):
         raise
     except gdb.error as error:  # its reader of symbols ends many a command, where those are damaged
         _traceback()
         raise gdb.GdbError(f"addrspace: gdb says: {printable(str(error).strip())}") from None
-    except UnreadableError as error:
-        raise gdb.GdbError(f"addrspace: {error}; the process may have exited") from None
-    except MemoryError:
-        raise gdb.GdbError("addrspace: not enough memory for this process; try `--limit`") from None
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
-        if cut_short(error) is not None:
-            raise KeyboardInterrupt from None
-        _traceback()
-        what = printable(f"{type(error).__name__}: {error}")
-        raise gdb.GdbError(
-            f"addrspace: internal error: {what} (`set addrspace debug on` shows where; please report it)"
-        ) from None
-
-
-def _named(text: str) -> str:
-    """An error that says whose it is, once."""
-    return "addrspace: " + text.removeprefix("addrspace: ").removeprefix("addrspace ")
+        line = told(error, "set addrspace debug on")
+        if is_internal(error):
+            _traceback()
+        raise gdb.GdbError(line) from None
 
 
 def _traceback() -> None:

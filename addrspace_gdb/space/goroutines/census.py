@@ -8,12 +8,13 @@ from typing import Iterator, List, NamedTuple, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import GoneError, ProblemError, Problems, UnreadableError
+from addrspace_gdb.goruntime.frames import Frame
 from addrspace_gdb.goruntime.ports import PORTS
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, read_goroutines, read_scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.versions import unreadable
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.walk import CALLS_C, Start, functions_of, start_of, state_of
+from addrspace_gdb.space.goroutines.walk import CALLS_C, Start, functions_of, start_of, state_of, walk
 from addrspace_gdb.space.reading.walkable import Walkable, read_walkable, runs
 from addrspace_gdb.target.protocol import Target, Thread
 
@@ -121,6 +122,14 @@ class Census:
         return GoroutinePlace(
             goid, label, thread, self._resumed(start.pc), start.sp, start.bp, start.link or 0, in_c
         )
+
+    def frames(self, goid: int) -> List[Frame]:
+        """The logical frames of a goroutine, innermost first, those of the runtime too. ProblemError."""
+        reading, at = self._reading, self._at(goid)
+        walked = walk(reading, at)
+        if walked.problem and not walked.pcs:
+            raise ProblemError(f"goroutine {goid}: {walked.problem}")
+        return reading.unwinder.frames(walked)
 
     def _calls_c(self, pc: int) -> bool:
         func = self._reading.tables.find(pc)

@@ -1,0 +1,178 @@
+"""`addrspace html`: the whole process as one HTML file that can be sent to others."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
+
+from addrspace_gdb.commands import retained, rss, types
+from addrspace_gdb.commands.command import Command, Look, first_of
+from addrspace_gdb.commands.heap_graph import graph_of, prepare, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.options import Parser, add_look
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.goruntime.slots import SlotReader
+from addrspace_gdb.space.diagram.rows import build
+from addrspace_gdb.space.goroutines.by_frame import living
+from addrspace_gdb.space.goroutines.columns import useds
+from addrspace_gdb.space.goroutines.gather import gather_stacks
+from addrspace_gdb.space.heap.summary import gather_slots, heap_of
+from addrspace_gdb.space.profiles.source import time_of
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
+from addrspace_gdb.space.reading.whole import Reading
+from addrspace_gdb.space.rss.sites import Sites, sites_of
+from addrspace_gdb.target.protocol import Target
+from addrspace_gdb.views.stackparts import program
+from addrspace_gdb.views.web.moment import Moment, Parts, moment_of
+from addrspace_gdb.views.web.page import page
+
+_EPILOG = """\
+The file opens in any browser of today, loads nothing, and can be sent: the address space as a ladder, the
+heap page by page, what is resident as a tree, goroutines as a flame graph, and tables. Hover over anything
+to read what `addrspace whereis` says; search for an address, a goroutine (g17), a function or a type.
+  addrspace html --output space.html
+  addrspace html --types --retained --output space.html    with Go types, and who keeps what alive"""
+
+
+def parser() -> Parser:
+    """The command's arguments."""
+    made = Parser(
+        prog="addrspace html",
+        description="Write one HTML file that shows the process: no network, no server, opens anywhere.",
+        epilog=_EPILOG,
+    )
+    add = made.add_argument
+    add("--types", action="store_true", help="also what the heap's objects are, as `addrspace types` says")
+    add("--retained", action="store_true", help="also who keeps what alive, as `addrspace retained` says")
+    add("--format", choices=["html"], default="html", help="form of the output (there is one)")
+    add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+    add_look(made)
+    return made
+
+
+Part = TypeVar("Part")
+_DEEP = "--depth 5 --limit 100"  # of what `retained` says
+
+
+class Answer:
+    """What was read; the page is made when it is written."""
+
+    def __init__(self, session: Session, types_too: bool, retained_too: bool) -> None:
+        """Read everything that needs the process. ProblemError, UnreadableError."""
+        self._reading = session.reading(check=True, other_too=True)
+        self._target = session.target()
+        self._taken = time_of(self._target) / 1e9
+        self._read = rss.gathered(self._target, self._reading)
+        self._slots: Optional[SlotReader] = None
+        self._goroutines: Optional[GoroutineReading] = None
+        self._sites: Optional[Sites] = None
+        if self._reading.other is None:
+            runtime = Runtime(self._target, self._reading.problems)
+            self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
+            self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
+            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
+        self._types: Optional[types.Answer] = None
+        self._retained: Optional[retained.Answer] = None
+        if types_too:
+            self._types = types.Answer(typed_graph_of(session), _as_json(types.COMMAND, ""))
+        if retained_too:
+            graph = typed_graph_of(session) if types_too else graph_of(session)
+            self._retained = retained.Answer(graph, [], _as_json(retained.COMMAND, _DEEP))
+
+    def _tried(self, what: str, read: Callable[[], Optional[Part]]) -> Optional[Part]:
+        """What was read; None, and a problem is told, if it cannot be: the page has the rest."""
+        try:
+            return read()
+        except (UnreadableError, KeyError, ProblemError) as error:
+            self._reading.problems.add(f"{what}: {error}")
+            return None
+
+    @property
+    def problems(self) -> List[str]:
+        """What is damaged."""
+        return list(self._reading.problems)
+
+    @cached_property
+    def moment(self) -> Moment:
+        """All of it worked out."""
+        with no_cycle_collection():
+            reading = self._reading
+            space = build(reading, each_goroutine=False, check=True)
+            heap = heap_of(reading, self._target) if self._slots is not None else None
+            told_rss = rss.as_json(rss.Answer(self._read, True, None))
+            return moment_of(
+                Parts(
+                    space,
+                    reading,
+                    heap,
+                    self._slots,
+                    self._goroutines,
+                    told_rss,
+                    types.as_json(self._types) if self._types is not None else None,
+                    retained.as_json(self._retained) if self._retained is not None else None,
+                    self._told_sites(),
+                    self._taken or None,
+                )
+            )
+
+    def _told_sites(self) -> Optional[List[Dict[str, Any]]]:
+        if self._sites is None:
+            return None
+        return [{**one.spot._asdict(), "bytes": one.size, "of": one.whole} for one in self._sites.top]
+
+    @property
+    def title(self) -> str:
+        """The page's title."""
+        info = self._reading.info
+        return f"{program(info.executable)} · pid {info.pid or '?'} · addrspace-gdb"
+
+
+def _goroutines(target: Target, reading: Reading) -> GoroutineReading:
+    """With every stack read."""
+    found = of_reading(target, reading)
+    positions = living(found)
+    gather_stacks(found, positions)
+    _ = useds(found), found.stacks
+    return found
+
+
+def _as_json(command: Command, line: str) -> argparse.Namespace:
+    """The arguments of another command, for its JSON."""
+    return command.arguments(f"{line} --format json")
+
+
+def ask(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Read the selected inferior."""
+    try:
+        return Answer(session, getattr(arguments, "types", False), getattr(arguments, "retained", False))
+    except KeyError as error:
+        raise ProblemError(f"the runtime's books cannot be read: {error}") from None
+
+
+def as_html(answer: Answer, _look: Look) -> Iterator[str]:
+    """The page."""
+    return page([answer.moment], answer.title)
+
+
+def verdict(answer: Answer) -> Optional[str]:
+    """What is damaged."""
+    return first_of(answer.problems)
+
+
+def words() -> List[str]:
+    """What completion offers."""
+    return ["--types", "--retained", "--output"]
+
+
+def prepare_for(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """Start the worker that will have the graph."""
+    if arguments.types:
+        prepare_typed(pid, core)
+    elif arguments.retained:
+        prepare(pid, core)
+
+
+COMMAND = Command("addrspace html", parser, ask, {"html": as_html}, verdict, words, prepare=prepare_for)

@@ -1,0 +1,1 @@
+"""The adapter to lldb: its commands, session and targets."""

@@ -1,0 +1,87 @@
+"""lldb's objects in the few ways in which they are asked here; what lldb does not have is None."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence
+
+import lldb
+
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import ProblemError
+
+# lldb's names of registers that the kernel's layouts call otherwise.
+_NAMES = {"eflags": "rflags"}
+
+
+def answer_of(command: str, debugger: Any) -> str:
+    """What a command of lldb answers; it is not kept as one that was typed. ProblemError if it fails."""
+    answer = lldb.SBCommandReturnObject()
+    debugger.GetCommandInterpreter().HandleCommand(command, answer, False)
+    if not answer.Succeeded():
+        raise ProblemError(f"lldb says: {printable(_one_line(answer.GetError()))}")
+    return str(answer.GetOutput() or "")
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").removeprefix("error: ").split())
+
+
+def path_of(file: Any) -> Optional[str]:
+    """The path that an SBFileSpec has."""
+    found = file.fullpath if file is not None and file.IsValid() else None
+    return str(found) if found else None
+
+
+def is_stopped(process: Any) -> bool:
+    """Whether there is a process, or a core, that stands still."""
+    return bool(process.IsValid()) and process.GetState() in (
+        lldb.eStateStopped,
+        lldb.eStateCrashed,
+        lldb.eStateSuspended,
+    )
+
+
+def is_running(process: Any) -> bool:
+    """Whether there is a process that does not stand still."""
+    return bool(process.IsValid()) and process.GetState() in (lldb.eStateRunning, lldb.eStateStepping)
+
+
+def registers_of(thread: Any, names: Sequence[str]) -> Dict[str, int]:
+    """Those of `names` that the innermost frame of a thread has."""
+    frame = thread.GetFrameAtIndex(0)
+    found: Dict[str, int] = {}
+    if not frame.IsValid():
+        return found
+    for name in filter(None, names):
+        value = frame.FindRegister(_NAMES.get(name, name))
+        if value.IsValid() and value.GetError().Success():
+            found[name] = int(value.GetValueAsUnsigned())
+    return found
+
+
+def siginfo_of(thread: Any) -> Optional[bytes]:
+    """The bytes of siginfo_t of the signal that a thread stopped for."""
+    if thread.GetStopReason() != lldb.eStopReasonSignal or not hasattr(thread, "GetSiginfo"):
+        return None
+    data, error = thread.GetSiginfo().GetData(), lldb.SBError()
+    size = data.GetByteSize() if data.IsValid() else 0
+    read = data.ReadRawData(error, 0, size) if size else None
+    return bytes(read) if read is not None and error.Success() else None
+
+
+def instruction_at(target: Any, pc: int) -> Optional[str]:
+    """One instruction as text, in AT&T's form on x86."""
+    found = target.ReadInstructions(lldb.SBAddress(pc, target), 1, "att").GetInstructionAtIndex(0)
+    if not found.IsValid():
+        return None
+    words = (found.GetMnemonic(target), found.GetOperands(target))
+    return " ".join(" ".join(str(word).split()) for word in words if word) or None
+
+
+def threads_of(process: Any) -> List[Any]:
+    """Every thread of the process itself, by lldb's numbers: none that a plug-in has made up."""
+    real = [process.GetThreadAtIndex(at) for at in range(process.GetNumThreads())]
+    return sorted((one for one in real if one.GetThreadID() < MADE_UP), key=lambda one: one.GetIndexID())
+
+
+MADE_UP = 1 << 30  # thread ids from here on are not the kernel's (PID_MAX_LIMIT is 1 << 22)

@@ -1,0 +1,174 @@
+"""Commands as lldb sees them. lldb hands over what follows a command's name as it was typed."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any, Callable, Dict, Optional
+
+from addrspace_gdb.commands import ListedCommand, commands, loaded
+from addrspace_gdb.commands.command import run
+from addrspace_gdb.commands.options import HelpRequested, split
+from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.goroutines import APPLY_HELP, HELP, Goroutines
+from addrspace_gdb.debugger.lldb.interrupts import interruptible
+from addrspace_gdb.debugger.lldb.parameters import help_text
+from addrspace_gdb.debugger.lldb.session import LldbSession, put
+from addrspace_gdb.debugger.lldb.words import in_lldb
+from addrspace_gdb.debugger.shared.telling import is_internal, named, told
+
+_PREFIX = "addrspace"
+_SHOW = "addrspace set debug on"
+_sessions: Dict[int, LldbSession] = {}
+_goroutines: Dict[int, Goroutines] = {}  # by the session's id
+
+
+def register(debugger: Any) -> None:
+    """Make the commands known to one of lldb's debuggers. Doing it twice is harmless."""
+    answer_of(f"script import {_MODULE}", debugger)  # where lldb looks for the classes
+    for made, name in _CLASSES:
+        answer_of(f"command script add --overwrite --class {_MODULE}.{made} {name}", debugger)
+
+
+def session_of(debugger: Any) -> LldbSession:
+    """The one session of a debugger."""
+    return _sessions.setdefault(int(debugger.GetID()), LldbSession(debugger))
+
+
+def guarded(session: LldbSession, result: Any, run_it: Callable[[], Optional[str]]) -> None:
+    """Run a command; what it returns is damaged, and whatever goes wrong is one line: both make it fail."""
+    try:
+        with interruptible(), no_cycle_collection():
+            damaged = run_it()
+        if damaged:
+            result.SetError(in_lldb(named(damaged)))
+    except HelpRequested as text:
+        put(result, in_lldb(str(text)))
+    except KeyboardInterrupt:
+        result.SetError("addrspace: interrupted")
+    except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
+        _fail(session, result, error)
+
+
+def _fail(session: LldbSession, result: Any, error: Exception) -> None:
+    try:
+        line = told(error, _SHOW)
+    except KeyboardInterrupt:
+        line = "addrspace: interrupted"
+    if is_internal(error) and session.parameters["debug"] == "on":
+        traceback.print_exc(file=sys.stderr)
+    result.SetError(in_lldb(line).encode("utf-8", "backslashreplace").decode())
+
+
+class _Command:
+    """One command of ours: lldb makes the object, and calls it."""
+
+    name = ""
+
+    def __init__(self, debugger: Any, _internal: Any) -> None:
+        self._session = session_of(debugger)
+
+    def __call__(self, debugger: Any, line: str, _context: Any, result: Any) -> None:
+        """Run it."""
+
+        def answer() -> Optional[str]:
+            self._session.use(debugger, result)
+            return self.run(line)
+
+        guarded(self._session, result, answer)
+
+    def run(self, line: str) -> Optional[str]:
+        """Answer what was typed after the name; what is damaged."""
+        return run(loaded(_listed()[self.name].module), self._session, line)
+
+    def get_short_help(self) -> str:
+        """The line in lldb's list of commands."""
+        return self.get_long_help().partition("\n")[0]
+
+    def get_long_help(self) -> str:
+        """What `help COMMAND` says."""
+        return in_lldb(_listed()[self.name].help)
+
+
+class AddrspaceCommand(_Command):
+    """`addrspace`, and all that begins with that word."""
+
+    name = _PREFIX
+
+    def run(self, line: str) -> Optional[str]:
+        """`line` may begin with the rest of another command's name."""
+        word, _, rest = line.strip().partition(" ")
+        command = _listed().get(f"{_PREFIX} {word}")
+        if command is not None:
+            return run(loaded(command.module), self._session, rest)
+        if word in ("set", "show"):
+            self._parameters(word, rest)
+            return None
+        return super().run(line)
+
+    def _parameters(self, verb: str, rest: str) -> None:
+        words = split(rest)
+        if words[:1] in (["-h"], ["--help"]):
+            raise HelpRequested(help_text(verb))
+        if verb == "set":
+            self._session.parameters.set(words)
+        else:
+            self._session.write([self._session.parameters.show(words)])
+
+    def get_long_help(self) -> str:
+        """The diagram's help, with what else begins with the word."""
+        names = [name for name in _listed() if name.startswith(f"{_PREFIX} ")]
+        first = {name: in_lldb(_listed()[name].help).partition("\n")[0] for name in names}
+        listed = "\n".join(f"  {name:20} {text}" for name, text in first.items())
+        return f"{super().get_long_help()}\nEach has its own help (`addrspace rss --help`):\n\n{listed}\n"
+
+
+class StacksCommand(_Command):
+    """`goroutine-stacks`."""
+
+    name = "goroutine-stacks"
+
+
+class GoroutineCommand(_Command):
+    """`goroutine`."""
+
+    name = "goroutine"
+    text = HELP
+
+    def run(self, line: str) -> Optional[str]:
+        """Show or select one."""
+        self._goroutines.select(line)
+        return None
+
+    @property
+    def _goroutines(self) -> Goroutines:
+        return _goroutines.setdefault(id(self._session), Goroutines(self._session))
+
+    def get_long_help(self) -> str:
+        """What `help` says."""
+        return self.text
+
+
+class ApplyCommand(GoroutineCommand):
+    """`goroutine-apply`."""
+
+    name = "goroutine-apply"
+    text = APPLY_HELP
+
+    def run(self, line: str) -> Optional[str]:
+        """Run a command for each."""
+        self._goroutines.apply(line)
+        return None
+
+
+def _listed() -> Dict[str, ListedCommand]:
+    if not _known:
+        _known.update({command.name: command for command in commands()})
+    return _known
+
+
+_known: Dict[str, ListedCommand] = {}
+_MODULE = __name__
+_OURS = (AddrspaceCommand, StacksCommand, GoroutineCommand, ApplyCommand)
+_CLASSES = tuple((made.__name__, made.name) for made in _OURS)

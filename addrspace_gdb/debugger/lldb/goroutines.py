@@ -1,0 +1,196 @@
+"""`goroutine` and `goroutine-apply`, as lldb sees them.
+
+lldb has frames of threads only, and its own way through frames of Go is wrong: they are found here, and are
+text.
+A goroutine that runs on a thread is shown by selecting the thread.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, List, Optional
+
+from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
+from addrspace_gdb.commands.options import HelpRequested
+from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.problems import GoneError, ProblemError
+from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.session import LldbSession
+from addrspace_gdb.views.stackparts import place as place_of
+
+if TYPE_CHECKING:
+    from addrspace_gdb.goruntime.frames import Frame
+    from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
+
+_FEW = 5  # numbers that no goroutine has, told in an error
+_BACKTRACE = re.compile(r"(?:bt|backtrace|thread backtrace)(?:\s+(?:-c\s+)?(\d+))?")
+HELP = """\
+Show the frames of a goroutine, or which one runs on the selected thread.
+
+usage: goroutine
+       goroutine GOID
+       goroutine GOID|all CMD
+
+The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
+is selected, too. The last form is that of `goroutine-apply`.
+"""
+APPLY_HELP = """\
+Run a command of lldb for goroutines.
+
+usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
+
+A FILTER is one of
+  waiting, running, syscall, runnable, preempted   the goroutine's status
+  function:REGEX   a function on its stack, inlined ones too
+  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
+Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a REGEX with
+blanks.
+
+  -q   no line that names the goroutine before the output
+  -c   print errors and go on; numbers that no goroutine has are passed over in any case
+  -s   pass over errors, and over goroutines for which CMD prints nothing
+
+`bt` and `bt N` are for all goroutines. Any other command is run with the thread selected that a goroutine
+runs on; for one that is parked it is an error. Without -c and -s the first error ends it.
+
+  goroutine-apply all bt 3
+  goroutine-apply waiting function:^main\\. -q bt
+  goroutine-apply running register read
+"""
+
+
+class Goroutines:
+    """All goroutines of the selected target, read once until it moves."""
+
+    def __init__(self, session: LldbSession) -> None:
+        self._session = session
+        self._census: Optional[Census] = None
+
+    def census(self) -> Census:
+        """ProblemError if there is no process, or if they cannot be read."""
+        target = self._session.target()
+        if self._census is None or self._census.target is not target:
+            from addrspace_gdb.space.goroutines.census import Census
+
+            self._census = Census(target)
+        return self._census
+
+    def select(self, line: str) -> None:
+        """What was typed after `goroutine`. ProblemError."""
+        if line.split()[:1] in (["-h"], ["--help"]):
+            raise HelpRequested(HELP)
+        wanted = parse_select(line, _variable)
+        if wanted.apply is not None:
+            self._apply(wanted.apply)
+        elif wanted.off:
+            raise ProblemError("goroutine: no goroutine is selected; `thread select` selects a thread")
+        elif wanted.goid is not None:
+            self._show(wanted.goid)
+        else:
+            self._current()
+
+    def apply(self, line: str) -> None:
+        """What was typed after `goroutine-apply`. ProblemError."""
+        if line.split()[:1] in (["-h"], ["--help"]):
+            raise HelpRequested(APPLY_HELP)
+        self._apply(parse_apply(line, _variable))
+
+    def _current(self) -> None:
+        census = self.census()
+        thread = next((one for one in census.target.threads() if one.selected), None)
+        if thread is None:
+            raise ProblemError("no thread is selected")
+        goid = census.running_on(thread)
+        if goid:
+            self._session.write([f"[Current {described(census.place(goid))}]\n"])
+        else:
+            self._session.write([f"[No goroutine on thread {thread.number}]\n"])
+
+    def _show(self, goid: int) -> None:
+        census = self.census()
+        place = census.place(goid)
+        frames = frame_lines(census.frames(goid))
+        if place.thread is not None:
+            self._session.process.SetSelectedThreadByID(place.thread.tid)
+            self._session.write([f"[Switching to {described(place)}]\n", *frames])
+        else:
+            self._session.write([f"{place.label}\n", *frames])
+
+    def _apply(self, wanted: Apply) -> None:
+        census = self.census()
+        found, gone = 0, []
+        before = self._session.process.GetSelectedThread().GetThreadID()
+        stop = self._session.process.GetStopID()
+        try:
+            for goid in census.chosen(wanted.chosen):
+                found += 1
+                try:
+                    self._one(census, goid, wanted)
+                except GoneError as error:
+                    gone.append(str(error))
+                except ProblemError as error:
+                    self._failed(error, wanted)
+                if self._session.process.GetStopID() != stop:
+                    raise ProblemError("the command let the process move; the other goroutines are left out")
+        finally:
+            if self._session.process.GetStopID() == stop:
+                self._session.process.SetSelectedThreadByID(before)
+        if not found and not wanted.silent:
+            raise ProblemError(f"no goroutine matches {printable(wanted.text)!r}")
+        self._tell_gone(gone, found, wanted)
+
+    def _one(self, census: Census, goid: int, wanted: Apply) -> None:
+        place = census.place(goid)
+        header = "" if wanted.quiet else _header(place)
+        text = self._output(census, place, wanted.command)
+        if text or not wanted.silent:
+            self._session.write([header, text])
+
+    def _output(self, census: Census, place: GoroutinePlace, command: str) -> str:
+        backtrace = _BACKTRACE.fullmatch(command.strip())
+        if backtrace is not None:
+            lines = frame_lines(census.frames(place.goid))
+            return "".join(lines[: int(backtrace.group(1))] if backtrace.group(1) else lines)
+        if place.thread is None:
+            raise ProblemError(f"{place.label} is parked: only `bt` can be run for it")
+        self._session.process.SetSelectedThreadByID(place.thread.tid)
+        return answer_of(command, self._session.debugger)
+
+    def _failed(self, error: ProblemError, wanted: Apply) -> None:
+        if wanted.go_on:
+            self._session.write([f"addrspace: {error}\n"])
+        elif not wanted.silent:
+            raise error
+
+    def _tell_gone(self, gone: List[str], asked_for: int, wanted: Apply) -> None:
+        """As in gdb: they do not keep the others from their turn, and are an error if there are no others."""
+        if wanted.silent:
+            return
+        if gone and len(gone) == asked_for and not wanted.go_on:
+            raise ProblemError("; ".join(gone[:_FEW]))
+        self._session.write([f"addrspace: {line}\n" for line in gone])
+
+
+def described(place: GoroutinePlace) -> str:
+    """A goroutine with the thread that it runs on."""
+    return place.label if place.thread is None else f"{place.label} on thread {place.thread.number}"
+
+
+def _header(place: GoroutinePlace) -> str:
+    on = f" (thread {place.thread.number}, {place.thread.tid})" if place.thread else ""
+    return f"\nG{place.label[1:]}{on}:\n"
+
+
+def frame_lines(frames: List[Frame]) -> List[str]:
+    """A line for each, as lldb prints frames."""
+    made = []
+    for number, frame in enumerate(frames):
+        name = printable(frame.name or "code that is not Go") + (" [inlined]" if frame.inlined else "")
+        at = f" at {printable(place_of(frame.file, frame.line))}" if frame.line else ""
+        problem = f" ({printable(frame.problem)})" if frame.problem else ""
+        made.append(f"  frame #{number}: {frame.pc:#018x} {name}{at}{problem}\n")
+    return made
+
+
+def _variable(word: str) -> int:
+    raise ProblemError(f"{printable(word)}: lldb has no such variables; give the goroutine's number")

@@ -1,0 +1,1 @@
+"""What the adapters to gdb and to lldb have in common."""

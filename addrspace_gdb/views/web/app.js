@@ -1,0 +1,272 @@
+// The page put together: one selection, shown in every view and kept in the address bar.
+import { load } from "./data.js";
+import { PAGE, Space } from "./where.js";
+import { byId, el, fill } from "./dom.js";
+import { hex, plain, plural, size } from "./format.js";
+import { act, number, say, space, spaces, state } from "./state.js";
+import { ladder } from "./ladder.js";
+import { MODES } from "./modes.js";
+import { PageMap } from "./pagemap.js";
+import { changes, timeline } from "./moments.js";
+import { brushed, card, range } from "./card.js";
+import { goroutines, resident, retained } from "./trees.js";
+import { tables } from "./tables.js";
+import { search } from "./search.js";
+
+let map;
+let markLadder = () => {};
+let markMoment = () => {};
+
+async function start() {
+  for (let number = 0; ; number += 1) {
+    const found = await load(number);
+    if (found === null) break;
+    spaces.push(new Space(found.told, found.columns));
+  }
+  map = new PageMap(byId("mapbox"), byId("map"), byId("legend"), {
+    hover: say,
+    chosen: (address) => select(address),
+    range: brushed,
+  });
+  read();
+  listen();
+  if (spaces.length > 1)
+    markMoment = timeline(byId("moments"), spaces, state.moment, (number) => (moment(number), keep()));
+  moment(state.moment);
+  map.fit();
+  if (state.address !== null) select(state.address, true);
+  else card();
+  document.documentElement.dataset.ready = "yes";
+}
+
+// The address bar.
+
+function keep() {
+  const parts = new URLSearchParams();
+  if (state.address !== null) parts.set("a", hex(state.address));
+  if (spaces.length > 1) parts.set("m", String(state.moment));
+  for (const name of ["tab", "map", "scale", "metric", "table"])
+    if (state[name]) parts.set(name, state[name]);
+  history.replaceState(null, "", `#${parts}`);
+}
+
+function read() {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  state.address = parts.has("a") ? number(parts.get("a")) : null;
+  state.moment = Math.min(spaces.length - 1, Math.max(0, Number(parts.get("m")) || 0));
+  for (const name of ["tab", "map", "scale", "metric", "table"])
+    if (parts.has(name)) state[name] = parts.get(name);
+}
+
+// Everything of one moment.
+
+function moment(number) {
+  state.moment = number;
+  head();
+  drawLadder();
+  map.setSpace(space(), spaces[0]);
+  const modes = map.modes;
+  if (!modes.includes(state.map)) state.map = "use";
+  fill(
+    byId("mode"),
+    modes.map((mode) => el("option", { value: mode, selected: mode === state.map }, MODES[mode].words)),
+  );
+  map.setMode(state.map);
+  tabs();
+  markMoment(number);
+  if (state.address !== null) select(state.address);
+}
+
+function head() {
+  const { told } = space();
+  const target = told.target;
+  const program = (target.executable || "?").split("/").pop();
+  const resident = told.areas.reduce((sum, one) => (one.resident === null ? sum : sum + one.resident), 0);
+  const known = told.areas.some((one) => one.resident);
+  const facts = [
+    told.name,
+    target.go_version || "Go version ?",
+    target.arch,
+    known ? `resident ${size(resident)}` : "resident ?",
+    told.goroutines ? plural(told.goroutines.total, "goroutine") : null,
+    told.gc_phase ? `GC phase ${told.gc_phase}` : null,
+    told.taken,
+  ];
+  byId("program").textContent = plain(program);
+  byId("program").title = plain(target.executable || "");
+  fill(
+    byId("facts"),
+    facts.filter(Boolean).map((fact) => el("li", {}, fact)),
+  );
+  const findings = told.rss ? told.rss.findings.slice(0, 3) : [];
+  fill(
+    byId("findings"),
+    findings.map((one) => el("li", {}, one.sentence)),
+  );
+  badge(told);
+  const said = [
+    ...(told.problems || []).map((text) => el("p", { class: "problem" }, text)),
+    ...(told.notes || []).map((text) => el("p", {}, text)),
+  ];
+  fill(byId("notes"), said);
+}
+
+/** Whether every sum holds, in a word. */
+function badge(told) {
+  const checks = told.checks || [];
+  const wrong = checks.filter((one) => one.ok === false);
+  const balances = told.rss ? told.rss.balances : [];
+  const open = balances.filter((one) => one.unexplained);
+  const text =
+    wrong.length || open.length
+      ? `${wrong.length + open.length} sums do not agree`
+      : `unexplained: 0 B of ${checks.length + balances.length} sums`;
+  fill(
+    byId("badge"),
+    checks.length + balances.length
+      ? el("span", { class: wrong.length || open.length ? "bad" : "good" }, text)
+      : null,
+  );
+}
+
+function drawLadder() {
+  markLadder = ladder(byId("ladder"), space(), state.scale, (box) => range(box.start, box.end), say);
+  markLadder(state.address);
+}
+
+// The selection.
+
+function select(address, fromStart = false) {
+  state.address = address;
+  if (fromStart && map.pagesInCell > 1) {
+    map.pagesInCell = 1;
+    map.lay();
+  }
+  map.brush = null;
+  map.select(address);
+  markLadder(address);
+  card();
+  keep();
+}
+
+function clear() {
+  map.brush = null;
+  select(null);
+}
+
+// The tabs at the right.
+
+const TABS = {
+  rss: "Resident",
+  goroutines: "Goroutines",
+  retained: "Retained",
+  tables: "Tables",
+  changes: "Changes",
+};
+
+function tabs() {
+  const { told } = space();
+  const there = {
+    rss: told.rss,
+    goroutines: space().stacks,
+    retained: told.retained,
+    tables: true,
+    changes: spaces.length > 1,
+  };
+  const names = Object.keys(TABS).filter((name) => there[name]);
+  if (!names.includes(state.tab)) state.tab = spaces.length > 1 ? "changes" : names[0];
+  const press = (name) =>
+    el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${name}`,
+        "aria-controls": "panel",
+        tabindex: name === state.tab ? "0" : "-1",
+        "aria-selected": String(name === state.tab),
+        onclick: () => (open(name), byId(`tab-${name}`).focus()),
+      },
+      TABS[name],
+    );
+  fill(byId("tabs"), names.map(press));
+  byId("panel").setAttribute("aria-labelledby", `tab-${state.tab}`);
+  panel();
+}
+
+function open(name) {
+  state.tab = name;
+  tabs();
+  keep();
+}
+
+function panel() {
+  const made = { rss: resident, goroutines, retained, tables, changes: () => changes(spaces[0], space()) }[
+    state.tab
+  ]();
+  fill(byId("panel"), made);
+}
+
+// Keys and controls.
+
+function listen() {
+  byId("find").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search(byId("search").value);
+  });
+  byId("mode").addEventListener(
+    "change",
+    () => ((state.map = byId("mode").value), map.setMode(state.map), keep()),
+  );
+  byId("scale").value = state.scale;
+  byId("scale").addEventListener("change", () => ((state.scale = byId("scale").value), drawLadder(), keep()));
+  byId("closer").addEventListener("click", () => map.zoom(true));
+  byId("farther").addEventListener("click", () => map.zoom(false));
+  byId("fit").addEventListener("click", () => map.fit());
+  byId("theme").addEventListener("click", turn);
+  addEventListener("hashchange", () => (read(), moment(state.moment)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => moment(state.moment));
+  addEventListener("keydown", (event) => {
+    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    if (event.key === "Escape") clear();
+    if (event.key === "/" && !typing) {
+      event.preventDefault();
+      byId("search").focus();
+    }
+  });
+  byId("tabs").addEventListener("keydown", (event) => {
+    const all = [...byId("tabs").children];
+    const next =
+      all[
+        all.findIndex((one) => one.getAttribute("aria-selected") === "true") +
+          ({ ArrowRight: 1, ArrowLeft: -1 }[event.key] || 0)
+      ];
+    if (next && event.key.startsWith("Arrow")) next.click();
+  });
+}
+
+/** From light to dark and back. */
+function turn() {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+  moment(state.moment);
+}
+
+Object.assign(act, { select, open, panel, keep, show: (address) => map.show(address) });
+
+// For tests, and for whoever looks at the page with a debugger of his own.
+window.addrspace = {
+  spaces,
+  state,
+  hit: (x, y) => map.hit(x, y),
+  place: (address) => map.place(address),
+  select: (address) => select(address, true),
+  map: () => map,
+  PAGE,
+};
+
+start().catch((error) => {
+  say(`This page cannot be shown: ${error}`);
+  throw error;
+});

@@ -1,0 +1,319 @@
+"""Under lldb the answers are those that are given without a debugger, in words that can be typed there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence
+
+import pytest
+from harness import CHECKOUT, full_matrix
+from harness.build import Binary, Builder
+from harness.command import assert_refused, cli
+from harness.debuggers import gdbs
+from harness.gdbrun import Result
+from harness.held import state, stop
+from harness.lldbs import LOADER, Lldb, run_lldb
+from harness.processes import Process, Processes
+from harness.scenes import attach, gcore, start
+from harness.terminal import LldbTerminal
+from harness.toolchains import Toolchain
+from test_direct import MOVES
+
+from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.shell.run_lldb import in_lldb
+
+FEW = (
+    *("addrspace", "addrspace rss", "addrspace heap", "goroutine-stacks --frames"),
+    "addrspace whereis goroutine:1 0xc000000000 $sp *(void**)$sp@4",
+)
+ALL = (
+    *FEW,
+    *("addrspace regions", "addrspace memstats", "addrspace gc", "addrspace arenas", "addrspace spans"),
+    *("addrspace types", "addrspace retained", "goroutine-stacks --system --dead"),
+)
+REPORTS = ALL if full_matrix() else FEW
+
+
+class Live(NamedTuple):
+    """A program that has settled."""
+
+    binary: Binary
+    process: Process
+
+
+@pytest.fixture(params=["plain", pytest.param("stripped", marks=pytest.mark.matrix)])
+def live(
+    request: pytest.FixtureRequest,
+    newest_go: Toolchain,
+    build_program: Builder,
+    processes: Processes,
+    oracle_file: Path,
+) -> Live:
+    binary = build_program("sample", newest_go, request.param)
+    return Live(binary, start(processes, binary, oracle_file))
+
+
+def on(lldb: Lldb, live: Live, *lines: str, env: Dict[str, str] = {}) -> Result:  # noqa: B006
+    return run_lldb(lldb, [f"process attach --pid {live.process.pid}", *lines], env=env)
+
+
+def answer_to(command: str, run: Result) -> str:
+    """What was printed for a command, the last one of that text."""
+    return run.stdout.rpartition(f"(lldb) {command}\n")[2].partition("\n(lldb) ")[0]
+
+
+def compared(lldb: Lldb, enter: Sequence[str], target: object, folder: Path) -> None:
+    """The documents of all reports by one lldb, and each as it is without."""
+    files = {report: folder / f"{number}.json" for number, report in enumerate(REPORTS)}
+    expected = {report: without(target, report) for report in files}
+    lines = [f"{report} --format json --output {file}" for report, file in files.items()]
+    run = run_lldb(lldb, [*enter, *lines])
+    assert run.status == 0, run.stderr + run.stdout[-2000:]
+    for report, file in files.items():
+        assert MOVES.sub("", file.read_text()) == expected[report], report
+
+
+def without(target: object, report: str) -> str:
+    words = report.removeprefix("addrspace ")
+    more = [] if words == "addrspace" else ["--report", words]
+    done = cli("dump", str(target), *more, "--format", "json", "--debugger", "none")
+    assert done.stdout, done.stderr
+    return MOVES.sub("", done.stdout)
+
+
+def test_a_core_is_what_is_said_without(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    if not gdbs():
+        pytest.skip("no gdb to make a core")
+    core = tmp_path / "core"
+    gcore(gdbs()[0], attach(live.process, live.binary), core)
+    compared(lldb_exe, [f"target create --core {core} {live.binary.path}"], core, tmp_path)
+
+
+def code_of(live: Live) -> bytes:
+    """What is mapped executable of the program, as it is in memory."""
+    for line in Path(f"/proc/{live.process.pid}/maps").read_text().splitlines():
+        if line.split()[1] == "r-xp" and line.endswith(str(live.binary.path)):
+            low, high = (int(text, 16) for text in line.split()[0].split("-"))
+            with open(f"/proc/{live.process.pid}/mem", "rb") as memory:
+                memory.seek(low)
+                return memory.read(high - low)
+    raise AssertionError("no code")
+
+
+def test_a_process_is_what_is_said_without_and_stays_as_it_was(
+    live: Live, lldb_exe: Lldb, tmp_path: Path
+) -> None:
+    code = code_of(live)
+    assert on(lldb_exe, live).status == 0  # a page of the program is the process's own from then on
+    assert code_of(live) == code
+    stop(live.process)
+    compared(lldb_exe, [f"process attach --pid {live.process.pid}"], live.process.pid, tmp_path)
+    assert code_of(live) == code
+    assert state(live.process.pid)[1] == "0"
+
+
+def test_at_the_prompt(live: Live, lldb_exe: Lldb) -> None:
+    """What is said once, in whose words, and that a command which fails does so in one line."""
+    run = on(
+        lldb_exe,
+        live,
+        "addrspace",
+        "addrspace set unicode off",
+        "addrspace show unicode",
+        "addrspace --classic",
+        "help addrspace",
+        "addrspace regions --help",
+        "goroutine-stacks --limit 1",
+        "addrspace compare 0 0 $pc",
+        "addrspace regions --no-such",
+    )
+    assert run.status == 1
+    assert "2^64 ┌" in answer_to("addrspace", run)
+    assert answer_to("addrspace show unicode", run) == "addrspace unicode: off"
+    classic = answer_to("addrspace --classic", run)
+    assert "Go Heap" in classic and "┌" not in classic
+    assert "addrspace rss" in answer_to("help addrspace", run)
+    assert "usage: addrspace regions" in answer_to("addrspace regions --help", run)
+    assert "target 0" in answer_to("addrspace compare 0 0 $pc", run)
+    said = run.stderr.splitlines()
+    warnings = [line for line in said if line.startswith("warning: ") and "plugin" not in line]
+    assert ["breakpoint" in warnings[0], "SIGURG" in warnings[1], len(warnings)] == [True, True, 2]
+    assert said[-1].startswith("error: addrspace regions: ") or said[-1].startswith(
+        "error: addrspace: regions"
+    )
+    assert said[-1].endswith("(see `addrspace regions --help`)")
+    everything = run.stdout + run.stderr
+    assert not re.search(
+        r"\bgdb\b|inferior|Traceback|`help addrspace ", everything.replace("addrspace-gdb", "")
+    )
+
+
+def test_goroutines(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Their frames are those of the JSON; what cannot be done for a parked one is said."""
+    out = tmp_path / "stacks.json"
+    many, few, other = "goroutine 1", "goroutine-apply 1 99999 bt 1", "goroutine-apply 1 -c register read rip"
+    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, few, other]
+    run = on(lldb_exe, live, *lines, "goroutine 99999")
+    (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
+    assert "main.main" in [frame["function"] for frame in frames] and len(frames) > 2
+    first, *shown = answer_to(many, run).splitlines()
+    assert first.startswith("goroutine 1 [")
+    expected = [
+        f"  frame #{at}: {int(one['pc'], 16):#018x} {one['function']}" for at, one in enumerate(frames)
+    ]
+    assert [line.partition(" at ")[0] for line in shown] == expected
+    assert answer_to(few, run).splitlines()[1:] == [
+        f"{first.replace('g', 'G', 1)}:",
+        shown[0],
+        "addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)",
+    ]
+    assert "is parked: only `bt` can be run for it" in answer_to(other, run)
+    assert re.fullmatch(r"\[(Current|No) goroutine .*\]", answer_to("goroutine", run))
+    assert run.stderr.endswith(
+        "error: addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)\n"
+    )
+
+
+NONSENSE: List[str] = [
+    *("addrspace nothing", "addrspace set", "addrspace set color blue", "addrspace set style none-of-these"),
+    *("addrspace show x", "addrspace whereis main.no", "addrspace whereis 'a", "addrspace compare 0 7"),
+    *(
+        "addrspace whereis f(1)",
+        "goroutine x",
+        "goroutine $x",
+        "goroutine --off",
+        "goroutine-apply",
+        "goroutine all",
+    ),
+    *("goroutine-apply 3-1 bt", "goroutine-apply function:( bt", "goroutine-stacks --limit x"),
+]
+
+
+def test_what_is_wrong_is_one_line(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Each of them in one lldb, by a script that goes on."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, lldb\n"
+        "def __lldb_init_module(debugger, _):\n"
+        "    said = []\n"
+        f"    for line in {NONSENSE!r}:\n"
+        "        answer = lldb.SBCommandReturnObject()\n"
+        "        debugger.GetCommandInterpreter().HandleCommand(line, answer)\n"
+        "        said.append((answer.Succeeded(), answer.GetOutput(), answer.GetError()))\n"
+        f"    open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(said))\n"
+    )
+    on(lldb_exe, live, "addrspace show", f"command script import {script}")
+    for line, (fine, output, error) in zip(NONSENSE, json.loads((tmp_path / "said").read_text())):
+        assert (fine, output or "", error.count("\n")) == (False, "", 1), (line, output, error)
+        assert error.startswith("error: addrspace: ") and "internal" not in error, (line, error)
+
+
+def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> None:
+    commands = re.findall(
+        r"^\(lldb\) (.*)$", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(commands) > 5
+    run = on(lldb_exe, live, *commands)
+    assert run.status == 0, run.stderr
+    silent = [command for command in commands if not answer_to(command, run).strip()]
+    assert all(command.startswith("addrspace set ") for command in silent), silent
+
+
+def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """What it says is what is said without, the code is as it was, and what stood still does so again."""
+    path = str(lldb_exe.path)
+    code = code_of(live)
+    done = cli("gc", str(live.process.pid), "--debugger", "lldb", ADDRSPACE_LLDB=path)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+    stop(live.process)
+    command = ["dump", str(live.process.pid), "--format", "json"]
+    expected, found = (
+        cli(*command, "--debugger", "none"),
+        cli(*command, "--debugger", "lldb", ADDRSPACE_LLDB=path),
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert MOVES.sub("", found.stdout) == MOVES.sub("", expected.stdout)
+    assert code_of(live) == code and state(live.process.pid) == ("T", "0")
+    wrong = cli("whereis", str(live.process.pid), "f(1)", "--debugger", "lldb", ADDRSPACE_LLDB=path)
+    assert_refused(wrong, "there is no symbol f")
+
+
+def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    core = tmp_path / "a core's\n`name`"
+    if not gdbs():
+        pytest.skip("no gdb to make a core")
+    gcore(gdbs()[0], attach(live.process, live.binary), tmp_path / "core")
+    (tmp_path / "core").rename(core)
+    found = cli("gc", str(core), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb_exe.path))
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == cli("gc", str(core), "--debugger", "none").stdout
+
+
+@pytest.mark.parametrize(
+    ("says", "line"),
+    [
+        ("lldb version 14.0.6", "{} is lldb 14; 19 or newer is needed .*"),
+        ("GNU gdb 13", "{} is what does not say that it is lldb; .*"),
+    ],
+)
+def test_an_lldb_that_is_none_or_too_old(says: str, line: str, sleeper: Process, tmp_path: Path) -> None:
+    lldb = tmp_path / "lldb"
+    lldb.write_text(f"#!/bin/sh\necho '{says}'\n")
+    lldb.chmod(0o755)
+    done = cli("gc", str(sleeper.pid), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb))
+    assert_refused(done, line.format(re.escape(str(lldb))))
+
+
+def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
+    assert cli("init", "--lldb").stdout == f"command script import {in_lldb(str(LOADER))}\n"
+    folder = tmp_path / "a folder's \\ # $HOME"
+    folder.mkdir()
+    (folder / "loads_lldb.py").write_text("def __lldb_init_module(debugger, _):\n    print('here')\n")
+    line = f"command script import {in_lldb(str(folder / 'loads_lldb.py'))}"
+    assert run_lldb(lldb_exe, [line], load=False).stdout.endswith("\nhere\n")
+    for name in ("a`b", "a\nb", "a'b\"c"):
+        with pytest.raises(ProblemError):
+            in_lldb(f"/tmp/{name}/load_lldb.py")
+
+
+FOREVER = """
+import sys
+from addrspace_gdb.commands import gc
+
+def forever(session, arguments):
+    print("it has begun", flush=True)
+    while True:
+        pass
+
+def __lldb_init_module(debugger, _):
+    gc.COMMAND = gc.COMMAND._replace(ask=forever)
+    print("it is there", flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_command_and_nothing_else(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    (tmp_path / "forever.py").write_text(FOREVER)
+    terminal = LldbTerminal(lldb_exe, live.process.pid)
+    try:
+        terminal.type("addrspace show width")
+        terminal.until("addrspace width: 0")
+        terminal.type(f"command script import {tmp_path / 'forever.py'}")
+        terminal.until("it is there")
+        terminal.type("addrspace gc")
+        terminal.until("it has begun")
+        terminal.interrupt()
+        terminal.until("error: addrspace: interrupted")
+        terminal.type("addrspace show color")
+        terminal.until("addrspace color: auto")
+        assert state(live.process.pid)[0] == "t"
+    finally:
+        terminal.close()
+    assert state(live.process.pid)[1] == "0"
+
+
+def test_without_a_process(lldb_exe: Lldb) -> None:
+    run = run_lldb(lldb_exe, ["addrspace"])
+    assert run.status == 1
+    assert run.stderr.splitlines()[-1].startswith("error: addrspace: no process: `process launch`")
