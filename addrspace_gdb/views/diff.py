@@ -78,39 +78,40 @@ class _Look:
         total, goroutines = self._diff.total, self._diff.goroutines
         facts = [
             f"virtual {sizes.size(total.after.size)} {growth(total.size)}".rstrip(),
-            f"resident {sizes.size(total.after.resident)} {self._rate_of(total.resident)}".rstrip(),
+            f"resident {sizes.size(total.after.resident)} {growth(total.resident)}".rstrip(),
         ]
         if goroutines is not None:
             text = sizes.plural(goroutines.after, "goroutine")
-            text += f" {self._more(goroutines.after - goroutines.before)}".rstrip()
+            text += f" {more(goroutines.after - goroutines.before)}".rstrip()
             if goroutines.born or goroutines.gone:
                 text += f" ({len(goroutines.born or ()):,} born, {len(goroutines.gone or ()):,} gone)"
             facts.append(text)
         return paragraph("", self._g.dot.join(facts), self._width or _NONE, self._unicode)
 
-    def _rate_of(self, grown: Optional[int]) -> str:
-        return self._rate(grown) if grown else growth(grown)
-
-    def _more(self, grown: int) -> str:
-        """Of goroutines."""
-        minutes = self._diff.minutes
-        if not grown or minutes is None:
-            return more(grown)
-        return f"{more(grown)}, {grown / minutes:+,.0f} a minute"
-
     def fastest(self) -> Iterator[Line]:
-        """What grows most."""
+        """What grows most, and how much a minute where the time between is known."""
         found = self._diff.fastest[:_FEW]
-        if found:
-            parts = [f"{one.area}: {self._clean(one.kind or '')} {self._rate(one.growth)}" for one in found]
-            yield from paragraph(
-                "", f"growing fastest: {'; '.join(parts)}", self._width or _NONE, self._unicode
-            )
+        timed = self._diff.minutes is not None
+        parts = [
+            f"{one.area}: {self._clean(one.kind or '')} "
+            + (self._per_minute(one.growth) if timed else growth(one.growth))
+            for one in found
+        ]
+        text = f"growing fastest: {'; '.join(parts)}" if parts else ""
+        if timed:
+            text = "; ".join(filter(None, [f"a minute: {self._rates()}", text]))
+        if text:
+            yield from paragraph("", text, self._width or _NONE, self._unicode)
 
-    def _rate(self, grown: int) -> str:
-        """By how much, and how much that is a minute where the time between is known."""
-        minutes = self._diff.minutes
-        return growth(grown) + (f", {self._per_minute(grown)} a minute" if minutes is not None else "")
+    def _rates(self) -> str:
+        """A minute, of everything."""
+        total, goroutines, minutes = self._diff.total, self._diff.goroutines, self._diff.minutes or 1.0
+        facts = [f"virtual {self._per_minute(total.size) or '+0 B'}"]
+        if total.resident is not None:
+            facts.append(f"resident {self._per_minute(total.resident) or '+0 B'}")
+        if goroutines is not None:
+            facts.append(f"goroutines {(goroutines.after - goroutines.before) / minutes:+,.0f}")
+        return ", ".join(facts)
 
     def _per_minute(self, grown: Optional[int]) -> str:
         minutes = self._diff.minutes
