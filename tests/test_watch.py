@@ -54,7 +54,7 @@ class Watch:
         return [json.loads(line) for line in text.splitlines()]
 
     def wait_for_samples(self, count: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while len(self.lines()) < count:
             assert self.popen.poll() is None and time.monotonic() < deadline, self.told()
             time.sleep(0.02)
@@ -252,6 +252,29 @@ def test_two_dumps_say_how_fast(program: Binary, processes: Processes, tmp_path:
     assert "main.(*client).watch" in groups[2]
     document = json.loads(cli("diff", first, named.name, "--format", "json", cwd=tmp_path).stdout)
     assert 0 < document["seconds"] < 600
+
+
+@pytest.mark.matrix
+def test_many_goroutines_are_hardly_stopped(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    parked = build_program("parked", newest_go)
+    process = processes.start([str(parked.path), *parked.arguments(tmp_path / "oracle", "100000")])
+    process.wait_ready()
+    watch = Watch(process.pid, tmp_path, "--every", "1s")
+    peaks = []
+    for count in (4, 8, 12, 16, 20):
+        watch.wait_for_samples(count)
+        peaks.append(resident(watch.popen.pid))
+    last = watch.end()
+    assert last["figures"]["goroutines"]["now"] >= 100_000
+    assert last["stopped"]["share"] <= 0.03 * 20 / 19 and max(peaks) < 200 << 20
+    assert max(peaks[3:]) < 1.3 * max(peaks[:2])
+
+
+def resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 def test_what_cannot_be_watched_is_one_line(sleeper: Process, tmp_path: Path) -> None:
