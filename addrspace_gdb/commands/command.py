@@ -203,7 +203,8 @@ class Pictured:
         from addrspace_gdb.views.kit.render import DEFAULT_STYLE
         from addrspace_gdb.views.kit.svg import svg
 
-        return svg(self._draw(answer, look._replace(file=False)), self._title, look.style or DEFAULT_STYLE)
+        tokens = self._draw(answer, look._replace(file=False, height=None))
+        return svg(tokens, self._title, look.style or DEFAULT_STYLE)
 
 
 def drawn(draw: Draw) -> Form:

@@ -30,18 +30,20 @@ from addrspace_gdb.views.web.moment import Moment, Parts, moment_of
 from addrspace_gdb.views.web.page import page
 
 _EPILOG = """\
-The file opens in any browser of today, loads nothing, and can be sent: the address space as a ladder, the
-heap page by page, what is resident as a tree, goroutines as a flame graph, and tables. Hover over anything
-to read what `addrspace whereis` says; search for an address, a goroutine (g17), a function or a type.
+The file opens in any browser of today, loads nothing, and can be sent: the
+address space as a ladder, the heap page by page, what is resident as a tree,
+goroutines as a flame graph, and tables. Point at anything to read what
+`addrspace whereis` says; search for an address, a goroutine (g17), a function
+or a type.
   addrspace html --output space.html
-  addrspace html --types --retained --output space.html    with Go types, and who keeps what alive"""
+  addrspace html --types --retained --output space.html"""
 
 
 def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace html",
-        description="Write one HTML file that shows the process: no network, no server, opens anywhere.",
+        description="Write one HTML file that shows the process, opens anywhere, loads nothing.",
         epilog=_EPILOG,
     )
     add = made.add_argument
