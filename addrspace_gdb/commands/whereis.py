@@ -156,6 +156,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
 
 def addresses_of(target: Target, expression: str) -> List[Value]:
     """The addresses of an EXPR that names no goroutine. ProblemError if there are none."""
+    if _GOROUTINE.fullmatch(expression):
+        raise ProblemError(f"{expression} is no object; `whereis {expression}` has the addresses of its own")
     if _NUMBER.fullmatch(expression):
         return [Value(expression, int(expression, 0) & ((1 << (8 * target.pointer_size)) - 1))]
     if isinstance(target, Expressions):

@@ -9,6 +9,6 @@ LLDB = Hints(
     symbols="target symbols add",
     core="target create --core",
     server="lldb-server",
-    beyond="is more than can be told here: lldb does not know Go's types, and",
+    beyond="cannot be worked out here: as lldb does not know Go's types",
     inferior="target",
 )
