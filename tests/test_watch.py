@@ -54,7 +54,7 @@ class Watch:
         return [json.loads(line) for line in text.splitlines()]
 
     def wait_for_samples(self, count: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while len(self.lines()) < count:
             assert self.popen.poll() is None and time.monotonic() < deadline, self.told()
             time.sleep(0.02)
@@ -235,6 +235,46 @@ def test_for_prometheus_by_its_name(program: Binary, processes: Processes, tmp_p
     assert "No growth" in watch.told() and sorted(tmp_path.iterdir()) == sorted(
         [named, watch.file, tmp_path / "told"]
     )
+
+
+def test_two_dumps_say_how_fast(program: Binary, processes: Processes, tmp_path: Path) -> None:
+    named, first = tmp_path / f"diffed{os.getpid()}", tmp_path / "first.json"
+    shutil.copy(program.path, named)
+    process = processes.start([str(named), "goroutines"]).wait_ready()
+    assert cli("dump", process.pid, "--format", "json", "--stacks", "-o", first).returncode == 0
+    leak(process, 1)
+    done = cli("diff", first, named.name, "--width", "400", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r" apart$", done.stdout.splitlines()[0])
+    assert " +512 (512 born, 0 gone)" in done.stdout
+    assert re.search(r"\na minute: .* goroutines \+[\d,]+; growing fastest: goroutine-stacks: ", done.stdout)
+    groups = done.stdout.partition("Goroutines by stack")[2].splitlines()
+    assert "main.(*client).watch" in groups[2]
+    document = json.loads(cli("diff", first, named.name, "--format", "json", cwd=tmp_path).stdout)
+    assert 0 < document["seconds"] < 600
+
+
+@pytest.mark.matrix
+def test_many_goroutines_are_hardly_stopped(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
+) -> None:
+    parked = build_program("parked", newest_go)
+    process = processes.start([str(parked.path), *parked.arguments(tmp_path / "oracle", "100000")])
+    process.wait_ready()
+    watch = Watch(process.pid, tmp_path, "--every", "1s")
+    peaks = []
+    for count in (4, 8, 12, 16, 20):
+        watch.wait_for_samples(count)
+        peaks.append(resident(watch.popen.pid))
+    last = watch.end()
+    assert last["figures"]["goroutines"]["now"] >= 100_000
+    assert last["stopped"]["share"] <= 0.03 * 20 / 19 and max(peaks) < 200 << 20
+    assert max(peaks[3:]) < 1.3 * max(peaks[:2])
+
+
+def resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 def test_what_cannot_be_watched_is_one_line(sleeper: Process, tmp_path: Path) -> None:

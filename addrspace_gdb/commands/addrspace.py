@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional
 
@@ -66,8 +67,9 @@ class Answer:
         check: bool,
         stacks: Optional[List[KeyGroup]] = None,
         classic: bool = False,
+        taken: Optional[float] = None,
     ) -> None:
-        self.check, self.stacks, self.classic = check, stacks, classic
+        self.check, self.stacks, self.classic, self.taken = check, stacks, classic, taken
         self._reading, self._each_goroutine = reading, each_goroutine
 
     @cached_property
@@ -84,7 +86,8 @@ def ask(session: Session, arguments: argparse.Namespace) -> Any:
         return html().ask(session, arguments)
     reading = session.reading(check=arguments.check, other_too=True)
     stacks = groups_of(of_reading(session.target(), reading)) if arguments.stacks else None
-    return Answer(reading, arguments.format == "json", arguments.check, stacks, arguments.classic)
+    taken = time.time() if arguments.stacks and session.target().kind != "core" else None
+    return Answer(reading, arguments.format == "json", arguments.check, stacks, arguments.classic, taken)
 
 
 def draw(answer: Answer, look: Look) -> Tokens:
@@ -103,7 +106,7 @@ def draw_classic(answer: Answer, look: Look) -> Tokens:
 
 def as_json(answer: Answer) -> Dict[str, Any]:
     """addrspace/1."""
-    return addrspace_json(answer.space, answer.stacks)
+    return addrspace_json(answer.space, answer.stacks, answer.taken)
 
 
 def verdict(answer: Any) -> Optional[str]:

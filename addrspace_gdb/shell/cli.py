@@ -34,7 +34,7 @@ from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
 from addrspace_gdb.shell.pictures import add_html
-from addrspace_gdb.shell.processes import is_pid
+from addrspace_gdb.shell.processes import resolved
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
 from addrspace_gdb.shell.watch import add_watch
@@ -168,7 +168,7 @@ def _add_from_dumps(commands: Any) -> None:
             " of a core file or a process one is made on the way.",
         )
         made.set_defaults(run=from_dumps)
-        made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or process ids")
+        made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or processes")
         if more:
             made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
         else:
@@ -242,16 +242,13 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
     """
     damaged = False
     for number, name in enumerate(options.dumps):
-        if os.path.exists(name):
-            asked = os.path.isfile(name) and (format_of(name) or elf_type(name) is not None)
-        else:
-            asked = is_pid(name)
-        if not asked:
+        target = _asked_target(name)
+        if target is None:
             continue
         place = folder / str(number)
         place.mkdir()
         question = Question(
-            name,
+            target,
             options.debugger,
             options.gdb,
             options.wait,
@@ -268,6 +265,15 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
         options.dumps[number] = str(place / os.path.basename(name))
         os.rename(answer.result, options.dumps[number])
     return damaged
+
+
+def _asked_target(name: str) -> Optional[str]:
+    """The process or core file that a dump is to be made of; None for a dump. ProblemError."""
+    if os.path.isfile(name) and (format_of(name) or elf_type(name) is not None):
+        return name
+    if os.path.exists(name) or "/" in name or name.endswith(".json"):
+        return None
+    return resolved(name)
 
 
 def dump(options: argparse.Namespace) -> int:

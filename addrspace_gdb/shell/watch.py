@@ -24,10 +24,10 @@ stops the process only as long as `addrspace-gdb dump` does; symbols are looked
 up once."""
 
 _EPILOG = """\
-RSS is the sum of what stands behind it and of what has no column: heap in use
-and free heap, goroutine stacks, Go's runtime, C's heap, libraries and files.
-`live` is what survived the last collection. Growth is since the first sample;
-a minute: of the line that fits all samples best.
+RSS is the sum of heap in use, goroutine stacks, C's heap, free heap, Go's
+runtime, libraries and files, and what has no column; `survived` is what the
+last collection left of the heap. Growth is since the first sample; a minute: of
+the line that fits all samples best.
   addrspace-gdb watch 4242 --for 10m            ten minutes, then the verdict
   addrspace-gdb watch api -o api.jsonl          a line of JSON a sample, too
   addrspace-gdb watch :8080 --format openmetrics -o /var/lib/node_exporter/api.prom

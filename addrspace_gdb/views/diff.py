@@ -22,6 +22,7 @@ from addrspace_gdb.views.stackparts import duration, place, program
 _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
 _WITH_PLACE = 92  # columns from which a place in a file has room
+_FEW = 3  # kinds that grow fastest
 _NAME, _OTHERS = 20, 78  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
@@ -34,7 +35,7 @@ def diff_text(
     look = _Look(diff, limit, width, unicode)
     yield from look.title()
     if diff.anything:
-        for line in look.totals():
+        for line in [*look.totals(), *look.fastest()]:
             yield from line
         if diff.memory:
             yield tokens.NEWLINE
@@ -87,11 +88,41 @@ class _Look:
             facts.append(text)
         return paragraph("", self._g.dot.join(facts), self._width or _NONE, self._unicode)
 
+    def fastest(self) -> Iterator[Line]:
+        """What grows most, and how much a minute where the time between is known."""
+        found = self._diff.fastest[:_FEW]
+        timed = self._diff.minutes is not None
+        parts = [
+            f"{one.area}: {self._clean(one.kind or '')} "
+            + (self._per_minute(one.growth) if timed else growth(one.growth))
+            for one in found
+        ]
+        text = f"growing fastest: {'; '.join(parts)}" if parts else ""
+        if timed:
+            text = "; ".join(filter(None, [f"a minute: {self._rates()}", text]))
+        if text:
+            yield from paragraph("", text, self._width or _NONE, self._unicode)
+
+    def _rates(self) -> str:
+        """A minute, of everything."""
+        total, goroutines, minutes = self._diff.total, self._diff.goroutines, self._diff.minutes or 1.0
+        facts = [f"virtual {self._per_minute(total.size) or '+0 B'}"]
+        if total.resident is not None:
+            facts.append(f"resident {self._per_minute(total.resident) or '+0 B'}")
+        if goroutines is not None:
+            facts.append(f"goroutines {(goroutines.after - goroutines.before) / minutes:+,.0f}")
+        return ", ".join(facts)
+
+    def _per_minute(self, grown: Optional[int]) -> str:
+        minutes = self._diff.minutes
+        return "" if grown is None or minutes is None else growth(round(grown / minutes))
+
     def kinds(self) -> Iterator[tokens.Pair]:
-        """Areas and their kinds that differ."""
+        """Areas and their kinds that differ, what has grown most first."""
         rows: List[Row] = []
-        for area in self._diff.areas:
+        for area in sorted(self._diff.areas, key=lambda one: -one.growth):
             kinds = [one for one in self._diff.kinds if one.area == area.area and one.differs]
+            kinds.sort(key=lambda one: -one.growth)
             if len(kinds) > 1:
                 rows.append(self._kind(area, area.area or "", "all of it"))
             rows += [
@@ -105,6 +136,7 @@ class _Look:
                 Column("Change", "right", tokens.GROWTH),
                 Column("Resident", "right", tokens.SIZE),
                 Column("Change", "right", tokens.GROWTH),
+                Column("A minute", "right", tokens.GROWTH),
                 Column("Kind", "left", tokens.TEXT),
             ],
             rows,
@@ -114,7 +146,7 @@ class _Look:
     def _kind(self, one: Change, area: str, kind: str) -> Row:
         now = sizes.size(one.after.size), growth(one.size)
         resident = sizes.size(one.after.resident), growth(one.resident)
-        return (area, *now, *resident, self._clean(kind))
+        return (area, *now, *resident, self._per_minute(one.resident), self._clean(kind))
 
     def ranges(self) -> Iterator[tokens.Pair]:
         """Regions that came, went, or became something else."""
@@ -152,6 +184,7 @@ class _Look:
             Column("Change", "right", tokens.GROWTH),
             Column("", "left", tokens.QUIET),
         ]
+        found = sorted(found, key=lambda one: -one.growth("bytes"))  # what has grown most first
         rows = [_span(one) for one in found[: self._limit]]
         yield from self._table("Spans by class", columns, rows, len(found))
 
@@ -174,7 +207,7 @@ class _Look:
             Column("User function", "left", tokens.NAME),
             Column("At", "left", tokens.QUIET),
         ]
-        groups = _alike(changes.groups)
+        groups = sorted(_alike(changes.groups), key=lambda one: one.before - one.after)
         rows = [self._group(one) for one in groups[: self._limit]]
         yield from self._table("Goroutines by stack", columns, rows, len(groups))
 

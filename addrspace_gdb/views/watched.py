@@ -29,13 +29,13 @@ class _Column(NamedTuple):
 
 _COLUMNS = (
     _Column("RSS", sampled.RSS),
-    _Column("live", sampled.LIVE),
+    _Column("survived", sampled.LIVE),
     _Column("in use", sampled.IN_USE),
-    _Column("free", sampled.FREE),
     _Column("stacks", sampled.STACKS),
     _Column("goroutines", sampled.GOROUTINES),
-    _Column("runtime", sampled.RUNTIME),
     _Column("C", sampled.C_HEAP),
+    _Column("free", sampled.FREE),
+    _Column("runtime", sampled.RUNTIME),
     _Column("files", sampled.FILES),
 )
 _UNITS = ("", "K", "M", "G", "T", "P")
@@ -58,21 +58,17 @@ def _figure(watched: Watched, name: str, level: int) -> List[str]:
     value = watched.last.figures[name] if watched.last is not None else None
     trend = watched.trend(name)
     if name in sampled.COUNTS:
-        found = [sizes.count(value), more(trend.growth), _per_minute(f"{round(trend.per_minute):+,}")]
+        found = [sizes.count(value), more(trend.growth), f"{round(trend.per_minute):+,}"]
     else:
         rate = round(trend.per_minute)
-        found = [short(value), short(trend.growth, "+"), _per_minute(short(rate, "+"))]
+        found = [short(value), short(trend.growth, "+"), short(rate, "+")]
     return found[: level + 1]
-
-
-def _per_minute(text: str) -> str:
-    return "" if text in ("+0", "-0") else f"{text}/min"
 
 
 class Columns:
     """How much of each figure fits in `width` columns: a value, its growth too, or that a minute as well."""
 
-    WIDE, GROWN, RATE = (7, 8, 11)  # columns that a value, a growth and a rate take with a gap
+    WIDE, GROWN, RATE = (7, 8, 10)  # columns that a value, a growth and a rate take with a gap
 
     def __init__(self, width: int) -> None:
         self._width = width

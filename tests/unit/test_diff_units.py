@@ -7,11 +7,13 @@ import json
 import os
 import random
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 from harness.command import cli
+from jsonschema import Draft202012Validator
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.goruntime.mspan import SpanClass
@@ -23,6 +25,8 @@ from addrspace_gdb.space.moments.snapshot import GoroutineTable, Moments, Region
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.diff import diff_text
+from addrspace_gdb.views.documents import schema as schemas
+from addrspace_gdb.views.documents.diff import diff_json
 from addrspace_gdb.views.kit.render import render
 
 KINDS = [
@@ -105,6 +109,36 @@ def test_a_difference_of_a_moment_with_itself_is_nothing() -> None:
 
 def stack(function: str) -> StackKey:
     return StackKey(function.encode(), function, "/src/a.go:3", (f"{function} /src/a.go:3",), False)
+
+
+def test_what_grows_fastest_comes_first_with_its_rate() -> None:
+    kinds = [("runtime", "mark bits", 8), ("heap", "small objects", 64), ("foreign", "anonymous memory", 2)]
+
+    def regions(times: int) -> List[Region]:
+        made = []
+        for number, (area, kind, size) in enumerate(kinds):
+            start, bytes_ = number << 20, size * times << 12
+            made.append(Region(start, start + bytes_, area, kind, "", "rw-p", bytes_, None, None))
+        return made
+
+    one, two = snapshot("a", regions(1)), snapshot("b", regions(2))
+    unknown = render(diff_text(difference(one, two), 20))
+    assert (
+        "a minute" not in unknown and "growing fastest: heap: small objects +256.0 KiB; runtime:" in unknown
+    )
+    diff = difference(replace(one, taken=1000.0), replace(two, taken=1030.0))
+    assert diff.minutes == 0.5 and [one.area for one in diff.fastest] == ["heap", "runtime", "foreign"]
+    text = render(diff_text(diff, 20))
+    assert "30s apart" in text and "virtual 592.0 KiB +296.0 KiB · resident 592.0 KiB +296.0 KiB\n" in text
+    assert "a minute: virtual +592.0 KiB, resident +592.0 KiB; growing fastest: heap: small objects" in text
+    assert "small objects +512.0 KiB;" in " ".join(text.split())
+    rows = [line.split()[0] for line in text.partition("What changed")[2].splitlines()[2:5]]
+    assert rows == ["heap", "runtime", "foreign"]
+    document = diff_json(diff)
+    Draft202012Validator(schemas.schema("diff/1")).validate(document)
+    assert (document["seconds"], diff_json(difference(one, two))["seconds"]) == (30.0, None)
+    backwards = difference(replace(one, taken=1030.0), replace(two, taken=1000.0))
+    assert backwards.minutes is None
 
 
 def test_resident_bytes_that_are_not_known_make_no_sum() -> None:

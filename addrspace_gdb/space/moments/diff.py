@@ -50,6 +50,11 @@ class Change(NamedTuple):
         return self.after.resident - self.before.resident
 
     @property
+    def growth(self) -> int:
+        """Of what is resident, or where that is not known of what is mapped."""
+        return self.size if self.resident is None else self.resident
+
+    @property
     def differs(self) -> bool:
         """Whether anything is known to be different."""
         return bool(self.size or self.resident)
@@ -104,6 +109,20 @@ class Difference:
     spans: Optional[List[ClassChange]]
     goroutines: Optional[GoroutineChanges]
     lacking: List[str] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> Optional[float]:
+        """Between the two; None where that is not known, or is none."""
+        before, after = self.before.taken, self.after.taken
+        if not self.same_process or before is None or after is None or after <= before:
+            return None
+        return (after - before) / 60
+
+    @property
+    def fastest(self) -> List[Change]:
+        """The kinds that have grown, by `growth`: most first."""
+        grown = [one for one in self.kinds if one.growth > 0]
+        return sorted(grown, key=lambda one: -one.growth)
 
     @property
     def memory(self) -> bool:

@@ -37,6 +37,7 @@ _ADDRESS = re.compile(r"0x[0-9a-f]{1,17}", re.ASCII)
 _GOID = re.compile(r"goroutine ([0-9]{1,19})", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _NO_STACK = StackKey(b"", None, None, (), False)
+_LAST_TIME = 1 << 38  # seconds since the epoch
 _KINDS = ("live", "core", "remote")
 
 
@@ -94,7 +95,7 @@ def _dump(stream: JsonStream, name: str) -> Dump:
     return Dump(
         Snapshot(
             name,
-            None,
+            found.get("taken"),
             found["target"],
             None,
             regions,
@@ -283,6 +284,15 @@ def _memstats(found: Any) -> Optional[Dict[str, int]]:
     return {name: value for name, value in found.items() if type(value) is int}
 
 
+def _taken(found: Any) -> Optional[float]:
+    """When it was taken; None for a core."""
+    if found is None:
+        return None
+    if type(found) not in (int, float) or not 0 <= found < _LAST_TIME:
+        _wrong("taken is no time")
+    return float(found)
+
+
 def _strings(found: Any) -> List[str]:
     return [_text(one, "notes or problems") or "" for one in _list(found, "notes or problems", _MAX_LINES)]
 
@@ -318,4 +328,5 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "memstats": _memstats,
     "notes": _strings,
     "problems": _strings,
+    "taken": _taken,
 }

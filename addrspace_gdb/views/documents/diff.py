@@ -21,6 +21,7 @@ def diff_json(diff: Difference) -> Dict[str, Any]:
         "before": moment_json(before),
         "after": moment_json(after),
         "same_process": diff.same_process,
+        "seconds": None if diff.minutes is None else round(60 * diff.minutes, 3),
         "total": _bytes(diff.total),
         "areas": [{"area": one.area, **_bytes(one)} for one in diff.areas],
         "kinds": [{"area": one.area, "kind": one.kind, **_bytes(one)} for one in diff.kinds],

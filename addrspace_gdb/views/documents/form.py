@@ -34,10 +34,13 @@ def _shown(found: Match[str]) -> str:
     return found.group() if alone is None else _encode(printable(chr(int(alone, 16))))[1:-1]
 
 
-def addrspace_json(space: AddressSpace, stacks: Optional[List[KeyGroup]] = None) -> Dict[str, Any]:
+def addrspace_json(
+    space: AddressSpace, stacks: Optional[List[KeyGroup]] = None, taken: Optional[float] = None
+) -> Dict[str, Any]:
     """The whole address space; `regions` are what is mapped, `unmapped` the rest of all addresses.
 
-    `stacks`: which goroutines share which stack, where that was asked for.
+    `stacks`: which goroutines share which stack, where that was asked for; such a dump of a process, which is
+    for `diff`, also says when it was `taken`, in seconds since the epoch.
     """
     return {
         "schema": SCHEMA,
@@ -49,6 +52,7 @@ def addrspace_json(space: AddressSpace, stacks: Optional[List[KeyGroup]] = None)
         "memstats": None if space.memstats is None else dict(space.memstats),
         **({} if space.spans is None else {"spans": [_span_class(one) for one in space.spans]}),
         **({} if stacks is None else {"stacks": [_stack(group) for group in stacks]}),
+        **({} if taken is None else {"taken": round(taken, 3)}),
         "unmapped": [_unmapped(region) for region in space.unmapped],
         "checks": [_check(check) for check in space.checks],
         "notes": list(space.picture.notes),
