@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from harness import LOADER
 from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 
-from addrspace_gdb.commands import HELP, MODULES, commands, help_json, loaded
+from addrspace_gdb.commands import MODULES, commands, loaded
 from addrspace_gdb.shell.cli import main
 from addrspace_gdb.shell.words import WORDS
-
-
-@pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
-def test_help_json_is_up_to_date() -> None:
-    assert Path(HELP).read_text(encoding="ascii") == help_json(), "run scripts/gen-help"
 
 
 def test_every_command_is_the_modules() -> None:

@@ -130,6 +130,47 @@ def test_installed_dump_shows_a_process(
     assert sample.running()
 
 
+def test_what_shells_and_man_look_for_is_installed(installed: Path) -> None:
+    share = installed.parent.parent / "share"
+    for place in (
+        "man/man1/addrspace-gdb.1",
+        "bash-completion/completions/addrspace-gdb",
+        "zsh/site-functions/_addrspace-gdb",
+        "fish/vendor_completions.d/addrspace-gdb.fish",
+    ):
+        assert "addrspace" in (share / place).read_text(encoding="utf-8")
+    printed = run([str(installed), "completion", "bash"])
+    assert printed.stdout == (share / "bash-completion/completions/addrspace-gdb").read_text()
+    assert json.loads(run([str(installed), "schema", "watch/1"]).stdout)["title"] == "watch/1"
+    words = run([str(installed), "--help"])
+    assert (words.returncode, words.stderr) == (0, "") and " watch " in words.stdout
+
+
+@pytest.mark.matrix
+def test_a_source_distribution_installs(tmp_path: Path) -> None:
+    source, environment = tmp_path / "source", tmp_path / "venv"
+    copy_package(source)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, source)
+    python = str(environment / "bin/python")
+    make = "from setuptools import build_meta; print(build_meta.build_sdist('made'))"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install"]
+    for command in (
+        [sys.executable, "-m", "venv", str(environment)],
+        [*pip, "setuptools>=65"],
+        [python, "-c", make],
+    ):
+        subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300, check=True)
+    (archive,) = (source / "made").iterdir()
+    subprocess.run([*pip, str(archive)], capture_output=True, text=True, timeout=300, check=True)
+    installed = str(environment / "bin" / "addrspace-gdb")
+    assert run([installed, "schema"]).stdout.split()[0] == "addrspace/1"
+    about = subprocess.run(
+        [python, "-m", "pip", "show", "-v", "addrspace-gdb"], capture_output=True, text=True, check=True
+    )
+    assert "Python :: 3.14" in about.stdout
+
+
 def test_load_finds_the_checkouts_environment_last(gdb_exe: Gdb, tmp_path: Path) -> None:
     loader = copy_package(tmp_path)
     site = tmp_path / ".venv" / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"

@@ -72,6 +72,11 @@ def _whole(command: Command, name: str) -> Parser:
     return made
 
 
+def whole_word(name: str) -> Parser:
+    """Everything that may be typed after one of WORDS."""
+    return _whole(report(name), name)
+
+
 def _shells(name: str) -> Parser:
     """What the command itself does not get."""
     made = Parser(prog=name, add_help=False)
