@@ -341,6 +341,7 @@ COMPLETED: Dict[str, List[str]] = {
     "addrspace --cl": ["addrspace --classic"],
     "addrspace --format ": [
         "addrspace --format classic",
+        "addrspace --format html",
         "addrspace --format json",
         "addrspace --format svg",
         "addrspace --format text",

@@ -15,7 +15,7 @@ import pytest
 from harness import full_matrix
 from harness.build import Builder
 from harness.command import cli
-from harness.debuggers import Gdb
+from harness.debuggers import Gdb, gdbs
 from harness.marks import REACHED, UNREACHED, session_of
 from harness.pprof_file import read_pprof
 from harness.processes import Process, Processes
@@ -26,7 +26,7 @@ from addrspace_gdb.commands.heap_graph import TypedGraph, typed_graph_of
 from addrspace_gdb.commands.holding import Finder
 from addrspace_gdb.space.graph.holding import Held
 from addrspace_gdb.views.documents.schema import schema
-from addrspace_gdb.views.holders import chain_words
+from addrspace_gdb.views.holders import chain_words, path_words
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
 ALSO_OLD = True
@@ -47,6 +47,11 @@ FIELDS = {  # how the last object before each ends, and what it is reached as
     "sent": r"chan \*main\.user \[0\] → \*main\.user",
     "captured": r"func main\.caught\.func1 (\+\d+|\.\w+) → .*",
     "shared": r"\*main\.request \.body\.who → \*main\.user",
+}
+VARIABLES = {  # with debug information
+    "in state": "main.state.table[3] -> *main.user",
+    "in app": "main.app.users -> map[string]*main.user [value] -> *main.user",
+    "deep in app": "main.app.first.deep[1] -> *main.user",
 }
 
 
@@ -163,6 +168,9 @@ def test_fields_are_named_as_in_the_program(
             if not any(re.search(f"(^|→ ){pattern}$", text) for text in texts):
                 wrong[name] = texts
         assert not wrong
+        if variant != "stripped":
+            paths = {name: [path_words(path, 8) for path in found[name].paths] for name in VARIABLES}
+            assert paths == {name: [text] for name, text in VARIABLES.items()}
         for name in ("lost", "with it", "opened"):
             assert not found[name].roots and not found[name].paths
         check_finalized(found["finalized"], places["opened"])
@@ -239,6 +247,19 @@ def test_a_profile_of_what_is_kept(
     assert sum(sample.values[1] for sample in profile.samples) == kept["totals"]["reached"]["bytes"]
 
 
+def test_rss_says_who_keeps_most_alive(
+    newest_go: Toolchain, build_program: Builder, processes: Processes
+) -> None:
+    live = processes.start([str(build_program("held", newest_go).path), "large"]).wait_ready()
+    document = json.loads(cli("rss", str(live.pid), "--graph", "--format", "json").stdout)
+    jsonschema.validate(document, schema("rss/1"))
+    first = document["findings"][0]
+    assert first["kind"] == "kept" and first["bytes"] >= 64 << 20
+    assert " is kept alive by main.hoard alone, 65 objects; " in first["sentence"]
+    plain = json.loads(cli("rss", str(live.pid), "--format", "json").stdout)
+    assert "kept" not in [one["kind"] for one in plain["findings"]]
+
+
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
     live = frozen(build_program("held", newest_go).path)
     for words, why in (
@@ -250,29 +271,32 @@ def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Bu
         assert done.returncode in (1, 2) and why in done.stderr and "Traceback" not in done.stderr
 
 
-def test_plain_python_says_the_same(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
+def test_gdb_says_the_same(newest_go: Toolchain, build_program: Builder, frozen: Any, gdb_exe: Gdb) -> None:
     live = frozen(build_program("held", newest_go).path)
-    report = " ".join(["holders", *map(hex, objects(live).values())])
-    assert holders(live.pid, report) == holders(live.pid, report, plain="1")
-
-
-def test_gdb_and_cores_say_the_same(
-    newest_go: Toolchain, build_program: Builder, frozen: Any, gdb_exe: Gdb, tmp_path: Path
-) -> None:
-    binary = build_program("held", newest_go)
-    live = frozen(binary.path)
-    report = " ".join(["holders", *map(hex, objects(live).values())])
+    report = report_of(live)
     ours = holders(live.pid, report, "--debugger", "none")
     assert len(ours["objects"]) == len(objects(live))
     assert ours == holders(live.pid, report, "--gdb", str(gdb_exe.path))
+
+
+def report_of(live: Process) -> str:
+    """The command that asks for every object."""
+    return " ".join(["holders", *map(hex, objects(live).values())])
+
+
+def test_cores_and_plain_python_say_the_same(
+    newest_go: Toolchain, build_program: Builder, frozen: Any, tmp_path: Path
+) -> None:
+    binary = build_program("held", newest_go)
+    live = frozen(binary.path)
     core = tmp_path / "core"
-    gcore(gdb_exe, attach(live, binary), core)
-    assert ours["objects"] == holders(core, report)["objects"]
-    few = holders(live.pid, f"{report} --limit 1")
-    assert all(len(one["paths"]) <= 1 for one in few["objects"])
-    assert sum(len(one["paths"]) + one["more"] for one in few["objects"]) == sum(
-        len(one["paths"]) + one["more"] for one in ours["objects"]
-    )
+    gcore(gdbs()[0], attach(live, binary), core)
+    report = report_of(live)
+    ours = holders(core, report)["objects"]
+    assert ours == holders(live.pid, report, plain="1")["objects"]
+    few = holders(core, f"{report} --limit 1")["objects"]
+    assert all(len(one["paths"]) <= 1 for one in few)
+    assert all(len(one["paths"]) + one["more"] >= len(all_["paths"]) for one, all_ in zip(few, ours))
 
 
 def test_parts_of_variables_and_of_types_that_only_debug_information_knows(

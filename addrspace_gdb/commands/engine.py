@@ -70,6 +70,16 @@ class Engine:
             )
         except OSError as error:
             raise ProblemError(f"the worker cannot be started: {error.strerror or error}") from None
+        self._owed = 0  # answers that nobody waited for
+
+    def begin(self, header: Dict[str, object]) -> None:
+        """Have it do something, whose answer nobody needs. ProblemError if it has died."""
+        assert self._process.stdin is not None
+        try:
+            send(self._process.stdin, header, {})
+        except ClosedError:
+            raise ProblemError(self._ended()) from None
+        self._owed += 1
 
     def ask(
         self, header: Dict[str, object], columns: Dict[str, Column], serve: Optional[Serve] = None
@@ -77,6 +87,9 @@ class Engine:
         """What it answers; `serve` gives what it wants for that. ProblemError if it cannot, or has died."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
+            for _ in range(self._owed):
+                receive(self._process.stdout)
+            self._owed = 0
             send(self._process.stdin, header, columns)
             while True:
                 said = receive(self._process.stdout)

@@ -277,7 +277,11 @@ def prepare(pid: Optional[int], core: Optional[str], typed: bool = False) -> Non
     source = Source(pid, core)
     try:
         engine = Engine(source)
-        engine.ask({"do": "warm", "order": sys.byteorder, "typed": typed}, {})
+        warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed}
+        if pid is None:
+            engine.begin(warm)  # a core stands still anyhow
+        else:
+            engine.ask(warm, {})
         _PREPARED.append((pid, core, engine, source))
     finally:
         source.close()

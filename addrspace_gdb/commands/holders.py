@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import TypedGraph, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, prepare_typed, typed_graph_of
 from addrspace_gdb.commands.holding import Finder
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
@@ -23,7 +23,7 @@ from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, Pair
 
 _PATHS = 10
-_WITH_VALUE = (*WITH_VALUE, "--limit")
+_WITH_VALUE = (*WITH_VALUE, "--limit", "--memory")
 
 _EPILOG = """\
 A path begins at a root of Go's collector and names each object on the way as Go would: the type of what
@@ -46,6 +46,7 @@ def parser() -> Parser:
     add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
     add("--all", action="store_true", help="every path: the same as --limit all")
     add("--limit", type=limit_value, metavar="N", help=f"at most N paths ({_PATHS} on a screen); `all`")
+    add_memory(made)
     add_output(made, ["text", "json"])
     return made
 
@@ -104,7 +105,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         for text in arguments.expressions
         for value in addresses_of(session.target(), text)
     ]
-    return Answer(typed_graph_of(session), asked, arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory)), asked, arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -140,7 +141,7 @@ def _held_lines(held: Held, pointer_size: int, width: int, unicode: bool) -> Ite
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--all", "--limit", "--format", "--output"]
+    return ["--all", "--limit", "--memory", "--format", "--output"]
 
 
 COMMAND = Command(

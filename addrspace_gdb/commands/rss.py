@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from functools import cached_property
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -23,6 +23,7 @@ from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
 from addrspace_gdb.space.rss.c_heap import CHeap, gather_c_heap, use_of
 from addrspace_gdb.space.rss.circumstances import (
     Background,
+    Keeper,
     busiest_of,
     circumstances,
     finalizer_bytes,
@@ -38,6 +39,9 @@ from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line, wrap
 from addrspace_gdb.views.kit.tokens import NEWLINE, TEXT, Pair
 from addrspace_gdb.views.stackparts import program
+
+if TYPE_CHECKING:
+    from addrspace_gdb.commands.heap_graph import HeapGraph
 
 _EPILOG = """\
 Every node of the tree is the sum of its children, and the root is the sum of all mappings: resident
@@ -75,13 +79,22 @@ class Accounts(NamedTuple):
 class Answer:
     """What was read, and how it is to be shown; the accounts are made once, when they are asked for."""
 
-    def __init__(self, read: Read, by_class: bool, depth: Optional[int], reconcile: bool = False) -> None:
+    def __init__(
+        self,
+        read: Read,
+        by_class: bool,
+        depth: Optional[int],
+        reconcile: bool = False,
+        graph: Optional[HeapGraph] = None,
+    ) -> None:
         self.read, self.by_class, self.depth, self.reconcile = read, by_class, depth, reconcile
+        self._graph = graph
 
     @cached_property
     def accounts(self) -> Accounts:
         """Worked out of what was read."""
-        return accounts_of(self.read, self.by_class)
+        keeper = _keeper(self._graph) if self._graph is not None else None
+        return accounts_of(self.read, self.by_class, keeper)
 
 
 def parser() -> Parser:
@@ -96,6 +109,9 @@ def parser() -> Parser:
         "--reconcile", action="store_true", help="how each counter comes to the figures of the tree"
     )
     made.add_argument("--by-class", action="store_true", help="split the heap's objects by size class")
+    made.add_argument(
+        "--graph", action="store_true", help="say who keeps most of the heap alive: reads the whole heap"
+    )
     add_output(made, ["text", "json"])
     return made
 
@@ -109,7 +125,33 @@ def _depth(text: str) -> int:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     read = gathered(session.target(), session.reading(check=True, other_too=True))
-    return Answer(read, arguments.by_class, arguments.depth, arguments.reconcile)
+    graph = _graph_of(session) if arguments.graph else None
+    return Answer(read, arguments.by_class, arguments.depth, arguments.reconcile, graph)
+
+
+def _graph_of(session: Session) -> HeapGraph:
+    from addrspace_gdb.commands.heap_graph import graph_of
+
+    return graph_of(session)
+
+
+def _keeper(graph: HeapGraph) -> Optional[Keeper]:
+    """The root that keeps most alive, by itself. ProblemError."""
+    from addrspace_gdb.space.graph.kept import SHARED, root_rows
+    from addrspace_gdb.views.retained import name_of
+
+    rows = [row for row in root_rows(graph.owners, graph.kept, graph.first) if row.kind != SHARED]
+    if not rows:
+        return None
+    return Keeper(name_of(rows[0], graph.reading.info.pointer_size), *rows[0].size)
+
+
+def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """Start the worker that will have the graph."""
+    if arguments.graph:
+        from addrspace_gdb.commands.heap_graph import prepare as start
+
+        start(pid, core)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -126,7 +168,7 @@ def gathered(target: Target, reading: Reading) -> Read:
         return Read(target, reading, owners, c_heap, background, returns_lazily(Runtime(target, Problems())))
 
 
-def accounts_of(read: Read, by_class: bool = False) -> Accounts:
+def accounts_of(read: Read, by_class: bool = False, keeper: Optional[Keeper] = None) -> Accounts:
     """Every byte accounted for."""
     reading = read.reading
     with no_cycle_collection():
@@ -134,12 +176,13 @@ def accounts_of(read: Read, by_class: bool = False) -> Accounts:
         books = balances(Books(tree.root, tree.regions, reading, os.cpu_count(), read.returns_lazily))
         busiest = busiest_of(read.background)
         waiting = finalizer_bytes(read.background, reading)
-        facts = Facts(tree.locked, is_leak(reading, busiest), waiting, read.background.group)
+        kept = keeper.bytes if keeper is not None else None
+        facts = Facts(tree.locked, is_leak(reading, busiest), waiting, read.background.group, kept)
         found = findings(tree.root, facts)
         steps = {step.name for one in books for step in one.steps}
         why = tuple(name for name in (LOCKED, HUGE, LAZY) if name in steps)
         about = circumstances(read.background, reading, found, tree, busiest, why)
-        about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator))
+        about = about._replace(c_heap=use_of(tree.root, read.c_heap, reading.allocator), keeper=keeper)
         middle: List[str] = []
         if any(one.unexplained for one in books):
             middle = [*reading.in_motion, *filter(None, [unowned(reading.go)])]
@@ -208,9 +251,15 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
 
 def words() -> List[str]:
     """What completion offers."""
-    return ["--depth", "--reconcile", "--by-class", "--format", "--output"]
+    return ["--depth", "--reconcile", "--by-class", "--graph", "--format", "--output"]
 
 
 COMMAND = Command(
-    "addrspace rss", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+    "addrspace rss",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words,
+    prepare=prepare,
 )

@@ -78,7 +78,7 @@ class Answer:
             ordered(grouped(rows, arguments.by), arguments.sort, asked),
             arguments.by,
             asked,
-            untyped(rows),
+            *untyped(rows),
             told.header["conflicts"],
             told.header["misplaced"],
             graph.notes,
@@ -117,7 +117,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from Line(look.screen, look.unicode).put(QUIET, text)
     yield NEWLINE
     for text in known_lines(found):
-        yield from Line(look.screen, look.unicode).put(TEXT, text)
+        for line in wrap(text, wide, 3, look.unicode):
+            yield from Line(wide, look.unicode).put(TEXT, line)
     yield from said_lines(found.problems, found.notes, wide, look.unicode)
 
 

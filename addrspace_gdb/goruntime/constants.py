@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import Iterable, List, Optional, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.process.kept_memory import LetGoError
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.target.protocol import Facts, ProcFiles, Symbol, Target, Thread
 
@@ -45,7 +46,10 @@ class ConstantsTarget:
             first = address - self._starts[at]
             if first + size <= len(self._held[at]):
                 return self._held[at][first : first + size]
-        return self._base.read(address, size)
+        try:
+            return self._base.read(address, size)
+        except LetGoError:  # a damaged descriptor leads anywhere
+            raise UnreadableError(address, size) from None
 
     @property
     def facts(self) -> Facts:

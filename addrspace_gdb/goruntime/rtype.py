@@ -135,7 +135,7 @@ class Types:
 
     def _decode(self, address: int) -> Optional[RType]:
         word = self._runtime.word
-        if not address or address % word:
+        if not address or address % word or not self.holds(address):
             return None
         raw = self._target.read(address, self._head.size)
         size, with_pointers, _, tflag, align, field_align, kind, _, _, name_offset, _ = self._head.unpack(raw)

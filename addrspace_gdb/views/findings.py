@@ -270,6 +270,14 @@ def _code(found: Finding, about: Circumstances) -> str:
     return f"{text}, which is as large as they are; what comes from files the kernel can drop and read again."
 
 
+def _kept(found: Finding, about: Circumstances) -> str:
+    keeper = about.keeper
+    if keeper is None:
+        return f"{_much(found, about)} is kept alive by one root; see `addrspace retained`."
+    text = f"{_much(found, about)} is kept alive by {keeper.name} alone"
+    return f"{text}, {sizes.plural(keeper.objects, 'object')}; `addrspace retained --depth 2` shows how."
+
+
 def _nothing(found: Finding, about: Circumstances) -> str:
     whole = "is resident" if about.resident else "is kept"
     text = f"Nothing stands out: {sizes.size(found.whole)} {whole}"
@@ -304,6 +312,7 @@ _SENTENCES: Dict[str, Callable[[Finding, Circumstances], str]] = {
     kinds.LOCKED: _locked,
     kinds.CODE: _code,
     kinds.LIMIT: _memory_limit,
+    kinds.KEPT: _kept,
     kinds.NOTHING: _nothing,
     kinds.SWAPPED: _swapped,
     kinds.FINALIZERS: _finalizers,

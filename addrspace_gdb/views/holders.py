@@ -79,8 +79,7 @@ def root_words(root: Root, count: int, pointer_size: int) -> str:
     if root.kind == "global":
         if not root.name:
             return f"variable at {sizes.address(root.address or 0, pointer_size)}{more}"
-        field = root.field if root.field is not None else _plus(root.offset)
-        return f"{root.name}{field}{more}"
+        return _variable(root) + more
     if root.kind != "function":
         return (_RECORDS.get(root.kind, root.kind) if root.address is not None else "finalizer of") + more
     who = sizes.plural(count, "goroutine") if count > 1 else f"goroutine {root.goid}"
@@ -90,6 +89,15 @@ def root_words(root: Root, count: int, pointer_size: int) -> str:
     if root.local is None:
         return f"{who} {root.name}{doubt}"
     return f"{who} {root.name} local {root.local}{_plus(root.offset)}{doubt}"
+
+
+def _variable(root: Root) -> str:
+    """A variable and its part; *p is what a variable leads to that has no name of its own."""
+    if root.field is None:
+        return root.name + _plus(root.offset)
+    if root.name.startswith("*") and root.field:
+        return root.name[1:] + root.field if root.field[0] == "." else f"({root.name}){root.field}"
+    return root.name + root.field
 
 
 def _plus(offset: object) -> str:

@@ -72,6 +72,10 @@ def known_lines(found: Counted) -> List[str]:
     whole = found.totals.allocated.bytes
     rest = found.untyped
     known = f"{sizes.share(whole - rest.bytes, whole)} of the bytes have a type"
+    reached = found.totals.reached.bytes
+    if found.totals.unreached.objects:
+        share = sizes.share(reached - found.untyped_reached.bytes, reached)
+        known += f" ({share} of those that are reached)"
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
     if found.conflicts:
         lines.append(f"{sizes.plural(found.conflicts, 'pointer')} say another type than their object has")

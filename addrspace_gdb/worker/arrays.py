@@ -51,6 +51,13 @@ def zeros(count: int, code: str = "q") -> Ints:
     return array(code, bytes(array(code).itemsize * count))
 
 
+def like(column: Ints, count: int) -> Ints:
+    """`count` zeros of the same type of number."""
+    if COMPILED:
+        return numpy.zeros(count, column.dtype)
+    return array(column.typecode, bytes(column.itemsize * count))
+
+
 def filled(count: int, value: int, code: str = "q") -> Ints:
     """`count` times `value`."""
     if COMPILED:

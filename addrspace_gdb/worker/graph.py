@@ -193,8 +193,12 @@ class Graph:
         if not COMPILED:
             yield from self._read_first()
             return
-        for one in self._ranges():
-            self._scan(one, self._part(one, False))
+        ranges = list(self._ranges())
+        for one, following in zip(ranges, [*ranges[1:], None]):
+            part = self._part(one, False)
+            if following is not None:
+                self._words.expect(following.address, following.size)
+            self._scan(one, part)
         self._finish()
         yield
 

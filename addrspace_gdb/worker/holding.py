@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from functools import cached_property
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.worker.arrays import Ints, filled, joined, kernel, zeros
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.noting import HEADER_BYTES, Noting
 from addrspace_gdb.worker.propagating import FUNCTION, span_at
 from addrspace_gdb.worker.scanning import HEADER
@@ -56,6 +58,16 @@ def lead_to(target: int, begin: Ints, sources: Ints, hop: Ints, far: Ints, queue
 
 
 @kernel
+def edge_to(index: Ints, to: Ints, node: int, following: int) -> int:
+    """The first edge from one object to another; -1: there is none."""
+    if following >= 0:
+        for e in range(index[node], index[node + 1]):
+            if to[e] == following:
+                return e
+    return -1
+
+
+@kernel
 def go_along(first: int, length: int, hop: Ints, way: Ints) -> None:
     """The objects on the way."""
     for at in range(length):
@@ -102,69 +114,66 @@ class Step(NamedTuple):
 class Holders:
     """The graph turned round, for any number of questions."""
 
-    def __init__(self, rooted: Rooted, typed: Typed, noting: Noting, word: int) -> None:
-        self._rooted, self._typed, self._noting, self._word = rooted, typed, noting, word
+    def __init__(self, rooted: Rooted, noting: Noting, word: int) -> None:
+        self.rooted, self.noting, self.word = rooted, noting, word
         graph, objects = rooted.graph, rooted.start
-        self._begin = zeros(objects + 1)
+        self._begin = zeros(objects + 1, "I")
         count_sources(graph.edges.to, graph.count, self._begin)
         self._sources = zeros(max(1, graph.count), "i")
-        list_sources(graph.edges.index, graph.edges.to, objects, joined([self._begin], "q"), self._sources)
-        self._codes: Optional[Dict[int, int]] = None
-
-    def of(self, target: int) -> Ways:
-        """The ways to an object."""
-        return Ways(self, self._rooted, target)
+        at = joined([self._begin], "I")
+        list_sources(graph.edges.index, graph.edges.to, objects, at, self._sources)
 
     def search(self, target: int) -> Tuple[Ints, Ints]:
         """By object the next one on its way, and how many they are."""
-        objects = self._rooted.start
+        objects = self.rooted.start
         hop, far, queue = filled(objects, _NONE, "i"), zeros(objects, "i"), zeros(objects, "i")
         lead_to(target, self._begin, self._sources, hop, far, queue)
         return hop, far
 
-    def step(self, node: int, following: int) -> Step:
-        """An object, and its pointer to the next one; -1: it is the last."""
-        graph, shapes = self._rooted.graph, self._typed.shapes
-        heap, s = graph.heap, int(span_at(node, graph.heap.first, self._typed.found.spans))
-        size, header = int(heap.sizes[s]), HEADER_BYTES if heap.kinds[s] == HEADER else 0
-        address = int(heap.starts[s]) + (node - int(heap.first[s])) * size
-        shape = int(self._typed.found.shapes[node])
-        code = self._code(node) if shape == FUNCTION else 0
-        several = bool(shape) and not shapes.open[shape] and int(shapes.slots[shape]) != size
-        made = Step(address, size, shape, several, code, -1, -1, 0)
-        edge = self._edge(graph, node, following)
-        if edge < 0:
-            return made
-        within = int(graph.edges.at[edge]) * self._word
-        into = self._noting.into_of(edge)
-        return made._replace(offset=header + within, within=within, into=into)
+    @cached_property
+    def codes(self) -> Dict[int, int]:
+        """The code of each closure."""
+        codes = self.noting.codes()
+        return dict(zip(codes.objects.tolist(), codes.addresses.tolist()))
 
-    def place(self, step: Step) -> int:
-        """Where in a value of its shape the pointer of a step is, in bytes."""
-        period = int(self._typed.shapes.periods[step.shape]) * self._word
-        return step.within % period if period and step.within >= 0 else step.within
 
-    @staticmethod
-    def _edge(graph: Graph, node: int, following: int) -> int:
-        index, to = graph.edges.index, graph.edges.to
-        edges = range(int(index[node]), int(index[node + 1]))
-        return next((e for e in edges if to[e] == following), _NONE)
-
-    def _code(self, node: int) -> int:
-        if self._codes is None:
-            codes = self._noting.codes()
-            self._codes = dict(zip(codes.objects.tolist(), codes.addresses.tolist()))
-        return self._codes.get(node, 0)
+TypedOf = Callable[[Graph, Noting], Typed]
 
 
 class Ways:
     """All that lead to one object."""
 
-    def __init__(self, holders: Holders, rooted: Rooted, target: int) -> None:
-        self._holders, self._rooted, self._target = holders, rooted, target
+    def __init__(self, holders: Holders, target: int, typed: Optional[Typed], make: TypedOf) -> None:
+        """`typed`: the types of all, if they are known; else `make` works out those of what leads there."""
+        self._holders, self._rooted, self._target = holders, holders.rooted, target
         self._hop, self._far = holders.search(target)
+        if typed is None:
+            typed = make(*narrowed(self._rooted.graph, holders.noting, self._hop))
+        self._typed = typed
         self._known: Dict[int, int] = {target: 0}  # by node: what its way is like
         self._likes: Dict[Tuple[int, ...], int] = {}
+
+    def step(self, node: int, following: int) -> Step:
+        """An object, and its pointer to the next one; -1: it is the last."""
+        graph, typed = self._rooted.graph, self._typed
+        heap, s = graph.heap, int(span_at(node, graph.heap.first, typed.found.spans))
+        size, header = int(heap.sizes[s]), HEADER_BYTES if heap.kinds[s] == HEADER else 0
+        address = int(heap.starts[s]) + (node - int(heap.first[s])) * size
+        shape = int(typed.found.shapes[node])
+        code = self._holders.codes.get(node, 0) if shape == FUNCTION else 0
+        several = bool(shape) and not typed.shapes.open[shape] and int(typed.shapes.slots[shape]) != size
+        made = Step(address, size, shape, several, code, -1, -1, 0)
+        edge = int(edge_to(graph.edges.index, graph.edges.to, node, following))
+        if edge < 0:
+            return made
+        within = int(graph.edges.at[edge]) * self._holders.word
+        into = self._holders.noting.into_of(edge)
+        return made._replace(offset=header + within, within=within, into=into)
+
+    def _place(self, step: Step) -> int:
+        """Where in a value of its shape the pointer of a step is, in bytes."""
+        period = int(self._typed.shapes.periods[step.shape]) * self._holders.word
+        return step.within % period if period and step.within >= 0 else step.within
 
     def all(self) -> List[Way]:
         """One for each root, the shortest first."""
@@ -196,13 +205,13 @@ class Ways:
             node = int(self._hop[node])
         for one in reversed(waiting):
             following = int(self._hop[one])
-            key = (self._known[following], *self._like(self._holders.step(one, following)))
+            key = (self._known[following], *self._like(self.step(one, following)))
             self._known[one] = self._likes.setdefault(key, len(self._likes) + 1)
             node = one
         return self._known[node]
 
     def _like(self, step: Step) -> Tuple[int, ...]:
-        return step.size, step.shape, step.several, step.code, self._holders.place(step)
+        return step.size, step.shape, step.several, step.code, self._place(step)
 
     def steps(self, first: int) -> Tuple[List[Step], int]:
         """The objects on the way from one of them; how many are left out behind the first half."""
@@ -212,4 +221,4 @@ class Ways:
         skipped = max(0, length - _MAX_STEPS)
         half = (length - skipped) // 2
         places = [*range(half), *range(half + skipped, length)]
-        return [self._holders.step(int(way[at]), int(way[at + 1])) for at in places], skipped
+        return [self.step(int(way[at]), int(way[at + 1])) for at in places], skipped

@@ -13,12 +13,15 @@ from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
+from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
+
+_FEW = 1 << 20  # objects whose types are worked out at once for all questions
 
 
 class Server:
@@ -144,8 +147,12 @@ class Server:
     @cached_property
     def _typed(self) -> Typed:
         graph = self._made.graph
-        assert graph.noting is not None and self._shapes is not None
-        return Typed(graph, graph.noting, self._shapes, self._words)
+        assert graph.noting is not None
+        return self._types_in(graph, graph.noting)
+
+    def _types_in(self, graph: Graph, noting: Noting) -> Typed:
+        assert self._shapes is not None
+        return Typed(graph, noting, self._shapes, self._words)
 
     def _types(self, said: Message) -> None:
         """How many objects there are of each type, and what is odd about them."""
@@ -167,19 +174,23 @@ class Server:
     def _held(self) -> Holders:
         noting = self._made.graph.noting
         assert noting is not None
-        return Holders(self._made, self._typed, noting, self._word)
+        return Holders(self._made, noting, self._word)
 
     def _ways_to(self, node: int) -> Ways:
         if node not in self._ways:
-            self._ways = {node: self._held.of(node)}  # one at a time: each is as long as the graph
+            known = "_typed" in self.__dict__ or self._made.graph.objects <= _FEW
+            typed = self._typed if known else None
+            # One at a time: each is as long as the graph.
+            self._ways = {node: Ways(self._held, node, typed, self._types_in)}
         return self._ways[node]
 
     def _holders(self, said: Message) -> None:
         """The object `node`, and a way to it from every root that leads there, the nearest first."""
         node = int(said.header["node"])
-        rows = self._ways_to(node).all()
+        ways = self._ways_to(node)
+        rows = ways.all()
         columns = {name: _column([row[at] for row in rows]) for at, name in enumerate(Way._fields)}
-        self._say({"object": self._held.step(node, -1)}, columns)
+        self._say({"object": ways.step(node, -1)}, columns)
 
     def _way(self, said: Message) -> None:
         """The objects on the ways to `node`, by the `first` of each."""

@@ -10,7 +10,8 @@ from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.holding import Holders
+from addrspace_gdb.worker.holding import Holders, Ways
+from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -40,15 +41,17 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     nothing = Codes(*(zeros(1) for _ in Codes._fields))
     find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
     if graph.noting is not None:
-        types = Typed(graph, graph.noting, _shapes(), [_TYPE])
-        types.counted(reached)
+        made = Typed(graph, graph.noting, _shapes(), [_TYPE])
+        made.counted(reached)
         groups = filled(rooted.nodes, -1, "i")
-        propagating.put_groups(types.found.shapes, types.shapes.slots, graph.heap, zeros(4), groups)
+        propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)
-        ways = Holders(rooted, types, graph.noting, word).of(0)
+        holders = Holders(rooted, graph.noting, word)
+        narrowed(graph, graph.noting, holders.search(0)[0])
+        ways = Ways(holders, 0, made, lambda _, __: made)
         ways.all()
         ways.steps(0)
-        summed(rooted, tree, types, [0], [-1])
+        summed(rooted, tree, made, [0], [-1])
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:

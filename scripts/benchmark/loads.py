@@ -9,6 +9,7 @@ from benchmark.peers import (
     Tool,
     bare,
     delve,
+    goref,
     info_goroutines,
     let_go,
     nobody,
@@ -80,6 +81,17 @@ def _all(environment: Environment) -> List[Tool]:
     ]
 
 
+def _graph(environment: Environment) -> List[Tool]:
+    """What the heap's objects are, and who keeps them."""
+    return [
+        let_go("types", "types", "main.node"),
+        let_go("types", "types", "main.node", environment.gdb),
+        viewcore("types", "histogram"),
+        let_go("kept", "retained", "are reached"),
+        goref("kept"),
+    ]
+
+
 def _served(environment: Environment) -> List[Tool]:
     """How long clients of a server wait meanwhile."""
     return [
@@ -105,6 +117,7 @@ SCENARIOS = (
         _memory,
     ),
     Scenario("nodes", "530,000 spans, 4.3 GB", "nodes", 530_000 * NODES_PER_SPAN, 88, False, _memory),
+    Scenario("graph", "10,000,000 objects, 0.9 GB", "nodes", 10_000_000, 88, False, _graph),
     Scenario("mappings", "60,000 mappings", "maps60k", 60_000, 4096, False, _memory),
     Scenario("threads", "2,000 threads", "threads", 2_000, 16384, False, _memory),
     Scenario("served-100", "an HTTP server, 100 goroutines", "served", 100, 5500, True, _served, True),

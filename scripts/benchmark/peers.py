@@ -180,8 +180,11 @@ def info_goroutines(environment: Environment) -> Tool:
     return Tool("list", "runtime-gdb.py: info goroutines", line, check, missing)
 
 
+_OF_VIEWCORE = {"breakdown": r"\bheap\b", "histogram": r"main\."}
+
+
 def viewcore(work: str, command: str) -> Tool:
-    """`viewcore CORE breakdown` or `viewcore CORE goroutines`."""
+    """`viewcore CORE breakdown`, `viewcore CORE goroutines` or `viewcore CORE histogram`."""
 
     def line(subject: Subject) -> List[str]:
         return ["viewcore", str(subject.core), "--exe", str(subject.binary), command]
@@ -189,9 +192,25 @@ def viewcore(work: str, command: str) -> Tool:
     def check(run: Run, subject: Subject) -> Optional[str]:
         if command == "goroutines":
             return _enough(len(re.findall(r"^G stacksize", run.output, re.MULTILINE)), subject)
-        return _ended_well(run, subject) or _has(r"\bheap\b", run.output)
+        return _ended_well(run, subject) or _has(_OF_VIEWCORE[command], run.output)
 
     return Tool(work, f"viewcore (core): {command}", line, check, _missing("viewcore"), needs_core=True)
+
+
+def goref(work: str) -> Tool:
+    """`grf core EXECUTABLE CORE`, which writes a profile of who leads to what."""
+
+    def line(subject: Subject) -> List[str]:
+        return ["grf", "core", str(subject.binary), str(subject.core), "-o", f"{subject.scratch}/out"]
+
+    def check(run: Run, subject: Subject) -> Optional[str]:
+        file = subject.scratch / "out"
+        if not file.exists():
+            return "wrote no file" + _last_error(run.output)
+        file.unlink()
+        return _ended_well(run, subject)
+
+    return Tool(work, "goref (core)", line, check, _missing("grf"), needs_core=True)
 
 
 def _missing(name: str) -> Optional[str]:

@@ -17,7 +17,7 @@ from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.graph.parts import CHANNEL, MAP, MAP_PART, VALUE
 from addrspace_gdb.views.holders import chain_words, held_sentence, path_lines, root_words
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.holding import Holders
+from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Rooted
 from addrspace_gdb.worker.typed import Typed
@@ -84,14 +84,18 @@ class Memories:
             "finalized": [at(slot) for slot in finalized],
         }
         rooted = Rooted(graph, Message({"finalizer": 4}, columns(told)))
-        self.holders = Holders(rooted, Typed(graph, graph.noting, no_shapes(), []), graph.noting, 8)
+        self._holders = Holders(rooted, graph.noting, 8)
+        self._typed = Typed(graph, graph.noting, no_shapes(), [])
+
+    def of(self, slot: int) -> Ways:
+        return Ways(self._holders, slot, self._typed, lambda *_: self._typed)
 
     def _read(self, address: int, size: int) -> bytes:
         return array("q", [self.words.get(one, 0) for one in range(address, address + size, 8)]).tobytes()
 
     def ways(self, slot: int) -> List[Tuple[int, List[int]]]:
         """The owner and the slots of each. Every pointer on the way is looked up."""
-        found, ways, lengths = [], self.holders.of(slot), []
+        found, ways, lengths = [], self.of(slot), []
         for way in ways.all():
             steps, skipped = ways.steps(way.first)
             assert not skipped and len(steps) == way.length
@@ -176,7 +180,7 @@ def test_a_very_long_way_has_its_ends() -> None:
 
     whole, holding._MAX_STEPS = holding._MAX_STEPS, 10
     try:
-        ways = made.holders.of(many - 1)
+        ways = made.of(many - 1)
         (way,) = ways.all()
         steps, skipped = ways.steps(way.first)
     finally:
@@ -293,6 +297,24 @@ def test_roots_are_named() -> None:
     assert root_words(Root("global", "main.a", 72, 8), 1, 8) == "main.a +8"
     assert root_words(Root("global", "main.a", 72, 8), 4, 8) == "main.a +8 and 3 like it"
     assert root_words(Root("finalizers", "", None), 1, 8) == "finalizer of"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "said"),
+    [
+        ("main.state", ".table[3]", "main.state.table[3]"),
+        ("main.table", "[3]", "main.table[3]"),
+        ("main.cache", "", "main.cache"),
+        ("main.cache", None, "main.cache +24"),
+        ("*main.app", ".first.deep[1]", "main.app.first.deep[1]"),
+        ("*main.array", "[3].next", "(*main.array)[3].next"),
+        ("*main.app", "", "*main.app"),
+        ("*main.app", None, "*main.app +24"),
+    ],
+)
+def test_parts_of_variables_are_named_as_in_go(name: str, field: Optional[str], said: str) -> None:
+    root = Root("global", name, 88, 24, field=field)
+    assert root_words(root, 1, 8) == said and root_words(root, 3, 8) == f"{said} and 2 like it"
 
 
 def test_a_sentence_says_what_it_is_and_whether_it_is_held() -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import random
 from array import array
+from pathlib import Path
 from typing import Dict, List, Sequence, Set, Tuple
 
 import pytest
@@ -275,3 +276,22 @@ def test_a_graph_that_needs_too_much_is_refused_before_it_is_made(monkeypatch: p
     with pytest.raises(ProblemError, match=r"150\.0 MiB \(half of what is free\)"):
         Budget(None, typed=True, tree=True).check(4_000_000, 0, 0, 1 << 30)
     assert budget.free_memory() > 0 and resident() > 1 << 20
+
+
+def test_what_is_expected_is_read_beside_other_work(tmp_path: Path) -> None:
+    file = tmp_path / "memory"
+    file.write_bytes(array("q", range(4096)).tobytes())
+    with file.open("rb") as opened:
+        memory = Memory(opened.fileno(), [(0, 4096 * 8, 0)], lambda *_: b"")
+        words = Words(memory, 8, "little")
+        words.expect(800, 1600)
+        first = words.read(800, 1600)
+        words.expect(8000, 800)
+        assert first.tolist() == [*range(100, 300)]
+        assert words.read(8000, 800).tolist() == [*range(1000, 1100)]
+        words.expect(0, 80)
+        assert words.read(160, 80).tolist() == [*range(20, 30)]  # other than what was expected
+        memory.lost = 1 << 30
+        words.expect(4096 * 8, 80)
+        with pytest.raises(ProblemError, match="cannot be read"):
+            words.read(4096 * 8, 80)

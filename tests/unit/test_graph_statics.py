@@ -10,6 +10,8 @@ os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are ma
 
 import pytest
 
+from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.mgcroots import Slots, ascending, within
 from addrspace_gdb.goruntime.structshapes import StructShapes
@@ -29,6 +31,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     FUNCTION as FUNCTION_SHAPE,
 )
 from addrspace_gdb.process.dwarf.gotypes import GoType
+from addrspace_gdb.process.kept_memory import LetGoError
 from addrspace_gdb.space.graph.statics import Said, Statics, leaders
 from addrspace_gdb.target.layout import Type
 from addrspace_gdb.worker.arrays import joined, of_bytes, zeros
@@ -235,3 +238,28 @@ def test_structs_of_the_runtime_are_made_of_their_layouts() -> None:
         Pointer(112, ONE, FUNCTION_SHAPE),
     ]
     assert described.all[pointer].pointers == [Pointer(0, ONE, 4)]
+
+
+class LetGo:
+    """A process of which 64 bytes can be read, until it is let go."""
+
+    kind, pid, executable, core_file, arch, hints = "live", 7, None, None, "amd64", None
+    pointer_size, byte_order, gone = 8, "little", False
+
+    def read(self, address: int, size: int) -> bytes:
+        if self.gone:
+            raise LetGoError("too late")
+        if not 0x1000 <= address <= address + size <= 0x1040:
+            raise UnreadableError(address, size)
+        return bytes(range(address - 0x1000, address - 0x1000 + size))
+
+
+def test_constants_are_there_when_the_process_is_gone() -> None:
+    base = LetGo()
+    held = ConstantsTarget(base, [(0x1000, 0x1020), (0x5000, 0x5008), (0x9000, 0x8000)])  # type: ignore[arg-type]
+    assert held.read(0x1030, 4) == bytes(range(0x30, 0x34))
+    base.gone = True
+    assert held.read(0x1008, 8) == bytes(range(8, 16))
+    for address, size in ((0x1018, 16), (0x1030, 4), (0x5000, 8)):
+        with pytest.raises(UnreadableError):
+            held.read(address, size)

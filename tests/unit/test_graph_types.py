@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 from array import array
 from typing import Dict, List, Sequence, Tuple
+
+import pytest
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import DYNAMIC, FUNCTION, MANY, ONE, TEXT, TINY, UNKNOWN
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.typed import Typed
@@ -165,3 +169,23 @@ def test_all_that_is_allocated_is_counted_once() -> None:
     assert found["bytes"][4 * TEXT : 4 * TEXT + 4].tolist() == [0, 0, 0, 64]
     rows = [found[name].tolist() for name in ("no_sizes", "no_pointers", "no_reached", "no_unreached")]
     assert list(zip(*rows)) == [(16, 0, 0, 4), (16, 1, 1, 29), (64, 0, 0, 3)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_types_of_what_leads_to_an_object_are_the_same_without_the_rest(seed: int) -> None:
+    chance = random.Random(seed)
+    words = [0, *WORDS[PAIR:], TEXT_AT, SMALL_AT, CODE]
+    slots = {
+        slot: tuple(chance.choice([*map(at, range(32)), *words]) for _ in range(2)) for slot in range(32)
+    }
+    roots = [(at(chance.randrange(32)), ONE, chance.choice([PAIR, SINGLE, FACES])) for _ in range(3)]
+    whole = typed(slots, roots)  # type: ignore[arg-type]
+    graph, noting = whole._graph, whole._noting
+    target = chance.choice([to for to in graph.edges.to if to < 32])
+    leads = {target}
+    for _ in range(32):
+        edges = graph.edges
+        leads |= {n for n in range(32) if leads & set(edges.to[edges.index[n] : edges.index[n + 1]])}
+    hop = array("i", [0 if n in leads else -1 for n in range(graph.objects)])
+    part = Typed(*narrowed(graph, noting, hop), told(roots), WORDS)
+    assert [part.found.shapes[n] for n in leads] == [whole.found.shapes[n] for n in leads]

@@ -12,7 +12,7 @@ from addrspace_gdb.process.kernelcounts import read_kernel_counts
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
-from addrspace_gdb.space.rss.circumstances import Busiest, Circumstances
+from addrspace_gdb.space.rss.circumstances import Busiest, Circumstances, Keeper
 from addrspace_gdb.space.rss.findings import MAX_FINDINGS, Facts, Finding, findings
 from addrspace_gdb.space.rss.tree import LEFT_OVER, Amount, Leaves, Node, Path, under
 from addrspace_gdb.views.findings import sentence
@@ -178,6 +178,20 @@ def test_what_can_be_acted_on_comes_first() -> None:
     few = base(MIB, since=whole(900 * MIB), used=whole(40 * MIB))
     assert kinds_of(few) == [kinds.GARBAGE]
     assert [one.kind for one in findings(few, Facts(leak=True))] == [kinds.STACKS, kinds.GARBAGE]
+
+
+def test_who_keeps_most_alive_comes_first() -> None:
+    root = base(MIB, since=whole(500 * MIB), live=whole(600 * MIB))
+    kept = findings(root, Facts(kept=400 * MIB))
+    assert kept[0] == Finding(kinds.KEPT, 400 * MIB, 1101 * MIB)
+    assert [one.kind for one in kept] == [kinds.KEPT, kinds.GARBAGE]  # what is live is live for that
+    assert kinds.KEPT not in [one.kind for one in findings(root, Facts(kept=31 * MIB))]
+    about = Circumstances(True, 1, None, None, False, None, None, False, None, ())
+    about = about._replace(keeper=Keeper("main.cache", 400 * MIB, 7000))
+    assert sentence(kept[0], about) == (
+        "400.0 MiB (36.3% of RSS) is kept alive by main.cache alone, 7,000 objects; `addrspace retained "
+        "--depth 2` shows how."
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class Counted(NamedTuple):
     by: str
     unreached: bool  # only what nothing leads to was asked for
     untyped: Size
+    untyped_reached: Size  # of that what is reached
     conflicts: int  # pointers that say another type than is known
     misplaced: int  # pointers where the object's type has none
     notes: List[str]
@@ -152,6 +153,7 @@ def ordered(rows: Sequence[Row], sort: str, unreached: bool) -> List[Row]:
     return sorted(wanted, key=lambda row: (-size(row)[at], row.name or "", row.slot or 0))
 
 
-def untyped(rows: Sequence[Row]) -> Size:
-    """What has no type."""
-    return sum((row.size for row in rows if row.kind == UNTYPED), Size())
+def untyped(rows: Sequence[Row]) -> Tuple[Size, Size]:
+    """What has no type, and what of that is reached."""
+    none = [row for row in rows if row.kind == UNTYPED]
+    return sum((row.size for row in none), Size()), sum((row.reached for row in none), Size())

@@ -77,6 +77,14 @@ class ThreadUse(NamedTuple):
     cached: int  # of those that ended
 
 
+class Keeper(NamedTuple):
+    """A variable, or goroutines, and what they alone keep alive."""
+
+    name: str
+    bytes: int
+    objects: int
+
+
 class Circumstances(NamedTuple):
     """What the sentences mention besides; None where it is not known or not needed."""
 
@@ -103,6 +111,7 @@ class Circumstances(NamedTuple):
     queued: Queued = Queued(None, [], [])  # finalizers and cleanups that wait
     c_heap: Optional[CUse] = None
     group: Optional[MemoryLimit] = None  # the limit of its memory cgroup
+    keeper: Optional[Keeper] = None  # the root that keeps most of the heap alive
 
 
 class Background(NamedTuple):

@@ -23,6 +23,7 @@ MAPPINGS, FINALIZERS = "own-mappings", "finalizers"
 RUNTIME, SWAPPED, RACE, SANITIZER = "runtime", "swapped", "race-detector", "sanitizer"
 LOCKED, JIT, CODE = "locked", "jit-code", "code"
 LIMIT = "memory-limit"
+KEPT = "kept"
 NOTHING = "nothing-stands-out"
 
 
@@ -82,6 +83,7 @@ class Facts(NamedTuple):
     leak: bool = False  # whether very many goroutines are in one place
     finalizers: Optional[int] = None  # bytes of objects that wait for theirs; None: none that matters
     limit: Optional[MemoryLimit] = None  # of its memory cgroup
+    kept: Optional[int] = None  # bytes of what one root alone keeps alive; None: nobody asked, or none does
 
 
 def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008  (it is a tuple)
@@ -95,7 +97,7 @@ def findings(root: Node, facts: Facts = Facts()) -> List[Finding]:  # noqa: B008
 
 
 def _rank(one: Finding, facts: Facts) -> int:
-    if one.kind in (FINALIZERS, LIMIT):
+    if one.kind in (FINALIZERS, LIMIT, KEPT):
         return _FIRST
     if one.kind == STACKS and facts.leak:
         return _FIRST if one.amount * SHARE >= one.whole else _BESIDE
@@ -123,6 +125,9 @@ def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
         # Most live objects of a process in which finalizers are stuck are live for that reason alone.
         found = [one for one in found if one.kind != LIVE or one.amount > 2 * facts.finalizers]
         found.append(Finding(FINALIZERS, min(whole, facts.finalizers), whole))
+    if facts.kept is not None and facts.kept >= SMALLEST and facts.kept * SHARE >= whole:
+        found = [one for one in found if one.kind != LIVE or one.amount > 2 * facts.kept]
+        found.append(Finding(KEPT, min(whole, facts.kept), whole))
     limit = facts.limit
     if limit is not None and limit.used * _NEAR[1] >= limit.limit * _NEAR[0]:
         found.append(Finding(LIMIT, limit.used, limit.limit))

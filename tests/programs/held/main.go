@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -41,6 +43,23 @@ type large struct {
 }
 
 type opened struct{ to *user }
+
+type application struct {
+	pad   [3]uint64
+	users map[string]*user
+	first struct{ deep [2]*user }
+}
+
+// What app points to lies in data and has no name of its own.
+var (
+	app   = &application{}
+	state struct {
+		name  string
+		table [5]*user
+	}
+)
+
+var hoard [][]byte // with an argument
 
 var (
 	kept    []any
@@ -104,6 +123,10 @@ func fill() {
 	c <- made("sent")
 	keep(c)
 	keep(caught(made("captured")))
+
+	app.users = map[string]*user{"a": made("in app")}
+	app.first.deep[1] = made("deep in app")
+	state.table[3] = made("in state")
 }
 
 //go:noinline
@@ -137,6 +160,9 @@ func main() {
 		go serve(r)
 	}
 	waiting.Wait()
+	for i := 0; len(os.Args) > 1 && i < 64; i++ {
+		hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
+	}
 	fmt.Println("ready")
 	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
 }
