@@ -129,6 +129,6 @@ setup_gdb() {
 # An lldb for the tests, in the cache.
 setup_lldb() {
     [ -x "$CACHE/lldb/$LLDB_WHEEL/bin/lldb" ] && return
-    (cd "$ROOT/tests" && PYTHONPATH=$ROOT step "installing lldb $LLDB_WHEEL (60 MB) into $CACHE" \
+    (cd "$ROOT/tests" && PYTHONPATH=$ROOT step "installing lldb $LLDB_WHEEL (68 MB) into $CACHE" \
         "$PYTHON" -m harness.lldbs "$LLDB_WHEEL")
 }

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from signal import SIGINT, SIGKILL, SIGTERM
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import pytest
-from harness import CHECKOUT, full_matrix
+from harness import CHECKOUT, PROGRAMS, full_matrix
 from harness.build import Binary, Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
 from harness.lldbs import LOADER, Lldb, run_lldb
-from harness.processes import Process, Processes
+from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
 from test_direct import MOVES
 
+from addrspace_gdb.common.lldb_words import in_lldb
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.shell.run_lldb import in_lldb
 
 FEW = (
     *("addrspace", "addrspace rss", "addrspace heap", "goroutine-stacks --frames"),
@@ -151,29 +156,83 @@ def test_at_the_prompt(live: Live, lldb_exe: Lldb) -> None:
 
 
 def test_goroutines(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
-    """Their frames are those of the JSON; what cannot be done for a parked one is said."""
+    """Their frames are those of the JSON, as text and, where lldb can, as a thread."""
     out = tmp_path / "stacks.json"
     many, few, other = "goroutine 1", "goroutine-apply 1 99999 bt 1", "goroutine-apply 1 -c register read rip"
-    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, few, other]
-    run = on(lldb_exe, live, *lines, "goroutine 99999")
+    lines = [f"goroutine-stacks 1 --frames --format json --output {out}", "goroutine", many, "thread info"]
+    lines += ["thread backtrace", "goroutine --off", few, other, "thread list", "goroutine 99999"]
+    run = on(lldb_exe, live, *lines)
     (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
     assert "main.main" in [frame["function"] for frame in frames] and len(frames) > 2
-    first, *shown = answer_to(many, run).splitlines()
-    assert first.startswith("goroutine 1 [")
+    label, shown = goroutine_of(answer_to(many, run))
     expected = [
         f"  frame #{at}: {int(one['pc'], 16):#018x} {one['function']}" for at, one in enumerate(frames)
     ]
     assert [line.partition(" at ")[0] for line in shown] == expected
-    assert answer_to(few, run).splitlines()[1:] == [
-        f"{first.replace('g', 'G', 1)}:",
+    ours = re.findall(
+        r"(?m)^(?:G|  frame #|addrspace:).*", answer_to(few, run)
+    )  # lldb's own come when they like
+    assert ours == [
+        f"{label.replace('g', 'G', 1)}:",
         shown[0],
         "addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)",
     ]
-    assert "is parked: only `bt` can be run for it" in answer_to(other, run)
+    if lldb_exe.major >= 22:
+        assert_selected(label, frames, run)
+        assert frames[0]["pc"][2:] in answer_to(other, run)
+    else:
+        assert "is parked: only `bt` can be run for it here" in answer_to(other, run)
     assert re.fullmatch(r"\[(Current|No) goroutine .*\]", answer_to("goroutine", run))
     assert run.stderr.endswith(
         "error: addrspace: there is no goroutine 99999 (`goroutine-stacks` lists them)\n"
     )
+
+
+def goroutine_of(text: str) -> Tuple[str, List[str]]:
+    """Its label and the lines of its frames. lldb may have told of all its threads before."""
+    found = re.search(r"(?m)^(?:\[Switching to )?(goroutine 1 \[[^]]*\])\]?\n((?:  frame #.*\n?)+)", text)
+    assert found is not None, text
+    return found.group(1), found.group(2).splitlines()
+
+
+def assert_selected(label: str, frames: List[Dict[str, str]], run: Result) -> None:
+    """lldb itself has the goroutine as its thread, with the functions that are not inlined."""
+    assert f"name = '{label}'" in answer_to("thread info", run)
+    functions = [frame["function"].split("(")[0] for frame in frames if frame["frame_size"]]
+    backtrace = [line for line in answer_to("thread backtrace", run).splitlines() if " frame #" in line]
+    assert [name in line for name, line in zip(functions, backtrace)] == [True] * len(functions), backtrace
+    assert re.search(r"(?m)^\* thread #1: tid", answer_to("thread list", run))
+
+
+def test_a_plug_in_of_the_users_stays(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Then a parked goroutine is text."""
+    theirs = tmp_path / "theirs.py"
+    theirs.write_text("")
+    name = "target.process.python-os-plugin-path"
+    load = f"command script import {LOADER}"
+    lines = [f"settings set {name} {theirs}", load, f"settings show {name}"]
+    lines += [f"process attach --pid {live.process.pid}", "goroutine 1", "goroutine"]
+    run = run_lldb(lldb_exe, lines, load=False)
+    assert run.status == 0 and str(theirs) in answer_to(lines[2], run)
+    assert answer_to("goroutine 1", run).startswith("goroutine 1 [")
+    assert " thread " in answer_to("goroutine", run)
+
+
+def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: Lldb) -> None:
+    if lldb_exe.major < 22:
+        pytest.skip("this lldb has no frame providers")
+    source = (PROGRAMS / "sample" / "main.go").read_text().splitlines()
+    number = next(at for at, line in enumerate(source, 1) if "for end := time.Now()" in line)
+    pass_on = "process handle SIGURG --stop false --pass true --notify false"
+    lines = [pass_on, f"breakpoint set --file main.go --line {number}", "goroutine 1"]
+    lines += ["process continue", "goroutine", "thread list", "breakpoint delete 1", "goroutine 1", "detach"]
+    run = on(lldb_exe, live, *lines)
+    assert run.status == 0, run.stderr
+    listed = re.findall(r"(?m)^[* ] thread #\d+: tid.*", answer_to("thread list", run))
+    assert "breakpoint 1" in "".join(listed) and "goroutine" not in "".join(listed)
+    assert re.search(r"(?m)^\[Current goroutine \d+ \[running\] on .*\]$", answer_to("goroutine", run))
+    assert goroutine_of(answer_to("goroutine 1", run))
+    assert state(live.process.pid)[1] == "0" and live.process.running()
 
 
 NONSENSE: List[str] = [
@@ -183,7 +242,6 @@ NONSENSE: List[str] = [
         "addrspace whereis f(1)",
         "goroutine x",
         "goroutine $x",
-        "goroutine --off",
         "goroutine-apply",
         "goroutine all",
     ),
@@ -221,8 +279,14 @@ def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> Non
     assert all(command.startswith("addrspace set ") for command in silent), silent
 
 
+def refuse_old(lldb: Lldb) -> None:
+    if lldb.major < 19:
+        pytest.skip("the shell takes lldb 19 and newer")
+
+
 def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
     """What it says is what is said without, the code is as it was, and what stood still does so again."""
+    refuse_old(lldb_exe)
     path = str(lldb_exe.path)
     code = code_of(live)
     done = cli("gc", str(live.process.pid), "--debugger", "lldb", ADDRSPACE_LLDB=path)
@@ -240,7 +304,29 @@ def test_the_shell_asks_lldb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None
     assert_refused(wrong, "there is no symbol f")
 
 
+ENDS = [(number, delay) for number in (SIGINT, SIGTERM, SIGKILL) for delay in (0.2, 0.5, 0.8, 1.1)]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("number", "delay"), ENDS)
+def test_an_end_at_any_moment_leaves_nothing(live: Live, lldb_exe: Lldb, number: int, delay: float) -> None:
+    """Whoever asked is ended: lldb takes its breakpoint out, and the process goes on."""
+    refuse_old(lldb_exe)
+    code = code_of(live)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "gc", str(live.process.pid), "--debugger", "lldb"]
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "ADDRSPACE_LLDB": str(lldb_exe.path)}
+    asked = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(delay)
+    asked.send_signal(number)
+    asked.wait(timeout=60)
+    deadline = time.monotonic() + 30
+    while state(live.process.pid)[1] != "0" or state(live.process.pid)[0] in "Tt" or code_of(live) != code:
+        assert time.monotonic() < deadline, state(live.process.pid)
+        time.sleep(0.05)
+
+
 def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    refuse_old(lldb_exe)
     core = tmp_path / "a core's\n`name`"
     if not gdbs():
         pytest.skip("no gdb to make a core")

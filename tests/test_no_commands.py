@@ -28,6 +28,7 @@ EXCEPTIONS: Dict[str, str] = {
     "aliases.py:help_of": "the name of a command of ours: a constant of the caller",
     "api.py:answer_of": "what it is given, which is looked at as what is executed",
     "commands.py:register": "names of classes and commands: constants of that module",
+    "thread_on_demand.py:prepare": "the path of a file of ours, which stands in what the user imported",
     "goroutines.py:_output": "the command of lldb that the user gave to goroutine-apply for this",
     "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
     "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",

@@ -44,6 +44,7 @@ SHOWN = [
         "goroutine-stacks --group status",
     ),
     *("goroutine-stacks --group created-by", "goroutine-stacks --by-frame", "goroutine-stacks --threads"),
+    *("addrspace holders runtime.allgptr", "addrspace whereis --graph goroutine:1"),
     *("addrspace snapshot one", "addrspace snapshot", "addrspace diff one", "addrspace compare 1 1"),
 ]
 # What a program may have nothing of: an error, or no line.

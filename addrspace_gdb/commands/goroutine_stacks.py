@@ -6,22 +6,22 @@ What only one of the forms needs is imported there: starting is a good part of t
 from __future__ import annotations
 
 import argparse
-import re
 from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
+    FrozenSet,
     Iterable,
     Iterator,
     List,
     Optional,
-    Pattern,
-    Tuple,
 )
 
 from addrspace_gdb.commands.command import Command, Look, drawn, first_of
 from addrspace_gdb.commands.goroutine_args import STATUSES
+from addrspace_gdb.commands.goroutine_forms import cards_drawn, groups_drawn, more_line
+from addrspace_gdb.commands.goroutine_values import goids_value, label_value, pattern_value
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import (
@@ -32,22 +32,21 @@ from addrspace_gdb.commands.values import (
     size_value,
     to_file,
 )
-from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
 from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
-from addrspace_gdb.space.goroutines.listing import Listing, choose, details, frames_of, sort
+from addrspace_gdb.space.goroutines.listing import Listing, choose, sort
 from addrspace_gdb.space.goroutines.summary import matches, summarise
 from addrspace_gdb.space.goroutines.user_frame import Users
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, read_for_goroutines
 from addrspace_gdb.target.protocol import kept_of
-from addrspace_gdb.views.goroutines import card, goroutine_table, summary
+from addrspace_gdb.views.goroutines import goroutine_table, summary
 from addrspace_gdb.views.kit.said import wrapped
-from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import NEWLINE, PROBLEM, QUIET, Pair
 
 if TYPE_CHECKING:
+    from addrspace_gdb.commands.leak_graph import LeakGraph
     from addrspace_gdb.space.goroutines.by_frame import ByFrame
 
 SORTS = ("size", "used", "goid", "wait")
@@ -55,6 +54,7 @@ GROUPS = ("function", "stack", "created-by", "status")
 
 _OPTIONS = (
     *("--status", "--function", "--without", "--label", "--waiting-longer", "--min-size", "--system"),
+    "--leaked",
     *(
         "--dead",
         "--sort",
@@ -71,11 +71,14 @@ _OPTIONS = (
 _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
 the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
+Leaked are goroutines that wait for a channel, a lock or the like to which nothing leads that can
+run: Go's goroutineleak profile, for every release. They keep what would be freed without them.
 How long a goroutine waits is known only once the collector has run while it waited.
 A goroutine on a thread, also one in a system call, stands where the registers of the thread
 say; Go's own dump starts at the call of entersyscall, which is a frame or a line further out.
   goroutine-stacks 17 --frames             one goroutine, with its frames
   goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
+  goroutine-stacks --leaked --group stack  what can never run again, and what it keeps
   goroutine-stacks --status "chan receive" --waiting-longer 1m30s
   goroutine-stacks --by-frame              which functions take the stack space"""
 
@@ -92,14 +95,20 @@ def parser() -> Parser:
         "goids",
         nargs="*",
         default=[],
-        type=_goids,
+        type=goids_value,
         metavar="GOID",
         help="which goroutines: numbers, FIRST-LAST",
     )
     add("--status", metavar="S", help='only this status or wait reason: running, "chan receive" ...')
-    add("--function", type=_pattern, metavar="REGEX", help="only with such a function on the stack")
-    add("--without", type=_pattern, metavar="REGEX", help="only with no such function on the stack")
-    add("--label", type=_label, action="append", metavar="K=V", help="only with this pprof label; repeatable")
+    add("--function", type=pattern_value, metavar="REGEX", help="only with such a function on the stack")
+    add("--without", type=pattern_value, metavar="REGEX", help="only with no such function on the stack")
+    add(
+        "--label",
+        type=label_value,
+        action="append",
+        metavar="K=V",
+        help="only with this pprof label; repeatable",
+    )
     add(
         "--waiting-longer",
         type=duration_value,
@@ -109,6 +118,7 @@ def parser() -> Parser:
     add("--min-size", type=size_value, default=0, metavar="N", help="only stacks of at least N: 8KiB, 1MiB")
     add("--system", action="store_true", help="the runtime's own goroutines too")
     add("--dead", action="store_true", help="dead goroutines too, cached for reuse")
+    add("--leaked", action="store_true", help="only those that can never run again, and what they keep")
     add("--sort", choices=SORTS, default="goid", help="order (default: goid); other orders: largest first")
     add("--limit", type=limit_value, metavar="N", help="at most N rows or groups; `all` for every one")
     add(
@@ -126,43 +136,19 @@ def parser() -> Parser:
     return made
 
 
-def _goids(text: str) -> Tuple[int, int]:
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a goroutine's number")
-    first, last = int(match.group(1)), int(match.group(2) or match.group(1))
-    if last < first:
-        raise argparse.ArgumentTypeError(f"the range {text} is inverted")
-    return first, last
-
-
-def _pattern(text: str) -> Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(
-            f"{printable(text)!r} is not a regular expression: {error}"
-        ) from None
-
-
-def _label(text: str) -> Tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not KEY=VALUE")
-    return key, value
-
-
 class Answer:
     """What was read, and what is shown of it that is no list of goroutines (`done`)."""
 
     def __init__(self, reading: GoroutineReading, arguments: argparse.Namespace, done: Any = None) -> None:
         self.reading, self.arguments, self.done = reading, arguments, done
         self.users: Optional[Users] = None  # the users' frames of all goroutines, if they were looked for
+        self.graph: Optional[LeakGraph] = None  # where only leaked ones are wanted
 
     @cached_property
     def listing(self) -> Listing:
         """Which goroutines are wanted. ProblemError if none is like that."""
-        found = _listing(self.reading, self.arguments)
+        among = frozenset(self.graph.leaked) if self.graph is not None else None
+        found = _listing(self.reading, self.arguments, among)
         if self.users is not None:
             found.users = self.users
         return found
@@ -171,6 +157,8 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the selected inferior."""
     _refuse(arguments)
+    if arguments.leaked:
+        return _ask_leaked(session, arguments)
     with session.progress() as progress:
         reading = read_for_goroutines(session.target(), progress)
         if arguments.threads:
@@ -185,6 +173,19 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
         else:
             _gather(answer)
         return answer
+
+
+def _ask_leaked(session: Session, arguments: argparse.Namespace) -> Answer:
+    """Which are leaked is known only when the process goes on: all is read that may be shown of any."""
+    from addrspace_gdb.commands.leak_graph import leak_graph_of
+
+    graph = leak_graph_of(session)
+    answer = Answer(graph.goroutines, arguments)
+    answer.graph = graph
+    if kept_of(session.target()) is not None:
+        gather_stacks(answer.reading, range(len(answer.reading.goroutines)))
+        gather_rest(answer.reading)
+    return answer
 
 
 def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
@@ -234,13 +235,23 @@ def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
     return rows_shown(arguments.limit, to_file(arguments), 25) >= count
 
 
+def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
+    """What takes long before the process is stopped, where leaked goroutines are asked for."""
+    if arguments.leaked:
+        from addrspace_gdb.commands.heap_graph import prepare as prepare_graph
+
+        prepare_graph(pid, core)
+
+
 def _filtered(arguments: argparse.Namespace) -> bool:
     """Whether only some of the goroutines are asked for, by what they are like."""
     patterns = (arguments.status, arguments.function, arguments.without, arguments.waiting_longer)
     return any(one is not None for one in patterns) or bool(arguments.label or arguments.min_size)
 
 
-def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listing:
+def _listing(
+    reading: GoroutineReading, arguments: argparse.Namespace, among: Optional[FrozenSet[int]] = None
+) -> Listing:
     which = Chosen(
         ranges=tuple(arguments.goids),
         state=arguments.status,
@@ -251,8 +262,13 @@ def _listing(reading: GoroutineReading, arguments: argparse.Namespace) -> Listin
         dead=arguments.dead,
         labels=tuple(arguments.label or ()),
         without=arguments.without,
+        among=among,
     )
     listing = choose(reading, which)
+    if among is not None and not listing.positions:
+        if among:
+            raise ProblemError(f"none of {plural(len(among), 'leaked goroutine')} matches")
+        return listing
     if not listing.positions and which != Chosen(system=False):
         more = ""
         if listing.unknown_wait:
@@ -271,6 +287,10 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         from addrspace_gdb.views.goroutine_groups import thread_table
 
         yield from thread_table(answer.done, look.width, look.unicode)
+    elif answer.graph is not None:
+        from addrspace_gdb.commands.leaks import draw_leaks
+
+        yield from draw_leaks(answer.graph, answer.listing, arguments, look)
     elif arguments.by_frame:
         from addrspace_gdb.views.goroutine_groups import by_frame_table
 
@@ -285,6 +305,10 @@ def as_json(answer: Answer, _look: Look) -> Iterable[str]:
     from addrspace_gdb.views.documents.goroutines import goroutines_json
 
     arguments, listing = answer.arguments, answer.listing
+    if answer.graph is not None:
+        from addrspace_gdb.commands.leaks import leaks_json
+
+        return leaks_json(answer.graph, listing, arguments)
     if arguments.limit is not None:
         del listing.positions[arguments.limit :]
     return goroutines_json(listing, arguments.frames)
@@ -292,7 +316,7 @@ def as_json(answer: Answer, _look: Look) -> Iterable[str]:
 
 def verdict(answer: Answer) -> Optional[str]:
     """What is damaged."""
-    return first_of(answer.reading.problems)
+    return first_of(answer.reading.problems if answer.graph is None else answer.graph.all_problems)
 
 
 def _refuse(arguments: argparse.Namespace) -> None:
@@ -306,6 +330,8 @@ def _refuse(arguments: argparse.Namespace) -> None:
         )
         if given
     ]
+    if arguments.leaked and (arguments.threads or arguments.by_frame):
+        raise ProblemError(f"goroutine-stacks: --leaked and {views[0]} exclude each other")
     if len(views) > 1:
         raise ProblemError(f"goroutine-stacks: {' and '.join(views)} exclude each other")
     if views and arguments.format == "json":
@@ -319,33 +345,16 @@ def _text(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
     if arguments.group is not None:
         yield from _groups(answer, listing, look)
     elif arguments.frames is not None or arguments.goids:
-        yield from _cards(listing, arguments, look)
+        yield from cards_drawn(listing, arguments, look)
     else:
         yield from _list(listing, arguments, look)
 
 
 def _groups(answer: Answer, listing: Listing, look: Look) -> Iterator[Pair]:
-    from addrspace_gdb.space.goroutines.groups import frames_of_group, group
-    from addrspace_gdb.views.goroutine_groups import group_table, stack_groups
+    from addrspace_gdb.space.goroutines.groups import group
 
-    arguments = answer.arguments
-    if arguments.group == "stack":
-        groups = group(listing, "stack")
-        shown = groups[: rows_shown(arguments.limit, look.file, 5)]
-        hidden = arguments.frames is not None
-        limit = arguments.frames if hidden else ALL if look.file else 12
-        frames = partial(frames_of_group, listing, hidden=hidden)
-        yield from stack_groups(
-            shown, frames, limit, len(listing), listing.reading.clock.exact, look.width, look.unicode
-        )
-        yield from _more(len(groups) - len(shown), "distinct stack", look)
-    else:
-        groups = group(listing, arguments.group)
-        shown = groups[: rows_shown(arguments.limit, look.file, 25)]
-        yield from group_table(
-            shown, arguments.group, len(listing), listing.reading.clock.exact, look.width, look.unicode
-        )
-        yield from _more(len(groups) - len(shown), "group", look)
+    by = answer.arguments.group
+    yield from groups_drawn(group(listing, by), listing, answer.arguments, look)
 
 
 def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
@@ -356,7 +365,7 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
     yield from summary(reading.info, total, len(reading.threads), look.screen, look.unicode, some)
     yield NEWLINE
     yield from goroutine_table(listing, shown, listing.reading.clock.exact, look.width, look.unicode)
-    yield from _more(len(listing) - len(shown), "goroutine", look)
+    yield from more_line(len(listing) - len(shown), "goroutine", look)
     said = [(PROBLEM, f"problem: {text}") for text in reading.problems]
     said += [(QUIET, f"note: {text}") for text in [*reading.notes, *reading.problems.left_out]]
     if listing.unknown_wait:
@@ -364,33 +373,6 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         said.append((QUIET, f"note: {many}: no collection since they began to"))
     for token, text in said:
         yield from wrapped(token, text, look.width, look.unicode)
-
-
-def _cards(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterator[Pair]:
-    shown = listing.positions[: rows_shown(arguments.limit, look.file, 25)]
-    for number, (at, row) in enumerate(zip(shown, details(listing, shown))):
-        if number:
-            yield NEWLINE
-        frames = frames_of(listing.reading, at) if arguments.frames is not None else []
-        limit = arguments.frames or 0
-        yield from card(
-            row,
-            frames[:limit],
-            max(0, len(frames) - limit),
-            listing.reading.clock.exact,
-            look.width,
-            look.unicode,
-        )
-    yield from _more(len(listing) - len(shown), "goroutine", look)
-
-
-def _more(count: int, what: str, look: Look) -> Iterator[Pair]:
-    if count > 0:
-        some = plural(count, f"more {what}")
-        hint = "--limit all shows every one" + (
-            ", --group stack folds equal ones" if what == "goroutine" else ""
-        )
-        yield from Line(look.screen, look.unicode).put(QUIET, f"{some}: {hint}")
 
 
 def words() -> List[str]:
@@ -415,6 +397,7 @@ COMMAND = Command(
     {"text": drawn(draw), "json": as_json},
     verdict,
     words,
+    prepare=prepare,
     names=goids,
     values={"--status": STATUSES},
 )

@@ -113,6 +113,11 @@ class GraphRoots:
         return made
 
     @property
+    def tree(self) -> Owners:
+        """Who holds them, without the variables until `owners` was asked for."""
+        return self._owners
+
+    @property
     def all(self) -> List[kinds.Owner]:
         """The owners."""
         return self._owners.all

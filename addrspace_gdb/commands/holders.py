@@ -153,5 +153,6 @@ COMMAND = Command(
     words,
     parse=parse,
     joined=line_of,
+    expressions=True,
     before=prepare_typed,
 )

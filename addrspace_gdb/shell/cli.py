@@ -24,6 +24,7 @@ from addrspace_gdb.commands.options import add_look
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
+from addrspace_gdb.common.lldb_words import in_lldb
 from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.streams import secure_streams, speaks_unicode, stdout_is_terminal, tell, to_stdout
 from addrspace_gdb.process.elf import elf_type
@@ -36,7 +37,6 @@ from addrspace_gdb.shell.pictures import add_html
 from addrspace_gdb.shell.processes import is_pid
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
-from addrspace_gdb.shell.run_lldb import in_lldb
 from addrspace_gdb.shell.watch import add_watch
 from addrspace_gdb.shell.words import WORDS, first_lines, run_word, whole_word
 

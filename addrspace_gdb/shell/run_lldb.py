@@ -18,7 +18,6 @@ from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, run_kept
 
 LOADER = Path(__file__).resolve().parents[1] / "load_lldb.py"
 OLDEST = 19  # the oldest lldb that the shell takes
-_NEVER = "\n`"  # lldb takes these apart before it looks at quotes
 _LONGEST = 20.0  # seconds that it may take to say its version
 # Before anything is loaded: no scripts of strangers, no questions, no decoration.
 _QUIET = (
@@ -28,15 +27,6 @@ _QUIET = (
     "settings set use-color false",
     "settings set stop-line-count-before 0",
 )
-
-
-def in_lldb(path: str) -> str:
-    """A path as one word of a command of lldb. ProblemError if lldb cannot be given it."""
-    if any(character in path for character in _NEVER) or ("'" in path and '"' in path):
-        raise ProblemError(f"lldb cannot import a file in a folder of this name: {printable(path)}")
-    if not set(path) & set(" \t'\"\\#"):
-        return path
-    return f'"{path}"' if "'" in path else f"'{path}'"
 
 
 def find_lldb() -> Optional[str]:

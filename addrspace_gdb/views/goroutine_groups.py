@@ -50,8 +50,12 @@ def group_table(
         )
         for one in groups
     ]
-    if not any(row[4] for row in rows):
-        columns, rows = _without(columns, rows, 4)
+    if any(one.keeps is not None for one in groups):
+        columns.insert(4, Column("Keeps", "right", tokens.SIZE))
+        rows = [(*row[:4], sizes.size(one.keeps), *row[4:]) for row, one in zip(rows, groups)]
+    longest = len(columns) - 3
+    if not any(row[longest] for row in rows):
+        columns, rows = _without(columns, rows, longest)
     if not any(row[-1] for row in rows):
         columns, rows = _without(columns, rows, len(columns) - 1)
     if width is not None:
@@ -101,6 +105,8 @@ def stack_groups(
         yield from line.put(tokens.TEXT, f", {time}" if time else "")
         goids = ", ".join(map(str, one.goids)) + (", ..." if one.many > len(one.goids) else "")
         text = f"  {sizes.size(one.size)} of stack, {sizes.size(one.used)} used; goid {goids}"
+        if one.keeps is not None:
+            text = f"  keeps {sizes.size(one.keeps)} of the heap; {text.lstrip()}"
         yield from Line(room, unicode).put(tokens.QUIET, text)
         if one.makers:
             yield from Line(room, unicode).put(tokens.QUIET, f"  created by {clean(_makers(one), unicode)}")

@@ -23,6 +23,7 @@ _STATE_WIDTH = 28
 _MIN_STATE = 18
 _MIN_FUNCTION = 20
 _STATE = 1  # the column
+_KEEPS = 6  # the column, where there is one
 _GIVE_WAY = (4, 5, _STATE, 3, 2)  # columns in this order: bar, resident, a part of the state, used, size
 _MANY = 1000  # from here on rows are made from columns
 
@@ -39,15 +40,7 @@ def summary(
     what they are of all."""
     said = of_goroutines(total) if some is None else of_matches(some, total)
     yield from verdict_lines(said, width, unicode)
-    dot = glyphs(unicode).dot
-    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
-    facts = [
-        program(info.executable),
-        f"{what}{info.pid or sizes.UNKNOWN}",
-        info.go_version or "Go version ?",
-    ]
-    text = dot.join(clean(fact, unicode) for fact in [*facts, sizes.plural(threads, "thread")])
-    yield from Line(width, unicode).put(tokens.HEADING, text)
+    yield from heading(info, threads, width, unicode)
     if some is not None:
         return
     for line in _states(total, width, unicode):
@@ -57,6 +50,19 @@ def summary(
         line = Line(width, unicode).put(tokens.NAME, name).skip_to(16)
         line.put(tokens.SIZE, f"{amount:>10}").put(tokens.TEXT, "  ").put(tokens.QUIET, detail)
         yield from line
+
+
+def heading(info: TargetInfo, threads: int, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
+    """The program, in a line."""
+    dot = glyphs(unicode).dot
+    what = {"live": "pid ", "core": "core of pid "}.get(info.kind, f"{info.kind} pid ")
+    facts = [
+        program(info.executable),
+        f"{what}{info.pid or sizes.UNKNOWN}",
+        info.go_version or "Go version ?",
+    ]
+    text = dot.join(clean(fact, unicode) for fact in [*facts, sizes.plural(threads, "thread")])
+    yield from Line(width, unicode).put(tokens.HEADING, text)
 
 
 def _states(total: StackSummary, width: int, unicode: bool) -> List[Line]:
@@ -104,9 +110,17 @@ def _whose(most: Most) -> str:
 
 
 def goroutine_table(
-    listing: Listing, shown: Sequence[int], exact: bool, width: Optional[int] = 100, unicode: bool = True
+    listing: Listing,
+    shown: Sequence[int],
+    exact: bool,
+    width: Optional[int] = 100,
+    unicode: bool = True,
+    keeps: Optional[Sequence[int]] = None,
 ) -> Iterator[tokens.Pair]:
-    """One row for each position in `shown`. Wide output, as to a file (`width` None), cuts nothing."""
+    """One row for each position in `shown`. Wide output, as to a file (`width` None), cuts nothing.
+
+    `keeps`: bytes of the heap that each keeps, as a column of its own.
+    """
     columns = [
         Column("Goid", "right", tokens.ADDRESS),
         Column("State", "left", tokens.TEXT),
@@ -118,8 +132,12 @@ def goroutine_table(
         Column("At", "left", tokens.QUIET),
     ]
     whole = width is None
-    if len(shown) <= _MANY:
+    if len(shown) <= _MANY or keeps is not None:
         texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
+        if keeps is not None:
+            columns.insert(_KEEPS, Column("Keeps", "right", tokens.SIZE))
+            amounts = map(sizes.size, keeps)
+            texts = [(*row[:_KEEPS], amount, *row[_KEEPS:]) for row, amount in zip(texts, amounts)]
         yield from table(*fit_columns(columns, texts, width, unicode))
         return
     parts = 0 if whole else 2

@@ -78,7 +78,9 @@ def known_lines(found: Counted) -> List[str]:
         known += f" ({share} of those that are reached)"
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
     if found.conflicts:
-        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} say another type than their object has")
+        say = "says another type than its" if found.conflicts == 1 else "say another type than their"
+        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has")
     if found.misplaced:
-        lines.append(f"{sizes.plural(found.misplaced, 'pointer')} stand where their object's type has none")
+        stand = "stands where its" if found.misplaced == 1 else "stand where their"
+        lines.append(f"{sizes.plural(found.misplaced, 'pointer')} {stand} object's type has none")
     return lines

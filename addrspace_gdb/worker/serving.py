@@ -13,6 +13,7 @@ from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
+from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -25,7 +26,7 @@ _FEW = 1 << 20  # objects whose types are worked out at once for all questions
 
 
 class Server:
-    """One conversation: `heap`, then `roots`, then any questions."""
+    """One conversation: `heap`, then `roots`, then any questions; and again with other roots."""
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         self._in, self._out = incoming, outgoing
@@ -48,6 +49,7 @@ class Server:
             "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
+            "leaked": self._leaked,
             "shapes": self._put_shapes,
             "variables": self._variables,
             "holders": self._holders,
@@ -118,6 +120,8 @@ class Server:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
         self._rooted = Rooted(graph, said)
+        for worked_out in ("_reached", "_dominators"):  # of other roots
+            self.__dict__.pop(worked_out, None)
         self._say(
             {
                 "edges": graph.count,
@@ -226,6 +230,10 @@ class Server:
         self._say(
             {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
         )
+
+    def _leaked(self, said: Message) -> None:
+        """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
+        self._say({}, {"places": _column(leaked(self._made, said))})
 
     def _grouped(self, said: Message) -> None:
         """What the objects of each group of shapes keep, below `nodes`, or of all."""

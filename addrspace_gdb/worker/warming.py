@@ -11,6 +11,7 @@ from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
+from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
@@ -21,6 +22,7 @@ from addrspace_gdb.worker.typed import Typed
 
 _START = 1 << 32
 _TYPE = 1 << 20
+_WAITERS, _AWAITED = ("first", "blocked", "waiters"), ("awaited", "sudogs", "hidden")
 _KINDS = range(6)  # a span of each kind
 
 
@@ -52,6 +54,8 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
         ways.all()
         ways.steps(0)
         summed(rooted, tree, made, [0], [-1])
+    waits = {**{name: [0] for name in _WAITERS}, **{name: [_START] for name in _AWAITED}}
+    leaked(rooted, Message({}, _columns(waits)))  # the graph is another then
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:

@@ -33,14 +33,22 @@ def register() -> None:
     if _registered:
         return
     _registered.extend(_parameters())
-    session, known = GdbSession(), commands()
+    kept, known = GdbSession(), commands()
     made: Dict[str, gdb.Command]
     prefixes = {command.name for command in known if any(_under(command, c) for c in known)}
-    _registered.append(session)
-    made = {command.name: _GdbCommand(command, session, command.name in prefixes) for command in known}
+    _registered.append(kept)
+    made = {command.name: _GdbCommand(command, kept, command.name in prefixes) for command in known}
     _registered.extend([made, Aliases(made)])
-    goroutine_commands.register(session)
-    functions.register(session)
+    goroutine_commands.register(kept)
+    functions.register(kept)
+
+
+def session() -> GdbSession:
+    """The session of the commands that gdb knows. ProblemError before they are registered."""
+    found = [one for one in _registered if isinstance(one, GdbSession)]
+    if not found:
+        raise ProblemError("addrspace-gdb is not loaded in this gdb")
+    return found[0]
 
 
 def _under(prefix: ListedCommand, command: ListedCommand) -> bool:

@@ -8,15 +8,25 @@ import lldb
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.debugger.lldb.made_up import FIRST
 
 # lldb's names of registers that the kernel's layouts call otherwise.
 _NAMES = {"eflags": "rflags"}
 
 
-def answer_of(command: str, debugger: Any) -> str:
-    """What a command of lldb answers; it is not kept as one that was typed. ProblemError if it fails."""
+def version() -> int:
+    """lldb's major version; 0 where it does not say."""
+    words = str(lldb.SBDebugger.GetVersionString()).split()
+    number = words[2].partition(".")[0] if len(words) > 2 and words[:2] == ["lldb", "version"] else ""
+    return int(number) if number.isdecimal() else 0
+
+
+def answer_of(command: str, debugger: Any, thread: Any = None) -> str:
+    """What a command of lldb answers, in the innermost frame of `thread` if one is given; it is not kept as
+    one that was typed. ProblemError if it fails."""
     answer = lldb.SBCommandReturnObject()
-    debugger.GetCommandInterpreter().HandleCommand(command, answer, False)
+    where = () if thread is None else (lldb.SBExecutionContext(thread.GetFrameAtIndex(0)),)
+    debugger.GetCommandInterpreter().HandleCommand(command, *where, answer, False)
     if not answer.Succeeded():
         raise ProblemError(f"lldb says: {printable(_one_line(answer.GetError()))}")
     return str(answer.GetOutput() or "")
@@ -81,7 +91,4 @@ def instruction_at(target: Any, pc: int) -> Optional[str]:
 def threads_of(process: Any) -> List[Any]:
     """Every thread of the process itself, by lldb's numbers: none that a plug-in has made up."""
     real = [process.GetThreadAtIndex(at) for at in range(process.GetNumThreads())]
-    return sorted((one for one in real if one.GetThreadID() < MADE_UP), key=lambda one: one.GetIndexID())
-
-
-MADE_UP = 1 << 30  # thread ids from here on are not the kernel's (PID_MAX_LIMIT is 1 << 22)
+    return sorted((one for one in real if one.GetThreadID() < FIRST), key=lambda one: one.GetIndexID())

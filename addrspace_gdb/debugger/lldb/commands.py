@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
 from addrspace_gdb.commands.command import run
 from addrspace_gdb.commands.options import HelpRequested, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.lldb.api import answer_of
-from addrspace_gdb.debugger.lldb.goroutines import APPLY_HELP, HELP, Goroutines
+from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.interrupts import interruptible
 from addrspace_gdb.debugger.lldb.parameters import help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
+from addrspace_gdb.debugger.lldb.thread_on_demand import prepare
 from addrspace_gdb.debugger.lldb.words import in_lldb
 from addrspace_gdb.debugger.shared.telling import is_internal, named, told
+
+if TYPE_CHECKING:
+    from addrspace_gdb.debugger.lldb.goroutines import Goroutines
 
 _PREFIX = "addrspace"
 _SHOW = "addrspace set debug on"
@@ -29,6 +33,7 @@ def register(debugger: Any) -> None:
     answer_of(f"script import {_MODULE}", debugger)  # where lldb looks for the classes
     for made, name in _CLASSES:
         answer_of(f"command script add --overwrite --class {_MODULE}.{made} {name}", debugger)
+    prepare(debugger)
 
 
 def session_of(debugger: Any) -> LldbSession:
@@ -143,6 +148,8 @@ class GoroutineCommand(_Command):
 
     @property
     def _goroutines(self) -> Goroutines:
+        from addrspace_gdb.debugger.lldb.goroutines import Goroutines
+
         return _goroutines.setdefault(id(self._session), Goroutines(self._session))
 
     def get_long_help(self) -> str:

@@ -1,8 +1,8 @@
 """`goroutine` and `goroutine-apply`, as lldb sees them.
 
-lldb has frames of threads only, and its own way through frames of Go is wrong: they are found here, and are
-text.
-A goroutine that runs on a thread is shown by selecting the thread.
+lldb has frames of threads only, and its own way through frames of Go is wrong: they are found here. A
+goroutine that runs on a thread is shown by selecting the thread; one that is parked becomes a thread, where
+lldb can (22 and newer), and is text where it cannot.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_sele
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import GoneError, ProblemError
-from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
+from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.session import LldbSession
+from addrspace_gdb.debugger.lldb.thread_on_demand import can_be, select, shown_in
 from addrspace_gdb.views.stackparts import place as place_of
 
 if TYPE_CHECKING:
@@ -24,39 +26,6 @@ if TYPE_CHECKING:
 
 _FEW = 5  # numbers that no goroutine has, told in an error
 _BACKTRACE = re.compile(r"(?:bt|backtrace|thread backtrace)(?:\s+(?:-c\s+)?(\d+))?")
-HELP = """\
-Show the frames of a goroutine, or which one runs on the selected thread.
-
-usage: goroutine
-       goroutine GOID
-       goroutine GOID|all CMD
-
-The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
-is selected, too. The last form is that of `goroutine-apply`.
-"""
-APPLY_HELP = """\
-Run a command of lldb for goroutines.
-
-usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
-
-A FILTER is one of
-  waiting, running, syscall, runnable, preempted   the goroutine's status
-  function:REGEX   a function on its stack, inlined ones too
-  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
-Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a REGEX with
-blanks.
-
-  -q   no line that names the goroutine before the output
-  -c   print errors and go on; numbers that no goroutine has are passed over in any case
-  -s   pass over errors, and over goroutines for which CMD prints nothing
-
-`bt` and `bt N` are for all goroutines. Any other command is run with the thread selected that a goroutine
-runs on; for one that is parked it is an error. Without -c and -s the first error ends it.
-
-  goroutine-apply all bt 3
-  goroutine-apply waiting function:^main\\. -q bt
-  goroutine-apply running register read
-"""
 
 
 class Goroutines:
@@ -83,7 +52,7 @@ class Goroutines:
         if wanted.apply is not None:
             self._apply(wanted.apply)
         elif wanted.off:
-            raise ProblemError("goroutine: no goroutine is selected; `thread select` selects a thread")
+            self._off()
         elif wanted.goid is not None:
             self._show(wanted.goid)
         else:
@@ -96,6 +65,10 @@ class Goroutines:
         self._apply(parse_apply(line, _variable))
 
     def _current(self) -> None:
+        shown = shown_in(self._session.process)
+        if shown is not None:
+            self._session.write([f"[Current {shown.label}]\n"])
+            return
         census = self.census()
         thread = next((one for one in census.target.threads() if one.selected), None)
         if thread is None:
@@ -109,12 +82,30 @@ class Goroutines:
     def _show(self, goid: int) -> None:
         census = self.census()
         place = census.place(goid)
-        frames = frame_lines(census.frames(goid))
+        frames = census.frames(goid)
+        switched = self._enter(census, place, frames)
+        first = f"[Switching to {described(place)}]" if switched else place.label
+        self._session.write([f"{first}\n", *frame_lines(frames)])
+
+    def _enter(self, census: Census, place: GoroutinePlace, frames: List[Frame]) -> bool:
+        """Select a goroutine, as a thread; whether that can be."""
+        target = census.target
         if place.thread is not None:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
-            self._session.write([f"[Switching to {described(place)}]\n", *frames])
-        else:
-            self._session.write([f"{place.label}\n", *frames])
+            return True
+        pid = target.pid if target.kind == "live" else None
+        if not frames or not can_be(self._session.debugger, target.arch, pid):
+            return False
+        select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
+        return True
+
+    def _off(self) -> None:
+        """Back to a thread of the process's own."""
+        if shown_in(self._session.process) is None:
+            return
+        first = next(iter(threads_of(self._session.process)), None)
+        if first is not None:
+            self._session.process.SetSelectedThreadByID(first.GetThreadID())
 
     def _apply(self, wanted: Apply) -> None:
         census = self.census()
@@ -151,10 +142,9 @@ class Goroutines:
         if backtrace is not None:
             lines = frame_lines(census.frames(place.goid))
             return "".join(lines[: int(backtrace.group(1))] if backtrace.group(1) else lines)
-        if place.thread is None:
-            raise ProblemError(f"{place.label} is parked: only `bt` can be run for it")
-        self._session.process.SetSelectedThreadByID(place.thread.tid)
-        return answer_of(command, self._session.debugger)
+        if not self._enter(census, place, census.frames(place.goid)):
+            raise ProblemError(f"{place.label} is parked: only `bt` can be run for it here")
+        return answer_of(command, self._session.debugger, self._session.process.GetSelectedThread())
 
     def _failed(self, error: ProblemError, wanted: Apply) -> None:
         if wanted.go_on:

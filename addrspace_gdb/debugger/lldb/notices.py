@@ -6,14 +6,8 @@ from typing import Any, List, Set
 
 from addrspace_gdb.debugger.lldb.api import is_stopped
 
-_ATTACHED = (
-    "while lldb is attached it keeps a breakpoint instruction in the process, where the program or its "
-    "dynamic linker begins, and takes it out at `detach`: do not kill lldb before that"
-)
-_SIGURG = (
-    "Go's SIGURG stops the process in lldb; "
-    "`process handle SIGURG --stop false --pass true --notify false` lets it pass"
-)
+_ATTACHED = "lldb keeps a breakpoint instruction in this process until `detach`: do not kill lldb before that"
+_SIGURG = "Go's SIGURG stops it under lldb; `process handle SIGURG -s false -p true -n false` lets it pass"
 _PREEMPTS = "SIGURG"  # what the runtime sends its own threads, many times a second
 
 

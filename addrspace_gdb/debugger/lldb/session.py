@@ -14,11 +14,11 @@ from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.each_stop import StopWatch
 from addrspace_gdb.debugger.lldb.notices import Notices
 from addrspace_gdb.debugger.lldb.parameters import Parameters
-from addrspace_gdb.debugger.lldb.target import Given, LldbProcess, open_target
 from addrspace_gdb.debugger.shared.telling import DEFAULT_WIDTH, NARROWEST, WIDEST
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
+    from addrspace_gdb.debugger.lldb.target import Given
     from addrspace_gdb.goruntime.stripped.target import Findings
     from addrspace_gdb.space.moments.snapshot import Moments
     from addrspace_gdb.space.reading.whole import Reading
@@ -166,6 +166,8 @@ class LldbSession:
         if kept is None or kept.state != state:
             if kept is not None:
                 self._moment += 1
+            from addrspace_gdb.debugger.lldb.target import open_target
+
             base = open_target(self.process, self._given, self._keep)
             kept = self._kept[number] = _Kept(state, base, self._equipped(number, base))
         return kept
@@ -192,7 +194,7 @@ class LldbSession:
     def let_go(self) -> None:
         """The process that was read is about to run on."""
         for kept in self._kept.values():
-            if isinstance(kept.base, LldbProcess):
+            if kept.base.kind == "live":
                 kept.base.let_go()
 
     @contextmanager

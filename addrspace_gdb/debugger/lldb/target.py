@@ -29,6 +29,7 @@ from addrspace_gdb.debugger.lldb.api import (
     threads_of,
 )
 from addrspace_gdb.debugger.lldb.hints import LLDB
+from addrspace_gdb.debugger.lldb.made_up import FIRST, current
 from addrspace_gdb.process.corenotes import siginfo
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.process.kept_memory import KeptMemory
@@ -85,6 +86,15 @@ class _Held:
         found = next((one for one in target.stopped if one.tid == self._chosen), None)
         return found or next(iter(target.stopped), None)
 
+    def _shown_register(self, name: str) -> Optional[int]:
+        """One of the goroutine that is selected as a thread; None if it is not known, or none is."""
+        shown = current() if self._chosen >= FIRST else None
+        if shown is None:
+            return None
+        pc, sp = shown.pcs[0], shown.sp
+        known = {"pc": pc, "sp": sp, "rip": pc, "rsp": sp, "rbp": shown.bp or None}
+        return known.get(name)
+
     def _instruction(self, pc: int) -> Optional[str]:
         return instruction_at(self._sb.GetTarget(), pc)
 
@@ -127,6 +137,10 @@ class LldbProcess(_Held, ProcessTarget):
             self._threads = self._numbered(self)
         return self._threads
 
+    def register(self, name: str) -> Optional[int]:
+        """A register of what is selected."""
+        return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
+
     def signal(self) -> Optional[StopSignal]:
         """What the selected thread stopped for."""
         self._process.check_held("a signal")
@@ -168,6 +182,10 @@ class LldbCore(_Held, CoreTarget):
         if self._threads is None:
             self._threads = self._numbered(self)
         return self._threads
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of what is selected."""
+        return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
 
     def instruction(self, pc: int) -> Optional[str]:
         """One instruction."""

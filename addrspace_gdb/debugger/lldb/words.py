@@ -9,7 +9,7 @@ _Made = Union[str, Callable[[Match[str]], str]]
 _WORDS: List[Tuple[str, _Made]] = [
     (r"`help (addrspace [a-z]+)`", r"`\1 --help`"),
     (r"`(set|show) addrspace ?([^`]*)`", lambda found: f"`addrspace {' '.join(found.groups()).strip()}`"),
-    (r"\binferior's\b", "target's"),
+    (r"\ban inferior\b", "a target"),
     (r"\binferior(s?)\b", r"target\1"),
     (r"\bINFERIOR\b", "TARGET"),
 ]

@@ -306,6 +306,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l wa
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l min-size -x -d 'only stacks of at least N: 8KiB, 1MiB'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l system -d 'the runtime'"'"'s own goroutines too'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l dead -d 'dead goroutines too, cached for reuse'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l leaked -d 'only those that can never run again, and what they keep'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l sort -xka "size used goid wait" -d 'order (default: goid); other orders: largest first'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l limit -x -d 'at most N rows or groups; `all` for every one'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks' -l frames -x -d 'each with its (first N) frames'

@@ -27,6 +27,7 @@ class Chosen(NamedTuple):
     dead: bool = False
     labels: Tuple[Tuple[str, str], ...] = ()  # keys and values that a goroutine has, all of them
     without: Optional[Pattern[str]] = None  # found in no name of a function on the stack
+    among: Optional[FrozenSet[int]] = None  # positions; None: any
 
     def has_goid(self, goid: int) -> bool:
         """Whether the numbers allow this goroutine."""

@@ -26,6 +26,7 @@ class Group(NamedTuple):
     waited: Optional[int]  # the longest, in nanoseconds; None: not known of any
     walk: Optional[Walk]  # of one of them, for stacks
     makers: Tuple[Tuple[str, int], ...] = ()  # functions that created them, and how many each, most first
+    keeps: Optional[int] = None  # bytes of the heap that only they lead to, where that was asked for
 
 
 _FEW = 5
@@ -45,15 +46,35 @@ class _Sum:
 def group(listing: Listing, by: str) -> List[Group]:
     """Groups of the listing, largest first. `by`: function, stack, created-by or status."""
     with no_cycle_collection():
+        return _stacks(listing) if by == "stack" else _by_name(listing, _key(listing, by))
+
+
+def parts(listing: Listing, by: str) -> List[List[int]]:
+    """The positions of each group, the largest first."""
+    found: Dict[object, List[int]] = {}
+    with no_cycle_collection():
         if by == "stack":
-            return _stacks(listing)
-        find_users(listing, listing.positions if by == "function" else [])
-        keys: Dict[str, Callable[[int], Tuple[Optional[str], Optional[str]]]] = {
-            "function": lambda at: _name(listing.users[at]),
-            "created-by": _Makers(listing).key,
-            "status": _States(listing).key,
-        }
-        return _by_name(listing, keys[by])
+            for walk, _, positions in equal_stacks(listing.reading, listing.positions):
+                found.setdefault((walk.trap, walk.problem, tuple(walk.pcs)), []).extend(positions)
+        else:
+            key = _key(listing, by)
+            for at in listing.positions:
+                found.setdefault(key(at), []).append(at)
+    return sorted(found.values(), key=lambda part: (-len(part), part))
+
+
+_Key = Callable[[int], Tuple[Optional[str], Optional[str]]]
+
+
+def _key(listing: Listing, by: str) -> _Key:
+    """What the goroutines of a group have in common."""
+    find_users(listing, listing.positions if by == "function" else [])
+    keys: Dict[str, _Key] = {
+        "function": lambda at: _name(listing.users[at]),
+        "created-by": _Makers(listing).key,
+        "status": _States(listing).key,
+    }
+    return keys[by]
 
 
 def _name(user: Spot) -> Tuple[Optional[str], Optional[str]]:
@@ -92,7 +113,7 @@ class _States:
         return self._known[pair]
 
 
-def _by_name(listing: Listing, key: Callable[[int], Tuple[Optional[str], Optional[str]]]) -> List[Group]:
+def _by_name(listing: Listing, key: _Key) -> List[Group]:
     sums: Dict[Tuple[Optional[str], Optional[str]], _Sum] = {}
     for at in listing.positions:
         one = key(at)

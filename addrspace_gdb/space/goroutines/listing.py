@@ -93,6 +93,8 @@ def choose(reading: GoroutineReading, which: Chosen) -> Listing:
     positions = list(compress(range(len(mask)), mask))
     if which.ranges:
         positions = _of_goids(reading, which, positions)
+    if which.among is not None:
+        positions = [at for at in positions if at in which.among]
     if which.min_size:
         los, his = columns["lo"], columns["hi"]
         positions = [at for at in positions if his[at] - los[at] >= which.min_size]

@@ -38,3 +38,8 @@ def once(make: Callable[[Read], Made]) -> Callable[[Read], Made]:
         return cached(reading, make, lambda: make(reading))
 
     return asked
+
+
+def forget(reading: Keeps, asked: Callable[[Read], Made]) -> None:
+    """What a function with `once` gave for this reading, which has changed."""
+    reading.kept.pop(getattr(asked, "__wrapped__", asked), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import compress, islice, repeat
 from operator import add, mod
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
@@ -16,10 +16,12 @@ from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import wait_reason
 from addrspace_gdb.space.goroutines.columns import odd, pick, residents, sizes_of, useds
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
+from addrspace_gdb.space.goroutines.leaks import Leaks
 from addrspace_gdb.space.goroutines.list_columns import columns_of
 from addrspace_gdb.space.goroutines.listing import Listing, find_users, function_at
 from addrspace_gdb.space.goroutines.user_frame import Spot, spots
 from addrspace_gdb.space.goroutines.walk import start_of
+from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.views.documents.form import encode, target_json
 from addrspace_gdb.views.goroutine_rows import Shared
@@ -29,18 +31,46 @@ _PART = 1024  # rows that are handed on together
 
 
 def goroutines_json(
-    listing: Listing, frames: Optional[int] = None, notes: Sequence[str] = ()
+    listing: Listing,
+    frames: Optional[int] = None,
+    notes: Sequence[str] = (),
+    leaks: Optional[Leaks] = None,
+    keeps: Optional[Mapping[int, Size]] = None,
+    problems: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out."""
+    """The document, bit by bit. `frames`: at most so many of each goroutine; None leaves the key out.
+
+    `leaks`: of all that are leaked; `keeps`: what each of those listed keeps.
+    """
     target = encode(target_json(listing.reading.info))
     yield f'{{\n "schema": {encode(SCHEMA)},\n "target": {target},\n "goroutines": ['
-    rows = _rows(listing, frames)
+    rows = _rows(listing, frames) if keeps is None else _keeping(_rows(listing, frames), listing, keeps)
     for number, part in enumerate(iter(lambda: list(islice(rows, _PART)), [])):
         yield ",\n  " if number else "\n  "
         yield ",\n  ".join(part)
     yield "\n ],\n" if len(listing) else "],\n"
-    yield f' "notes": {encode([*listing.reading.notes, *listing.reading.problems.left_out, *notes])},\n'
-    yield f' "problems": {encode(list(listing.reading.problems))}\n}}\n'
+    if leaks is not None:
+        yield f' "leaked": {encode(_leaks(leaks))},\n'
+    reading = listing.reading
+    said = dict.fromkeys([*reading.notes, *reading.problems.left_out, *notes])
+    yield f' "notes": {encode(list(said))},\n'
+    yield f' "problems": {encode(list(dict.fromkeys([*reading.problems, *problems])))}\n}}\n'
+
+
+def _leaks(leaks: Leaks) -> Dict[str, Any]:
+    return {
+        "blocked": leaks.blocked,
+        "goroutines": leaks.leaked,
+        "listed": leaks.listed,
+        "keep": {"bytes": leaks.kept.bytes, "objects": leaks.kept.objects, "stacks": leaks.stacks},
+    }
+
+
+def _keeping(rows: Iterator[str], listing: Listing, keeps: Mapping[int, Size]) -> Iterator[str]:
+    """The rows with what each goroutine keeps."""
+    for at, text in zip(listing.positions, rows):
+        size = keeps[at]
+        yield f'{text[:-1]}, "keeps": {{"bytes": {size.bytes}, "objects": {size.objects}}}}}'
 
 
 # One goroutine. The pieces that many have in common are text already.

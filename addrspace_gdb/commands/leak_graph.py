@@ -1,0 +1,144 @@
+"""Goroutines that nothing can wake: found by the graph of the heap, with what they keep."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Dict, List, Sequence
+
+from addrspace_gdb.commands.engine import Source
+from addrspace_gdb.commands.heap_graph import HeapGraph
+from addrspace_gdb.commands.session import Session
+from addrspace_gdb.common.messages import Column
+from addrspace_gdb.goruntime.blocked import read_waits
+from addrspace_gdb.goruntime.proc import Goroutines
+from addrspace_gdb.space.goroutines.leaks import Kept, put_leaked
+from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.kept import Size
+from addrspace_gdb.space.graph.owners import Owner, Owners
+from addrspace_gdb.space.reading.cached import cached
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
+
+_MAIN = 1  # the goid of main.main's: that it waits forever is how many programs are made
+_STUCK = "leaked goroutines"
+
+
+class LeakGraph(HeapGraph):
+    """The graph, of use for this alone: what goroutines wait for gets hidden in it."""
+
+    def _read(self, source: Source) -> None:
+        super()._read(source)
+        found = of_reading(self.target, self.reading, none_too=True)
+        columns = found.goroutines.columns
+        own = {**columns, "status": array(columns["status"].typecode, columns["status"])}
+        self.goroutines: GoroutineReading = replace(found, goroutines=Goroutines(own))
+        self._home: Dict[int, Owner] = {}  # the owners that leaked goroutines are, where they hang at first
+        self._waits = read_waits(self._runtime, found.goroutines, self.reading.go.spans)
+
+    @cached_property
+    def _found(self) -> Dict[str, Any]:
+        self._numbers  # noqa: B018  before the worker gets the owners
+        return super()._found
+
+    @cached_property
+    def _numbers(self) -> Dict[int, int]:
+        """The owner that each goroutine is, by position; those without roots become one here."""
+        owners = self._tree
+        goids = {one.goid: number for number, one in enumerate(owners.all) if one.kind == "goroutine"}
+        every = self._every
+        found = {}
+        for at, (goid, dead) in enumerate(
+            zip(self.goroutines.goroutines.column("goid"), self.goroutines.goroutines.dead)
+        ):
+            if not dead:
+                found[at] = goids[goid] if goid in goids else owners.number(every, "goroutine", "", goid=goid)
+        return found
+
+    @property
+    def _tree(self) -> Owners:
+        return self.roots.tree
+
+    @property
+    def _every(self) -> int:
+        """The owner of all goroutines."""
+        return self._tree.number(0, kinds.GOROUTINES, "")
+
+    @property
+    def blocked(self) -> int:
+        """How many goroutines wait for what only the program can do."""
+        return len(self._waits.blocked)
+
+    @cached_property
+    def leaked(self) -> List[int]:
+        """The positions of those that can never run again; that is their state from now on."""
+        waits = self._waits
+        goids = self.goroutines.goroutines.column("goid")
+        assert self._found
+        said = self._engine.ask({"do": "leaked"}, self._told())
+        every = map(waits.blocked.__getitem__, said.column("places"))
+        found = sorted(at for at in every if goids[at] != _MAIN)
+        put_leaked(self.goroutines, found)
+        return found
+
+    def _told(self) -> Dict[str, Column]:
+        waits, number_of, every = self._waits, self._numbers, self._every
+        blocked = set(waits.blocked)
+        first = [number for number, one in enumerate(self.owners) if number and one.parent == 0]
+        first.remove(every)
+        first += [number for at, number in number_of.items() if at not in blocked]
+        return {
+            "first": array("q", first),
+            "blocked": array("q", map(number_of.__getitem__, waits.blocked)),
+            "waiters": array("q", map(number_of.__getitem__, waits.waiters)),
+            **{name: getattr(waits, name) for name in ("awaited", "sudogs", "hidden")},
+        }
+
+    @property
+    def all_notes(self) -> List[str]:
+        """What cannot be known of the goroutines or of the heap, and why."""
+        return list(dict.fromkeys([*self.goroutines.notes, *self.goroutines.problems.left_out, *self.notes]))
+
+    @property
+    def all_problems(self) -> List[str]:
+        """What is damaged of either."""
+        return list(dict.fromkeys([*self.goroutines.problems, *self.problems]))
+
+    def _hold_awaited(self) -> None:
+        """What a leaked goroutine waits for it also keeps, by its sudog, of which nobody else knows."""
+        if self._home:
+            return
+        tree, stuck = self._tree, set(self.leaked)
+        self._home = {number: tree.all[number] for number in map(self._numbers.__getitem__, stuck)}
+        for at, address in zip(self._waits.waiters, self._waits.awaited):
+            if at in stuck and address >= 0:
+                tree.put(self._numbers[at], address)
+
+    def keeps(self, groups: Sequence[Sequence[int]]) -> Kept:
+        """What the leaked goroutines keep, of which each is in one of the groups."""
+        owners, number_of = self._tree, self._numbers
+        self._hold_awaited()
+        for number, home in self._home.items():
+            owners.all[number] = home
+        stuck = owners.number(0, _STUCK, "")
+        numbers = [owners.number(stuck, "group", "", number + 1) for number in range(len(groups))]
+        for number, group in zip(numbers, groups):
+            for at in group:
+                owners.all[number_of[at]] = owners.all[number_of[at]]._replace(parent=number)
+        self._engine.ask(*owners.told())
+        said = self._engine.ask({"do": "owners"}, {})
+        bytes_, objects = said.column("bytes"), said.column("objects")
+
+        def size(number: int) -> Size:
+            return Size(bytes_[number], objects[number])
+
+        return Kept(
+            size(stuck),
+            [size(number) for number in numbers],
+            {at: size(number_of[at]) for group in groups for at in group},
+        )
+
+
+def leak_graph_of(session: Session) -> LeakGraph:
+    """That of the selected inferior, made once for a reading. Raises as HeapGraph."""
+    return cached(session.reading(), LeakGraph, lambda: LeakGraph(session))

@@ -1,0 +1,42 @@
+"""What `help goroutine` and `help goroutine-apply` say in lldb."""
+
+from __future__ import annotations
+
+HELP = """\
+Select a goroutine and show its frames, or show the selected one.
+
+usage: goroutine
+       goroutine GOID
+       goroutine --off
+       goroutine GOID|all CMD
+
+The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
+is selected. One that is parked becomes a thread of lldb's (22 and newer, on amd64), until the process moves
+or another one is selected: `bt`, `up`, `frame select` work there, in a core too, and no register is written.
+Inlined calls are only in what is printed here. For the first one lldb also prints its threads, by itself.
+`goroutine --off` and `thread select N` return to the threads. The last form is that of `goroutine-apply`.
+"""
+APPLY_HELP = """\
+Run a command of lldb for goroutines.
+
+usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
+
+A FILTER is one of
+  waiting, running, syscall, runnable, preempted   the goroutine's status
+  function:REGEX   a function on its stack, inlined ones too
+  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
+Numbers and ranges are alternatives, statuses too; everything that is given must hold. Quote a REGEX with
+blanks.
+
+  -q   no line that names the goroutine before the output
+  -c   print errors and go on; numbers that no goroutine has are passed over in any case
+  -s   pass over errors, and over goroutines for which CMD prints nothing
+
+`bt` and `bt N` are for all goroutines. Any other command is run with the thread selected that a goroutine
+runs on, or that it becomes as by `goroutine GOID`; where lldb cannot do that it is an error. Without -c and
+-s the first error ends it.
+
+  goroutine-apply all bt 3
+  goroutine-apply waiting function:^main\\. -q bt
+  goroutine-apply 17 20-30 frame select 2
+"""
