@@ -113,6 +113,8 @@ class GcBits:
             for page in range(start >> _PAGE_SHIFT, (start + len(block)) >> _PAGE_SHIFT)
         }
         for edge in (0, _MAX_BITS - 1):  # a span's bits touch no more pages than these two
+            if pages.issuperset(map(rshift, map(add, addresses, repeat(edge)), repeat(_PAGE_SHIFT))):
+                continue
             there = map(rshift, map(add, addresses, repeat(edge)), repeat(_PAGE_SHIFT))
             for at in compress(range(len(addresses)), map(not_, map(pages.__contains__, there))):
                 self.bits(addresses[at], counts[at])

@@ -95,12 +95,13 @@ def _central_sudogs(runtime: Runtime, go: GoView) -> Iterator[int]:
     a long list is followed in copies of the spans that have objects of that size."""
     layout, spans = runtime.layout("runtime.sudog"), go.spans.columns
     follow = layout.scalar("next").offset // runtime.word
-    alike = [row for row, size in enumerate(spans["element"]) if layout.size <= size < 2 * layout.size]
-    most = sum(map(spans["slots"].__getitem__, alike))
-    blocks = Blocks(runtime)
+    most, blocks = _LONG, Blocks(runtime)
     at, seen = runtime.variable("runtime.sched").number("sudogcache"), 0
     while at:
         if seen == _LONG:
+            sizes = range(layout.size, 2 * layout.size)
+            alike = [row for row, size in enumerate(spans["element"]) if size in sizes]
+            most = sum(map(spans["slots"].__getitem__, alike))
             blocks.load((spans["start"][row], spans["pages"][row] << PAGE_SHIFT) for row in alike)
         if seen > most:
             runtime.problems.add(f"sched.sudogcache: the list does not end after {seen:,} sudogs; cut short")

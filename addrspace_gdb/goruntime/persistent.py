@@ -27,17 +27,21 @@ class PersistentOwners:
 
     def __init__(self, runtime: Runtime, go: GoView) -> None:
         """What cannot be found is told, and stays with "persistent allocations"."""
-        self._found: List[Owned] = []
+        self._spans: Tuple[Sequence[int], int] = ((), 0)  # where each begins, and its bytes
+        self._caches: List[Owned] = []
         self._buckets: List[Buckets] = []
         self._specials: List[Specials] = []
         if not go.spans.total:  # no runtime that is known here: none has no spans at all
             return
         problems = runtime.problems
-        for kind, source in ((SPAN_STRUCTURES, _spans), (CACHES, _caches)):
-            try:
-                self._found.extend(source(runtime, go))
-            except (UnreadableError, KeyError) as error:
-                problems.add(f"{kind}: {error}; they count as persistent allocations")
+        try:
+            self._spans = go.spans.addresses, runtime.layout("runtime.mspan").size
+        except KeyError as error:
+            problems.add(f"{SPAN_STRUCTURES}: {error}; they count as persistent allocations")
+        try:
+            self._caches.extend(_caches(runtime, go))
+        except (UnreadableError, KeyError) as error:
+            problems.add(f"{CACHES}: {error}; they count as persistent allocations")
         try:
             self._specials = read_specials(runtime, go.spans.columns)
         except (UnreadableError, KeyError) as error:
@@ -66,7 +70,8 @@ class PersistentOwners:
     @property
     def _others(self) -> List[Owned]:
         of_kinds = ((one.kind, runs(sorted(one.addresses), one.size)) for one in self._specials)
-        return self._found + [Owned(*run, kind) for kind, found in of_kinds for run in found]
+        found = [Owned(*run, SPAN_STRUCTURES) for run in runs(*self._spans)] + self._caches
+        return found + [Owned(*run, kind) for kind, runs_ in of_kinds for run in runs_]
 
 
 def _as_buckets(lists: Iterable[Iterator[Tuple[int, int]]]) -> List[Owned]:
@@ -79,12 +84,6 @@ def _left(runtime: Runtime) -> str:
         return f"all {in_words(counted_bytes(runtime))} of them by BuckHashSys"
     except (UnreadableError, ProblemError, KeyError):
         return "they"
-
-
-def _spans(runtime: Runtime, go: GoView) -> Iterator[Owned]:
-    size = runtime.layout("runtime.mspan").size
-    for start, end in runs(go.spans.addresses, size):
-        yield Owned(start, end, SPAN_STRUCTURES)
 
 
 def runs(addresses: Sequence[int], size: int) -> List[Tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from itertools import compress, islice, repeat
-from operator import and_, gt, rshift
+from operator import gt, rshift
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
@@ -141,8 +141,8 @@ class _Slots(NamedTuple):
         left = bytearray(mask)
         slots = [kind["slots"] for kind in self.told]
         for name in ("freeindex", "allocated"):
-            over = map(gt, self.pick[name], map(slots.__getitem__, self.kinds))
-            for at in compress(range(len(mask)), map(and_, over, mask)):
+            over = bytes(map(gt, self.pick[name], map(slots.__getitem__, self.kinds)))
+            for at in compress(range(len(mask)), over) if any(over) else ():
                 left[at] = 0
         return bytes(left)
 
