@@ -200,7 +200,7 @@ def test_it_is_done_without_where_there_is_no_gdb(live: Process, tmp_path: Path)
     assert done.returncode == 0 and "GOROUTINE STACKS" in done.stdout.upper(), done.stderr
     assert_refused(cli("dump", str(live.pid), "--debugger", "gdb", PATH=str(tmp_path)), "no gdb found; .*")
     assert_refused(
-        cli("dump", str(live.pid), ADDRSPACE_DEBUGGER="dbx"), r"\$ADDRSPACE_DEBUGGER: dbx is not gdb or none"
+        cli("dump", str(live.pid), ADDRSPACE_DEBUGGER="dbx"), r"\$ADDRSPACE_DEBUGGER: dbx is not gdb, lldb or none"
     )
 
 

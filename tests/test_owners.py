@@ -181,7 +181,7 @@ def assert_buckets(case: Case, rss: Json, memstats: Json) -> None:
     """Two commands and the program say the same of the buckets."""
     row = memstats["memstats"]["BuckHashSys"]
     assert row["counted"] == row["walked"] == case.said["BuckHashSys"]
-    buckets = node(rss, "Go", "runtime", "profiler buckets")
+    buckets = node(rss, "Go", "runtime", "profiling")
     assert buckets["size"] > case.said["paths"] * 17 * 8
     assert case.said["BuckHashSys"] - 4096 < buckets["size"] <= case.said["BuckHashSys"]  # less pointer masks
     assert node(rss, "Go", "runtime", "other", "persistent allocations")["size"] < 4 * MIB

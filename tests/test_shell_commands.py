@@ -20,7 +20,7 @@ from harness.toolchains import Toolchain
 from addrspace_gdb.shell.words import WORDS
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
-ASKED = {"whereis": ["goroutine:1", "$sp"]}
+ASKED = {"whereis": ["goroutine:1", "$sp"], "holders": ["goroutine:1"]}
 
 
 @pytest.fixture

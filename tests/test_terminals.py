@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from harness import LOADER
 from harness.build import Builder
 from harness.debuggers import Gdb
+from harness.gdbrun import run_gdb
 from harness.processes import Process, Processes
-from harness.scenes import start
+from harness.scenes import attach, start
 from harness.terminal import Terminal
 from harness.toolchains import Toolchain
 
@@ -96,6 +98,12 @@ def test_what_a_tab_offers(screen: Terminal) -> None:
     assert "Undefined item" in screen.ask("set addrspace style nosuch")
 
 
+def test_who_created_a_goroutine_stands_in_a_wide_list(screen: Terminal) -> None:
+    wide, narrow = (screen.ask(f"goroutine-stacks --limit 3 --width {width}") for width in (200, 80))
+    assert "Created by" in wide and "Created by" not in narrow
+    assert re.search(r"^ +1 .*:\d+ *$", wide, re.MULTILINE)  # the runtime made it
+
+
 def test_other_names_and_how_to_be_rid_of_them(screen: Terminal) -> None:
     for name, means in (("info goroutines", "goroutine-stacks"), ("goroutines", "goroutine-stacks")):
         assert screen.ask(f"{name} 1") == screen.ask(f"{means} 1")
@@ -115,3 +123,46 @@ def test_hooks_say_whose_they_are(screen: Terminal) -> None:
     screen.until(">")
     screen.type("end")
     assert "`hookpost-frame` is yours" in screen.until("says where you are")
+
+
+THEIRS = """
+class Theirs(gdb.Command):
+    def __init__(self, name):
+        super().__init__(name, gdb.COMMAND_USER)
+
+    def invoke(self, argument, from_tty):
+        gdb.write("theirs\\n")
+
+for name in ("vmmap", "goroutines", "info goroutines"):
+    Theirs(name)
+"""
+
+
+@pytest.mark.parametrize("first", ["theirs", "ours"])
+def test_whoever_has_a_name_keeps_it(
+    gdb_exe: Gdb, running: Process, build_program: Builder, newest_go: Toolchain, tmp_path: Path, first: str
+) -> None:
+    """As pwndbg and GEF define them: loaded before us or after us, the names are theirs."""
+    script = tmp_path / "theirs.py"
+    script.write_text(f"import gdb\n{THEIRS}")
+    sources = [f"source {script}", f"source {LOADER}"]
+    lines = sources if first == "theirs" else sources[::-1]
+    scene = attach(running, build_program("shapes", newest_go))
+    names = ("vmmap", "goroutines", "info goroutines")
+    run = run_gdb(gdb_exe, [*lines, *scene.enter, *names, "addrspace arenas", "detach"])
+    assert run.stdout.count("theirs\n") == 3 and "Arena" in run.stdout, run.stderr
+
+
+@pytest.mark.parametrize("first", ["theirs", "ours"])
+def test_beside_gos_own_script(
+    gdb_exe: Gdb, running: Process, build_program: Builder, newest_go: Toolchain, first: str
+) -> None:
+    """`info goroutines` stays as runtime-gdb.py has it, and `goroutine` is ours, in a batch run too."""
+    theirs = newest_go.goroot / "src" / "runtime" / "runtime-gdb.py"
+    sources = [f"source {theirs}", f"source {LOADER}"]
+    lines = sources if first == "theirs" else sources[::-1]
+    scene = attach(running, build_program("shapes", newest_go))
+    commands = [*scene.enter, *lines, "info goroutines", "goroutine 1", "bt 1", "detach"]
+    run = run_gdb(gdb_exe, commands, scene._replace(enter=(), leave=()))
+    assert re.search(r"^[* ] 1 +\w+ ", run.stdout, re.MULTILINE), run.stdout
+    assert "[Switching to goroutine 1 [" in run.stdout and run.stderr.count("is replaced") == 1

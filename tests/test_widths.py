@@ -37,7 +37,12 @@ SHOWN = [
         "goroutine-stacks",
         "goroutine-stacks --dead",
     ),
-    *("goroutine-stacks --status waiting", "goroutine-stacks --system", "goroutine-stacks --frames 4"),
+    *(
+        "goroutine-stacks --status waiting",
+        "goroutine-stacks --system",
+        "goroutine-stacks --leaked",
+        "goroutine-stacks --frames 4",
+    ),
     *(
         "goroutine-stacks --group stack",
         "goroutine-stacks --group function",

@@ -25,6 +25,7 @@ _MIN_FUNCTION = 20
 _STATE = 1  # the column
 _KEEPS = 6  # the column, where there is one
 _GIVE_WAY = (4, 5, _STATE, 3, 2)  # columns in this order: bar, resident, a part of the state, used, size
+_MAKER = Column("Created by", "left", tokens.QUIET)
 _MANY = 1000  # from here on rows are made from columns
 
 
@@ -133,12 +134,14 @@ def goroutine_table(
     ]
     whole = width is None
     if len(shown) <= _MANY or keeps is not None:
-        texts = [_row(row, exact, unicode, whole) for row in details(listing, shown)]
+        rows = details(listing, shown)
+        texts = [_row(row, exact, unicode, whole) for row in rows]
         if keeps is not None:
             columns.insert(_KEEPS, Column("Keeps", "right", tokens.SIZE))
             amounts = map(sizes.size, keeps)
             texts = [(*row[:_KEEPS], amount, *row[_KEEPS:]) for row, amount in zip(texts, amounts)]
-        yield from table(*fit_columns(columns, texts, width, unicode))
+        fitting = fit_columns(columns, texts, width, unicode)
+        yield from table(*_with_makers(*fitting, rows, width, unicode))
         return
     parts = 0 if whole else 2
     many = many_rows(listing, shown, exact, unicode, parts, lambda row: _row(row, exact, unicode, whole))
@@ -148,6 +151,22 @@ def goroutine_table(
     )
     rests = dict(zip(many.rests, (row[1:] for row in fitted)))
     yield from table(shown_columns, AlikeRows(many.goids, many.kinds, rests))
+
+
+def _with_makers(
+    columns: List[Column],
+    texts: List[Tuple[str, ...]],
+    rows: Sequence[Goroutine],
+    width: Optional[int],
+    unicode: bool,
+) -> Tuple[List[Column], List[Tuple[str, ...]]]:
+    """The table with who created each goroutine, where a terminal has room for that too."""
+    makers = [clean(row.made.function or "" if row.made is not None else "", unicode) for row in rows]
+    used = sum(_widest(columns, texts, index) + GAP for index in range(len(columns)))
+    longest = max(map(cells, makers), default=0)
+    if width is None or not longest or used + max(longest, len(_MAKER.heading)) > width:
+        return columns, texts
+    return [*columns, _MAKER], [(*text, maker) for text, maker in zip(texts, makers)]
 
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:

@@ -83,7 +83,7 @@ _RUNTIME: Dict[str, str] = {
     "page ranges": "page summaries",
     "scavenge index": "page summaries",
     "span queue": WORK,
-    BUCKETS: "profiler buckets",
+    BUCKETS: "profiling",
     **dict.fromkeys(specials.KINDS, RECORDS),
 }
 _OTHER = "other"
@@ -104,7 +104,7 @@ _SEQUENCE = (
     "tail waste",
     *("of goroutines", "used", "unused", LEFT_BEHIND, "use not known", "of dead goroutines"),
     *("threads' own (g0, signals)", "free in pools", "in transit"),
-    *("spans", "caches", BITMAPS, "page summaries", WORK, "profiler buckets", RECORDS, _OTHER),
+    *("spans", "caches", BITMAPS, "page summaries", WORK, "profiling", RECORDS, _OTHER),
     *("code", "read-only data", "symbol tables", "data", "bss", "padding"),
     *("shared libraries", "C heap", JIT[1], "thread stacks", "mapped files", OWN_MAPPINGS[1]),
     *(RACE[1], SANITIZER[1], KERNEL[1]),
