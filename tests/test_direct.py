@@ -199,9 +199,8 @@ def test_it_is_done_without_where_there_is_no_gdb(live: Process, tmp_path: Path)
     done = cli("dump", str(live.pid), PATH=str(tmp_path))
     assert done.returncode == 0 and "GOROUTINE STACKS" in done.stdout.upper(), done.stderr
     assert_refused(cli("dump", str(live.pid), "--debugger", "gdb", PATH=str(tmp_path)), "no gdb found; .*")
-    assert_refused(
-        cli("dump", str(live.pid), ADDRSPACE_DEBUGGER="dbx"), r"\$ADDRSPACE_DEBUGGER: dbx is not gdb, lldb or none"
-    )
+    wrong = cli("dump", str(live.pid), ADDRSPACE_DEBUGGER="dbx")
+    assert_refused(wrong, r"\$ADDRSPACE_DEBUGGER: dbx is not gdb, lldb or none")
 
 
 def test_what_is_typed_goes_before_the_environment(live: Process, gdb_exe: Gdb, tmp_path: Path) -> None:
