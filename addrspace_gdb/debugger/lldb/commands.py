@@ -15,7 +15,6 @@ from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.interrupts import interruptible
 from addrspace_gdb.debugger.lldb.parameters import help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
-from addrspace_gdb.debugger.lldb.thread_on_demand import prepare
 from addrspace_gdb.debugger.lldb.words import in_lldb
 from addrspace_gdb.debugger.shared.telling import is_internal, named, told
 
@@ -33,7 +32,6 @@ def register(debugger: Any) -> None:
     answer_of(f"script import {_MODULE}", debugger)  # where lldb looks for the classes
     for made, name in _CLASSES:
         answer_of(f"command script add --overwrite --class {_MODULE}.{made} {name}", debugger)
-    prepare(debugger)
 
 
 def session_of(debugger: Any) -> LldbSession:

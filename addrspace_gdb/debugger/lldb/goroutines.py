@@ -94,7 +94,8 @@ class Goroutines:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
             return True
         pid = target.pid if target.kind == "live" else None
-        if not frames or not can_be(self._session.debugger, target.arch, pid):
+        wanted = self._session.parameters["threads"] == "on"
+        if not wanted or not frames or not can_be(self._session.debugger, target.arch, pid):
             return False
         select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
         return True

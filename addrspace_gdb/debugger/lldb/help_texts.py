@@ -11,10 +11,11 @@ usage: goroutine
        goroutine GOID|all CMD
 
 The frames of a goroutine are printed. Of one that runs on a thread, or is in a system call on one, the thread
-is selected. One that is parked becomes a thread of lldb's (22 and newer, on amd64), until the process moves
-or another one is selected: `bt`, `up`, `frame select` work there, in a core too, and no register is written.
-Inlined calls are only in what is printed here. For the first one lldb also prints its threads, by itself.
-`goroutine --off` and `thread select N` return to the threads. The last form is that of `goroutine-apply`.
+is selected. After `addrspace set threads on` one that is parked becomes a thread of lldb's (22 and newer, on
+amd64), in a core too: `bt`, `up`, `frame select` work there, without inlined calls, no register is written.
+For the first one lldb also prints its threads, by itself. In a live process it is for looking only: lldb was
+seen to hang when the process was continued after that. `goroutine --off` and `thread select N` return to the
+threads. The last form is that of `goroutine-apply`.
 """
 APPLY_HELP = """\
 Run a command of lldb for goroutines.
@@ -33,7 +34,7 @@ blanks.
   -s   pass over errors, and over goroutines for which CMD prints nothing
 
 `bt` and `bt N` are for all goroutines. Any other command is run with the thread selected that a goroutine
-runs on, or that it becomes as by `goroutine GOID`; where lldb cannot do that it is an error. Without -c and
+runs on, or that it becomes (`addrspace set threads on`); for any other it is an error. Without -c and
 -s the first error ends it.
 
   goroutine-apply all bt 3
