@@ -116,6 +116,8 @@ class LeakGraph(HeapGraph):
 
     def keeps(self, groups: Sequence[Sequence[int]]) -> Kept:
         """What the leaked goroutines keep, of which each is in one of the groups."""
+        if not any(groups):
+            return Kept(Size(), [Size()] * len(groups), {})
         owners, number_of = self._tree, self._numbers
         self._hold_awaited()
         for number, home in self._home.items():
