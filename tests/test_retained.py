@@ -86,13 +86,13 @@ def test_a_core_has_the_same_graph(
     binary = build_program("kept", go, variant)
     live = quiet(processes, binary.path)
     core = tmp_path / "core"
+    os.kill(live.pid, signal.SIGSTOP)
     gcore(gdb_exe, attach(live, binary), core)
     with looked_at(None, core, binary.path) as look:
         found = look.compare()
         assert not list(look.graph.problems)
         assert not found.not_marked and len(found.not_reached) <= late(go) and found.marked > 140_000
         of_core = look.graph.totals
-    os.kill(live.pid, signal.SIGSTOP)
     with looked_at(live.pid, None, binary.path) as look:
         assert look.graph.totals == of_core
 
