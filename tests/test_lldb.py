@@ -218,6 +218,7 @@ def test_a_plug_in_of_the_users_stays(live: Live, lldb_exe: Lldb, tmp_path: Path
     assert " thread " in answer_to("goroutine", run)
 
 
+@pytest.mark.skip(reason="lldb 23 hangs at times with a thread that a plug-in has made; the parameter is off")
 def test_a_parked_goroutine_as_a_thread(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
     if lldb_exe.major < 22:
         pytest.skip("this lldb has no frame providers")
