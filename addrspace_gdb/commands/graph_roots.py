@@ -48,8 +48,9 @@ class GraphRoots:
     def _of_records(self) -> None:
         owners = self._owners
         names = {FINALIZERS: kinds.FINALIZERS, CLEANUPS: kinds.CLEANUPS, WEAK: kinds.WEAK}
+        low, high = self._heap
         for one in read_rooted(self._runtime, self._reading.go.spans.columns):
-            if one.kind == FINALIZERS:
+            if one.kind == FINALIZERS and low <= one.object < high:  # a damaged record may say anything
                 owners.finalized.append(one.object)
             owner = owners.number(0, names[one.kind], "")
             self._put_all(owner, one.address, one.words)

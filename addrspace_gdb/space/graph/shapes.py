@@ -19,6 +19,7 @@ from addrspace_gdb.space.graph.statics import Said
 _NEAR = 1 << 18  # bytes between itabs that are looked at together
 _HEADER = 8  # bytes, mallocHeaderSize
 _MAX_SMALL = 32768
+_HIGHEST = 1 << 63
 
 
 class Sizes:
@@ -45,6 +46,7 @@ def ranges(modules: Sequence[Module], types: Types) -> List[Tuple[int, int]]:
         (module["types"], module["etypes"]) for module in modules if module["types"] < (module["etypes"] or 0)
     ]
     itabs = [one for one in types.itab_addresses() if not any(low <= one < high for low, high in found)]
+    itabs = [one for one in itabs if one < _HIGHEST]  # what is damaged may say anything
     for address in itabs:
         if len(found) and found[-1][0] <= address < found[-1][1] + _NEAR:
             found[-1] = (found[-1][0], max(found[-1][1], address + 8))
