@@ -263,13 +263,13 @@ def test_many_goroutines_are_hardly_stopped(
     process.wait_ready()
     watch = Watch(process.pid, tmp_path, "--every", "1s")
     peaks = []
-    for count in (4, 8, 12, 16, 20):
+    for count in (2, 4, 6, 8):  # the program lives two minutes
         watch.wait_for_samples(count)
         peaks.append(resident(watch.popen.pid))
     last = watch.end()
     assert last["figures"]["goroutines"]["now"] >= 100_000
-    assert last["stopped"]["share"] <= 0.03 * 20 / 19 and max(peaks) < 200 << 20
-    assert max(peaks[3:]) < 1.3 * max(peaks[:2])
+    assert last["stopped"]["share"] <= 0.03 * 8 / 7 and max(peaks) < 200 << 20
+    assert max(peaks[2:]) < 1.3 * max(peaks[:2])
 
 
 def resident(pid: int) -> int:
