@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
@@ -136,6 +137,17 @@ class Graph:
         self._whole = sum(one.size for one in self._ranges())
         budget.check(self.objects, 0, 0, self._whole)
 
+    def lost(self, holes: Sequence[Tuple[int, int]]) -> int:
+        """Bytes of what could not be read, but for what lies between spans and was read with them."""
+        if not holes:
+            return 0
+        starts, ends, _ = self._extents()
+        return sum(size for address, size in holes if not self._is_between(address, starts, ends))
+
+    def _is_between(self, address: int, starts: Sequence[int], ends: Sequence[int]) -> bool:
+        at = bisect_right(starts, address) - 1
+        return at >= 0 and ends[at] <= address < self.heap.high
+
     def _heap(self) -> Heap:
         spans = self.spans
         starts, pages, slots = spans["starts"], spans["pages"], spans["slots"]
@@ -183,8 +195,9 @@ class Graph:
                 continue
             if not low <= address <= address + size <= high:
                 done += high - low
-                low, high = address, address + max(size, min(_BITS, _BITS - address % _BITS))
-                blocks.append(bytes(self._words.bytes(low, high - low)))
+                block = self._words.ahead(address, size, max(size, _BITS - address % _BITS))
+                low, high = address, address + len(block)
+                blocks.append(bytes(block))
             places[s] = done + address - low
         return places, of_bytes(b"".join(blocks) or b"\0", "B")
 

@@ -126,7 +126,7 @@ class Server:
             {
                 "edges": graph.count,
                 "wild": int(graph.edges.wild[0]),
-                "lost": self._memory.lost,
+                "lost": graph.lost(self._memory.holes),
                 "unknown_types": graph.types.unknown,
                 "owners_at": self._made.start,
             }

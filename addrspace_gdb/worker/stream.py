@@ -29,6 +29,7 @@ class Memory:
         self._starts = [start for start, _, _ in extents]
         self._lock = Lock()
         self.lost = 0
+        self.holes: List[Tuple[int, int]] = []  # addresses and bytes: what cannot be read
 
     @property
     def at_hand(self) -> bool:
@@ -74,6 +75,7 @@ class Memory:
         view[:size] = bytes(size)
         with self._lock:
             self.lost += size
+            self.holes.append((address, size))
         if self.lost > _MAX_LOST:
             raise ProblemError(f"more than {_MAX_LOST >> 30} GiB of the heap's spans cannot be read")
         return size
@@ -144,6 +146,16 @@ class Words:
         if self._swapped:
             _swap(buffer, self._word)
         return buffer
+
+    def ahead(self, address: int, size: int, most: int) -> bytearray:
+        """`most` bytes if all of them can be read, else the first `size`, which somebody needs."""
+        lost, holes = self._memory.lost, len(self._memory.holes)
+        found = self.bytes(address, most)
+        if self._memory.lost == lost:
+            return found
+        self._memory.lost = lost
+        del self._memory.holes[holes:]
+        return self.bytes(address, size)
 
     def bytes(self, address: int, size: int) -> bytearray:
         """Bytes as they are."""

@@ -141,6 +141,25 @@ def test_spans_that_cannot_be_are_refused() -> None:
             Graph(said, words, lambda addresses: Message({}, {}))
 
 
+def test_what_is_read_with_its_neighbours_need_not_be_there() -> None:
+    def read(address: int, size: int) -> bytes:
+        return b"\1" * sum(not 0x2000 <= at < 0x4000 for at in range(address, address + size))
+
+    memory = Memory(-1, [], read)
+    words = Words(memory, 8, "little")
+    assert words.ahead(0x1F00, 0x100, 0x1000) == b"\1" * 0x100 and not memory.lost and not memory.holes
+    assert words.ahead(0x4000, 0x100, 0x1000) == b"\1" * 0x1000
+    assert words.ahead(0x1FF8, 0x10, 0x20) == b"\1" * 8 + bytes(8) and memory.holes == [(0x2000, 8)]
+    heap = Heap([(16, 504, 1, 1)] * 2, {})
+    heap.graph.spans["starts"][1] += 2 * PAGE  # two pages lie between the spans
+    graph = heap.graph
+    graph.heap = graph.heap._replace(high=START + 4 * PAGE)
+    beside = [(START + PAGE, 4096), (START + 3 * PAGE - 4096, 4096)]
+    missing = [(START + PAGE - 4096, 4096), (START + 3 * PAGE, 4096), (START - 8, 8), (START + 4 * PAGE, 64)]
+    assert graph.lost(beside) == graph.lost([]) == 0
+    assert graph.lost([*beside, *missing]) == 4096 + 4096 + 8 + 64
+
+
 def test_memory_that_is_not_there_is_zero_and_counted_up_to_a_bound() -> None:
     memory = Memory(-1, [], lambda address, size: b"\1" * size if address >= 0x2000 else b"")
     words = Words(memory, 8, "little")
