@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Iterator, List
@@ -71,6 +72,16 @@ def test_of_a_core_into_a_file(stopped: Process, gdb_exe: Gdb, tmp_path: Path, b
 def test_how_it_looks_is_asked_for(stopped: Process, options: List[str]) -> None:
     done = cli("rss", stopped.pid, *options, PYTHONIOENCODING="utf-8")
     assert done.returncode == 0 and done.stdout.isascii() == bool(options)
+
+
+def test_sums_are_checked_beside_any_answer(stopped: Process, gdb_exe: Gdb) -> None:
+    for who in (["--debugger", "none"], ["--gdb", str(gdb_exe.path)]):
+        plain, checked = (
+            cli("memstats", stopped.pid, "HeapAlloc", *who, *more) for more in ([], ["--check"])
+        )
+        assert checked.returncode == 0 and checked.stdout == plain.stdout and not plain.stderr
+        match = re.fullmatch(r"(\d+) of (\d+) sums are as the kernel and Go have them .*\n", checked.stderr)
+        assert match is not None and 10 <= int(match[1]) >= int(match[2]) - 2  # of some two it may be changing
 
 
 def test_a_process_by_its_name(stopped: Process, tmp_path: Path) -> None:

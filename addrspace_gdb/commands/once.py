@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from functools import partial
-from typing import Callable, Iterable, List, NamedTuple, Optional
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Callable, Iterable, List, NamedTuple, Optional
 
 from addrspace_gdb import commands
 from addrspace_gdb.commands.command import Task
@@ -19,6 +19,10 @@ from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.target.protocol import kept_of
+
+if TYPE_CHECKING:
+    from addrspace_gdb.space.reading.whole import Reading
+    from addrspace_gdb.space.regions.model import AddressSpace
 
 
 class Visit(NamedTuple):
@@ -48,16 +52,57 @@ def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
         write_whole(asked.result, [str(text)])
         return []
     with no_cycle_collection():
-        visited = visit(partial(_ask, task, session))
+        sums = _Sums(session) if asked.check and asked.report is not None else None
+        visited = visit(partial(_ask, task, session, sums))
         began = time.monotonic()
-        damaged = task.show()
+        problems = [task.show(), sums.problem if sums is not None else None]
+    notes = [sums.note] if sums is not None else []
     if asked.stats:
-        write_whole(asked.notes, [_stats(visited, time.monotonic() - began)])
-    return [damaged] if damaged else []
+        notes.append(_stats(visited, time.monotonic() - began))
+    if notes:
+        write_whole(asked.notes, notes)
+    return [problem for problem in problems if problem]
 
 
-def _ask(task: Task, session: Session) -> None:
+class _Sums:
+    """--check, beside another answer than the diagram."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._reading: Optional[Reading] = None
+
+    def read(self) -> None:
+        """What runs while the process stands still, and before others read less."""
+        self._reading = self._session.reading(check=True, other_too=True)
+
+    @cached_property
+    def _space(self) -> AddressSpace:
+        from addrspace_gdb.space.diagram.rows import build
+
+        assert self._reading is not None
+        return build(self._reading, each_goroutine=False, check=True)
+
+    @property
+    def problem(self) -> Optional[str]:
+        """The first sum that is wrong."""
+        from addrspace_gdb.commands.addrspace import verdict_on
+
+        return verdict_on(self._space)
+
+    @property
+    def note(self) -> str:
+        """How many there are, and how many hold."""
+        checks = self._space.checks
+        holding = sum(one.ok is True for one in checks)
+        return (
+            f"{holding} of {len(checks)} sums are as the kernel and Go have them (`dump --check` lists all)\n"
+        )
+
+
+def _ask(task: Task, session: Session, sums: Optional[_Sums]) -> None:
     """What runs while the process stands still: the drawing too, where not all that was read can be kept."""
+    if sums is not None:
+        sums.read()
     task.ask()
     kept = kept_of(session.target())
     if kept is not None and not kept.whole:

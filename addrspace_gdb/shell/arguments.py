@@ -18,6 +18,13 @@ def add_stats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stats", action="store_true", help="also say how long the process was stopped")
 
 
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Beside whatever is asked."""
+    parser.add_argument(
+        "--check", action="store_true", help="also check every sum against the kernel's and Go's own"
+    )
+
+
 def add_gdb(parser: argparse.ArgumentParser) -> None:
     """Who reads, and what besides the process or core."""
     add = parser.add_argument

@@ -114,8 +114,8 @@ def _check_report(question: Question) -> None:
         raise ProblemError(f"--report: {error}") from None
     if not words or words[0] not in REPORTS:
         raise ProblemError(f"--report: not one of {', '.join(REPORTS)}")
-    if question.check or question.format == "classic":
-        raise ProblemError("--check and --format classic are of the diagram, and do not go with --report")
+    if question.format == "classic":
+        raise ProblemError("--format classic is of the diagram, and does not go with --report")
 
 
 def ask(asked: Asked, folder: Path) -> AnswerFiles:

@@ -29,7 +29,7 @@ from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.streams import secure_streams, speaks_unicode, stdout_is_terminal, tell, to_stdout
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.answering import answered, colored, put, question_of
-from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stats
+from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_check, add_gdb, add_stats
 from addrspace_gdb.shell.asking import Question, ask, check
 from addrspace_gdb.shell.compressed import format_of
 from addrspace_gdb.shell.crash.arguments import add_crash
@@ -110,7 +110,7 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="default: %(default)s")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
-    add("--check", action="store_true", help="also check every sum against the kernel's and Go's own")
+    add_check(dump_parser)
     add("--stacks", action="store_true",
         help="with --format json: include goroutine stacks so that `diff` can group them")  # fmt: skip
     add_stats(dump_parser)

@@ -15,7 +15,7 @@ from addrspace_gdb.commands.options import HelpRequested, Parser, UsageError
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.streams import tell, to_stdout
 from addrspace_gdb.shell.answering import answered, question_of
-from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_gdb, add_stats
+from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_check, add_gdb, add_stats
 
 # `dump` is the diagram, `profile` has its kind before the process, and `html` takes dumps too.
 WORDS = tuple(name for name in REPORTS if name not in ("addrspace", "profile", "html"))
@@ -67,6 +67,7 @@ def _whole(command: Command, name: str) -> Parser:
     made = command.parser()
     made.prog = f"addrspace-gdb {name}"
     made.add_first("target", metavar=TARGET, help=TARGET_HELP)
+    add_check(made)
     add_stats(made)
     add_gdb(made)
     return made
@@ -81,6 +82,7 @@ def _shells(name: str) -> Parser:
     """What the command itself does not get."""
     made = Parser(prog=name, add_help=False)
     made.add_argument("-o", "--output")
+    add_check(made)
     add_stats(made)
     add_gdb(made)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Iterable, Iterator, List, Optional
 
 import pytest
@@ -125,6 +126,39 @@ def test_the_shells_form_counts(
     session = Session(said, tmp_path / "result")
     assert once.answer(asked(tmp_path, form, report), session, visit) == []  # type: ignore[arg-type]
     assert said == ["asked", f"drawn as {drawn}", "written"]
+
+
+def test_a_sum_that_is_wrong_is_told_beside_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: List[str] = []
+
+    def visit(ask: Callable[[], None]) -> once.Visit:
+        ask()
+        said.append("let go")
+        return once.Visit(0.0, None)
+
+    def reading(**how: bool) -> str:
+        said.append(f"read {sorted(how)}")
+        return "reading"
+
+    def built(read: str, each_goroutine: bool, check: bool) -> SimpleNamespace:
+        assert (read, each_goroutine, check) == ("reading", False, True)
+        said.append("summed")
+        checks = [
+            SimpleNamespace(name="heap", ours=1, theirs=2, source="MemStats", ok=ok) for ok in (True, False)
+        ]
+        return SimpleNamespace(checks=checks, picture=SimpleNamespace(problems=[]))
+
+    session = Session(said, tmp_path / "result")
+    monkeypatch.setattr(session, "reading", reading, raising=False)
+    monkeypatch.setattr("addrspace_gdb.space.diagram.rows.build", built)
+    monkeypatch.setattr(commands, "report", lambda name: command(said, 1))
+    question = asked(tmp_path)._replace(check=True, stats=False)
+    problems = once.answer(question, session, visit)  # type: ignore[arg-type]
+    assert problems == ["heap: 1 is not MemStats's 2"]
+    assert said == ["read ['check', 'other_too']", "asked", "let go", "drawn as text", "written", "summed"]
+    assert (tmp_path / "notes").read_text().startswith("1 of 2 sums are as the kernel and Go have them")
 
 
 def test_an_interrupt_while_a_class_is_made_is_one() -> None:
