@@ -81,7 +81,7 @@ def test_sums_are_checked_beside_any_answer(stopped: Process, gdb_exe: Gdb) -> N
         )
         assert checked.returncode == 0 and checked.stdout == plain.stdout and not plain.stderr
         match = re.fullmatch(r"(\d+) of (\d+) sums are as the kernel and Go have them .*\n", checked.stderr)
-        assert match is not None and 10 <= int(match[1]) >= int(match[2]) - 2  # of some two it may be changing
+        assert match is not None and 10 <= int(match[1]) >= int(match[2]) - 2  # some may be changing
 
 
 def test_a_process_by_its_name(stopped: Process, tmp_path: Path) -> None:
