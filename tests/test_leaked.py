@@ -141,7 +141,7 @@ def test_text_begins_with_the_verdict(
         return done.stdout
 
     many = sum(LEAKS.values())
-    text = said()
+    text = said("--width", "100")
     assert text.startswith(f"{many} goroutines can never run again; they keep 1.0 MiB of the heap and ")
     assert "Nothing that can run leads to what they wait for." in text
     assert re.search(r" chan receive \(leaked\) .* 1\.0 MiB  main\.leakHolding ", text)
