@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_the_picture_of_the_readme(tmp_path: Path) -> None:
         timeout=300,
     )
     assert made.returncode == 0, made.stderr
-    (kept,) = (CHECKOUT / ".readme").glob("*.svg")
+    kept = CHECKOUT / ".readme" / "heap-map.svg"
     for text in (file.read_text(encoding="utf-8"), kept.read_text(encoding="utf-8")):
         assert all(word in words(text) for word in ("Page map", "objects", "stacks", "returned"))
+
+
+def test_the_readme_begins_with_a_picture_of_real_output() -> None:
+    first = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("```")[0]
+    (name,) = re.findall(r"\]\((\.readme/[a-z-]+\.svg)\)", first)
+    text = words((CHECKOUT / name).read_text(encoding="utf-8"))
+    for row in (
+        "go1.",
+        "Kernel Space",
+        "Go Heap",
+        "Goroutine Stacks",
+        "Code Segment",
+        "Low memory addresses",
+    ):
+        assert row in text, row
