@@ -278,6 +278,17 @@ def test_notes_of_a_32_bit_process() -> None:
     assert found.page_size == 4096
 
 
+def test_gdb_writes_paths_as_the_kernels_maps_have_them() -> None:
+    path = b"/a\\012b\0"
+    for unit, expected in (
+        (1, "/a\nb"),
+        (4096, "/a\\012b"),
+    ):  # gdb's gcore counts in bytes, the kernel in pages
+        files = struct.pack("<2Q", 1, unit) + struct.pack("<3Q", 0x400000, 0x401000, 0) + path
+        found = read_notes([note(b"CORE", 0x46494C45, files)], "EM_X86_64", 8, "little", Problems())
+        assert [one.path for one in found.files] == [expected]
+
+
 @pytest.mark.parametrize("count", [1 << 60, (1 << 64) - 1, 3])
 def test_impossible_count_of_mapped_files(count: int) -> None:
     text = struct.pack("<2Q", count, 4096) + struct.pack("<3Q", 0x1000, 0x2000, 0) + b"/x\0"

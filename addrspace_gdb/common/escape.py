@@ -10,6 +10,12 @@ _ESCAPED = "".join(map(chr, range(0xDC80, 0xDD00)))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
+def unescaped(path: str) -> str:
+    """A path out of /proc/PID/maps, where the kernel writes a newline as `\\012` and nothing else so
+    (show_map_vma in fs/proc/task_mmu.c)."""
+    return path.replace("\\012", "\n")
+
+
 def decoded(raw: bytes, size: Optional[int] = None, most: int = MAX_TEXT) -> str:
     """The text of these bytes, which need not be UTF-8: `printable` shows others as what they are, `\\xff`.
 

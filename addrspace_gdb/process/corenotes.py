@@ -10,7 +10,7 @@ import struct
 from itertools import chain
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from addrspace_gdb.common.escape import decoded
+from addrspace_gdb.common.escape import decoded, unescaped
 from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.common.signals import number_and_code
 from addrspace_gdb.process.elf_notes import iter_notes
@@ -195,7 +195,7 @@ def _files(
     """The files and the unit of their offsets, in bytes.
 
     NT_FILE: count, page_size, count times (start, end, offset in pages), then the paths with NULs. gdb's
-    gcore writes page_size 1 and offsets in bytes.
+    gcore writes page_size 1 and offsets in bytes, and paths as /proc/PID/maps has them.
     """
     word = "Q" if pointer_size == 8 else "I"
     count, unit = struct.unpack_from(f"{prefix}2{word}", text)
@@ -208,7 +208,7 @@ def _files(
     table = text[start : start + count * entry.size]
     paths = bytes(text[start + count * entry.size :]).split(b"\0")
     files = [
-        MappedFile(low, high, pages * unit, decoded(path))
+        MappedFile(low, high, pages * unit, unescaped(decoded(path)) if unit == 1 else decoded(path))
         for (low, high, pages), path in zip(entry.iter_unpack(table), paths)
         if low < high and path
     ]

@@ -15,7 +15,7 @@ import stat
 from bisect import bisect_right
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.escape import printable, unescaped
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.process.kept_memory import LetGoError
 from addrspace_gdb.process.pagemap import FilePages, file_pages
@@ -184,7 +184,7 @@ def _spans(proc: ProcFiles) -> List[_Span]:
     found = []
     for match in _FILE.finditer(text):
         low, high, permissions, offset, major, minor, inode, name = match.groups()
-        path = name.decode("utf-8", "surrogateescape").replace("\\012", "\n")
+        path = unescaped(name.decode("utf-8", "surrogateescape"))
         device = os.makedev(int(major, 16), int(minor, 16))
         private, writable = permissions[3:] == b"p", permissions[1:2] == b"w"
         where = (int(offset, 16), device, int(inode), path)

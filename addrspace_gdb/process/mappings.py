@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.escape import printable, unescaped
 from addrspace_gdb.common.problems import Problems
 
 DELETED = " (deleted)"  # d_path's mark for a file that has no name any more (Linux, fs/d_path.c)
@@ -78,8 +78,8 @@ def parse_maps(data: bytes, problems: Optional[Problems] = None) -> List[Mapping
     """The mappings in /proc/PID/maps (proc_pid_maps(5)), in the kernel's order.
 
     Names in brackets become `name`, every other name `file` (so `/memfd:x (deleted)` and `/SYSV…` are
-    files). The kernel writes a newline in a path as `\\012` and nothing else so; bytes that are not UTF-8
-    become surrogates. A line that is not a mapping is skipped and reported to `problems`.
+    files). Bytes that are not UTF-8 become surrogates. A line that is not a mapping is skipped and reported
+    to `problems`.
     """
     found: List[Mapping] = []
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
@@ -101,7 +101,7 @@ def parse_maps(data: bytes, problems: Optional[Problems] = None) -> List[Mapping
             found.append(Mapping(low, high, permissions, None, at, node, device))
             continue
         if "\\" in text:
-            text = text.replace("\\012", "\n")
+            text = unescaped(text)
         if text[0] == "[":
             found.append(Mapping(low, high, permissions, None, at, node, device, text))
         else:
