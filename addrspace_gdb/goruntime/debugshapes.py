@@ -9,6 +9,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     DYNAMIC,
     FUNCTION,
     MANY,
+    MAX_POINTERS,
     NOTHING,
     ONE,
     TEXT,
@@ -17,10 +18,10 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    placed,
 )
 from addrspace_gdb.process.dwarf.gotypes import GoType
 
-_MAX_POINTERS = 1 << 12  # of one value that are told apart
 _MAX_DEPTH = 32
 Part = Tuple[int, int, str]  # where, the place of the type, the name
 
@@ -61,11 +62,7 @@ class DebugShapes:
     def _make_closures(self) -> None:
         while self._closures:
             number, name, package, captures = self._closures.pop()
-            pointers = [
-                one._replace(offset=offset + one.offset)
-                for offset, place, _ in sorted(captures)
-                for one in self._pointers(place, 1)[:_MAX_POINTERS]
-            ]
+            pointers = placed((offset, self._pointers(place, 1)) for offset, place, _ in sorted(captures))
             size = max(offset + self._types[place].size for offset, place, _ in captures)
             made = Shape(name, "closure", package, size, 0, pointers, open=True, first=FUNCTION)
             self._shapes.put(number, made, partial(self._path_in, captures))
@@ -156,10 +153,8 @@ class DebugShapes:
         shape = self._shapes.all[number]
         if not shape.period or shape.period >= shape.size:
             return list(shape.pointers)
-        many = min(shape.size // shape.period, _MAX_POINTERS)
-        starts = (k * shape.period for k in range(many))
-        found = [one._replace(offset=start + one.offset) for start in starts for one in shape.pointers]
-        return found[:_MAX_POINTERS]
+        many = min(shape.size // shape.period, MAX_POINTERS)
+        return placed((k * shape.period, shape.pointers) for k in range(many))
 
     def _of_parts(self, type_: GoType, depth: int) -> List[Pointer]:
         parts = [(offset, inner) for offset, inner, _ in type_.parts]
@@ -168,13 +163,8 @@ class DebugShapes:
             step = self._types[inner].size
             if not self._pointers(inner, depth + 1):
                 return []
-            parts = [(k * step, inner) for k in range(min(type_.elements, _MAX_POINTERS))]
-        found: List[Pointer] = []
-        for offset, inner in parts:
-            if len(found) > _MAX_POINTERS:
-                break
-            found += [one._replace(offset=offset + one.offset) for one in self._pointers(inner, depth + 1)]
-        return found
+            parts = [(k * step, inner) for k in range(min(type_.elements, MAX_POINTERS))]
+        return placed((offset, self._pointers(inner, depth + 1)) for offset, inner in parts)
 
 
 def _package(name: str) -> Optional[str]:

@@ -10,6 +10,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     DYNAMIC,
     FUNCTION,
     MANY,
+    MAX_POINTERS,
     NOTHING,
     ONE,
     TEXT,
@@ -18,10 +19,10 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    placed,
 )
 from addrspace_gdb.target.layout import Type
 
-_MAX_POINTERS = 1 << 12
 _MAX_DEPTH = 16
 _RUNTIME = "runtime"
 _INTERFACES = ("runtime.eface", "runtime.iface")
@@ -74,7 +75,7 @@ class StructShapes:
         found = bool(self._pending)
         while self._pending:
             number, layout = self._pending.pop()
-            pointers = self._pointers(layout, 0)[:_MAX_POINTERS]
+            pointers = self._pointers(layout, 0)
             size = layout.size
             made = Shape(layout.name, "struct", _RUNTIME, size, size, pointers, open=True)
             self._shapes.put(number, made, partial(_path, layout))
@@ -94,14 +95,9 @@ class StructShapes:
             inner, size = self._pointers(layout.element, depth + 1), layout.element.size
             if not inner:
                 return []
-            count = min(layout.count, _MAX_POINTERS)
-            return [one._replace(offset=at * size + one.offset) for at in range(count) for one in inner]
+            return placed((at * size, inner) for at in range(min(layout.count, MAX_POINTERS)))
         fields = sorted(layout.fields.values(), key=lambda field: field[0])
-        return [
-            one._replace(offset=offset + one.offset)
-            for offset, inner_type in fields
-            for one in self._pointers(inner_type, depth + 1)
-        ]
+        return placed((offset, self._pointers(inner_type, depth + 1)) for offset, inner_type in fields)
 
     def _pointer(self, layout: Type) -> Pointer:
         if layout.name == "func":

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
-from itertools import chain
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import chain, islice
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -20,7 +20,7 @@ from addrspace_gdb.goruntime.rtype import RType, Types
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
 # Shapes that every table has.
 NOTHING, TINY, TEXT, FUNCTION = range(4)
-_MAX_FIELDS = 1 << 12  # pointers of one value that are told apart
+MAX_POINTERS = 1 << 12  # of one value that are told apart
 _MAX_DEPTH = 32
 _MAX_SHAPES = 1 << 20
 # Pointers of an hchan, src/runtime/chan.go.
@@ -35,6 +35,13 @@ class Pointer(NamedTuple):
     how: int
     target: int = NOTHING  # number of a shape
     other: int = NOTHING  # of DIRECTORY: what it leads to when it is no directory
+
+
+def placed(parts: Iterable[Tuple[int, Sequence[Pointer]]]) -> List[Pointer]:
+    """The pointers of values that stand at those offsets, no more than are told apart: damaged types claim
+    any number of parts within parts."""
+    moved = (one._replace(offset=start + one.offset) for start, pointers in parts for one in pointers)
+    return list(islice(moved, MAX_POINTERS))
 
 
 class Shape(NamedTuple):
@@ -238,7 +245,7 @@ class Shapes:
         """Types and offsets of a struct's fields."""
         word = self._word
         start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
-        if count > _MAX_FIELDS:
+        if count > MAX_POINTERS:
             return []
         found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
         return list(zip(found[1::3], found[2::3]))
@@ -248,7 +255,7 @@ class Shapes:
         if address not in self._flat:
             type_ = self._types.at(address)
             found = self._parts(type_, depth) if type_ is not None and depth < _MAX_DEPTH else ()
-            self._flat[address] = found[:_MAX_FIELDS]
+            self._flat[address] = found[:MAX_POINTERS]
         return self._flat[address]
 
     def _parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
@@ -280,14 +287,9 @@ class Shapes:
             element = self._types.at(inner)
             if element is None or not element.size or not self._pointers(inner, depth + 1):
                 return ()
-            count = min(type_.size // element.size, _MAX_FIELDS)
+            count = min(type_.size // element.size, MAX_POINTERS)
             parts = [(inner, number * element.size) for number in range(count)]
-        found: List[Pointer] = []
-        for part, offset in parts:
-            if len(found) > _MAX_FIELDS:
-                break
-            found += [one._replace(offset=offset + one.offset) for one in self._pointers(part, depth + 1)]
-        return found
+        return placed((offset, self._pointers(part, depth + 1)) for part, offset in parts)
 
     def _is_swiss(self, address: int) -> bool:
         """Since Go 1.24: a group begins with a control word, and a bucket with an array of bytes."""

@@ -19,6 +19,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     DIRECTORY,
     DYNAMIC,
     MANY,
+    MAX_POINTERS,
     NOTHING,
     ONE,
     TEXT,
@@ -238,6 +239,18 @@ def test_structs_of_the_runtime_are_made_of_their_layouts() -> None:
         Pointer(112, ONE, FUNCTION_SHAPE),
     ]
     assert described.all[pointer].pointers == [Pointer(0, ONE, 4)]
+
+
+def test_arrays_within_arrays_have_no_more_pointers_than_are_told_apart() -> None:
+    inner = Type("*", 8, "pointer")
+    for many in (2, 1 << 12, 1 << 60, 1 << 60):
+        inner = Type("[]", inner.size * many, "array", inner, many)
+    g = Type("runtime.g", inner.size, "struct", load_fields=lambda: {"one": (0, inner), "two": (8, inner)})
+    described = Described()
+    made = StructShapes(described, {"runtime.g": g}.get, lambda name: NOTHING, 8)  # type: ignore[arg-type]
+    number = made.of("runtime.g")
+    assert made.finish()
+    assert described.all[number].pointers == [Pointer(8 * at, UNKNOWN) for at in range(MAX_POINTERS)]
 
 
 class LetGo:
