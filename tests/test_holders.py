@@ -260,7 +260,7 @@ def test_rss_says_who_keeps_most_alive(
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
     live = frozen(build_program("held", newest_go).path)
     for words, why in (
-        (["0x10"], "0x10 (0x10) is no object of the heap"),
+        (["0x10"], "addrspace-gdb: 0x10 is not an object of the heap"),
         ([], "missing EXPR"),
         (["0xc000000000", "--limit", "x"], "'x' is not a number"),
     ):

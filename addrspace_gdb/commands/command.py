@@ -48,6 +48,9 @@ class Look(NamedTuple):
         return None if self.file and not self.fixed else self.screen
 
 
+# What a command takes of the heap's graph, whose worker is started before anything stands still.
+PLAIN_GRAPH, TYPED_GRAPH = "plain", "with types"
+
 Form = Callable[[Any, Look], Iterable[str]]  # an answer as text, in pieces
 Token = Tuple[Any, str]
 Draw = Callable[[Any, Look], Iterable[Token]]
@@ -64,13 +67,7 @@ class Command(NamedTuple):
     words: Callable[[], List[str]]  # what completion offers
     names: Optional[Callable[[Session], List[str]]] = None  # what it offers of this session
     parse: Optional[Callable[[str], argparse.Namespace]] = None  # of lines that the parser alone cannot read
-    before: Optional[Callable[[Optional[int], Optional[str]], None]] = (
-        None  # what takes long and needs nobody
-    )
-    # to stand still, for the process or the core that will be asked
-    prepare: Optional[Callable[[argparse.Namespace, Optional[int], Optional[str]], None]] = (
-        None  # the same, by the arguments
-    )
+    graph: Optional[Callable[[argparse.Namespace], Optional[str]]] = None  # what it takes of the heap's graph
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
     expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes

@@ -18,7 +18,7 @@ from typing import (
     Optional,
 )
 
-from addrspace_gdb.commands.command import Command, Look, drawn, first_of
+from addrspace_gdb.commands.command import PLAIN_GRAPH, Command, Look, drawn, first_of
 from addrspace_gdb.commands.goroutine_args import STATUSES
 from addrspace_gdb.commands.goroutine_forms import cards_drawn, groups_drawn, more_line
 from addrspace_gdb.commands.goroutine_values import goids_value, label_value, pattern_value
@@ -235,14 +235,6 @@ def _wants_all(arguments: argparse.Namespace, count: int) -> bool:
     return rows_shown(arguments.limit, to_file(arguments), 25) >= count
 
 
-def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """What takes long before the process is stopped, where leaked goroutines are asked for."""
-    if arguments.leaked:
-        from addrspace_gdb.commands.heap_graph import prepare as prepare_graph
-
-        prepare_graph(pid, core)
-
-
 def _filtered(arguments: argparse.Namespace) -> bool:
     """Whether only some of the goroutines are asked for, by what they are like."""
     patterns = (arguments.status, arguments.function, arguments.without, arguments.waiting_longer)
@@ -397,7 +389,7 @@ COMMAND = Command(
     {"text": drawn(draw), "json": as_json},
     verdict,
     words,
-    prepare=prepare,
+    graph=lambda arguments: PLAIN_GRAPH if arguments.leaked else None,
     names=goids,
     values={"--status": STATUSES},
 )

@@ -267,12 +267,7 @@ def add_memory(made: Parser) -> None:
     )
 
 
-def prepare_typed(pid: Optional[int], core: Optional[str]) -> None:
-    """The same for a graph with types."""
-    prepare(pid, core, True)
-
-
-def prepare(pid: Optional[int], core: Optional[str], typed: bool = False) -> None:
+def prepare(pid: Optional[int], core: Optional[str], typed: bool) -> None:
     """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
     source = Source(pid, core)
     try:

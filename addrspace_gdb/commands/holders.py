@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 from functools import cached_property
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.asked_objects import Asked, asked_of, no_object
+from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, typed_graph_of
 from addrspace_gdb.commands.holding import Finder
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import ALL, limit_value, rows_shown
-from addrspace_gdb.commands.whereis import WITH_VALUE, addresses_of, line_of, take_apart
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.commands.whereis import WITH_VALUE, line_of, take_apart
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.graph.holding import Held, Holding
 from addrspace_gdb.views.documents.holders import holders_json
 from addrspace_gdb.views.holders import held_sentence, path_lines
-from addrspace_gdb.views.kit.said import said_lines
-from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.said import said_lines, wrapped
+from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, Pair
 
 _PATHS = 10
@@ -63,13 +63,6 @@ def parse(line: str) -> argparse.Namespace:
     return arguments
 
 
-class Asked(NamedTuple):
-    """An expression and the address that it comes to."""
-
-    text: str
-    address: int
-
-
 class Answer:
     """A heap that was read; the rest is worked out when it is shown."""
 
@@ -82,9 +75,7 @@ class Answer:
         nodes = graph.find([one.address for one in self._asked])
         for one, node in zip(self._asked, nodes):
             if node < 0:
-                raise ProblemError(
-                    f"{one.text} ({one.address:#x}) is no object of the heap (see `addrspace whereis`)"
-                )
+                raise no_object(one)
         held = [finder.held(*one, node, most) for one, node in zip(self._asked, nodes)]
         return Holding(graph.reading.info, held, graph.notes, graph.problems)
 
@@ -100,11 +91,7 @@ class Answer:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
-    asked = [
-        Asked(value.expression, value.address)
-        for text in arguments.expressions
-        for value in addresses_of(session.target(), text)
-    ]
+    asked = asked_of(session, arguments.expressions)
     return Answer(typed_graph_of(session, Use(arguments.memory)), asked, arguments)
 
 
@@ -130,8 +117,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
 
 
 def _held_lines(held: Held, pointer_size: int, width: int, unicode: bool) -> Iterator[Pair]:
-    for line in wrap(clean(held_sentence(held, pointer_size), unicode), width, 4, unicode):
-        yield from Line(width, unicode).put(HEADING, line)
+    yield from wrapped(HEADING, held_sentence(held, pointer_size), width, unicode, 4)
     for path in held.paths:
         yield from path_lines(path, pointer_size, width, unicode)
     if held.more:
@@ -154,5 +140,5 @@ COMMAND = Command(
     parse=parse,
     joined=line_of,
     expressions=True,
-    before=prepare_typed,
+    graph=lambda _: TYPED_GRAPH,
 )

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
 from addrspace_gdb.commands import retained, rss, types
-from addrspace_gdb.commands.command import Command, Look, first_of
-from addrspace_gdb.commands.heap_graph import graph_of, prepare, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.command import PLAIN_GRAPH, TYPED_GRAPH, Command, Look, first_of
+from addrspace_gdb.commands.heap_graph import graph_of, typed_graph_of
 from addrspace_gdb.commands.options import Parser, add_look
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -169,12 +169,9 @@ def words() -> List[str]:
     return ["--types", "--retained", "--output"]
 
 
-def prepare_for(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """Start the worker that will have the graph."""
-    if arguments.types:
-        prepare_typed(pid, core)
-    elif arguments.retained:
-        prepare(pid, core)
+def graph_wanted(arguments: argparse.Namespace) -> Optional[str]:
+    """What `types` or `retained` take."""
+    return TYPED_GRAPH if arguments.types else PLAIN_GRAPH if arguments.retained else None
 
 
-COMMAND = Command("addrspace html", parser, ask, {"html": as_html}, verdict, words, prepare=prepare_for)
+COMMAND = Command("addrspace html", parser, ask, {"html": as_html}, verdict, words, graph=graph_wanted)

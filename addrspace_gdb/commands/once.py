@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Callable, Iterable, List, NamedTuple, Optional
 
 from addrspace_gdb import commands
-from addrspace_gdb.commands.command import Task
+from addrspace_gdb.commands.command import TYPED_GRAPH, Task
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Session, Settings
 from addrspace_gdb.common.escape import printable
@@ -116,10 +116,11 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
-    if command.before is not None:
-        command.before(asked.pid, asked.core)
-    if command.prepare is not None:
-        command.prepare(arguments, asked.pid, asked.core)
+    graph = command.graph(arguments) if command.graph is not None else None
+    if graph is not None:
+        from addrspace_gdb.commands.heap_graph import prepare
+
+        prepare(asked.pid, asked.core, graph == TYPED_GRAPH)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from addrspace_gdb.commands import PROFILES
-from addrspace_gdb.commands.command import Command, Look, drawn, first_of
+from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_look
 from addrspace_gdb.commands.rss import gathered
 from addrspace_gdb.commands.session import Session
@@ -146,14 +146,6 @@ def _retained(session: Session, arguments: argparse.Namespace) -> Answer:
     return Answer(profile, arguments, graph.reading.problems, graph.notes)
 
 
-def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """Start the worker that will have the graph."""
-    if arguments.kind == "retained":
-        from addrspace_gdb.commands.heap_graph import prepare_typed
-
-        prepare_typed(pid, core)
-
-
 def verdict(answer: Answer) -> Optional[str]:
     """What is damaged."""
     return first_of(answer.problems)
@@ -194,5 +186,5 @@ COMMAND = Command(
     verdict,
     words,
     parse=parse,
-    prepare=prepare,
+    graph=lambda arguments: TYPED_GRAPH if arguments.kind == "retained" else None,
 )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from functools import cached_property
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.asked_objects import Asked, asked_of, no_object
+from addrspace_gdb.commands.command import PLAIN_GRAPH, TYPED_GRAPH, Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.heap_graph import (
     HeapGraph,
     TypedGraph,
     Use,
     add_memory,
     graph_of,
-    prepare,
     typed_graph_of,
 )
 from addrspace_gdb.commands.options import Parser, add_output
@@ -39,9 +39,9 @@ from addrspace_gdb.space.graph.kept import (
     with_types,
 )
 from addrspace_gdb.views.documents.retained import retained_json
-from addrspace_gdb.views.kit.said import said_lines
-from addrspace_gdb.views.kit.text import Line, clean, wrap
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair, TokenType
+from addrspace_gdb.views.kit.said import said_lines, wrapped
+from addrspace_gdb.views.kit.text import Line, clean
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
 from addrspace_gdb.views.retained import retained_table, verdict_line, whole_line
 
 _ROWS, _CHILDREN = 20, 5
@@ -98,13 +98,6 @@ def parse(line: str) -> argparse.Namespace:
     return arguments
 
 
-class Asked(NamedTuple):
-    """An expression and what it comes to."""
-
-    text: str
-    address: int
-
-
 class Answer:
     """A heap that was read; the rest is worked out when it is shown."""
 
@@ -150,9 +143,7 @@ class Answer:
                 return Row("global", owner.name, graph.kept(number), graph.first + number, owner.address)
         node = graph.find([asked.address])[0]
         if node < 0:
-            where = f"{asked.address:#x}"
-            what = where if asked.text.lower() == where else f"{asked.text} ({where})"
-            raise ProblemError(f"{what} is not an object of the heap (see `addrspace whereis`)")
+            raise no_object(asked)
         (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node])]
         return Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
 
@@ -170,22 +161,10 @@ class Answer:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
-    asked = [one for text in arguments.expressions for one in _evaluated(session, text)]
+    asked = asked_of(session, arguments.expressions)
     use = Use(arguments.memory)
     graph = graph_of(session, use) if arguments.by == ROOT else typed_graph_of(session, use)
     return Answer(graph, asked, arguments)
-
-
-def _evaluated(session: Session, text: str) -> Iterator[Asked]:
-    from addrspace_gdb.commands.whereis import addresses_of
-
-    for value in addresses_of(session.target(), text):
-        yield Asked(value.expression, value.address)
-
-
-def ready(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """What takes long and needs nobody to stand still."""
-    prepare(pid, core, arguments.by != ROOT)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -204,7 +183,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
     found = answer.found
     width = look.width or 1 << 16
-    yield from _wrapped(HEADING, verdict_line(found), width, look.unicode)
+    yield from wrapped(HEADING, verdict_line(found), width, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]
@@ -214,13 +193,8 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         text = f"{plural(rest, 'smaller one')}: --limit all shows every one"
         yield from Line(look.screen, look.unicode).put(QUIET, text)
     yield NEWLINE
-    yield from _wrapped(TEXT, whole_line(found), width, look.unicode)
+    yield from wrapped(TEXT, whole_line(found), width, look.unicode)
     yield from said_lines(found.problems, found.notes, width, look.unicode)
-
-
-def _wrapped(token: TokenType, text: str, width: int, unicode: bool) -> Iterator[Pair]:
-    for line in wrap(clean(text, unicode), width, 3, unicode):
-        yield from Line(width, unicode).put(token, line)
 
 
 def words() -> List[str]:
@@ -238,5 +212,5 @@ COMMAND = Command(
     parse=parse,
     joined=line_of,
     expressions=True,
-    prepare=ready,
+    graph=lambda arguments: PLAIN_GRAPH if arguments.by == ROOT else TYPED_GRAPH,
 )

@@ -7,16 +7,9 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 from addrspace_gdb.commands.heap_graph import TypedGraph
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.common.sizes import size
-from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.profiles.retained import Kept
-
-# What objects are below that only several roots keep together, by the kind of the owner above those.
-_TOGETHER = {
-    kinds.ALL: "roots of several kinds together",
-    kinds.GLOBALS: "several variables together",
-    kinds.GOROUTINES: "several groups of goroutines together",
-}
+from addrspace_gdb.views.retained import SHARED_BY
 
 
 class _Labels:
@@ -39,14 +32,14 @@ def kept_rows(graph: TypedGraph) -> List[Kept]:
     labels = _Labels()
     owners = graph.owners
     own = [labels.number(_name(owner)) for owner in owners]
-    shared = [labels.number(_TOGETHER.get(owner.kind, "")) for owner in owners]
+    shared = [labels.number(SHARED_BY.get(owner.kind, "")) for owner in owners]
     said = graph.ask("paths", own=own, shared=shared)
     return list(_rows(said, labels.texts, graph))
 
 
 def _name(owner: Owner) -> str:
     """What a frame of it is called; empty if it has none of its own."""
-    if owner.kind in _TOGETHER or owner.kind == "goroutine":
+    if owner.kind in SHARED_BY or owner.kind == "goroutine":
         return ""
     if owner.kind == "global":
         return owner.name or f"variable at {owner.address:#x}"

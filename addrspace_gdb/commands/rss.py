@@ -7,7 +7,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional
 
-from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.command import PLAIN_GRAPH, Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
@@ -146,14 +146,6 @@ def _keeper(graph: HeapGraph) -> Optional[Keeper]:
     return Keeper(name_of(rows[0], graph.reading.info.pointer_size), *rows[0].size)
 
 
-def prepare(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """Start the worker that will have the graph."""
-    if arguments.graph:
-        from addrspace_gdb.commands.heap_graph import prepare as start
-
-        start(pid, core)
-
-
 def verdict(answer: Answer) -> Optional[str]:
     """What is damaged."""
     return first_of(answer.read.reading.problems)
@@ -261,5 +253,5 @@ COMMAND = Command(
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
     words,
-    prepare=prepare,
+    graph=lambda arguments: PLAIN_GRAPH if arguments.graph else None,
 )

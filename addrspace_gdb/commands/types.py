@@ -6,8 +6,8 @@ import argparse
 from functools import cached_property
 from typing import Any, Dict, Iterator, List, Optional
 
-from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, prepare_typed, typed_graph_of
+from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, typed_graph_of
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import limit_value, rows_shown
@@ -26,8 +26,8 @@ from addrspace_gdb.space.graph.counted import (
     untyped,
 )
 from addrspace_gdb.views.documents.types import types_json
-from addrspace_gdb.views.kit.said import said_lines
-from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.said import said_lines, wrapped
+from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
 from addrspace_gdb.views.types import known_lines, types_table, verdict_line
 
@@ -105,8 +105,7 @@ def verdict(answer: Answer) -> Optional[str]:
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and how much is known."""
     found, wide = answer.found, look.width or 1 << 16
-    for line in wrap(clean(verdict_line(found), look.unicode), wide, 3, look.unicode):
-        yield from Line(wide, look.unicode).put(HEADING, line)
+    yield from wrapped(HEADING, verdict_line(found), wide, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]
@@ -117,8 +116,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from Line(look.screen, look.unicode).put(QUIET, text)
     yield NEWLINE
     for text in known_lines(found):
-        for line in wrap(text, wide, 3, look.unicode):
-            yield from Line(wide, look.unicode).put(TEXT, line)
+        yield from wrapped(TEXT, text, wide, look.unicode)
     yield from said_lines(found.problems, found.notes, wide, look.unicode)
 
 
@@ -134,5 +132,5 @@ COMMAND = Command(
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
     words,
-    before=prepare_typed,
+    graph=lambda _: TYPED_GRAPH,
 )

@@ -7,7 +7,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
@@ -111,14 +111,6 @@ def _graph_of(session: Session) -> TypedGraph:
     from addrspace_gdb.commands.heap_graph import typed_graph_of
 
     return typed_graph_of(session)
-
-
-def prepare_for(arguments: argparse.Namespace, pid: Optional[int], core: Optional[str]) -> None:
-    """Start the worker that will have the graph."""
-    if arguments.graph:
-        from addrspace_gdb.commands.heap_graph import prepare_typed
-
-        prepare_typed(pid, core)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -244,5 +236,5 @@ COMMAND = Command(
     parse=parse,
     joined=line_of,
     expressions=True,
-    prepare=prepare_for,
+    graph=lambda arguments: TYPED_GRAPH if arguments.graph else None,
 )

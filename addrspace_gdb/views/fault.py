@@ -13,6 +13,7 @@ from addrspace_gdb.space.where.fault import CrashReport, Death, Fault
 from addrspace_gdb.space.where.fault_cause import cause, signal_words
 from addrspace_gdb.space.where.signalled import SIGBUS, SIGSEGV
 from addrspace_gdb.views.kit import tokens
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.wherewords import facts, what
 
@@ -26,8 +27,7 @@ def fault_card(
 ) -> Iterator[tokens.Pair]:
     """The cause, what is known of the fault, where it led, and the goroutine's frames."""
     columns = width if width is not None else 1 << 16
-    for part in wrap(clean(cause(report), unicode), columns, _LINES, unicode):
-        yield from Line(columns, unicode).put(tokens.HEADING, part)
+    yield from wrapped(tokens.HEADING, cause(report), width, unicode)
     for name, text in _facts(report, pointer_size):
         for number, part in enumerate(wrap(clean(text, unicode), columns - _INDENT, _LINES, unicode)):
             line = Line(columns, unicode).put(tokens.QUIET, "" if number else f"  {name}").skip_to(_INDENT)

@@ -6,10 +6,8 @@ from typing import Iterator
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.goroutines.leaks import Leaks
-from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, TEXT, Pair
-
-_LINES = 3
 
 
 def leaks_verdict(found: Leaks) -> str:
@@ -39,7 +37,6 @@ def leaks_head(found: Leaks, width: int, unicode: bool) -> Iterator[Pair]:
         they = "it waits" if found.leaked == 1 else "they wait"
         texts.append((TEXT, f"Nothing that can run leads to what {they} for."))
     for token, text in texts:
-        for part in wrap(clean(text, unicode), width, _LINES, unicode):
-            yield from Line(width, unicode).put(token, part)
+        yield from wrapped(token, text, width, unicode)
     if found.leaked:
         yield NEWLINE

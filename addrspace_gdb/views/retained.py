@@ -12,10 +12,11 @@ from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, fitted, table
 from addrspace_gdb.views.kit.text import clean
 
-_SHARED = {
+# What objects are below that only several roots keep together, by the kind of the owner above those.
+SHARED_BY = {
+    kinds.ALL: "roots of several kinds together",
     kinds.GLOBALS: "several variables together",
     kinds.GOROUTINES: "several groups of goroutines together",
-    "": "roots of several kinds together",
 }
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
@@ -60,7 +61,7 @@ def _suspect(row: Row, found: Retained) -> str:
 def name_of(row: Row, pointer_size: int) -> str:
     """A root or object in words."""
     if row.kind == SHARED:
-        return _SHARED.get(row.name, "several together")
+        return SHARED_BY.get(row.name or kinds.ALL, "several together")
     if row.kind == OBJECT:
         where = sizes.address(row.address or 0, pointer_size)
         what = f"{where}  {row.type}" if row.type else f"{where}  {sizes.size(row.own)}"

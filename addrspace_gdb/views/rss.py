@@ -11,6 +11,7 @@ from addrspace_gdb.space.rss.places import OBJECTS, OWN, RETURNED
 from addrspace_gdb.space.rss.tree import Node
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.text import Line, cells, clean, clip, wrap
 
 DEPTH = 3  # that is shown when none is asked for, and one more where much is
@@ -196,8 +197,7 @@ def balance_line(
         text += " come to the tree's figures"
     else:
         text = "No counter that the tree could be compared with is known"
-    for part in wrap(text + more, width, _LINES, unicode):
-        yield from Line(width, unicode).put(tokens.PROBLEM if wrong else tokens.QUIET, part)
+    yield from wrapped(tokens.PROBLEM if wrong else tokens.QUIET, text + more, width, unicode)
 
 
 _LEFT = "    not explained"
@@ -237,8 +237,7 @@ def title(facts: Sequence[str], width: int, unicode: bool) -> Line:
 
 def sentence_lines(sentences: Sequence[str], width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """What stands out: the verdict, and what else does, each sentence wrapped under its mark."""
-    for part in wrap(clean(sentences[0], unicode), width, _LINES, unicode):
-        yield from Line(width, unicode).put(tokens.HEADING, part)
+    yield from wrapped(tokens.HEADING, sentences[0], width, unicode)
     mark = "• " if unicode else "* "
     for sentence in sentences[1:]:
         for number, part in enumerate(wrap(clean(sentence, unicode), width - 2, _LINES, unicode)):

@@ -10,9 +10,8 @@ from addrspace_gdb.space.goroutines.summary import Matches, StackSummary
 from addrspace_gdb.space.heap import pages
 from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.text import Line, clean, wrap
+from addrspace_gdb.views.kit.said import wrapped
 
-_LINES = 3
 _UNLIMITED = 1 << 60  # bytes: a goal of so many is none
 _MANY = 1000  # goroutines: fewer are not called many
 _NEAR = (9, 10)  # of a memory limit
@@ -20,8 +19,7 @@ _NEAR = (9, 10)  # of a memory limit
 
 def verdict_lines(text: str, width: int, unicode: bool = True) -> Iterator[tokens.Pair]:
     """The sentence, wrapped, and an empty line."""
-    for part in wrap(clean(text, unicode), width, _LINES, unicode):
-        yield from Line(width, unicode).put(tokens.HEADING, part)
+    yield from wrapped(tokens.HEADING, text, width, unicode)
     yield tokens.NEWLINE
 
 

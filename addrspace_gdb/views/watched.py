@@ -9,9 +9,9 @@ from addrspace_gdb.space.moments import sampled
 from addrspace_gdb.space.moments import watched as watching
 from addrspace_gdb.space.moments.watched import Moment, Watched
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.said import said_lines
+from addrspace_gdb.views.kit.said import said_lines, wrapped
 from addrspace_gdb.views.kit.table import Cells, Column, table
-from addrspace_gdb.views.kit.text import Line, clean, clip, wrap
+from addrspace_gdb.views.kit.text import Line, clean, clip
 from addrspace_gdb.views.kit.units import growth, more
 from addrspace_gdb.views.stackparts import program
 from addrspace_gdb.views.watch_verdict import NAMES, objects, sentence, span, where
@@ -144,8 +144,7 @@ def head(
     how = f"a sample every {span(every)}" + (f" for {span(until)}" if until is not None else "")
     facts = f"{program(info.executable)}, pid {info.pid}, {info.go_version or 'Go version ?'}"
     text = f"{facts}: {how}, until Ctrl-C; K, M and G are KiB, MiB and GiB"
-    for part in wrap(clean(text, unicode), width, 2, unicode):
-        yield from Line(width, unicode).put(tokens.TEXT, part)
+    yield from wrapped(tokens.TEXT, text, width, unicode, 2)
 
 
 # The end
@@ -161,14 +160,12 @@ _ENDS = {
 def ending(moment: Moment, width: int, unicode: bool) -> Iterator[tokens.Pair]:
     """The verdict, each figure at the first sample and the last, and how long the process stood still."""
     yield tokens.NEWLINE
-    for part in wrap(clean(sentence(moment), unicode), width, _LINES, unicode):
-        yield from Line(width, unicode).put(tokens.HEADING, part)
+    yield from wrapped(tokens.HEADING, sentence(moment), width, unicode, _LINES)
     if moment.watched.samples > 1:
         yield tokens.NEWLINE
         yield from table(_ENDING, _rows(moment.watched))
     yield tokens.NEWLINE
-    for part in wrap(_held(moment), width, 2, unicode):
-        yield from Line(width, unicode).put(tokens.QUIET, part)
+    yield from wrapped(tokens.QUIET, _held(moment), width, unicode, 2)
     last = moment.watched.last
     yield from said_lines(last.problems if last is not None else [], [], width, unicode)
 

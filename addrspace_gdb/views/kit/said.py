@@ -10,10 +10,12 @@ from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair, TokenType
 _LINES = 3  # of one of them
 
 
-def wrapped(token: TokenType, text: str, width: Optional[int], unicode: bool) -> Iterator[Pair]:
-    """A text in as few lines of `width` columns as it takes, at most three; None: in one."""
+def wrapped(
+    token: TokenType, text: str, width: Optional[int], unicode: bool, lines: int = _LINES
+) -> Iterator[Pair]:
+    """A text in as few lines of `width` columns as it takes, at most so many; None: in one."""
     room = width or 1 << 16
-    for part in wrap(clean(text, unicode), room, _LINES, unicode):
+    for part in wrap(clean(text, unicode), room, lines, unicode):
         yield from Line(room, unicode).put(token, part)
 
 
