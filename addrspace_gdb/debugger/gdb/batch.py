@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
-from typing import Callable, Iterable, List
+from typing import Callable, List
 
 import gdb
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
-from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.commands.once import Visit, answer, problem_of
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -25,7 +24,7 @@ from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.session import GdbSession
 from addrspace_gdb.debugger.gdb.target import Known
 from addrspace_gdb.debugger.gdb.text import output_of
-from addrspace_gdb.debugger.shared.batch import hand_over, mark
+from addrspace_gdb.debugger.shared.batch import ToTheShell, hand_over, mark
 from addrspace_gdb.process.corefile import read_core
 from addrspace_gdb.shell import keeper
 from addrspace_gdb.shell.precheck import check_process
@@ -49,21 +48,12 @@ def main() -> None:
     gdb.execute("quit 1" if status else "quit 0")
 
 
-class _Session(GdbSession):
+class _Session(ToTheShell, GdbSession):
     """A session whose output is the answer."""
 
     def __init__(self, asked: Request) -> None:
         super().__init__(Known(asked.exe, asked.core, asked.shown), keep=True)
         self._asked = asked
-
-    @property
-    def settings(self) -> Settings:
-        """As the shell said."""
-        return settings_of(self._asked)
-
-    def write(self, pieces: Iterable[str]) -> None:
-        """Into the file that the shell waits for."""
-        write_whole(self._asked.result, pieces)
 
 
 def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:

@@ -11,12 +11,11 @@ import signal
 import sys
 import time
 from functools import partial
-from typing import Any, Callable, Iterable, List, NoReturn
+from typing import Any, Callable, List, NoReturn
 
 import lldb
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
-from addrspace_gdb.commands.session import Settings
+from addrspace_gdb.commands.once import Visit, answer, problem_of
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -24,7 +23,7 @@ from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.session import LldbSession
 from addrspace_gdb.debugger.lldb.target import Given
-from addrspace_gdb.debugger.shared.batch import hand_over, mark
+from addrspace_gdb.debugger.shared.batch import ToTheShell, hand_over, mark
 from addrspace_gdb.shell import keeper
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.shell.precheck import check_process
@@ -49,21 +48,12 @@ def _end(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-class _Session(LldbSession):
+class _Session(ToTheShell, LldbSession):
     """A session whose output is the answer."""
 
     def __init__(self, debugger: Any, asked: Request) -> None:
         super().__init__(debugger, Given(asked.core, asked.shown, asked.exe, SHELL), keep=True)
         self._asked = asked
-
-    @property
-    def settings(self) -> Settings:
-        """As the shell said."""
-        return settings_of(self._asked)
-
-    def write(self, pieces: Iterable[str]) -> None:
-        """Into the file that the shell waits for."""
-        write_whole(self._asked.result, pieces)
 
 
 def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:

@@ -59,11 +59,10 @@ class _Asked(Stopped):
         return registers_of(self._thread, self._names.names if self._names is not None else ())
 
 
-class _Held:
+class _Held(DirectTarget):
     """What a process and a core have in common here: the threads are lldb's, by its numbers."""
 
     _sb: Any  # the SBProcess
-    _threads: Optional[List[Thread]]
 
     @cached_property
     def _listed(self) -> Dict[int, int]:
@@ -76,26 +75,38 @@ class _Held:
         thread = self._sb.GetSelectedThread()
         return int(thread.GetThreadID()) if thread.IsValid() else 0
 
-    def _numbered(self, target: DirectTarget) -> List[Thread]:
-        """The protocol's threads."""
-        at = {one.tid: one for one in target.stopped}
-        known = [(number, at[tid]) for tid, number in self._listed.items() if tid in at]
-        return [target.thread(number, one) for number, one in known]
+    def _load_objects(self) -> Objects:
+        return _with_symbols(super()._load_objects(), self._sb.GetTarget())
 
-    def _selected(self, target: DirectTarget) -> Optional[Stopped]:
-        found = next((one for one in target.stopped if one.tid == self._chosen), None)
-        return found or next(iter(target.stopped), None)
+    def threads(self) -> List[Thread]:
+        """Every thread that can be read, under lldb's number of it."""
+        if self._threads is None:
+            at = {one.tid: one for one in self.stopped}
+            known = [(number, at[tid]) for tid, number in self._listed.items() if tid in at]
+            self._threads = [self.thread(number, one) for number, one in known]
+        return self._threads
+
+    @property
+    def selected(self) -> Optional[Stopped]:
+        """lldb's selected thread."""
+        found = next((one for one in self.stopped if one.tid == self._chosen), None)
+        return found or next(iter(self.stopped), None)
+
+    def register(self, name: str) -> Optional[int]:
+        """A register of what is selected."""
+        return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
 
     def _shown_register(self, name: str) -> Optional[int]:
         """One of the goroutine that is selected as a thread; None if it is not known, or none is."""
-        shown = current() if self._chosen >= FIRST else None
+        shown = current()
         if shown is None:
             return None
         pc, sp = shown.pcs[0], shown.sp
         known = {"pc": pc, "sp": sp, "rip": pc, "rsp": sp, "rbp": shown.bp or None}
         return known.get(name)
 
-    def _instruction(self, pc: int) -> Optional[str]:
+    def instruction(self, pc: int) -> Optional[str]:
+        """One instruction."""
         return instruction_at(self._sb.GetTarget(), pc)
 
 
@@ -119,27 +130,9 @@ class LldbProcess(_Held, ProcessTarget):
         """It is about to run on; registers that nobody asked for are not known any more."""
         self._process.let_go()
 
-    def _load_objects(self) -> Objects:
-        return _with_symbols(super()._load_objects(), self._sb.GetTarget())
-
     def _read_threads(self) -> List[Stopped]:
         self._process.check_held("a thread")
         return [_Asked(one, self.set) for one in threads_of(self._sb)]
-
-    @property
-    def selected(self) -> Optional[Stopped]:
-        """lldb's selected thread."""
-        return self._selected(self)
-
-    def threads(self) -> List[Thread]:
-        """Every thread, under lldb's number of it."""
-        if self._threads is None:
-            self._threads = self._numbered(self)
-        return self._threads
-
-    def register(self, name: str) -> Optional[int]:
-        """A register of what is selected."""
-        return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
 
     def signal(self) -> Optional[StopSignal]:
         """What the selected thread stopped for."""
@@ -156,7 +149,7 @@ class LldbProcess(_Held, ProcessTarget):
     def instruction(self, pc: int) -> Optional[str]:
         """One instruction."""
         self._process.check_held("an instruction")
-        return self._instruction(pc)
+        return super().instruction(pc)
 
 
 class LldbCore(_Held, CoreTarget):
@@ -168,28 +161,6 @@ class LldbCore(_Held, CoreTarget):
         """ProblemError if it is not a usable one."""
         self._sb = process
         super().__init__(core, program, "", shown, hints)
-
-    def _load_objects(self) -> Objects:
-        return _with_symbols(super()._load_objects(), self._sb.GetTarget())
-
-    @property
-    def selected(self) -> Optional[Stopped]:
-        """lldb's selected thread."""
-        return self._selected(self)
-
-    def threads(self) -> List[Thread]:
-        """Every thread of the core's notes, under lldb's number of it."""
-        if self._threads is None:
-            self._threads = self._numbered(self)
-        return self._threads
-
-    def register(self, name: str) -> Optional[int]:
-        """A register of what is selected."""
-        return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
-
-    def instruction(self, pc: int) -> Optional[str]:
-        """One instruction."""
-        return self._instruction(pc)
 
 
 class Given:

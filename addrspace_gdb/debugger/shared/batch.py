@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, List
+from typing import Callable, Iterable, List
 
-from addrspace_gdb.commands.once import write_whole
+from addrspace_gdb.commands.once import settings_of, write_whole
+from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.shell import keeper
 
@@ -26,3 +27,18 @@ def hand_over(asked: Request, problems: List[str], say: Callable[[str], object])
         say(f"addrspace-gdb: {problems[0] if problems else error.strerror}\n")
         return 1
     return 1 if problems else 0
+
+
+class ToTheShell:
+    """The part of a session that is about its output, which is the answer: a debugger's own comes second."""
+
+    _asked: Request
+
+    @property
+    def settings(self) -> Settings:
+        """As the shell said."""
+        return settings_of(self._asked)
+
+    def write(self, pieces: Iterable[str]) -> None:
+        """Into the file that the shell waits for."""
+        write_whole(self._asked.result, pieces)
