@@ -8,7 +8,7 @@ from harness.debuggers import gdbs
 from harness.gdbrun import run_gdb
 
 from addrspace_gdb.commands import MODULES, commands, loaded
-from addrspace_gdb.shell.cli import main
+from addrspace_gdb.shell.cli import main, parser
 from addrspace_gdb.shell.words import WORDS
 
 
@@ -43,4 +43,18 @@ def test_help_in_the_shell(capfd: pytest.CaptureFixture[str]) -> None:
         assert main([word, "--help"]) == 0
         text = capfd.readouterr().out
         assert f"usage: addrspace-gdb {word}" in text
+        assert max(map(len, text.splitlines())) < 80, word
+
+
+def test_help_of_what_is_the_shells_alone(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = [name for name in parser(whole=True)._subparsers._group_actions[0].choices if name not in WORDS]  # type: ignore[union-attr]
+    assert {"dump", "diff", "watch", "html", "crash", "profile", "init"} <= set(words)
+    for word in words:
+        with pytest.raises(SystemExit) as ended:
+            main([word, "--help"])
+        text = capfd.readouterr().out
+        assert ended.value.code == 0 and f"usage: addrspace-gdb {word}" in text
         assert max(map(len, text.splitlines())) < 80, word

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import textwrap
 from itertools import groupby
 from typing import Any, List, NoReturn, Optional
 
@@ -90,6 +89,8 @@ def filled(text: str) -> str:
 
 def _broken(line: str) -> List[str]:
     """A line in as many as it takes, what goes on below where its text begins."""
+    import textwrap  # for help alone
+
     match = _INDENT.match(line) if line[:1].isspace() else None
     blanks = " " * min(match.end() if match else 0, _WIDTH // 2)
     return textwrap.wrap(

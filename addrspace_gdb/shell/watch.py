@@ -26,12 +26,12 @@ up once."""
 _EPILOG = """\
 RSS is the sum of heap in use, goroutine stacks, C's heap, free heap, Go's
 runtime, libraries and files, and what has no column; `survived` is what the
-last collection left of the heap. Growth is since the first sample; a minute: of
-the line that fits all samples best.
+last collection left of the heap. Growth is since the first sample; a minute:
+of the line that fits all samples best.
   addrspace-gdb watch 4242 --for 10m            ten minutes, then the verdict
   addrspace-gdb watch api -o api.jsonl          a line of JSON a sample, too
-  addrspace-gdb watch :8080 --format openmetrics -o /var/lib/node_exporter/api.prom
-                                                for node_exporter's textfile collector"""
+  addrspace-gdb watch :8080 --format openmetrics -o /var/lib/metrics/api.prom
+                                                for node_exporter's textfiles"""
 
 
 def add_watch(commands: Any) -> None:

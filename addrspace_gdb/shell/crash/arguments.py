@@ -18,15 +18,17 @@ Keep what can be known of a program that dies, without a core file. The kernel
 starts it, as kernel.core_pattern says, with the core on standard input. It
 reads the threads and the signal of that, and everything else of the process,
 which is still there: what `fault` says, all goroutines, `rss`, `memstats` and
-the regions. They are put, as text and JSON, into a folder of their own. A panic
-ends with a core only if GOTRACEBACK is crash in the program's environment."""
+the regions. They are put, as text and JSON, into a folder of their own. A
+panic ends with a core only if GOTRACEBACK is crash in the program's
+environment."""
 
 _EPILOG = """\
 PID TID SIGNAL are %P %i %s of core(5); a VALUE is another specifier's letter
 and what it stands for.
   addrspace-gdb crash --install        what would be set
-  addrspace-gdb crash --install --yes  set it, until the next boot: to stay, the
-                                       two lines go into a file in /etc/sysctl.d
+  addrspace-gdb crash --install --yes  set it, until the next boot: to stay,
+                                       the two lines go into a file in
+                                       /etc/sysctl.d
   addrspace-gdb crash --show           the last crash"""
 
 
