@@ -30,11 +30,11 @@ def draw_leaks(
     width, listed = look.width or _WHOLE, bool(listing.positions)
     if by is not None and listed:
         groups, kept = grouped(listing, by, graph.keeps)
-        yield from leaks_head(_leaks(graph, listing, kept), width, look.unicode)
+        yield from leaks_head(_leaks(graph, listing, kept), bool(graph.all_problems), width, look.unicode)
         yield from groups_drawn(groups, listing, arguments, look)
     else:
         kept = graph.keeps([listing.positions])
-        yield from leaks_head(_leaks(graph, listing, kept), width, look.unicode)
+        yield from leaks_head(_leaks(graph, listing, kept), bool(graph.all_problems), width, look.unicode)
         if arguments.frames is not None or arguments.goids:
             yield from cards_drawn(listing, arguments, look)
         elif listed:

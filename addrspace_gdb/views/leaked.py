@@ -7,7 +7,7 @@ from typing import Iterator
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.goroutines.leaks import Leaks
 from addrspace_gdb.views.kit.said import wrapped
-from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, TEXT, Pair
+from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, PROBLEM, TEXT, Pair
 
 
 def leaks_verdict(found: Leaks) -> str:
@@ -30,10 +30,12 @@ def _rest(many: int) -> str:
     return f"{each} for a channel, a lock or the like can be woken by what can run"
 
 
-def leaks_head(found: Leaks, width: int, unicode: bool) -> Iterator[Pair]:
-    """The verdict, and what it stands on."""
+def leaks_head(found: Leaks, damaged: bool, width: int, unicode: bool) -> Iterator[Pair]:
+    """The verdict, and what it stands on, if all that leads anywhere could be read."""
     texts = [(HEADING, leaks_verdict(found))]
-    if found.leaked:
+    if found.leaked and damaged:
+        texts.append((PROBLEM, "Not all that may lead to them could be read (see below): some may yet run."))
+    elif found.leaked:
         they = "it waits" if found.leaked == 1 else "they wait"
         texts.append((TEXT, f"Nothing that can run leads to what {they} for."))
     for token, text in texts:

@@ -13,7 +13,7 @@ os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are ma
 
 from addrspace_gdb.space.goroutines.leaks import Leaks
 from addrspace_gdb.space.graph.kept import Size
-from addrspace_gdb.views.leaked import leaks_verdict
+from addrspace_gdb.views.leaked import leaks_head, leaks_verdict
 from addrspace_gdb.worker import leaking
 
 Edges = List[Tuple[int, int]]
@@ -65,6 +65,15 @@ def test_what_a_sudog_points_to_is_hidden_and_nothing_else() -> None:
 
 def leaks(blocked: int, leaked: int, listed: int) -> Leaks:
     return Leaks(blocked, leaked, listed, Size(3 << 20, 17), 8192)
+
+
+def test_the_verdict_is_no_surer_than_what_was_read() -> None:
+    found = Leaks(3, 2, 2, Size(16, 1), 4096)
+    whole, damaged = ("".join(text for _, text in leaks_head(found, one, 100, True)) for one in (False, True))
+    assert "Nothing that can run leads to what they wait for." in whole and "some may yet run" not in whole
+    assert "some may yet run" in damaged and "Nothing that can run" not in damaged
+    nothing = Leaks(3, 0, 0, Size(), 0)
+    assert "may yet run" not in "".join(text for _, text in leaks_head(nothing, True, 100, True))
 
 
 @pytest.mark.parametrize(
