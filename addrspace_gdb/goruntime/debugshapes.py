@@ -20,6 +20,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     Shapes,
     placed,
 )
+from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.process.dwarf.gotypes import GoType
 
 _MAX_DEPTH = 32
@@ -46,10 +47,11 @@ class DebugShapes:
 
     @cached_property
     def _places(self) -> Dict[str, int]:
-        return {one.name: place for place, one in enumerate(self._types) if one.size}
+        return {with_path(one.name, one.package): place for place, one in enumerate(self._types) if one.size}
 
     def named(self, name: str) -> int:
-        """The number of the shape of the type of that name; NOTHING where there is none."""
+        """The number of the shape of the type of that name, with its package's path; NOTHING where there is
+        none."""
         place = self._places.get(name)
         return self.of(place) if place is not None else NOTHING
 
@@ -103,7 +105,7 @@ class DebugShapes:
             first = next((inner for offset, inner, _ in type_.parts if not offset), None)
             begins = self.of(first) if first is not None and type_.kind in ("struct", "array") else NOTHING
             name, kind = type_.name, type_.kind or "number"
-            made = Shape(name, kind, _package(name), type_.size, period, pointers, first=begins)
+            made = Shape(name, kind, type_.package or None, type_.size, period, pointers, first=begins)
             self._shapes.put(number, made, partial(self.path, place))
         self._shapes.finish()
         return found
@@ -165,13 +167,3 @@ class DebugShapes:
                 return []
             parts = [(k * step, inner) for k in range(min(type_.elements, MAX_POINTERS))]
         return placed((offset, self._pointers(inner, depth + 1)) for offset, inner in parts)
-
-
-def _package(name: str) -> Optional[str]:
-    """The path of the package of a named type."""
-    before = name.partition("[")[0]
-    if not before or before[0] in "*[" or " " in before or "{" in before:
-        return None
-    folder, slash, rest = before.rpartition("/")
-    package, dot, _ = rest.partition(".")
-    return folder + slash + package if dot else None

@@ -177,10 +177,10 @@ class Shapes:
         """For each shape the one that stands for it: a type that somebody else put there may have a
         descriptor as well, which something led to."""
         found = list(range(len(self.all)))
-        first: Dict[Tuple[str, int, str], int] = {}
+        first: Dict[Tuple[str, Optional[str], int], int] = {}
         for number in chain(self._described, self._others):
             shape = self.all[number]
-            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            known = first.setdefault((shape.name, shape.package, shape.size), number)
             found[number] = number if number in self._described else known
         return found
 
@@ -229,7 +229,7 @@ class Shapes:
         first = self.of_type(inner) if inner is not None else NOTHING
         pointers = sorted(self._pointers(repeated, 0))
         return Shape(
-            type_.full_name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
+            type_.name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
         )
 
     def _inner(self, type_: RType) -> Optional[int]:
@@ -308,7 +308,7 @@ class Shapes:
     def _runtimes(self, address: int, what: str, kind: str, words: int, pointers: Sequence[Pointer]) -> Shape:
         """A struct of the runtime's for a map or channel."""
         type_ = self._types.at(address)
-        name, package = (type_.full_name, type_.package) if type_ is not None else ("?", None)
+        name, package = (type_.name, type_.package) if type_ is not None else ("?", None)
         size = words * self._word
         return Shape(f"{what} of {name}" if what else name, kind, package, size, size, pointers)
 

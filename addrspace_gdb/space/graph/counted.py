@@ -6,7 +6,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optiona
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.goruntime.typeshapes import FUNCTION, Shape
-from addrspace_gdb.space.graph.kept import Size, Totals, several_name
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name, told_apart
 from addrspace_gdb.space.regions.model import TargetInfo
 
 TYPE, PACKAGE, KIND = "type", "package", "kind"
@@ -138,6 +138,12 @@ def grouped(rows: Sequence[Row], by: str) -> List[Row]:
     ]
     nameless = [row._replace(name=None) if row.kind == UNTYPED else row for row in made]
     return _together(nameless, lambda row: (row.name, row.kind))
+
+
+def with_paths(found: Counted) -> Counted:
+    """With the paths of packages, where rows could not be told apart without them."""
+    names = told_apart([(row.name, row.package) for row in found.rows])
+    return found._replace(rows=[row._replace(name=name) for row, name in zip(found.rows, names)])
 
 
 def ordered(rows: Sequence[Row], sort: str, unreached: bool) -> List[Row]:
