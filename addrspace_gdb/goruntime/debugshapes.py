@@ -18,6 +18,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    is_atomic_pointer,
     placed,
 )
 from addrspace_gdb.process.dwarf.gonames import with_path
@@ -158,8 +159,19 @@ class DebugShapes:
         many = min(shape.size // shape.period, MAX_POINTERS)
         return placed((k * shape.period, shape.pointers) for k in range(many))
 
+    def _of_first(self, place: int, depth: int) -> List[Pointer]:
+        """The pointer of an atomic.Pointer: what the array before it would have."""
+        described = self._described(place)
+        if described:
+            self._shapes.finish()
+            return list(self._shapes.all[self._shapes.all[described].first].pointers) or [Pointer(0, UNKNOWN)]
+        inner = next((one for _, one, _ in self._types[place].parts), None)
+        return self._pointers(inner, depth + 1) if inner is not None else [Pointer(0, UNKNOWN)]
+
     def _of_parts(self, type_: GoType, depth: int) -> List[Pointer]:
         parts = [(offset, inner) for offset, inner, _ in type_.parts]
+        if parts and is_atomic_pointer(type_.name, type_.package):
+            return self._of_first(parts[0][1], depth)
         if type_.kind == "array" and parts:
             inner = parts[0][1]
             step = self._types[inner].size
