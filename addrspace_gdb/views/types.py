@@ -81,8 +81,17 @@ def known_lines(found: Counted) -> List[str]:
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
     if found.conflicts:
         say = "says another type than its" if found.conflicts == 1 else "say another type than their"
-        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has")
+        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has{_such_as(found)}")
     if found.misplaced:
         stand = "stands where its" if found.misplaced == 1 else "stand where their"
         lines.append(f"{sizes.plural(found.misplaced, 'pointer')} {stand} object's type has none")
     return lines
+
+
+def _such_as(found: Counted) -> str:
+    """One of the types that contradict each other."""
+    if not found.examples:
+        return ""
+    first = found.examples[0]
+    such = f"{first.said} of what is {first.type}"
+    return f": {such}" if found.conflicts == 1 else f", such as {such}"

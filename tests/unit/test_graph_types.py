@@ -134,7 +134,7 @@ def test_what_contradicts_is_counted_and_the_first_stays() -> None:
         }
     )
     assert made.found.shapes[1] == PAIR and made.found.shapes[4] == SINGLE
-    assert made.conflicts == 1 and made.misplaced == 1
+    assert made.conflicts == 1 and made.misplaced == 1 and made.examples == [(PAIR, SINGLE)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
