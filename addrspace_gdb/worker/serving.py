@@ -165,6 +165,7 @@ class Server:
             "conflicts": typed.conflicts,
             "misplaced": typed.misplaced,
             "examples": typed.examples,
+            "places": typed.places,
         }
         self._say(header, typed.counted(self._reached))
 

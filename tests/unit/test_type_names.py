@@ -30,6 +30,7 @@ NAMES = TypeNames({"gopkg.in/yaml%2ev3": "yaml", "example.com/go-list": "list"})
         ("sync/atomic.Pointer[net/http.Client]", "atomic.Pointer[net/http.Client]"),
         ("a/b.T[map[string]c/d.U,[2]c/d.V]", "b.T[map[string]c/d.U,[2]c/d.V]"),
         ("[]a/b.T[c/d.U]", "[]b.T[c/d.U]"),
+        ("*a/b.T[go.shape.struct { c/d.x []int },int]", "*b.T[...]"),
         ("noalg.map.group[a/b.K]a/b.V", "noalg.map.group[b.K]b.V"),
         ("github.com/x/y/v2.T", "y.T"),
         ("gopkg.in/other%2ev1.T", "other.T"),
