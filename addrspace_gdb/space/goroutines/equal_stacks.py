@@ -114,7 +114,7 @@ class Fold:
         numbers = self._numbers
         if 0 not in pick(numbers, positions):
             return
-        if any(map(numbers.__getitem__, positions)):
+        if any(pick(numbers, positions)):
             positions = [at for at in positions if not numbers[at]]
         together, apart = alike(self._reading, positions)
         for at in self._without_dead(apart):
