@@ -27,6 +27,11 @@ NAMES = TypeNames({"gopkg.in/yaml%2ev3": "yaml", "example.com/go-list": "list"})
             "func(http.Header, ...main.T) (error, <-chan b.Y)",
         ),
         ("struct { F uintptr; X a/b.Z }", "struct { F uintptr; X b.Z }"),
+        (
+            "struct { a/b.x []a/b.T; sync.Mutex; a/b.y sync.Map }",
+            "struct { x []b.T; sync.Mutex; y sync.Map }",
+        ),
+        ("struct { a/b.T }", "struct { b.T }"),
         ("sync/atomic.Pointer[net/http.Client]", "atomic.Pointer[net/http.Client]"),
         ("a/b.T[map[string]c/d.U,[2]c/d.V]", "b.T[map[string]c/d.U,[2]c/d.V]"),
         ("[]a/b.T[c/d.U]", "[]b.T[c/d.U]"),

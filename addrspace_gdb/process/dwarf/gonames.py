@@ -13,6 +13,7 @@ from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 _PIECE = re.compile(r"[\w%~@+./·-]+|.", re.DOTALL)
 _NAME = re.compile(r"[\w%~@+./·-]+")
 _OF_PACKAGE = re.compile(r"((?:\[\.\.\.\])*)\w+(?=\.\w)")
+_FIELD = re.compile(r"(?<=[{;] )[\w%~@+./·-]+(?= [^}\"])")  # of a struct; not what is embedded
 _ESCAPED = re.compile(r"%([0-9a-f]{2})")  # objabi.PathToPrefix: a dot in the last part of a path, and quotes
 _MAJOR = re.compile(r"v[0-9]+")  # the last element of a path that is no package's name
 # What the compiler calls the entries of maps, map.group[K]V: no arguments follow, and no package is before.
@@ -30,7 +31,8 @@ class TypeNames:
 
     def short(self, name: str) -> str:
         """As reflect.Type's String has it."""
-        return "".join(_arguments(name, self._qualified))
+        fields = _FIELD.sub(lambda match: split(match.group())[1], name)
+        return "".join(_arguments(fields, self._qualified))
 
     def _qualified(self, piece: str) -> str:
         path, name = split(piece)
