@@ -86,7 +86,7 @@ def test_a_process_under_another_debugger(gdb_exe: Gdb, sleeper: Process, proces
     finally:
         other.kill()  # before the process it holds
     assert_refused(
-        done, rf"process {sleeper.pid} \(sleep\) is being debugged already, by process {other.pid} \(.+\)"
+        done, rf"process {sleeper.pid} \(sleep\) is already being debugged by process {other.pid} \(.+\)"
     )
 
 
