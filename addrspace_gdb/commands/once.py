@@ -96,8 +96,8 @@ class _Sums:
     def note(self) -> str:
         """How many there are, and how many hold."""
         checks = self._space.checks
-        holding = sum(one.ok is True for one in checks)
-        return f"{holding} of {len(checks)} sums are as the kernel and Go have them (`addrspace --check` lists all)\n"
+        holding = f"{sum(one.ok is True for one in checks)} of {len(checks)} sums"
+        return f"{holding} are as the kernel and Go have them (`addrspace --check` lists all)\n"
 
 
 def _ask(task: Task, session: Session, sums: Optional[_Sums]) -> None:
