@@ -174,6 +174,7 @@ def test_what_is_asked_reaches_gdb(tmp_path: Path, sleeper: Process, fake_gdb: F
     answers = [Path(request.pop(key)) for key in ("result", "problems", "notes")]
     assert request == {
         "pid": sleeper.pid,
+        "typed": str(sleeper.pid),
         "core": None,
         "shown": None,
         "exe": "/bin/sh",
