@@ -96,6 +96,6 @@ def _refuse_distant(places: List[Segment], memory: List[int]) -> None:
     first = min((place.offset for place in places), default=0)
     if first > _MOST and memory and min(memory) < first:
         raise ProblemError(
-            f"{_NAME} has {size(first)} of memory before its threads, as debuggers write cores (the kernel has "
-            "them first): save it to a file, and run `addrspace-gdb fault FILE`"
+            f"{_NAME} has {size(first)} of memory before its threads, as debuggers write cores (the kernel "
+            "has them first): save it to a file, and run `addrspace-gdb fault FILE`"
         )

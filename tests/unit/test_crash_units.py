@@ -91,7 +91,9 @@ def test_a_core_as_gdb_writes_it_is_not_called_damaged() -> None:
     place = data.index(struct.pack("<I", PT_NOTE), 64)
     struct.pack_into("<Q", data, place + 8, 3 << 30)
     core, asked = head_of(bytes(data) + REST)
-    with pytest.raises(ProblemError, match=r"3\.0 GiB of memory before its threads, as debuggers .* fault FILE`"):
+    with pytest.raises(
+        ProblemError, match=r"3\.0 GiB of memory before its threads, as debuggers .* fault FILE`"
+    ):
         core.head()
     assert sum(asked) < 8192
 
