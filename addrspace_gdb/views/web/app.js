@@ -41,12 +41,13 @@ async function start() {
 
 // The address bar.
 
+const KEPT = ["tab", "map", "scale", "metric", "table", "wipe"]; // beside the selection and the moment
+
 function keep() {
   const parts = new URLSearchParams();
   if (state.address !== null) parts.set("a", hex(state.address));
   if (spaces.length > 1) parts.set("m", String(state.moment));
-  for (const name of ["tab", "map", "scale", "metric", "table"])
-    if (state[name]) parts.set(name, state[name]);
+  for (const name of KEPT) if (state[name]) parts.set(name, state[name]);
   history.replaceState(null, "", `#${parts}`);
 }
 
@@ -54,14 +55,14 @@ function read() {
   const parts = new URLSearchParams(location.hash.slice(1));
   state.address = parts.has("a") ? number(parts.get("a")) : null;
   state.moment = Math.min(spaces.length - 1, Math.max(0, Number(parts.get("m")) || 0));
-  for (const name of ["tab", "map", "scale", "metric", "table"])
-    if (parts.has(name)) state[name] = parts.get(name);
+  for (const name of KEPT) if (parts.has(name)) state[name] = parts.get(name);
 }
 
 // Everything of one moment.
 
 function moment(number) {
   state.moment = number;
+  document.body.classList.toggle("figures", Boolean(space().told.figures)); // without addresses
   head();
   drawLadder();
   map.setSpace(space(), spaces[0]);
@@ -72,6 +73,7 @@ function moment(number) {
     modes.map((mode) => el("option", { value: mode, selected: mode === state.map }, MODES[mode].words)),
   );
   map.setMode(state.map);
+  drawWipe();
   tabs();
   markMoment(number);
   if (state.address !== null) select(state.address);
@@ -132,6 +134,14 @@ function badge(told) {
 function drawLadder() {
   markLadder = ladder(byId("ladder"), space(), state.scale, (box) => range(box.start, box.end), say);
   markLadder(state.address);
+}
+
+/** The slider between the first moment and the one that is shown. */
+function drawWipe() {
+  byId("wipe").hidden = state.moment === 0;
+  const slider = byId("wipe").querySelector("input");
+  slider.value = String(Math.min(64, Math.max(0, Number(state.wipe) || 0)));
+  map.wipe(Number(slider.value));
 }
 
 // The selection.
@@ -220,6 +230,11 @@ function listen() {
   );
   byId("scale").value = state.scale;
   byId("scale").addEventListener("change", () => ((state.scale = byId("scale").value), drawLadder(), keep()));
+  byId("wipe").addEventListener("input", (event) => {
+    state.wipe = event.target.value;
+    drawWipe();
+    keep();
+  });
   byId("closer").addEventListener("click", () => map.zoom(true));
   byId("farther").addEventListener("click", () => map.zoom(false));
   byId("fit").addEventListener("click", () => map.fit());

@@ -9,6 +9,7 @@ export const state = {
   tab: null,
   map: "use",
   scale: "log",
+  wipe: null,
   metric: "count",
   table: null,
 };
