@@ -68,15 +68,16 @@ class Answer:
         self._reading = session.reading(check=True, other_too=True)
         self._target = session.target()
         self._taken = time_of(self._target) / 1e9
-        self._read = rss.gathered(self._target, self._reading)
         self._slots: Optional[SlotReader] = None
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
         if self._reading.other is None:
             runtime = Runtime(self._target, self._reading.problems)
+            # First, as what follows looks for less of them.
+            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
             self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
-            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
+        self._read = rss.gathered(self._target, self._reading, self._goroutines)
         self._types: Optional[types.Answer] = None
         self._graph: Optional[TypedGraph] = None
         self._retained: Optional[retained.Answer] = None

@@ -97,6 +97,12 @@ export function rgb(color) {
   return rgb(canvas.fillStyle);
 }
 
+/** A colour [red, green, blue] that stands back. */
+export function dimmed(color) {
+  const back = rgb(theme().back);
+  return color.map((part, at) => Math.round(0.13 * part + 0.87 * back[at]));
+}
+
 /** A colour between the two of the ramp: 0 to 1. */
 export function rampColor(part) {
   const [low, high] = theme().ramp.map(rgb);

@@ -16,6 +16,7 @@ from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader, popcount
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.heap.pages import USES, UseRun
 from addrspace_gdb.space.heap.spans import LARGE, SMALL, USER_ARENA, kind_of
+from addrspace_gdb.space.goroutines.columns import pick as in_order
 from addrspace_gdb.space.heap.summary import Heap
 from addrspace_gdb.views.documents.heap import heap_json
 from addrspace_gdb.views.web.pack import Packed, packed_size
@@ -88,11 +89,11 @@ def _joined(arenas: Sequence[Arena]) -> Iterator[Tuple[int, int]]:
 def _spans(reader: SlotReader, packed: Packed) -> Tuple[List[Dict[str, Any]], Optional[str]]:
     """The spans by address, as columns; the kinds they are of, and why slots are left out if they are."""
     columns = reader.columns
-    found = list(zip(*(columns[name] for name in _KEY)))
-    numbers = {key: at for at, key in enumerate(sorted(set(found)))}
-    order = sorted(range(len(found)), key=columns["start"].__getitem__)
-    pick = {name: array("Q", map(columns[name].__getitem__, order)) for name in _COLUMNS}
-    kinds = list(map(list(map(numbers.__getitem__, found)).__getitem__, order))
+    key = [columns[name] for name in _KEY]
+    numbers = {one: at for at, one in enumerate(sorted(set(zip(*key))))}
+    order = sorted(range(len(key[0])), key=columns["start"].__getitem__)
+    pick = {name: array("Q", in_order(columns[name], order)) for name in _COLUMNS}
+    kinds = in_order(array("I", map(numbers.__getitem__, zip(*key))), order)
     told = [_kind(reader, *key) for key in numbers]
     packed.add("span.page", map(rshift, pick["start"], repeat(PAGE_SHIFT)), delta=True)
     packed.add("span.pages", pick["pages"])
@@ -171,7 +172,7 @@ def _slots(spans: _Slots, packed: Packed) -> Optional[str]:
     plain = spans.sound(spans.are(lambda kind: kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN))
     others = spans.are(lambda kind: kind["slots"] > 0 and not kind["settled"])
     bytes_of = [(kind["slots"] + 7) >> 3 for kind in spans.told]
-    sizes = list(map(bytes_of.__getitem__, compress(spans.kinds, plain)))
+    sizes = map(bytes_of.__getitem__, compress(spans.kinds, plain))
     live = list(spans.reader.gc_bits.raw(compress(spans.pick["alloc_bits"], plain), sizes))
     data = b"".join(live)
     if packed_size(data) > _MOST_BITS:
@@ -179,8 +180,9 @@ def _slots(spans: _Slots, packed: Packed) -> Optional[str]:
         packed.add("span.live", (next(counts) + 1 if one else 0 for one in plain))
         return "the slots of so many spans would make this file too large"
     found = dict(_unswept(spans, list(islice(compress(range(len(others)), others), _MOST_UNSWEPT))))
-    lengths = iter(live)
-    by_span = array("Q", (len(next(lengths)) if one else 0 for one in plain))
+    by_span = array("Q", bytes(8 * len(plain)))
+    for at, bits in zip(compress(range(len(plain)), plain), live):
+        by_span[at] = len(bits)
     if found:
         known = iter(live)
         data = b"".join([next(known) if one else found.get(at, b"") for at, one in enumerate(plain)])

@@ -1,7 +1,9 @@
 // A moment's heap as rows of cells: which rows there are, and the colours of their cells.
+import { eachLit } from "./lit.js";
 import { Pages } from "./pages.js";
 
 export const COLUMNS = 64; // cells in a row
+const LIT = 1e6; // how much more a lit page weighs
 const MAP_ROWS = 1 << 20;
 
 export class Layer {
@@ -9,6 +11,7 @@ export class Layer {
     this.space = space;
     this.pages = new Pages(space);
     this.colored = new Map();
+    this.lit = this.mask = null;
   }
 
   /** The numbers of the rows that have anything but reserved pages, with so many pages in a cell. */
@@ -25,31 +28,53 @@ export class Layer {
     return found;
   }
 
-  /** Colour anew: what a code of `mode` looks like is in `table`. */
-  paint(mode, table, pagesInCell) {
+  /** Colour anew: what a code of `mode` looks like is in `table`, and of what is not lit in `dimmed`. */
+  paint(mode, table, dimmed, pagesInCell, lit) {
+    this.light(lit);
+    this.dimmed = dimmed;
     this.codes = this.pages.codes[mode] || this.pages.codes.use;
     this.table = table;
     this.inCell = pagesInCell;
     this.colored = new Map();
   }
 
+  /** Note which pages are lit; null: all are. */
+  light(lit) {
+    if (lit === this.lit) return;
+    this.lit = lit;
+    this.mask = lit === null ? null : new Uint8Array(this.pages.total);
+    if (lit !== null)
+      eachLit(this.space, lit, (page, pages) => {
+        const at = this.pages.dense(page);
+        if (at >= 0) this.mask.fill(1, at, at + pages);
+      });
+  }
+
+  /** How many pages are lit. */
+  get litPages() {
+    return this.mask ? this.mask.reduce((sum, one) => sum + one, 0) : 0;
+  }
+
   /** The colours of a row's cells, four bytes each: of many pages the mean. */
   colors(row) {
     let made = this.colored.get(row);
     if (made) return made;
-    const { inCell, table, codes } = this;
+    const { inCell, codes, mask } = this;
     const first = row * inCell * COLUMNS;
     const sums = new Float64Array(COLUMNS * 4);
     for (const range of this.pages.ranges) {
       const low = Math.max(first, range.first);
       const high = Math.min(first + inCell * COLUMNS, range.first + range.pages);
       for (let page = low; page < high; page += 1) {
-        const color = table[codes[range.at + page - range.first]];
+        const place = range.at + page - range.first;
+        const dim = mask !== null && !mask[place];
+        const color = (dim ? this.dimmed : this.table)[codes[place]];
+        const weight = mask === null || dim ? 1 : LIT; // one lit page of many must be seen
         const at = 4 * Math.floor((page - first) / inCell);
-        sums[at] += color[0];
-        sums[at + 1] += color[1];
-        sums[at + 2] += color[2];
-        sums[at + 3] += 1;
+        sums[at] += weight * color[0];
+        sums[at + 1] += weight * color[1];
+        sums[at + 2] += weight * color[2];
+        sums[at + 3] += weight;
       }
     }
     made = new Uint8ClampedArray(COLUMNS * 4);

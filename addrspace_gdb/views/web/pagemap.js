@@ -1,7 +1,8 @@
 // The heap page by page on a canvas: a cell is a page of 8 KiB, or a power of two of them.
 import { hex, size } from "./format.js";
-import { fill } from "./dom.js";
-import { theme } from "./colors.js";
+import { el, fill } from "./dom.js";
+import { dimmed, theme } from "./colors.js";
+import { litWords } from "./lit.js";
 import { PAGE } from "./where.js";
 import { USES, USE_WORDS } from "./pages.js";
 import { COLUMNS, Layer } from "./layer.js";
@@ -11,7 +12,7 @@ const EDGE = 116; // pixels for the addresses at the left
 const MOST_LAYERS = 8; // moments whose pages are kept: each takes a byte a page and colouring
 const TOP = 8; // and above the first row
 
-/** The map in `box`. `says.hover(text)`, `says.chosen(address)` and `says.range(low, high)` are called. */
+/** The map in `box`. What it `says`: hover(text), chosen(address), range(low, high), light(lit). */
 export class PageMap {
   constructor(box, canvas, legend, says) {
     Object.assign(this, { box, canvas, legend, says });
@@ -22,6 +23,7 @@ export class PageMap {
     this.brush = null; // two addresses
     this.known = new Map(); // layers of moments
     this.before = null; // the layer of the first moment, if another is shown
+    this.lit = null; // what is shown alone
     this.wiped = 0; // columns of it that are shown
     this.cells = document.createElement("canvas");
     this.waiting = false;
@@ -95,16 +97,37 @@ export class PageMap {
   /** Lay the rows out anew. */
   lay() {
     this.rows = this.rowsFor(this.pagesInCell);
-    this.layer.paint(this.mode, colorTable(this.mode), this.pagesInCell);
+    const paint = (layer, mode) => {
+      const table = colorTable(mode);
+      layer.paint(mode, table, table.map(dimmed), this.pagesInCell, this.lit);
+    };
+    paint(this.layer, this.mode);
     if (this.wiping) {
       const mode = this.mode in this.before.pages.codes ? this.mode : "use"; // it has no changes
-      this.before.paint(mode, colorTable(mode), this.pagesInCell);
+      paint(this.before, mode);
     }
     this.spacer.style.height = `${this.rows.length * this.cell + 2 * TOP}px`;
     this.canvas.style.height = `${this.box.clientHeight}px`; // before anything asks where a cell is
     this.spacer.style.marginTop = `-${this.box.clientHeight}px`;
-    fill(this.legend, legend(this.mode, this.pagesInCell, this.pages));
+    fill(this.legend, this.litItem(), legend(this.mode, this.pagesInCell, this.pages));
     this.ask();
+  }
+
+  /** Show what was chosen elsewhere (lit.js) and dim the rest; null: all as it is. Whether there is any. */
+  light(lit) {
+    this.lit = lit;
+    this.lay();
+    if (lit === null) return true;
+    const first = this.layer.mask.indexOf(1);
+    if (first >= 0) this.show(this.pages.page(first) * PAGE);
+    return first >= 0;
+  }
+
+  litItem() {
+    if (this.lit === null) return null;
+    const words = `✕ only ${litWords(this.lit)}: ${size(this.layer.litPages * PAGE)} of pages`;
+    const press = el("button", { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) }, words);
+    return el("li", {}, press);
   }
 
   ask() {

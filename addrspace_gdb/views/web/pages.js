@@ -104,6 +104,12 @@ export class Pages {
     return range === undefined ? -1 : range.at + page - range.first;
   }
 
+  /** The page at a place in the arrays. */
+  page(at) {
+    const range = this.ranges.find((one) => at >= one.at && at < one.at + one.pages);
+    return range.first + at - range.at;
+  }
+
   use(page) {
     const at = this.dense(page);
     return at < 0 ? NONE : this.codes.use[at];
