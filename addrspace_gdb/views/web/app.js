@@ -270,8 +270,9 @@ function listen() {
   byId("mode").addEventListener("change", () => colour(byId("mode").value));
   byId("scale").value = state.scale;
   byId("scale").addEventListener("change", () => ((state.scale = byId("scale").value), drawLadder(), keep()));
-  byId("wipe").addEventListener("input", (event) => {
-    state.wipe = event.target.value;
+  const slider = byId("wipe").querySelector("input");
+  slider.addEventListener("input", () => {
+    state.wipe = slider.value;
     drawWipe();
     keep();
   });

@@ -9,12 +9,12 @@ from operator import gt, rshift
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.columns import pick as in_order
 from addrspace_gdb.goruntime.mheap import Arena
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import MAX_OBJS_PER_SPAN
 from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader, popcount
 from addrspace_gdb.process.residency import Residency
-from addrspace_gdb.space.goroutines.columns import pick as in_order
 from addrspace_gdb.space.heap.pages import USES, UseRun
 from addrspace_gdb.space.heap.spans import LARGE, SMALL, USER_ARENA, kind_of
 from addrspace_gdb.space.heap.summary import Heap
