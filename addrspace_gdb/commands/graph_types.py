@@ -12,6 +12,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.gostructs import GoStructs
 from addrspace_gdb.goruntime.mgcroots import Slots
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.own_objects import Own
@@ -121,6 +122,7 @@ class GraphTypes:
         self.runtime = Runtime(ConstantsTarget(runtime.target, ranges), runtime.problems, runtime.progress)
         self.named = Types(self.runtime, modules)
         self.shapes = Shapes(self.runtime, self.named)
+        self.shapes.hidden = GoStructs(self.shapes, runtime.word).pointers
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
         self.runtime.layout("runtime.hchan")

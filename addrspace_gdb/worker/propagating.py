@@ -336,9 +336,23 @@ def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
 
 
 @kernel
+def suits_edges(number: int, shape: int, index: Ints, at: Ints, shapes: Shapes) -> bool:
+    """Whether an object has pointers only where a value of a shape has them."""
+    period = shapes.periods[shape]
+    for e in range(index[number], index[number + 1]):
+        within = at[e]
+        if within >= period and period > 0:
+            within %= period
+        if pointer_at(shape, within, shapes.begin, shapes.offsets) < 0:
+            return shapes.open[shape] != 0  # type: ignore[no-any-return]
+    return True
+
+
+@kernel
 def by_tags(
     to: Ints,
     index: Ints,
+    at: Ints,
     into: Ints,
     tags: Ints,
     heap: Heap,
@@ -353,7 +367,7 @@ def by_tags(
         if known[number] == 0:
             for e in range(index[number], index[number + 1]):
                 how = of_tags[tags[e]]
-                if how != 0:
+                if how != 0 and suits_edges(to[e], led_to[tags[e]], index, at, shapes):
                     tail = give_one(to[e], into[e], how, led_to[tags[e]], heap, shapes, found, tail)
     return tail
 

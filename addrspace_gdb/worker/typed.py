@@ -55,9 +55,8 @@ class Typed:
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         conflicts = int(self.found.counts[propagating.CONFLICTS])
-        tail = propagating.by_tags(
-            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
-        )
+        columns = edges.to, edges.index, edges.at, notes.into, notes.tags
+        tail = propagating.by_tags(*columns, heap, self.shapes, self._dynamic, self.found)
         self.found.counts[propagating.CONFLICTS] = conflicts  # what looks like an interface need not be one
         self._follow(tail, 0)
         self._follow_closures(0)

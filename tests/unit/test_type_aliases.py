@@ -7,7 +7,9 @@ from typing import List
 
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.gostructs import GoStructs
 from addrspace_gdb.goruntime.typeshapes import (
+    DYNAMIC,
     EITHER,
     FUNCTION,
     MANY,
@@ -146,3 +148,22 @@ def test_an_atomic_pointer_leads_to_what_it_is_of() -> None:
     number = made.of(0)
     made.finish()
     assert shapes.all[number].pointers == [Pointer(0, UNKNOWN)]
+
+
+def test_what_pools_and_interfaces_taken_apart_lead_to_is_known() -> None:
+    shapes = shapes_of([])
+    known = GoStructs(shapes, 8)
+    pool = known.pointers("sync.Pool", "sync", 40)
+    assert pool == [Pointer(0, MANY, 4), Pointer(16, MANY, 4), Pointer(32, ONE, FUNCTION)]
+    assert known.pointers("sync.Pool", "sync", 40) == pool and len(shapes.all) == 7
+    assert [(one.name, one.size) for one in shapes.all[4:]] == [
+        ("sync.poolLocal", 128),
+        ("sync.poolChainElt", 48),
+        ("sync.eface", 16),
+    ]
+    assert shapes.all[5].pointers == [Pointer(8, MANY, 6), Pointer(32, ONE, 5), Pointer(40, ONE, 5)]
+    eface = [Pointer(0, UNKNOWN), Pointer(8, DYNAMIC)]
+    assert known.pointers("sync.eface", "sync", 16) == eface == shapes.all[6].pointers
+    assert (
+        known.pointers("sync.Pool", "x/sync", 40) is None and known.pointers("sync.Pool", "sync", 48) is None
+    )
