@@ -18,6 +18,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    named_parts,
 )
 
 _TIMERS = ("time.Timer", "time.Ticker")
@@ -107,7 +108,8 @@ def _entry(shapes: Shapes, word: int) -> int:
     number = shapes.reserve()
     pointers = [Pointer(word, ONE, number), Pointer(3 * word, DYNAMIC), Pointer(5 * word, DYNAMIC)]
     made = Shape(_ENTRY, "struct", "internal/sync", 6 * word, 6 * word, pointers)
-    shapes.put(number, made)
+    parts = [(0, ".isEntry"), (word, ".overflow"), (2 * word, ".key"), (4 * word, ".value")]
+    shapes.put(number, made, named_parts(parts))
     return number
 
 

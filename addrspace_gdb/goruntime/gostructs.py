@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.typeshapes import (
     DYNAMIC,
@@ -13,6 +13,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    named_parts,
 )
 
 # An interface as they take it apart: the type or itab, and behind it the value.
@@ -54,14 +55,26 @@ class GoStructs:
         word, shapes = self._word, self._shapes
         local, link, item = shapes.reserve(), shapes.reserve(), shapes.reserve()
         end = -(-(8 + 5 * word) // 8) * 8
-        of_local = [(word, DYNAMIC), (2 * word, ONE, link), (3 * word, ONE, link)]
-        of_link = [(8, MANY, item), (8 + 3 * word, ONE, link), (8 + 4 * word, ONE, link)]
-        made = (
-            (local, "sync.poolLocal", _LOCAL, of_local),
-            (link, "sync.poolChainElt", end, of_link),
-            (item, "sync.eface", 2 * word, [(0, UNKNOWN), (word, DYNAMIC)]),
+        self._put(
+            local,
+            "sync.poolLocal",
+            _LOCAL,
+            [Pointer(word, DYNAMIC), Pointer(2 * word, ONE, link), Pointer(3 * word, ONE, link)],
+            [(0, ".private"), (2 * word, ".shared.head"), (3 * word, ".shared.tail")],
         )
-        for number, name, size, pointers in made:
-            found = [Pointer(*one) for one in pointers]
-            shapes.put(number, Shape(name, "struct", "sync", size, size, found))
+        self._put(
+            link,
+            "sync.poolChainElt",
+            end,
+            [Pointer(8, MANY, item), Pointer(8 + 3 * word, ONE, link), Pointer(8 + 4 * word, ONE, link)],
+            [(0, ".headTail"), (8, ".vals"), (8 + 3 * word, ".next"), (8 + 4 * word, ".prev")],
+        )
+        pointers = [Pointer(0, UNKNOWN), Pointer(word, DYNAMIC)]
+        self._put(item, "sync.eface", 2 * word, pointers, [(0, ".typ"), (word, ".val")])
         return local
+
+    def _put(
+        self, number: int, name: str, size: int, pointers: Sequence[Pointer], parts: Sequence[Tuple[int, str]]
+    ) -> None:
+        made = Shape(name, "struct", "sync", size, size, pointers)
+        self._shapes.put(number, made, named_parts(parts))

@@ -76,6 +76,18 @@ class Named(NamedTuple):
 
 
 PathOf = Callable[[int], Named]
+
+
+def named_parts(parts: Sequence[Tuple[int, str]]) -> PathOf:
+    """Names what begins at those offsets, ascending from 0 on, and goes to the next one."""
+
+    def path(within: int) -> Named:
+        start, name = max((one for one in parts if one[0] <= within), default=(0, ""))
+        return Named(name, 0, within - start)
+
+    return path
+
+
 Hidden = Callable[[str, Optional[str], int], Optional[Sequence[Pointer]]]
 
 

@@ -17,6 +17,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     ONE,
     TEXT,
     UNKNOWN,
+    Named,
     Pointer,
     Shape,
     Shapes,
@@ -162,6 +163,7 @@ def test_what_pools_and_interfaces_taken_apart_lead_to_is_known() -> None:
         ("sync.eface", 16),
     ]
     assert shapes.all[5].pointers == [Pointer(8, MANY, 6), Pointer(32, ONE, 5), Pointer(40, ONE, 5)]
+    assert [shapes.path(4, at) for at in (8, 24)] == [Named(".private", 0, 8), Named(".shared.tail", 0, 0)]
     eface = [Pointer(0, UNKNOWN), Pointer(8, DYNAMIC)]
     assert known.pointers("sync.eface", "sync", 16) == eface == shapes.all[6].pointers
     assert (
