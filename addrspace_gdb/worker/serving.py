@@ -167,6 +167,7 @@ class Server:
             "conflicts": typed.conflicts,
             "misplaced": typed.misplaced,
             "examples": typed.examples,
+            "places": typed.places,
         }
         self._say(header, typed.counted(self._reached))
 
@@ -227,11 +228,17 @@ class Server:
         self._say({}, {**columns, "states": states})
 
     def _children(self, said: Message) -> None:
-        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it."""
-        tree, most = self._dominators, int(said.header["most"])
+        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it; of those that
+        are among `shared` only objects."""
+        tree, most, shared = self._dominators, int(said.header["most"]), {*said.header["shared"]}
         rows = []
         for node in said.header["nodes"]:
-            found, count = tree.children(node, most) if tree.number[node] >= 0 else ([], 0)
+            found: List[int] = []
+            count = 0
+            if tree.number[node] >= 0 and node in shared:
+                found, count = tree.objects_below(node, most, self._made.start)
+            elif tree.number[node] >= 0:
+                found, count = tree.children(node, most)
             rows.append({"kept": tree.kept(node), "children": found, "count": count})
         self._say({"rows": rows})
 
@@ -265,7 +272,8 @@ class Server:
         self._say({}, {"nodes": found})
 
     def _objects(self, said: Message) -> None:
-        """Where those objects are, their bytes, and the type that stands before them."""
+        """Where those objects are, their bytes, and the type that stands before them; with types also the
+        shape, and 1 for several values of it."""
         self._say({"rows": [self._object(int(number)) for number in said.header["objects"]]})
 
     def _object(self, number: int) -> List[int]:
@@ -273,7 +281,12 @@ class Server:
         heap, s = graph.heap, span_of(graph.heap, number)
         size, type_ = int(heap.sizes[s]), int(graph.type_of[number])
         address = int(heap.starts[s]) + (number - int(heap.first[s])) * size
-        return [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        found = [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        if graph.noting is None:
+            return found
+        typed = self._typed
+        shape = int(typed.found.shapes[number])
+        return [*found, shape, int(shape > 0 and typed.shapes.slots[shape] != size)]
 
 
 def _column(addresses: Sequence[int]) -> Ints:
