@@ -88,6 +88,13 @@ class SideBySide:
         """The words of one of them."""
         return self.words[row * self._width : (row + 1) * self._width]
 
+    def column(self, number: int, rows: Sequence[int]) -> array[int]:
+        """That word of each of the rows."""
+        whole = self.words[number :: self._width]
+        if len(rows) == len(self.positions):
+            return whole
+        return array(whole.typecode, map(whole.__getitem__, rows))
+
     def on(self, path: Path, rows: Sequence[int]) -> Sequence[int]:
         """Those of the `rows` whose return addresses are those of the path."""
         if len(rows) == len(self.positions) and self._all_on(path):
@@ -105,10 +112,17 @@ class SideBySide:
         `tried`: paths that goroutines of this kind were found on, each with its number, to which more are
         added. `follow` says of one row which path it is on, its number, and whether others may be on it.
         """
+        for rows, number in self.rows_by_path(tried, follow):
+            yield pick(self.positions, rows), number
+
+    def rows_by_path(
+        self, tried: List[Tuple[Path, int]], follow: Callable[[int], Tuple[Path, int, bool]]
+    ) -> Iterator[Tuple[Sequence[int], int]]:
+        """The same by their rows."""
         rows: Sequence[int] = range(len(self.positions))
         for path, number in tried:
             on, rows = self._parted(path, rows)
-            yield pick(self.positions, on), number
+            yield on, number
         while rows:
             path, number, common = follow(rows[0])
             on, rows = rows[:1], rows[1:]
@@ -116,7 +130,7 @@ class SideBySide:
                 tried.append((path, number))
                 more, rows = self._parted(path, rows)
                 on = [*on, *more]
-            yield pick(self.positions, on), number
+            yield on, number
 
     def _parted(self, path: Path, rows: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
         """Those of the `rows` that are on the path, and the others."""
