@@ -92,10 +92,8 @@ class SideBySide:
 
     def column(self, number: int, rows: Sequence[int]) -> array[int]:
         """That word of each of the rows."""
-        whole = self.words[number :: self._width]
-        if len(rows) == len(self.positions):
-            return whole
-        return array(whole.typecode, map(whole.__getitem__, rows))
+        whole = array(self._words.format, self._words[number :: self._width].tobytes())
+        return whole if len(rows) == len(self.positions) else array(whole.typecode, pick(whole, rows))
 
     def on(self, path: Path, rows: Sequence[int]) -> Sequence[int]:
         """Those of the `rows` whose return addresses are those of the path."""
