@@ -143,6 +143,30 @@ class GraphTypes:
         place = debugged.places.get(address)
         return self._debug.of(place) if self._debug is not None and place is not None else NOTHING
 
+    def extent_of(self, debugged: Debugged, address: int, behind: int) -> Optional[int]:
+        """How many bytes the variable that begins there leads to, if it is a pointer, a slice or a string;
+        `behind` is the word behind its first."""
+        place = debugged.places.get(address)
+        type_ = debugged.types[place] if place is not None else None
+        if type_ is None or type_.kind not in ("pointer", "slice", "string"):
+            return None
+        size: Optional[int] = 1
+        if type_.kind != "string":
+            size = self._element_size(type_, debugged.types)
+        return size if size is None or type_.kind == "pointer" else size * behind
+
+    def _element_size(self, type_: GoType, types: Sequence[GoType]) -> Optional[int]:
+        """Of what a pointer or slice leads to."""
+        if not type_.descriptor:
+            return next((types[place].size for _, place, _ in type_.parts), None)
+        start, end = self._range
+        address = start + type_.descriptor if type_.descriptor < end - start else type_.descriptor
+        try:
+            element = self.named.at(self.runtime.word_at(address + (48 if self.runtime.word == 8 else 32)))
+        except UnreadableError:
+            return None
+        return element.size if element is not None else None
+
     def told(
         self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own, functions: Dict[int, str]
     ) -> Dict[str, Column]:
