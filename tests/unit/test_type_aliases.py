@@ -71,10 +71,13 @@ def test_parts_of_maps_are_of_a_map_where_one_leads_to_them() -> None:
         Shape("directory of map[int]int", "map", None, 8, 8, ()),
         Shape("table of map[int]int", "map", None, 32, 32, ()),
         struct("maps.table", 32, [], "x/maps"),
+        Shape("chan int", "chan", None, 96, 96, (), open=True),
+        struct("runtime.hchan", 96, [], "runtime"),
+        Shape("chan int", "chan", None, 8, 8, ()),
     ]
     shapes = shapes_of(parts)
     put_aliases(shapes, NOTHING, 8)
-    assert [one.first for one in shapes.all[4:]] == [0, 0, 4, 5, 0] and shapes.vague == {4, 5}
+    assert [one.first for one in shapes.all[4:]] == [0, 0, 4, 5, 0, 10, 0, 0] and shapes.vague == {4, 5, 10}
 
 
 def test_nodes_of_a_sync_map_are_one_of_two() -> None:
