@@ -166,7 +166,7 @@ class Ways:
         edge = int(edge_to(graph.edges.index, graph.edges.to, node, following))
         if edge < 0:
             return made
-        within = int(graph.edges.at[edge]) * self._holders.word
+        within = self._holders.noting.within_of(edge) * self._holders.word
         into = self._holders.noting.into_of(edge)
         return made._replace(offset=header + within, within=within, into=into)
 

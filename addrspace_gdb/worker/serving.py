@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
@@ -15,7 +16,7 @@ from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.noting import Noting
-from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
+from addrspace_gdb.worker.spans import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -30,6 +31,7 @@ class Server:
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         self._in, self._out = incoming, outgoing
+        self._lock = Lock()
         self._memory: Optional[Memory] = None
         self._graph: Optional[Graph] = None
         self._rooted: Optional[Rooted] = None
@@ -72,8 +74,9 @@ class Server:
         send(self._out, header, columns or {})
 
     def _ask(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> Message:
-        self._say(header, columns)
-        return receive(self._in)
+        with self._lock:  # threads that read ask too
+            self._say(header, columns)
+            return receive(self._in)
 
     def _warm(self, said: Message) -> None:
         """Compile what is not compiled yet, while nothing stands still for it."""

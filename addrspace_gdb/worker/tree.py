@@ -12,7 +12,7 @@ from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import dominating
 from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.scanning import object_at, objects_at
+from addrspace_gdb.worker.spans import object_at, objects_at
 
 _FEW = 64  # children that are picked out without sorting all
 

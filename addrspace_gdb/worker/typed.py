@@ -9,8 +9,8 @@ from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
-from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
-from addrspace_gdb.worker.scanning import objects_at
+from addrspace_gdb.worker.propagating import Dynamic, Found, Memo, Shapes
+from addrspace_gdb.worker.spans import objects_at
 
 _OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
@@ -26,6 +26,7 @@ class Typed:
         columns = {name: of_bytes(said.column(name), "q") for name in Shapes._fields}
         self.shapes = Shapes(**columns)
         self._dynamic = self._of_words(said, words)
+        self._memo = Memo(*(zeros(len(self.shapes.offsets), "i") for _ in Memo._fields))
         objects = graph.objects
         self.found = Found(
             zeros(objects, "i"),
@@ -55,7 +56,7 @@ class Typed:
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         tail = propagating.by_tags(
-            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
+            edges.to, edges.index, notes.packed, heap, self.shapes, self._dynamic, self.found
         )
         self._follow(tail, 0)
         self._follow_closures(0)
@@ -106,15 +107,14 @@ class Typed:
                 int(tail),
                 edges.to,
                 edges.index,
-                edges.at,
-                notes.into,
-                notes.tags,
+                notes.packed,
                 heap.first,
                 heap.kinds,
                 heap.sizes,
                 self.shapes,
                 self._dynamic,
                 self.found,
+                self._memo,
                 loose,
             )
             if not self.found.counts[propagating.AGAIN]:

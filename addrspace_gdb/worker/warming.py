@@ -14,7 +14,7 @@ from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
-from addrspace_gdb.worker.scanning import put_states, total
+from addrspace_gdb.worker.spans import put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
