@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
@@ -123,6 +123,47 @@ class Engine:
     def __del__(self) -> None:
         if hasattr(self, "_process"):
             self.close()
+
+
+class _Begun(NamedTuple):
+    pid: Optional[int]
+    core: Optional[str]
+    engine: Engine
+    source: Source
+
+
+_BEGUN: List[_Begun] = []
+
+
+def begun(pid: Optional[int], core: Optional[str]) -> Engine:
+    """A worker for a process or core, which waits until it is taken: it is started before all that is done
+    meanwhile, for it takes half a second to load what it stands on. ProblemError."""
+    if not _BEGUN:
+        source = Source(pid, core)
+        try:
+            _BEGUN.append(_Begun(pid, core, Engine(source), source))
+        finally:
+            source.close()
+    return _BEGUN[-1].engine
+
+
+def taken(pid: Optional[int], core: Optional[str]) -> Tuple[Engine, Source]:
+    """The worker that waits for this process or core, or another. ProblemError."""
+    while _BEGUN:
+        one = _BEGUN.pop()
+        if (one.pid is not None and one.pid == pid) or (one.core is not None and core is not None):
+            return one.engine, one.source
+    source = Source(pid if core is None else None, core)
+    try:
+        return Engine(source), source
+    finally:
+        source.close()
+
+
+def none_begun() -> None:
+    """End what nobody will take."""
+    while _BEGUN:
+        _BEGUN.pop().engine.close()
 
 
 def interpreter() -> str:

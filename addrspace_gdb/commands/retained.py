@@ -162,7 +162,7 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
-    use = Use(arguments.memory)
+    use = Use(arguments.memory, want="retained")
     graph = graph_of(session, use) if arguments.by == ROOT else typed_graph_of(session, use)
     return Answer(graph, asked, arguments)
 

@@ -138,6 +138,8 @@ def ask(asked: Asked, folder: Path) -> AnswerFiles:
 def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
     """Have it answered by whom it is for; where only debug information can tell, by a debugger, if there is
     one."""
+    if asked.debugger.path is None:
+        _begin_worker(asked, core)
     from addrspace_gdb.shell import vetting  # loads what most of the package stands on
 
     exe = os.path.abspath(asked.question.exe) if asked.question.exe else None
@@ -158,9 +160,24 @@ def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
         _instead(asked, answer, core, exe, str(error))
 
 
+def _begin_worker(asked: Asked, core: Optional[str]) -> None:
+    """Start what works out the graph of the heap, where that is surely asked for: it has much to load."""
+    if (asked.question.report or "").split(" ", 1)[0] not in ("types", "holders", "retained"):
+        return
+    from addrspace_gdb.commands.engine import begun
+
+    try:
+        begun(asked.pid, core)
+    except ProblemError:  # it is said better by whoever needs it
+        return
+
+
 def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:
     """Ask a debugger what cannot be told without: gdb, or lldb if there is no gdb. ProblemError if none may
     be asked, or is there."""
+    from addrspace_gdb.commands.engine import none_begun
+
+    none_begun()
     kind, path = "gdb", None if asked.only else find_gdb(None)
     if path is None and not asked.only:
         kind, path = "lldb", _usable_lldb()

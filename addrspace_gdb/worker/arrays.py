@@ -25,7 +25,7 @@ try:
 except ImportError:
     COMPILED = False
 
-_TYPES = {"B": "uint8", "H": "uint16", "I": "uint32", "i": "int32", "q": "int64"}
+_TYPES = {"B": "uint8", "b": "int8", "H": "uint16", "I": "uint32", "i": "int32", "q": "int64"}
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -45,7 +45,7 @@ def inlined(function: Kernel) -> Kernel:
 
 
 def zeros(count: int, code: str = "q") -> Ints:
-    """`count` zeros of array's type `code`: B, H, I, i or q."""
+    """`count` zeros of array's type `code`: B, b, H, I, i or q."""
     if COMPILED:
         return numpy.zeros(count, _TYPES[code])
     return array(code, bytes(array(code).itemsize * count))

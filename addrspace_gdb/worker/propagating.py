@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
-from addrspace_gdb.worker.spans import Heap
+from addrspace_gdb.worker.spans import Heap, span_of_number
 
 # How a pointer leads to its target.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
@@ -68,32 +68,6 @@ class Roots(NamedTuple):
     numbers: Ints
     hows: Ints
     targets: Ints
-
-
-@kernel
-def fill_spans(first: Ints, spans: Ints) -> None:
-    """Note the span of every 64th object, and at the end the last."""
-    at = 0
-    for s in range(len(first) - 1):
-        while at < len(spans) and at << 6 < first[s + 1]:
-            spans[at] = s
-            at += 1
-    while at < len(spans):
-        spans[at] = max(0, len(first) - 2)
-        at += 1
-
-
-@inlined
-def span_of_number(number: int, first: Ints, spans: Ints) -> int:
-    """The span of an object."""
-    low, high = spans[number >> 6], spans[(number >> 6) + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if first[middle + 1] <= number:
-            low = middle + 1
-        else:
-            high = middle
-    return low  # type: ignore[no-any-return]
 
 
 @kernel
@@ -443,9 +417,3 @@ def put_groups(shapes: Ints, slots: Ints, heap: Heap, group_of: Ints, groups: In
         for number in range(heap.first[s], heap.first[s + 1]):
             shape = shapes[number]
             groups[number] = group_of[2 * shape + (1 if slots[shape] != heap.sizes[s] else 0)]
-
-
-@kernel
-def span_at(number: int, first: Ints, spans: Ints) -> int:
-    """The span of an object."""
-    return span_of_number(number, first, spans)

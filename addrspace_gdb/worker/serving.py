@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
@@ -20,10 +19,14 @@ from addrspace_gdb.worker.spans import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.turns import Later
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
 
-_FEW = 1 << 20  # objects whose types are worked out at once for all questions
+_FEW = 1 << 20  # objects whose types are worked out at once for all questions, without numba
+REACHED, TREE, HELD, TYPED = "reached", "tree", "held", "typed"
+_BEGUN = {"types": REACHED, "retained": TREE, "holders": HELD}  # by what will be asked, once roots are there
+_TYPED_AT_ONCE = ("types", "holders")
 
 
 class Server:
@@ -35,6 +38,8 @@ class Server:
         self._memory: Optional[Memory] = None
         self._graph: Optional[Graph] = None
         self._rooted: Optional[Rooted] = None
+        self._want = ""  # what will be asked, which is begun before it is
+        self._later: Dict[str, Later[Any]] = {}
         self._words: List[int] = []
         self._shapes: Optional[Message] = None
         self._word = 8
@@ -81,11 +86,13 @@ class Server:
     def _warm(self, said: Message) -> None:
         """Compile what is not compiled yet, while nothing stands still for it."""
         if COMPILED:
-            warm(str(said.header["order"]), typed=bool(said.header.get("typed")))
+            header = said.header
+            warm(str(header["order"]), typed=bool(header.get("typed")), want=str(header.get("want", "")))
         self._say({"compiled": COMPILED})
 
     def _heap(self, said: Message) -> None:
         header = said.header
+        self._want = str(header.get("want", ""))
         extents = list(
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
@@ -122,9 +129,10 @@ class Server:
     def _roots(self, said: Message) -> None:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
+        self._end_all()
+        for of_other_roots in (REACHED, TREE, HELD):
+            self._later.pop(of_other_roots, None)
         self._rooted = Rooted(graph, said)
-        for worked_out in ("_reached", "_dominators"):  # of other roots
-            self.__dict__.pop(worked_out, None)
         self._say(
             {
                 "edges": graph.count,
@@ -134,6 +142,28 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+        if self._want in _BEGUN:
+            self._begin(_BEGUN[self._want])
+
+    def _begin(self, what: str) -> None:
+        """Work something out beside other work, if nobody has."""
+        works: Dict[str, Callable[[], Any]] = {
+            REACHED: self._made.reached,
+            TREE: lambda: Dominators(self._made),
+            HELD: self._hold,
+            TYPED: self._type,
+        }
+        if what not in self._later:
+            self._later[what] = Later(works[what])
+
+    def _result(self, what: str) -> Any:
+        self._begin(what)
+        return self._later[what].found
+
+    def _end_all(self) -> None:
+        """What follows changes what is worked with."""
+        for one in self._later.values():
+            one.end()
 
     def _totals(self, said: Message) -> None:
         """How much there is, and how much of it is reached."""
@@ -143,16 +173,23 @@ class Server:
         totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
         self._say({name: int(value) for name, value in totals.items()})
 
-    @cached_property
+    @property
     def _reached(self) -> Ints:
-        return self._made.reached()
+        """By node: not below 0 if it is reached."""
+        found: Ints = self._dominators.number if TREE in self._later else self._result(REACHED)
+        return found
 
-    @cached_property
+    @property
     def _dominators(self) -> Dominators:
-        return Dominators(self._made)
+        found: Dominators = self._result(TREE)
+        return found
 
-    @cached_property
+    @property
     def _typed(self) -> Typed:
+        found: Typed = self._result(TYPED)
+        return found
+
+    def _type(self) -> Typed:
         graph = self._made.graph
         assert graph.noting is not None
         return self._types_in(graph, graph.noting)
@@ -171,24 +208,28 @@ class Server:
         """What types are made of, once for all."""
         self._shapes = said
         self._say({"done": "shapes"})
+        if self._want in _TYPED_AT_ONCE:
+            self._begin(TYPED)
 
     def _variables(self, said: Message) -> None:
         """The variables of packages and their types, by the debug information in a file."""
         found = read_variables(str(said.header["path"]))
         self._say(found._asdict())
 
-    @cached_property
-    def _held(self) -> Holders:
+    def _hold(self) -> Holders:
         noting = self._made.graph.noting
         assert noting is not None
         return Holders(self._made, noting, self._word)
 
     def _ways_to(self, node: int) -> Ways:
         if node not in self._ways:
-            known = "_typed" in self.__dict__ or self._made.graph.objects <= _FEW
-            typed = self._typed if known else None
+            every = COMPILED or self._made.graph.objects <= _FEW
+            if every:
+                self._begin(TYPED)
+            held: Holders = self._result(HELD)
             # One at a time: each is as long as the graph.
-            self._ways = {node: Ways(self._held, node, typed, self._types_in)}
+            held.search(node)  # while types are worked out
+            self._ways = {node: Ways(held, node, self._typed if every else None, self._types_in)}
         return self._ways[node]
 
     def _holders(self, said: Message) -> None:
@@ -236,6 +277,7 @@ class Server:
 
     def _leaked(self, said: Message) -> None:
         """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
+        self._end_all()
         self._say({}, {"places": _column(leaked(self._made, said))})
 
     def _grouped(self, said: Message) -> None:

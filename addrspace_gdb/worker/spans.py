@@ -155,6 +155,38 @@ def total(heap: Heap, reached: Ints, only: bool) -> Tuple[int, int]:
     return count, size
 
 
+@kernel
+def fill_spans(first: Ints, spans: Ints) -> None:
+    """Note the span of every 64th object, and at the end the last."""
+    at = 0
+    for s in range(len(first) - 1):
+        while at < len(spans) and at << 6 < first[s + 1]:
+            spans[at] = s
+            at += 1
+    while at < len(spans):
+        spans[at] = max(0, len(first) - 2)
+        at += 1
+
+
+@inlined
+def span_of_number(number: int, first: Ints, spans: Ints) -> int:
+    """The span of an object."""
+    low, high = spans[number >> 6], spans[(number >> 6) + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if first[middle + 1] <= number:
+            low = middle + 1
+        else:
+            high = middle
+    return low  # type: ignore[no-any-return]
+
+
+@kernel
+def span_at(number: int, first: Ints, spans: Ints) -> int:
+    """The span of an object."""
+    return span_of_number(number, first, spans)
+
+
 def heap_of(spans: Dict[str, Ints]) -> Heap:
     """All by the columns of the spans, whose objects are not known yet. ProblemError if there is too much."""
     starts, pages, slots = spans["starts"], spans["pages"], spans["slots"]
@@ -178,3 +210,10 @@ def heap_of(spans: Dict[str, Ints]) -> Heap:
     sizes, rows, kinds = spans["sizes"], zeros(ROW * count), spans["kinds"]
     fill_rows(rows, starts, sizes, slots, first, kinds)
     return Heap(low, high, groups, table, starts, pages, sizes, slots, first, kinds, state, rows)
+
+
+def marks(heap: Heap) -> Ints:
+    """What finds the span of an object by its number."""
+    spans = zeros((len(heap.state) >> 6) + 2, "i")
+    fill_spans(heap.first, spans)
+    return spans

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from threading import Condition, Thread
-from typing import Callable, Iterator, List, Optional, Sequence
+from typing import Callable, Generic, Iterator, List, Optional, Sequence, TypeVar
+
+T = TypeVar("T")
 
 _MOST = 4  # threads: more would wait for memory
 
@@ -71,26 +73,33 @@ class _StopError(Exception):
     """A job before this one has failed."""
 
 
-class Later:
+class Later(Generic[T]):
     """Something that is worked out beside other work."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
-        self._errors: List[BaseException] = []
+        self._found: List[T] = []
+        self._error: Optional[BaseException] = None
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._work()
-        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised by `wait`
-            self._errors.append(error)
+            self._found.append(self._work())
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised where it is wanted
+            self._error = error
 
-    def wait(self) -> None:
-        """Once it is done. What went wrong is raised."""
+    def end(self) -> None:
+        """Wait until it is done, or has failed."""
         self._thread.join()
-        if self._errors:
-            raise self._errors[0]
+
+    @property
+    def found(self) -> T:
+        """What came out, once it is done. What went wrong is raised."""
+        self.end()
+        if self._error is not None:
+            raise self._error
+        return self._found[0]
 
 
 def hands() -> int:

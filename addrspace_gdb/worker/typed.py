@@ -10,7 +10,7 @@ from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
 from addrspace_gdb.worker.propagating import Dynamic, Found, Memo, Shapes
-from addrspace_gdb.worker.spans import objects_at
+from addrspace_gdb.worker.spans import marks, objects_at, span_at
 
 _OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
@@ -34,9 +34,8 @@ class Typed:
             zeros(max(1, objects), "i"),
             zeros(3),
             zeros(objects, "B"),
-            zeros((objects >> 6) + 2, "i"),
+            marks(graph.heap),
         )
-        propagating.fill_spans(graph.heap.first, self.found.spans)
         self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
@@ -152,7 +151,7 @@ class Typed:
         sums: Dict[Tuple[int, int], List[int]] = {}
         for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
             if self.found.shapes[number] == propagating.FUNCTION:
-                s = propagating.span_at(number, heap.first, self.found.spans)
+                s = span_at(number, heap.first, self.found.spans)
                 row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]
