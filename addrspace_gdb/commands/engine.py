@@ -82,22 +82,32 @@ class Engine:
         self._owed += 1
 
     def ask(
-        self, header: Dict[str, object], columns: Dict[str, Column], serve: Optional[Serve] = None
+        self,
+        header: Dict[str, object],
+        columns: Dict[str, Column],
+        serve: Optional[Serve] = None,
+        meanwhile: Optional[Callable[[], object]] = None,
     ) -> Message:
-        """What it answers; `serve` gives what it wants for that. ProblemError if it cannot, or has died."""
+        """What it answers; `serve` gives what it wants for that, and `meanwhile` is done while it works.
+        ProblemError if it cannot, or has died."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             for _ in range(self._owed):
                 receive(self._process.stdout)
             self._owed = 0
             send(self._process.stdin, header, columns)
+            self._owed += 1
+            if meanwhile is not None:
+                meanwhile()
             while True:
                 said = receive(self._process.stdout)
+                self._owed = 0
                 if "problem" in said.header:
                     raise ProblemError(str(said.header["problem"]))
                 if "want" not in said.header or serve is None:
                     return said
                 send(self._process.stdin, *serve(said))
+                self._owed = 1
         except ClosedError:
             raise ProblemError(self._ended()) from None
         except KeyboardInterrupt:  # it would answer to the next question

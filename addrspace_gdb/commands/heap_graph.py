@@ -195,7 +195,7 @@ class HeapGraph:
     def ask(self, do: str, **more: Any) -> Message:
         """Anything else, once the roots are there."""
         assert self._found
-        return self._engine.ask({"do": do, **more}, {})
+        return self._engine.ask({"do": do, **more}, {}, meanwhile=lambda: self.problems)
 
 
 class TypedGraph(HeapGraph):
