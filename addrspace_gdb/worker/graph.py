@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.common.problems import ProblemError
@@ -21,7 +21,7 @@ from addrspace_gdb.worker.arrays import (
     zeros,
 )
 from addrspace_gdb.worker.budget import Budget
-from addrspace_gdb.worker.noting import Codes, Jotted, Noting, describe
+from addrspace_gdb.worker.noting import Noting, describe, put_noted, scan_and_note
 from addrspace_gdb.worker.ranges import BITS, Range, plan_blocks, ranges
 from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, Batch, Edges, Masks, Part
 from addrspace_gdb.worker.spans import allocated, heap_of
@@ -198,9 +198,11 @@ class Graph:
         if one.offset >= 0:
             large = self.heap.kinds[one.begin] == LARGE
             return [int(self.spans["large_types"][one.begin])] if large else []
+        if not one.headers:
+            return []
         found = zeros(one.size >> 9)
         number = int(scanning.read_headers(one.begin, one.end, part, self.heap, found))
-        return distinct(found[:number]) if number else []
+        return distinct(found[:number])
 
     def _arena_bits(self, one: Range) -> Tuple[Ints, Ints]:
         """The bits of the range's words, arena by arena. Where there is none, nothing is a pointer."""
@@ -231,18 +233,27 @@ class Graph:
         bits += self._words.bits(arena[2] + (first >> 3), many)
         dead += self._words.bytes(arena[3] + (first >> unit >> 3), count >> unit >> 3)
 
-    def scan(self, one: Range, part: Part, masks: Masks, batch: Batch) -> Tuple[int, bool]:
-        """The edges of a part, into `batch`: how many, and whether its large object has no more."""
+    def scan(self, one: Range, part: Part, masks: Masks, hand: Hand) -> Tuple[int, bool]:
+        """The edges of a part: how many, and whether its large object has no more."""
+        noting, batch = self.noting, hand.batch
         if one.offset < 0:
-            many = scanning.scan_spans(one.begin, one.end, part, self.heap, masks, self.type_of, batch)
-            return int(many), False
+            spans = one.begin, one.end, part, self.heap, masks, self.type_of, batch
+            if noting is None:
+                return int(scanning.scan_spans(*spans)), False
+            return int(scan_and_note(*spans, hand.jotted, noting.where, noting.code)), False
+        many, closed = self._scan_large(one, part, masks, batch)
+        if noting is not None:
+            describe(many, part, batch, hand.jotted, noting.where)
+            hand.jotted.many[2] = 0
+        return many, closed
+
+    def _scan_large(self, one: Range, part: Part, masks: Masks, batch: Batch) -> Tuple[int, bool]:
         number, s = int(self.heap.first[one.begin]), one.begin
         if not self.heap.state[number]:
             return 0, True
-        kind = int(self.heap.kinds[s])
-        type_ = int(
-            scanning.type_number(masks.types, int(self.spans["large_types"][s])) if kind == LARGE else -1
-        )
+        kind, type_ = int(self.heap.kinds[s]), -1
+        if kind == LARGE:
+            type_ = int(scanning.type_number(masks.types, int(self.spans["large_types"][s])))
         if type_ >= 0:
             self.type_of[number] = masks.numbers[type_]
         stop = max(0, min(one.size, int(self.heap.sizes[s]) - one.offset)) >> self._shift
@@ -251,25 +262,27 @@ class Graph:
         )
         return int(many), bool(closed)
 
-    def put(self, one: Range, hand: Hand, scanned: Scanned) -> None:
+    def put(self, one: Range, hand: Hand, scanned: Tuple[int, bool]) -> None:
         """Put the edges of the next part with the others."""
-        first, number = self.count, int(self.heap.first[one.begin])
-        if one.offset > 0 and self._ended == number:
-            scanned = Scanned(0, True, 0, _NO_CODES)
-        many = scanned.many
+        (many, closed), first, number = scanned, self.count, int(self.heap.first[one.begin])
         self._done += one.size
+        if one.offset > 0 and self._ended == number:
+            self.edges.index[number + 1] = first
+            return
         self._make_room(first + many, one.size)
-        scanning.put_edges(first, many, hand.batch.to, self.edges.to)
-        self.edges.wild[0] += scanned.wild
-        self.count += many
-        if one.offset < 0:
-            scanning.shift(self.edges.index, number + 1, int(self.heap.first[one.end]) + 1, first)
+        last = int(self.heap.first[one.end]) if one.offset < 0 else number
+        put = first, many, hand.batch, self.edges, number + 1, last + 1
+        if self.noting is None:
+            scanning.put_edges(*put)
         else:
+            self.noting.make_room(hand.jotted, len(self.edges.to))
+            put_noted(*put, hand.jotted, self.noting.notes)
+            self.noting.add_codes(hand.jotted)
+        self.edges.wild[0] += hand.batch.wild[0]
+        self.count += many
+        if one.offset >= 0:
             self.edges.index[number + 1] = self.count
-            self._ended = number if scanned.closed else self._ended
-        if self.noting is not None:
-            self.noting.add(first, many, hand.jotted, len(self.edges.to))
-            self.noting.begun.append(scanned.codes)
+            self._ended = number if closed else self._ended
 
     _ended = -1  # the large object that has no more pointers
 
@@ -295,17 +308,6 @@ class Graph:
 
 
 _NOTHING = zeros(1, "B")
-_NO_CODES = Codes(zeros(0, "i"), zeros(0))
-
-
-class Scanned(NamedTuple):
-    """How many edges a part has, whether its large object has no more behind it, how many pointers lead
-    nowhere, and the objects that begin with code."""
-
-    many: int
-    closed: bool
-    wild: int
-    codes: Codes
 
 
 class Hand:
@@ -316,12 +318,11 @@ class Hand:
         self._make(0)
 
     def _make(self, room: int) -> None:
-        self._room = room
-        wide = room if self._graph.noting is not None else 0
+        self._room, noting = room, self._graph.noting
         to, at, within, into = (zeros(room, code) for code in "iiiq")
         self.batch = Batch(to, at, within, into, self._graph.edges.index, zeros(1))
-        packed, tagged, places, far, far_into = (zeros(wide, code) for code in "qiiiq")
-        self.jotted = Jotted(packed, tagged, places, far, far_into, zeros(2))
+        if noting is not None:
+            self.jotted = noting.jotter(room)
 
     def work(self, job: int, turns: Turns) -> None:
         """Read a part and put its edges with the others."""
@@ -338,19 +339,12 @@ class Hand:
         with turns.at(_PUT, job):
             graph.put(one, self, scanned)
 
-    def scan(self, one: Range, part: Part, masks: Masks) -> Scanned:
+    def scan(self, one: Range, part: Part, masks: Masks) -> Tuple[int, bool]:
         """Find the edges of a part, and what there is to note of them."""
         if self._room < len(part.words):
             self._make(len(part.words))
-        graph, noting = self._graph, self._graph.noting
         self.batch.wild[0] = 0
-        many, closed = graph.scan(one, part, masks, self.batch)
-        wild = int(self.batch.wild[0])
-        if noting is None:
-            return Scanned(many, closed, wild, _NO_CODES)
-        describe(many, part, self.batch, self.jotted, noting.where)
-        codes = noting.codes_in(one.begin, one.end, part, graph.heap) if one.offset < 0 else _NO_CODES
-        return Scanned(many, closed, wild, codes)
+        return self._graph.scan(one, part, masks, self)
 
 
 def noting(said: Message, shift: int) -> Noting:

@@ -8,7 +8,7 @@ from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import COMPILED, Ints, cut, distinct, grown, joined, kernel, zeros
-from addrspace_gdb.worker.scanning import Batch, Part
+from addrspace_gdb.worker.scanning import Batch, Edges, Masks, Part, put_edges, scan_spans
 from addrspace_gdb.worker.spans import Heap
 
 # What a tag says of the words beside a pointer; higher ones stand for places in the ranges of types.
@@ -40,6 +40,8 @@ class Jotted(NamedTuple):
     places: Ints
     far: Ints
     far_into: Ints
+    objects: Ints
+    pcs: Ints
     many: Ints
 
 
@@ -115,23 +117,50 @@ def put_notes(first: int, count: int, jotted: Jotted, notes: Notes) -> None:
 
 
 @kernel
-def begin_with_code(
-    begin: int, end: int, part: Part, heap: Heap, code: Ints, objects: Ints, pcs: Ints
-) -> int:
-    """The objects of these spans that begin with an address in [code[0], code[1]); how many."""
-    count = 0
+def begin_with_code(begin: int, end: int, part: Part, heap: Heap, code: Ints, jotted: Jotted) -> None:
+    """Note the objects of these spans that begin with an address in [code[0], code[1])."""
+    count, state, words = 0, heap.state, part.words
     for s in range(begin, end):
         if heap.kinds[s] != 0 and heap.kinds[s] != 3:
             at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
             if heap.kinds[s] == 2:
                 at += 8 >> part.shift
             for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
-                if heap.state[number] != 0 and code[0] <= part.words[at] < code[1]:
-                    objects[count] = number
-                    pcs[count] = part.words[at]
+                if state[number] != 0 and code[0] <= words[at] < code[1]:
+                    jotted.objects[count], jotted.pcs[count] = number, words[at]
                     count += 1
                 at += step
+    jotted.many[2] = count
+
+
+@kernel
+def scan_and_note(
+    begin: int,
+    end: int,
+    part: Part,
+    heap: Heap,
+    masks: Masks,
+    type_of: Ints,
+    batch: Batch,
+    jotted: Jotted,
+    where: Ranges,
+    code: Ints,
+) -> int:
+    """The edges of spans of small objects, and what there is to note of them; how many. (Each call of what
+    is compiled lets other threads in, who may keep this one waiting.)"""
+    count = scan_spans(begin, end, part, heap, masks, type_of, batch)
+    describe(count, part, batch, jotted, where)
+    begin_with_code(begin, end, part, heap, code, jotted)
     return count
+
+
+@kernel
+def put_noted(
+    first: int, count: int, batch: Batch, edges: Edges, begin: int, end: int, jotted: Jotted, notes: Notes
+) -> None:
+    """Put the edges of a part and their notes with the others."""
+    put_edges(first, count, batch, edges, begin, end)
+    put_notes(first, count, jotted, notes)
 
 
 class Noting:
@@ -152,9 +181,9 @@ class Noting:
             )
         self.where = Ranges(*columns)
         self.notes = Notes(zeros(1), zeros(place + 1, "H"), zeros(2), zeros(1, "i"), zeros(1))
-        self._code = zeros(2)
-        self._code[0], self._code[1] = code
-        self.begun: List[Codes] = []  # objects that begin with code, part by part
+        self.code = zeros(2)
+        self.code[0], self.code[1] = code
+        self._begun: List[Codes] = []  # objects that begin with code, part by part
         self._words: Set[int] = set()  # of parts that are described only later
         self._pcs: Set[int] = set()
 
@@ -162,18 +191,29 @@ class Noting:
         """Note which types stand in a part that is to be described later: all that can be, and more."""
         for start, end in self._bounds:
             self._words.update(word for word in part.words if start <= word < end)
-        start, end = self._code
+        start, end = self.code
         self._pcs.update(word for word in part.words if start <= word < end)
 
-    def add(self, first: int, count: int, jotted: Jotted, room: int) -> None:
-        """The notes of the next part, whose edges begin with number `first`; `room` for edges in all."""
+    def jotter(self, room: int) -> Jotted:
+        """Room for the notes of so many edges."""
+        packed, tagged, places, far, far_into, objects, pcs = (zeros(room, code) for code in "qiiiqiq")
+        return Jotted(packed, tagged, places, far, far_into, objects, pcs, zeros(3))
+
+    def make_room(self, jotted: Jotted, room: int) -> None:
+        """For the notes of the next part too; `room` for edges in all."""
         if len(self.notes.packed) < room:
             self.notes = self.notes._replace(packed=grown(self.notes.packed, room))
         far = int(self.notes.many[1]) + int(jotted.many[1])
         if len(self.notes.far) < far:
             columns = (grown(one, far * 3 // 2) for one in (self.notes.far, self.notes.far_into))
             self.notes = self.notes._replace(**dict(zip(("far", "far_into"), columns)))
-        put_notes(first, count, jotted, self.notes)
+
+    def add_codes(self, jotted: Jotted) -> None:
+        """The objects of the next part that begin with code."""
+        count = int(jotted.many[2])
+        if count:
+            found = jotted.objects[:count], jotted.pcs[:count]
+            self._begun.append(Codes(joined([found[0]], "i"), joined([found[1]], "q")))
 
     def finish(self, count: int) -> None:
         """There are no more."""
@@ -191,17 +231,10 @@ class Noting:
             return found
         return int(notes.far_into[bisect_left(notes.far, edge, 0, int(notes.many[1]))])
 
-    def codes_in(self, begin: int, end: int, part: Part, heap: Heap) -> Codes:
-        """Those spans are in this part."""
-        room = int(heap.first[end] - heap.first[begin])
-        objects, pcs = zeros(room, "i"), zeros(room)
-        count = int(begin_with_code(begin, end, part, heap, self._code, objects, pcs))
-        return Codes(joined([objects[:count]], "i"), joined([pcs[:count]], "q"))
-
     def codes(self) -> Codes:
         """All of them."""
-        objects = joined([one.objects for one in self.begun] or [zeros(0, "i")], "i")
-        return Codes(objects, joined([one.addresses for one in self.begun] or [zeros(0)], "q"))
+        objects = joined([one.objects for one in self._begun] or [zeros(0, "i")], "i")
+        return Codes(objects, joined([one.addresses for one in self._begun] or [zeros(0)], "q"))
 
     def functions(self) -> List[int]:
         """Addresses of code that objects begin with."""

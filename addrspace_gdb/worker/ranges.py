@@ -9,7 +9,7 @@ from addrspace_gdb.worker.arrays import Ints, kernel, zeros
 PART = 2 << 20  # bytes of the heap that are read at a time: they are to stay in the processor's cache
 GAP = 1 << 16  # bytes of objects without pointers that are read with their neighbours
 BITS = 1 << 16  # bytes of allocation bits that are read at a time
-_COLUMNS = 5
+_COLUMNS = 6
 
 
 class Range(NamedTuple):
@@ -20,6 +20,7 @@ class Range(NamedTuple):
     address: int
     size: int
     offset: int  # of the part in the object; -1: whole spans
+    headers: int  # 1: some of its objects have their type before them
 
 
 @kernel
@@ -32,7 +33,7 @@ def sort_of(kind: int, slots: int) -> int:
 
 @kernel
 def plan_ranges(starts: Ints, pages: Ints, kinds: Ints, slots: Ints, part: int, gap: int, rows: Ints) -> int:
-    """Put ranges into `rows`, five numbers each, as `Range` has them; how many."""
+    """Put ranges into `rows`, six numbers each, as `Range` has them; how many."""
     at, found, count = 0, 0, len(starts)
     while at < count:
         begin, start = at, starts[at]
@@ -40,7 +41,7 @@ def plan_ranges(starts: Ints, pages: Ints, kinds: Ints, slots: Ints, part: int, 
         at += 1
         if sort == 2:
             for offset in range(0, last - start, part):
-                row = 5 * found
+                row = 6 * found
                 rows[row], rows[row + 1], rows[row + 2] = begin, at, start + offset
                 rows[row + 3], rows[row + 4] = min(part, last - start - offset), offset
                 found += 1
@@ -53,9 +54,12 @@ def plan_ranges(starts: Ints, pages: Ints, kinds: Ints, slots: Ints, part: int, 
                 end += 1
                 if sort == 1:
                     last, at = behind, end
-            row = 5 * found
+            row = 6 * found
             rows[row], rows[row + 1], rows[row + 2] = begin, at, start
             rows[row + 3], rows[row + 4] = last - start, -1
+            for s in range(begin, at):
+                if kinds[s] == 2:
+                    rows[row + 5] = 1
             found += 1
     return found
 

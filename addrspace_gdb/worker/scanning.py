@@ -69,17 +69,14 @@ def carry(index: Ints) -> None:
 
 
 @kernel
-def put_edges(first: int, count: int, found: Ints, to: Ints) -> None:
-    """Put the edges of a part with the others, as number `first` and the following ones."""
+def put_edges(first: int, count: int, batch: Batch, edges: Edges, begin: int, end: int) -> None:
+    """Put the edges of a part with the others, as number `first` and the following ones; [begin, end) are the
+    places in the index that count from the first of the part on."""
+    to, found, index = edges.to, batch.to, edges.index
     for e in range(count):
         to[first + e] = found[e]
-
-
-@kernel
-def shift(index: Ints, begin: int, end: int, by: int) -> None:
-    """Add a number to some of a column."""
     for n in range(begin, end):
-        index[n] += by
+        index[n] += first
 
 
 @inlined
