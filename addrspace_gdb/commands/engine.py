@@ -1,13 +1,14 @@
 """The worker, as the debugger's side sees it: a process that is started, told, and asked.
 
 It is an ordinary Python, the one that the package was installed with: the debugger's own need not have numpy.
-It inherits the open memory of the process or the open core, so it needs no rights of its own.
+It is given the open memory of the process or the open core, so it needs no rights of its own.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.core_memory import extents
 
 PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
 _ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +38,8 @@ class Source:
         self.extents: List[Tuple[int, int, int]] = []
         try:
             if core is not None:
+                from addrspace_gdb.process.core_memory import extents  # the worker is started before
+
                 self.extents = extents(core)
                 self.descriptor = os.open(core, os.O_RDONLY | os.O_CLOEXEC)
             elif pid is not None:
@@ -46,7 +48,7 @@ class Source:
             raise ProblemError(f"memory cannot be opened for the worker: {error.strerror}") from None
 
     def close(self) -> None:
-        """Once the worker has inherited it."""
+        """Once the worker has it."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
@@ -54,23 +56,36 @@ class Source:
 class Engine:
     """A worker that runs until it is closed, or this process ends."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self) -> None:
         """ProblemError if there is no Python to start."""
-        inherited = [source.descriptor] if source.descriptor >= 0 else []
+        self._descriptors, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
-                [interpreter(), "-c", _START, str(_ROOT)],
+                [interpreter(), "-c", _START, str(_ROOT), str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pass_fds=inherited,
+                pass_fds=[theirs.fileno()],
                 cwd="/",
                 env=_environment(),
                 start_new_session=True,  # an interrupt is for the debugger
             )
         except OSError as error:
+            self._descriptors.close()
             raise ProblemError(f"the worker cannot be started: {error.strerror or error}") from None
+        finally:
+            theirs.close()
         self._owed = 0  # answers that nobody waited for
+
+    def give(self, source: Source) -> None:
+        """Hand over what a source has open, which is closed here."""
+        try:
+            if source.descriptor >= 0:
+                socket.send_fds(self._descriptors, [b"0"], [source.descriptor])
+        except OSError:
+            raise ProblemError(self._ended()) from None
+        finally:
+            source.close()
 
     def begin(self, header: Dict[str, object]) -> None:
         """Have it do something, whose answer nobody needs. ProblemError if it has died."""
@@ -121,7 +136,7 @@ class Engine:
 
     def close(self) -> None:
         """End it."""
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._descriptors):
             if stream is not None:
                 try:
                     stream.close()
@@ -136,38 +151,43 @@ class Engine:
 
 
 class _Begun(NamedTuple):
-    pid: Optional[int]
-    core: Optional[str]
     engine: Engine
-    source: Source
+    pid: Optional[int] = None
+    core: Optional[str] = None
+    source: Optional[Source] = None  # None: it waits for anyone
 
 
 _BEGUN: List[_Begun] = []
 
 
-def begun(pid: Optional[int], core: Optional[str]) -> Engine:
-    """A worker for a process or core, which waits until it is taken: it is started before all that is done
-    meanwhile, for it takes half a second to load what it stands on. ProblemError."""
-    if not _BEGUN:
-        source = Source(pid, core)
-        try:
-            _BEGUN.append(_Begun(pid, core, Engine(source), source))
-        finally:
-            source.close()
-    return _BEGUN[-1].engine
+def begin_any() -> None:
+    """Start a worker before it is known what for: it takes half a second to load what it stands on."""
+    try:
+        _BEGUN.append(_Begun(Engine()))
+    except ProblemError:  # it is said when somebody needs it
+        return
+
+
+def begun_for(pid: Optional[int], core: Optional[str]) -> Engine:
+    """A worker for a process or core, which waits until it is taken. ProblemError."""
+    source = Source(pid, core)
+    engine = _BEGUN.pop().engine if _BEGUN else Engine()
+    engine.give(source)
+    _BEGUN.append(_Begun(engine, pid, core, source))
+    return engine
 
 
 def taken(pid: Optional[int], core: Optional[str]) -> Tuple[Engine, Source]:
     """The worker that waits for this process or core, or another. ProblemError."""
     while _BEGUN:
         one = _BEGUN.pop()
-        if (one.pid is not None and one.pid == pid) or (one.core is not None and core is not None):
+        of_process = one.pid is not None and one.pid == pid
+        if one.source is not None and (of_process or (one.core is not None and core is not None)):
             return one.engine, one.source
-    source = Source(pid if core is None else None, core)
-    try:
-        return Engine(source), source
-    finally:
-        source.close()
+        one.engine.close()
+    source, engine = Source(pid if core is None else None, core), Engine()
+    engine.give(source)
+    return engine, source
 
 
 def none_begun() -> None:

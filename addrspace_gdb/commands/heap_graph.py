@@ -9,7 +9,7 @@ from array import array
 from functools import cached_property
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.commands.engine import Engine, Source, begun, columns_of, taken
+from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
 from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
 from addrspace_gdb.commands.options import Parser
@@ -89,7 +89,7 @@ class HeapGraph:
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
+        header = {"do": "heap", "given": source.descriptor >= 0, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
             self.parts = Parts(self._types.shapes, TypeFields(self._types.runtime, where), runtime.word)
@@ -271,7 +271,7 @@ def add_memory(made: Parser) -> None:
 
 def prepare(pid: Optional[int], core: Optional[str], typed: bool, want: str) -> None:
     """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
-    engine = begun(pid, core)
+    engine = begun_for(pid, core)
     warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed, "want": want}
     if pid is None:
         engine.begin(warm)  # a core stands still anyhow

@@ -138,8 +138,6 @@ def ask(asked: Asked, folder: Path) -> AnswerFiles:
 def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
     """Have it answered by whom it is for; where only debug information can tell, by a debugger, if there is
     one."""
-    if asked.debugger.path is None:
-        _begin_worker(asked, core)
     from addrspace_gdb.shell import vetting  # loads what most of the package stands on
 
     exe = os.path.abspath(asked.question.exe) if asked.question.exe else None
@@ -158,18 +156,6 @@ def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
         run_direct(asked.debugger, _request(asked, answer, core, exe, False), sysroot, answer)
     except NoLayoutsError as error:
         _instead(asked, answer, core, exe, str(error))
-
-
-def _begin_worker(asked: Asked, core: Optional[str]) -> None:
-    """Start what works out the graph of the heap, where that is surely asked for: it has much to load."""
-    if (asked.question.report or "").split(" ", 1)[0] not in ("types", "holders", "retained"):
-        return
-    from addrspace_gdb.commands.engine import begun
-
-    try:
-        begun(asked.pid, core)
-    except ProblemError:  # it is said better by whoever needs it
-        return
 
 
 def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
@@ -32,8 +34,9 @@ _TYPED_AT_ONCE = ("types", "holders")
 class Server:
     """One conversation: `heap`, then `roots`, then any questions; and again with other roots."""
 
-    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-        self._in, self._out = incoming, outgoing
+    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes], descriptors: int) -> None:
+        """`descriptors`: a socket by which files are handed over."""
+        self._in, self._out, self._descriptors = incoming, outgoing, descriptors
         self._lock = Lock()
         self._memory: Optional[Memory] = None
         self._graph: Optional[Graph] = None
@@ -88,6 +91,8 @@ class Server:
         if COMPILED:
             header = said.header
             warm(str(header["order"]), typed=bool(header.get("typed")), want=str(header.get("want", "")))
+        gc.freeze()  # what is there now stays
+        gc.enable()
         self._say({"compiled": COMPILED})
 
     def _heap(self, said: Message) -> None:
@@ -96,7 +101,7 @@ class Server:
         extents = list(
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
-        self._memory = Memory(int(header["descriptor"]), extents, self._read)
+        self._memory = Memory(self._given() if header["given"] else -1, extents, self._read)
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
@@ -114,6 +119,14 @@ class Server:
         self._say({"done": "stream"}, seeds)
         for _ in reading:
             pass
+
+    def _given(self) -> int:
+        """The open memory, or core, that the other side hands over."""
+        with socket.socket(fileno=self._descriptors) as stream:
+            _, found, _, _ = socket.recv_fds(stream, 1, 1)
+        if not found:
+            raise ProblemError("the worker was not given the memory")
+        return found[0]
 
     def _read(self, address: int, size: int) -> bytes:
         return self._ask({"want": "memory", "address": address, "size": size}).columns["memory"][1]
