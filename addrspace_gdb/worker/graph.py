@@ -11,13 +11,13 @@ from addrspace_gdb.worker import scanning
 from addrspace_gdb.worker.arrays import (
     COMPILED,
     Ints,
-    cut,
     distinct,
     filled,
-    grown,
+    moved,
     of_bytes,
     order_of,
     picked,
+    trimmed,
     zeros,
 )
 from addrspace_gdb.worker.budget import Budget
@@ -290,19 +290,19 @@ class Graph:
         """For so many edges in all; `last`: bytes of the part that was read last."""
         if need >= _MAX_EDGES:
             raise ProblemError(f"more than {self.count:,} pointers are more than can be told apart (2^31)")
-        room = len(self.edges.to)
-        if need <= room:
+        if need <= len(self.edges.to):
             return
         if self._budget is not None:
             self._budget.check(self.objects, self.count, self._done - last, self._whole)
+        room = 2 * need
         if self._done * _SURE >= self._whole:  # as many again in what is left, and a little more
-            room = need * self._whole // self._done
-        self.edges = self.edges._replace(to=grown(self.edges.to, max(need, room + room // 16)))
+            room = need * self._whole // self._done + need // 16
+        self.edges = self.edges._replace(to=moved(self.edges.to, room))
 
     def _finish(self) -> None:
         """Objects without pointers have no edges: theirs begin where the last ones end."""
         scanning.carry(self.edges.index)
-        self.edges = self.edges._replace(to=cut(self.edges.to, self.count))
+        self.edges = self.edges._replace(to=trimmed(self.edges.to, self.count))
         if self.noting is not None:
             self.noting.finish(self.count)
 

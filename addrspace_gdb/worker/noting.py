@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, cut, distinct, grown, joined, kernel, zeros
+from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, joined, kernel, moved, trimmed, zeros
 from addrspace_gdb.worker.scanning import Batch, Edges, Masks, Part, put_edges, scan_spans
 from addrspace_gdb.worker.spans import Heap
 
@@ -202,7 +202,7 @@ class Noting:
     def make_room(self, jotted: Jotted, room: int) -> None:
         """For the notes of the next part too; `room` for edges in all."""
         if len(self.notes.packed) < room:
-            self.notes = self.notes._replace(packed=grown(self.notes.packed, room))
+            self.notes = self.notes._replace(packed=moved(self.notes.packed, room))
         far = int(self.notes.many[1]) + int(jotted.many[1])
         if len(self.notes.far) < far:
             columns = (grown(one, far * 3 // 2) for one in (self.notes.far, self.notes.far_into))
@@ -217,7 +217,7 @@ class Noting:
 
     def finish(self, count: int) -> None:
         """There are no more."""
-        self.notes = self.notes._replace(packed=cut(self.notes.packed, max(1, count)))
+        self.notes = self.notes._replace(packed=trimmed(self.notes.packed, max(1, count)))
 
     def within_of(self, edge: int) -> int:
         """Which word of its object's value a pointer is."""
