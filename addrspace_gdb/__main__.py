@@ -76,7 +76,9 @@ def main() -> int:
         return 1
     if _needs_worker(sys.argv[1:]):
         from addrspace_gdb.commands.engine import begin_any
+        from addrspace_gdb.common.streams import secure_streams
 
+        secure_streams()
         begin_any()
     from addrspace_gdb.shell.cli import main as run
     from addrspace_gdb.shell.run_gdb import Signalled

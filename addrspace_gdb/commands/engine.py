@@ -59,8 +59,8 @@ class Source:
 class Engine:
     """A worker that runs until it is closed, or this process ends."""
 
-    def __init__(self) -> None:
-        """ProblemError if there is no Python to start."""
+    def __init__(self, source: Optional[Source] = None) -> None:
+        """`source`: what it reads; None: that is given later. ProblemError if there is no Python to start."""
         self._descriptors, theirs = socket.socketpair()
         try:
             self._compiled = CompiledFolder()
@@ -80,6 +80,8 @@ class Engine:
         finally:
             theirs.close()
         self._owed = 0  # answers that nobody waited for
+        if source is not None:
+            self.give(source)
 
     def give(self, source: Source) -> None:
         """Hand over what a source has open, which is closed here."""
@@ -190,9 +192,8 @@ def taken(pid: Optional[int], core: Optional[str]) -> Tuple[Engine, Source]:
         if one.source is not None and (of_process or (one.core is not None and core is not None)):
             return one.engine, one.source
         one.engine.close()
-    source, engine = Source(pid if core is None else None, core), Engine()
-    engine.give(source)
-    return engine, source
+    source = Source(pid if core is None else None, core)
+    return Engine(source), source
 
 
 def none_begun() -> None:

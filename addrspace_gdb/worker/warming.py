@@ -12,6 +12,7 @@ from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.leaking import leaked
+from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.spans import objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -39,7 +40,7 @@ def warm(order: str, word: int = 8, typed: bool = False, want: str = "") -> None
     find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
     made = Typed(graph, graph.noting, _shapes(), [_TYPE]) if graph.noting is not None else None
     objects_at(zeros(1), zeros(1), graph.heap)
-    for one in WANTS.get(want, (_reached, _tree, _ways, _leaked)):
+    for one in WANTS.get(want, (_reached, _tree, _ways, _spans_of, _leaked)):
         one(rooted, made, word)
 
 
@@ -69,6 +70,12 @@ def _ways(rooted: Rooted, made: Optional[Typed], word: int) -> None:
         ways = Ways(holders, 0, made, lambda _, __: made)
         ways.all()
         ways.steps(0)
+
+
+def _spans_of(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
+    heap = rooted.graph.heap
+    if made is not None:
+        commonest_shapes(heap.state, heap.first, heap.sizes, made)
 
 
 def _leaked(rooted: Rooted, _made: Optional[Typed], _word: int) -> None:
