@@ -15,6 +15,7 @@ from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.spans import objects_at, put_states, total
+from addrspace_gdb.worker.stacks import Roots, Stacks, roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -40,6 +41,7 @@ def warm(order: str, word: int = 8, typed: bool = False, want: str = "") -> None
     find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
     made = Typed(graph, graph.noting, _shapes(), [_TYPE]) if graph.noting is not None else None
     objects_at(zeros(1), zeros(1), graph.heap)
+    roots_of(Message({"low": 0, "high": 2, "no_frame": 0, "first": 1, "every": 0, "names": 1}, _stacks()))
     for one in WANTS.get(want, (_reached, _tree, _ways, _spans_of, _leaked)):
         one(rooted, made, word)
 
@@ -55,6 +57,7 @@ def _reached(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
 def _tree(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
     tree, heap = Dominators(rooted), rooted.graph.heap
     tree.children(rooted.start, 1)
+    tree.kept_by(rooted.start, 1)
     total(heap, tree.number, True)
     if made is not None:
         groups = filled(rooted.nodes, -1, "i")
@@ -119,6 +122,23 @@ def _shapes() -> Message:
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
     columns.update(root_values=[_START], root_hows=[1], root_targets=[1], closure_pcs=[], closure_shapes=[])
     return Message({}, _columns(columns))
+
+
+def _stacks() -> Dict[str, Tuple[str, bytes]]:
+    """One goroutine with one word of stack."""
+    ones = (
+        "block_rows",
+        "shape_widths",
+        "shape_end",
+        "shape_last",
+        "object_ends",
+        "object_end",
+        "words",
+        "all_hi",
+    )
+    names = [*Stacks._fields, "all_started", "all_goid", "record_rows", "record_values"]
+    columns = {name: [0] for name in (*names, *(f"apart_{name}" for name in Roots._fields))}
+    return _columns({**columns, **{name: [1] for name in ones}})
 
 
 def _types_of(addresses: object) -> Message:
