@@ -94,11 +94,11 @@ class Server:
         if COMPILED:
             header = said.header
             warm(str(header["order"]), typed=bool(header.get("typed")), want=str(header.get("want", "")))
-        gc.freeze()  # what is there now stays
-        gc.enable()
         self._say({"compiled": COMPILED})
 
     def _heap(self, said: Message) -> None:
+        gc.freeze()  # what is there now stays
+        gc.enable()
         header = said.header
         self._want = str(header.get("want", ""))
         extents = list(
