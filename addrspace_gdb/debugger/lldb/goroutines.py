@@ -93,11 +93,10 @@ class Goroutines:
         if place.thread is not None:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
             return True
-        pid = target.pid if target.kind == "live" else None
         wanted = self._session.parameters["threads"] == "on"
-        if not wanted or not frames or not can_be(self._session.debugger, target.arch, pid):
+        if not wanted or not frames or not can_be(self._session.debugger, target.arch):
             return False
-        select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
+        select(self._session.debugger, place.label, place.bp, frames)
         return True
 
     def _off(self) -> None:

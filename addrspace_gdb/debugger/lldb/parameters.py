@@ -22,7 +22,7 @@ PARAMETERS: Dict[str, Parameter] = {
     "color": Parameter("auto", _SWITCH, "Colour the output; auto follows `settings set use-color`."),
     "style": Parameter("quiet", (), "Pygments style of coloured output."),
     "width": Parameter("0", (), "Columns of the output; 0 follows the terminal."),
-    "threads": Parameter("off", ("on", "off"), "Make a parked goroutine a thread of lldb's (22 and newer)."),
+    "threads": Parameter("on", ("on", "off"), "Make a parked goroutine a thread of lldb's (22 and newer)."),
     "debug": Parameter("off", ("on", "off"), "Show Python's traceback of internal errors."),
 }
 _MOST = 1000  # columns
