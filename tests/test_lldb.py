@@ -301,6 +301,54 @@ def test_what_is_wrong_is_one_line(live: Live, lldb_exe: Lldb, tmp_path: Path) -
         assert error.startswith("error: addrspace: ") and "internal" not in error, (line, error)
 
 
+# What is typed before TAB, and what is offered, or some of it.
+TABS = {
+    "addrspace re": ["regions", "retained"],
+    "addrspace rss --d": ["--depth"],
+    "addrspace rss --color ": ["auto", "on", "off"],
+    "addrspace regions he": ["heap"],
+    "addrspace set c": ["color"],
+    "addrspace set color ": ["auto", "on", "off"],
+    "addrspace show wi": ["width"],
+    "addrspace whereis &main.comp": ["&main.compute"],
+    "addrspace diff ea": ["early"],
+    "addrspace nothing x": [],
+    "addrspace gc --output /dev/nul": ["/dev/null"],
+    "goroutine-stacks --group st": ["stack", "status"],
+}
+
+
+def test_completion(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Of the words, options, values, parameters, symbols, files, and what there is in the session."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, lldb\n"
+        "def __lldb_init_module(debugger, _):\n"
+        "    said = []\n"
+        f"    for line in {list(TABS)!r}:\n"
+        "        found = lldb.SBStringList()\n"
+        "        debugger.GetCommandInterpreter().HandleCompletion(line, len(line), 0, -1, found)\n"
+        "        said.append([found.GetStringAtIndex(at) for at in range(1, found.GetSize())])\n"
+        f"    open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(said))\n"
+    )
+    run = on(lldb_exe, live, "addrspace snapshot early", f"command script import {script}")
+    assert run.status == 0, run.stderr
+    said = json.loads((tmp_path / "said").read_text())
+    assert said == (list(TABS.values()) if lldb_exe.major >= 22 else [[] for _ in TABS])
+
+
+def test_words_of_a_line_are_those_of_gdb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Where lldb takes a line apart, and where it does not."""
+    out = tmp_path / "whereis.json"
+    line = f"addrspace whereis --output {out} --format json "
+    line += '$sp + 8 "$sp + 8" *(void**)( $sp + 0 )@2 runtime.allgs'
+    assert on(lldb_exe, live, line).status == 0
+    places = json.loads(out.read_text())["places"]
+    assert [one["expression"] for one in places] == [
+        *("$sp + 8", "$sp + 8", "*(void**)( $sp + 0 )@2[0]", "*(void**)( $sp + 0 )@2[1]", "runtime.allgs")
+    ]
+
+
 def test_commands_of_the_readme_work_in_order(live: Live, lldb_exe: Lldb) -> None:
     commands = re.findall(
         r"^\(lldb\) (.*)$", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.MULTILINE

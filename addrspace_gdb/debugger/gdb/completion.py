@@ -1,22 +1,15 @@
-"""What a TAB offers behind a command of ours."""
+"""What a TAB offers behind a command of ours, as gdb takes it."""
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 from typing import List, Optional, Union
 
 import gdb
 
 from addrspace_gdb.commands.command import Command
-from addrspace_gdb.commands.options import LOOK
-from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.session import GdbSession
-
-_OPERATORS = re.compile(r"[&*(]*'?")
-_SYMBOLS = 200  # names that are offered: as many as gdb shows (max-completions)
+from addrspace_gdb.debugger.shared.completing import offers, symbols
 
 
 def complete(command: Command, session: GdbSession, text: str, word: Optional[str]) -> Union[List[str], int]:
@@ -26,47 +19,14 @@ def complete(command: Command, session: GdbSession, text: str, word: Optional[st
     if text[-1:].isspace():
         before.append("")
     current = before[-1] if before else ""
-    offers = _offers(command, session, before, current)
-    if not offers and command.expressions and not current.startswith("-"):
-        offers = _symbols(session, current)
-        if not offers:
-            return int(gdb.COMPLETE_SYMBOL)
+    with read_only():
+        found = offers(command, session, before)
+        if not found and command.expressions and not current.startswith("-"):
+            try:
+                found = symbols(session, current)
+            except gdb.error:
+                pass
+            if not found:
+                return int(gdb.COMPLETE_SYMBOL)
     cut = len(current) - len(word or "")  # gdb 18 first asks without a word
-    return [offer[cut:] for offer in offers]
-
-
-def _offers(command: Command, session: GdbSession, before: List[str], current: str) -> List[str]:
-    option = before[-2] if len(before) > 1 else ""
-    if option in ("-o", "--output"):
-        return _files(current)
-    known = command.parser().values_of(option) or command.values.get(option, ())
-    if not known:
-        known = [*command.words(), *LOOK]
-        if command.names is not None and not current.startswith("-"):
-            with read_only():
-                known += command.names(session)
-    return [offer for offer in known if offer.startswith(current)]
-
-
-def _symbols(session: GdbSession, current: str) -> List[str]:
-    """Names of the program that what was typed of an expression may become: gdb (12 to 18) does not find
-    all variables of Go's, and shows them in the spelling of C++."""
-    from addrspace_gdb.process.elfsymbols import symbol_tables
-
-    operators = _OPERATORS.match(current)
-    start = operators.end() if operators else 0
-    try:
-        with read_only():
-            program = session.target().executable
-    except (ProblemError, gdb.error):
-        return []
-    tables = symbol_tables(program) if program is not None and current[start:] else None
-    if tables is None or tables.full is None:
-        return []
-    return [current[:start] + name for name in tables.full.beginning_with(current[start:], _SYMBOLS)]
-
-
-def _files(start: str) -> List[str]:
-    """File names that begin with `start`, folders with a slash."""
-    names = glob.glob(glob.escape(os.path.expanduser(start)) + "*")
-    return sorted(name + "/" if os.path.isdir(name) else name for name in names)
+    return [offer[cut:] for offer in found]

@@ -28,7 +28,7 @@ usage: goroutine-apply GOID|FIRST-LAST|all|FILTER... [-q] [-c | -s] CMD
 A FILTER is one of
   waiting, running, syscall, runnable, preempted   the goroutine's status
   function:REGEX   a function on its stack, inlined ones too
-  reason:REGEX     what it waits for, in Go's words: "chan receive", "select" ...
+  reason:REGEX     what it waits for, in Go's words: "chan receive" ...
 Numbers and ranges are alternatives, statuses too; everything that is given must
 hold. Quote a REGEX with blanks.
 
