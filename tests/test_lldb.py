@@ -13,7 +13,7 @@ from signal import SIGINT, SIGKILL, SIGTERM
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import pytest
-from harness import CHECKOUT, PROGRAMS, full_matrix
+from harness import CHECKOUT, full_matrix
 from harness.build import Binary, Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
@@ -239,22 +239,20 @@ def test_a_parked_goroutine_as_a_thread(live: Live, lldb_exe: Lldb, tmp_path: Pa
 
 
 def going_on(live: Live, rounds: int) -> List[str]:
-    """Lines by which a process goes on to a breakpoint, after a parked goroutine was selected."""
-    source = (PROGRAMS / "sample" / "main.go").read_text().splitlines()
-    number = next(at for at, line in enumerate(source, 1) if "for end := time.Now()" in line)
-    lines = ["process handle SIGURG --stop false --pass true --notify false"]
-    lines.append(f"breakpoint set --file main.go --line {number}")
-    return [*lines, *(["goroutine 1", "process continue", "goroutine", "thread list"] * rounds)]
+    """Lines by which a process goes on after a parked goroutine was selected, until SIGINT, which waits for
+    that, stops it. (By itself lldb loses one in a hundred stops where several threads run into a breakpoint.)
+    """
+    once = ["goroutine 1", f"platform shell kill -INT {live.process.pid}", "process continue", "thread list"]
+    return ["process handle SIGURG --stop false --pass true --notify false", *once * rounds]
 
 
 def test_a_goroutine_is_a_thread_until_the_process_moves(live: Live, lldb_exe: Lldb) -> None:
     refuse_text(lldb_exe)
-    lines = [*going_on(live, 3), "breakpoint delete 1", "goroutine 1", "detach"]
-    run = on(lldb_exe, live, *lines)
+    run = on(lldb_exe, live, *going_on(live, 3), "goroutine", "goroutine 1", "detach")
     assert run.status == 0, run.stderr
     listed = re.findall(r"(?m)^[* ] thread #\d+: tid.*", answer_to("thread list", run))
-    assert "breakpoint 1" in "".join(listed) and "goroutine" not in "".join(listed)
-    assert re.search(r"(?m)^\[Current goroutine \d+ \[running\] on .*\]$", answer_to("goroutine", run))
+    assert "SIGINT" in "".join(listed) and "goroutine" not in "".join(listed)
+    assert re.search(r"(?m)^\[(Current|No) goroutine .*thread \d+\]$", answer_to("goroutine", run))
     assert goroutine_of(answer_to("goroutine 1", run))
     assert state(live.process.pid)[1] == "0" and live.process.running()
 
@@ -265,7 +263,7 @@ def test_a_process_goes_on_after_goroutines_were_threads(live: Live, lldb_exe: L
     """By the hundred: a call of lldb's API in a frame provider hung one in eight."""
     refuse_text(lldb_exe)
     run = on(lldb_exe, live, *going_on(live, 10), "detach")
-    assert run.status == 0 and run.stdout.count("stop reason = breakpoint 1") >= 10, run.stderr
+    assert run.status == 0 and run.stdout.count("stop reason = signal SIGINT") >= 10, run.stderr
 
 
 NONSENSE: List[str] = [
