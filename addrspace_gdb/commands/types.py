@@ -20,10 +20,12 @@ from addrspace_gdb.space.graph.counted import (
     PACKAGE,
     TYPE,
     Counted,
+    clashes,
     grouped,
     ordered,
     rows_of,
     untyped,
+    with_paths,
 )
 from addrspace_gdb.views.documents.types import types_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
@@ -36,8 +38,9 @@ _ROWS = 40
 _EPILOG = """\
 Types are those that the runtime keeps before large objects, those of variables where there is debug
 information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
-`[...]T` is the array behind a slice. What has no type that is known is listed by the size of its objects.
-All rows add up to HeapAlloc and HeapObjects.
+`[...]T` is the array behind a slice. Types are called as Go's %T prints them, with the path of the package
+where two packages share a name; JSON has the path apart. What has no type that is known is listed by the
+size of its objects. All rows add up to HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
   addrspace types --unreachable            what waits for the collector"""
 
@@ -80,6 +83,7 @@ class Answer:
             asked,
             *untyped(rows),
             told.header["conflicts"],
+            clashes(told.header["examples"], graph.shapes.all),
             told.header["misplaced"],
             graph.notes,
             graph.problems,
@@ -104,7 +108,7 @@ def verdict(answer: Answer) -> Optional[str]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and how much is known."""
-    found, wide = answer.found, look.width or 1 << 16
+    found, wide = with_paths(answer.found), look.width or 1 << 16
     yield from wrapped(HEADING, verdict_line(found), wide, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)

@@ -17,20 +17,36 @@ from types import TracebackType
 from typing import Optional, Type
 
 from addrspace_gdb.common.held_signals import held_signals
+from addrspace_gdb.common.problems import ProblemError
 
+_IN_MEMORY = "/dev/shm"
+_PLACES = "$TMPDIR, /tmp, /var/tmp or /dev/shm (docker run --tmpfs /tmp)"
 PREFIX = "addrspace-gdb-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_]{8}")
 
 
+def temporary() -> str:
+    """The folder for temporary files: $TMPDIR or the system's, or in memory where no file system can be
+    written, as in many containers. ProblemError if there is none."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        if not os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+            raise ProblemError(f"no folder for temporary files can be written: {_PLACES}") from None
+        tempfile.tempdir = _IN_MEMORY
+        return _IN_MEMORY
+
+
 class PrivateFolder:
-    """A new empty folder that only this user can enter, gone when the block ends. Raises OSError.
+    """A new empty folder that only this user can enter, gone when the block ends. Raises OSError,
+    ProblemError.
 
     The lock is shared with children that inherit the descriptor: they hold the folder too.
     """
 
     def __init__(self) -> None:
         self._lock = -1
-        sweep(tempfile.gettempdir())
+        sweep(temporary())
         try:
             with held_signals():
                 self._make()
@@ -100,3 +116,16 @@ def _remove_if_left(path: str) -> None:
         pass  # it is in use
     finally:
         os.close(descriptor)
+
+
+def is_only_ours(path: str) -> bool:
+    """Whether only this user, its own group and root can change what is in a folder, or put another one in
+    its place. `path` has no symbolic links. OSError."""
+    ours = (0, os.geteuid())
+    for place in (path, *map(str, Path(path).parents)):
+        status = os.stat(place)
+        others = stat.S_IWOTH | (0 if status.st_gid == os.getegid() else stat.S_IWGRP)
+        sticky = place != path and status.st_mode & stat.S_ISVTX  # as /tmp: what is in it stays its owner's
+        if status.st_uid not in ours or (status.st_mode & others and not sticky):
+            return False
+    return True

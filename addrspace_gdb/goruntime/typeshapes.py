@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 from functools import cached_property
 from itertools import chain, islice
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
+from addrspace_gdb.goruntime.sametypes import channel_name, is_atomic_pointer
 
 # How a pointer leads to its target, as worker/propagating.py has it.
-UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
+UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
 # Shapes that every table has.
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 MAX_POINTERS = 1 << 12  # of one value that are told apart
@@ -34,7 +35,7 @@ class Pointer(NamedTuple):
     offset: int  # bytes
     how: int
     target: int = NOTHING  # number of a shape
-    other: int = NOTHING  # of DIRECTORY: what it leads to when it is no directory
+    other: int = NOTHING  # of DIRECTORY and EITHER: what else it may lead to, by its tag or its slot
 
 
 def placed(parts: Iterable[Tuple[int, Sequence[Pointer]]]) -> List[Pointer]:
@@ -95,6 +96,8 @@ class Shapes:
         self._pending: List[Tuple[int, str, int]] = []
         self._described: Dict[int, int] = {}  # addresses of descriptors by number
         self._others: List[int] = []
+        self._channels: Dict[int, int] = {}  # types of channels, one for each type of elements
+        self.vague: Set[int] = set()  # what stands before an object says too little if it is one of these
         self._paths: Dict[int, PathOf] = {}
         self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
@@ -153,6 +156,26 @@ class Shapes:
         fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
         return inner if fits else None
 
+    @property
+    def described(self) -> Dict[int, int]:
+        """The addresses of descriptors by the numbers of their shapes."""
+        return self._described
+
+    def fields(self, number: int) -> Sequence[Tuple[int, ...]]:
+        """Names, types and offsets of a struct's fields, as numbers; none of what is damaged."""
+        try:
+            return self._members(self._described[number])
+        except UnreadableError:
+            return ()
+
+    def _members(self, address: int) -> List[Tuple[int, int, int]]:
+        word = self._word
+        start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
+        if count > MAX_POINTERS:
+            return []
+        found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
+        return list(zip(found[::3], found[1::3], found[2::3]))
+
     def reserve(self) -> int:
         """The number of a shape that somebody else makes, and then puts there; NOTHING if there are too many.
         Until then nothing is known of it."""
@@ -177,10 +200,12 @@ class Shapes:
         """For each shape the one that stands for it: a type that somebody else put there may have a
         descriptor as well, which something led to."""
         found = list(range(len(self.all)))
-        first: Dict[Tuple[str, int, str], int] = {}
+        first: Dict[Tuple[str, Optional[str], int], int] = {}
         for number in chain(self._described, self._others):
             shape = self.all[number]
-            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            if "[...]" in shape.name:  # of a generic type: arguments are not known, and may be others
+                continue
+            known = first.setdefault((shape.name, shape.package, shape.size), number)
             found[number] = number if number in self._described else known
         return found
 
@@ -229,7 +254,7 @@ class Shapes:
         first = self.of_type(inner) if inner is not None else NOTHING
         pointers = sorted(self._pointers(repeated, 0))
         return Shape(
-            type_.full_name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
+            type_.name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
         )
 
     def _inner(self, type_: RType) -> Optional[int]:
@@ -243,12 +268,7 @@ class Shapes:
 
     def _fields(self, address: int) -> List[Tuple[int, int]]:
         """Types and offsets of a struct's fields."""
-        word = self._word
-        start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
-        if count > MAX_POINTERS:
-            return []
-        found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
-        return list(zip(found[1::3], found[2::3]))
+        return [(type_, offset) for _, type_, offset in self._members(address)]
 
     def _pointers(self, address: int, depth: int) -> Sequence[Pointer]:
         """Those of a value of a type, by their offsets."""
@@ -271,7 +291,8 @@ class Shapes:
         if kind == "map":
             return [Pointer(0, ONE, self._number("swiss" if self._is_swiss(at) else "map", at))]
         if kind == "chan":
-            return [Pointer(0, ONE, self._number("channel", at))]
+            element = self._runtime.word_at(at + self._head)
+            return [Pointer(0, ONE, self._number("channel", self._channels.setdefault(element, at)))]
         if kind == "unsafe pointer":
             return [Pointer(0, UNKNOWN)]
         if kind in ("pointer", "slice"):
@@ -282,6 +303,8 @@ class Shapes:
     def _of_parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
         if type_.kind == "struct":
             parts = self._fields(type_.address)
+            if is_atomic_pointer(type_.name, type_.package):
+                return self._led_by_none(parts[0][0] if parts else 0, depth)
         else:
             inner = self._runtime.word_at(type_.address + self._head)
             element = self._types.at(inner)
@@ -290,6 +313,12 @@ class Shapes:
             count = min(type_.size // element.size, MAX_POINTERS)
             parts = [(inner, number * element.size) for number in range(count)]
         return placed((offset, self._pointers(part, depth + 1)) for part, offset in parts)
+
+    def _led_by_none(self, array: int, depth: int) -> Sequence[Pointer]:
+        """The pointer of an atomic.Pointer, which leads to what the array before it has none of."""
+        type_ = self._types.at(array)
+        inner = self._inner(type_) if type_ is not None and type_.kind == "array" else None
+        return self._pointers(inner, depth + 1) if inner is not None else [Pointer(0, UNKNOWN)]
 
     def _is_swiss(self, address: int) -> bool:
         """Since Go 1.24: a group begins with a control word, and a bucket with an array of bytes."""
@@ -308,7 +337,7 @@ class Shapes:
     def _runtimes(self, address: int, what: str, kind: str, words: int, pointers: Sequence[Pointer]) -> Shape:
         """A struct of the runtime's for a map or channel."""
         type_ = self._types.at(address)
-        name, package = (type_.full_name, type_.package) if type_ is not None else ("?", None)
+        name, package = (type_.name, type_.package) if type_ is not None else ("?", None)
         size = words * self._word
         return Shape(f"{what} of {name}" if what else name, kind, package, size, size, pointers)
 
@@ -374,7 +403,8 @@ class Shapes:
             if offset != buffer:
                 target = self.struct(_LED_TO.get(path, ""))
                 found.append(Pointer(offset, ONE if target else UNKNOWN, target))
-        return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
+        made = self._runtimes(address, "", "chan", layout.size // word, sorted(found))
+        return made._replace(name=channel_name(made.name), open=True)
 
 
 # Structs of the runtime's that a channel leads to.

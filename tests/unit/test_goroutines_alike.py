@@ -24,7 +24,7 @@ def _block(rng: random.Random, strays: int) -> Tuple[SideBySide, List[Tuple[int,
         number, _ = rng.choice(path)
         words[rng.randrange(50) * _WIDTH + number] ^= 1
     positions = rng.sample(range(1000), 50)
-    return SideBySide(Alike(7, 8 * _WIDTH, positions), positions, words), path
+    return SideBySide(Alike(7, 8 * _WIDTH, positions), positions, memoryview(words)), path
 
 
 @pytest.mark.parametrize("strays", [0, 1, 30, 600])
@@ -63,3 +63,9 @@ def test_a_path_is_followed_once_and_shared_by_all_that_are_on_it() -> None:
         assert numbers == {at: 7 if row in on else 100 + row for row, at in enumerate(block.positions)}
         assert tried == [(path, 7)]
         assert len(followed) == (turn + 1) * (50 - len(on)) + 1
+
+
+def test_a_word_of_some_rows() -> None:
+    block, _ = _block(random.Random(3), 0)
+    for rows in (range(50), [3, 40], [7], []):
+        assert list(block.column(5, rows)) == [block.stack(row)[5] for row in rows]

@@ -18,7 +18,7 @@ from addrspace_gdb.debugger.lldb.interrupts import interruptible
 from addrspace_gdb.debugger.lldb.parameters import following, help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
 from addrspace_gdb.debugger.lldb.words import in_lldb
-from addrspace_gdb.debugger.shared.completing import offers, symbols
+from addrspace_gdb.debugger.shared.completing import may_be_symbol, offers, symbols
 from addrspace_gdb.debugger.shared.telling import is_internal, named, told
 
 if TYPE_CHECKING:
@@ -207,9 +207,9 @@ def _command(name: str) -> Command:
 
 def _offers(command: Command, session: LldbSession, before: List[str]) -> List[str]:
     found = offers(command, session, before)
-    if not found and command.expressions and not before[-1].startswith("-"):
+    if not found and may_be_symbol(command, before):
         found = symbols(session, before[-1])
-    return found
+    return [offer.strip('"') for offer in found]  # lldb puts its own quotes around what has blanks
 
 
 def _listed() -> Dict[str, ListedCommand]:

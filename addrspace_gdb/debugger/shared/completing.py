@@ -23,12 +23,22 @@ def offers(command: Command, session: Session, before: Sequence[str]) -> List[st
     option = before[-2] if len(before) > 1 else ""
     if option in ("-o", "--output"):
         return _files(current)
-    known = command.parser().values_of(option) or command.values.get(option, ())
-    if not known:
+    parser = command.parser()
+    known = parser.values_of(option) or [*command.values.get(option, ())]
+    if option in command.lists:
+        known += command.lists[option](session)
+    if not known and not parser.takes_value(option):
         known = [*command.words(), *LOOK]
         if command.names is not None and not current.startswith("-"):
             known += command.names(session)
-    return [offer for offer in known if offer.startswith(current)]
+    begins = (current, f'"{current}')  # what is in quotes gets them
+    return [offer for offer in known if offer.startswith(begins)]
+
+
+def may_be_symbol(command: Command, before: Sequence[str]) -> bool:
+    """Whether the last of the words `before` may be an expression."""
+    is_value = len(before) > 1 and command.parser().takes_value(before[-2])
+    return command.expressions and not is_value and not (before and before[-1].startswith("-"))
 
 
 def symbols(session: Session, current: str) -> List[str]:

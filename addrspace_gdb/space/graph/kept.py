@@ -6,11 +6,12 @@ level add up to the whole.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from addrspace_gdb.goruntime.typeshapes import Shape
+from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.owners import Owner
+from addrspace_gdb.space.graph.owners import Owner, Owners
 from addrspace_gdb.space.regions.model import TargetInfo
 
 OBJECT, SHARED, UNTYPED = "object", "shared", "unknown"
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     exact: bool = True  # False: words were taken for pointers that may be none
     children: Sequence[Row] = ()
     more: int = 0  # children that are not listed
+    package: Optional[str] = None  # path of the package, of a type
 
 
 class Totals(NamedTuple):
@@ -87,46 +89,37 @@ class Retained(NamedTuple):
 Sizes = Callable[[int], Size]  # by the number of an owner
 
 
-def root_rows(owners: Sequence[Owner], size_of: Sizes, first: int) -> List[Row]:
+def root_rows(owners: Owners, size_of: Sizes, first: int) -> List[Row]:
     """A row for each variable, group of goroutines and other root; and for what they hold only together.
 
     `first` is the node of owner 0.
     """
-    below: Dict[int, List[int]] = {}
-    for number, owner in enumerate(owners[1:], 1):
-        below.setdefault(owner.parent, []).append(number)
+    goroutines, doubtful = owners.goroutines(), owners.doubtful()
+
+    def row_of(number: int) -> Row:
+        owner = owners[number]
+        size, many = size_of(number), goroutines.get(number, 0)
+        exact = number not in doubtful
+        return Row(
+            owner.kind, owner.name, size, first + number, owner.address or None, goroutines=many, exact=exact
+        )
+
     rows: List[Row] = []
-    for number in below.get(0, []):
+    for number in owners.below(0):
         kind = owners[number].kind
         if kind in (kinds.GLOBALS, kinds.GOROUTINES):
-            inner = [_row(owners, below, one, size_of, first) for one in below.get(number, [])]
+            inner = [row_of(one) for one in owners.below(number)]
             rows += inner
-            rows.append(_shared(kind, size_of(number), inner))
+            rows.append(_shared(kind, size_of(number), inner, first + number))
         else:
-            rows.append(_row(owners, below, number, size_of, first))
-    rows.append(_shared("", size_of(0), rows))
+            rows.append(row_of(number))
+    rows.append(_shared("", size_of(0), rows, first))
     found = [row for row in rows if row.size.objects]
     return sorted(found, key=lambda row: (-row.size.bytes, row.kind, row.name, row.address or 0))
 
 
-def _row(
-    owners: Sequence[Owner], below: Dict[int, List[int]], number: int, size_of: Sizes, first: int
-) -> Row:
-    owner = owners[number]
-    inner = below.get(number, []) if owner.kind == "group" else []
-    return Row(
-        owner.kind,
-        owner.name,
-        size_of(number),
-        first + number,
-        owner.address or None,
-        goroutines=len(inner),
-        exact=owner.exact and all(owners[one].exact for one in inner),
-    )
-
-
-def _shared(name: str, whole: Size, rows: Sequence[Row]) -> Row:
-    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())))
+def _shared(name: str, whole: Size, rows: Sequence[Row], node: int) -> Row:
+    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())), node)
 
 
 class Found(NamedTuple):
@@ -143,9 +136,11 @@ class Node(NamedTuple):
     address: int
     size: int
     type: Optional[str]
+    package: Optional[str] = None
 
 
-Ask = Callable[[Sequence[int]], List[Found]]
+# What is asked of nodes, and of which of them only objects are wanted.
+Ask = Callable[[Sequence[int], Sequence[int]], List[Found]]
 Look = Callable[[Sequence[int]], List[Node]]
 
 
@@ -156,9 +151,10 @@ def deepened(
     if depth <= 0 or not rows:
         return list(rows)
     known = [row for row in rows if row.node >= 0]
-    found = dict(zip((row.node for row in known), ask([row.node for row in known])))
+    together = [row.node for row in known if row.kind == SHARED]
+    found = dict(zip((row.node for row in known), ask([row.node for row in known], together)))
     nodes = [child for one in found.values() for child in one.children]
-    sizes = dict(zip(nodes, (one.size for one in ask(nodes)))) if nodes else {}
+    sizes = dict(zip(nodes, (one.size for one in ask(nodes, ())))) if nodes else {}
     objects = [node for node in nodes if node < first]
     places = dict(zip(objects, look(objects))) if objects else {}
 
@@ -174,7 +170,8 @@ def deepened(
                 exact=owner.exact,
             )
         place = places[node]
-        return Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        made = Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        return made._replace(package=place.package)
 
     made = []
     for row in rows:
@@ -202,16 +199,34 @@ def group_of(shapes: Sequence[Shape], by: str) -> Tuple[List[int], List[Row]]:
     """The rows, nothing counted yet, and for each shape two of them: of single values, and of several in one
     object. Row 0 is of objects whose type is not known."""
     rows = [Row(UNTYPED, "", Size())]
-    numbers: Dict[str, int] = {}
+    numbers: Dict[Row, int] = {}
     groups = [0, 0]
     for shape in shapes[1:]:
         names = [shape.name, several_name(shape)] if by == TYPE else [shape.package or ""] * 2
         for name in names:
-            if name not in numbers:
-                numbers[name] = len(rows)
-                rows.append(Row(by, name, Size()))
-            groups.append(numbers[name])
+            row = Row(by, name, Size(), package=shape.package)
+            if row not in numbers:
+                numbers[row] = len(rows)
+                rows.append(row)
+            groups.append(numbers[row])
     return groups, rows
+
+
+TypeName = TypeVar("TypeName", str, Optional[str])
+
+
+def told_apart(names: Sequence[Tuple[TypeName, Optional[str]]]) -> List[TypeName]:
+    """The names of types, which come with the paths of their packages: with those where two packages have
+    types of one name."""
+    first: Dict[str, str] = {}
+    twice = {name for name, package in names if package and first.setdefault(name or "", package) != package}
+    return [with_path(name, package) if name and name in twice else name for name, package in names]
+
+
+def with_paths(found: Retained) -> Retained:
+    """With the paths of packages, where rows could not be told apart without them."""
+    names = told_apart([(row.name, row.package) for row in found.rows])
+    return found._replace(rows=[row._replace(name=name) for row, name in zip(found.rows, names)])
 
 
 def several_name(shape: Shape) -> str:
