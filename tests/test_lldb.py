@@ -36,9 +36,19 @@ FEW = (
 ALL = (
     *FEW,
     *("addrspace regions", "addrspace memstats", "addrspace gc", "addrspace arenas", "addrspace spans"),
-    *("addrspace types", "addrspace retained", "goroutine-stacks --system --dead"),
+    *("addrspace types", "addrspace retained --by type", "goroutine-stacks --system --dead"),
+    *("goroutine-stacks --leaked", "addrspace rss --graph", "addrspace holders *(void**)&runtime.allgs"),
+    "addrspace whereis --graph *(void**)&runtime.allgs",
 )
 REPORTS = ALL if full_matrix() else FEW
+# What is no JSON, as files.
+FILES = {
+    "html": "addrspace html",
+    "goroutine": "addrspace profile goroutine",
+    "stacks": "addrspace profile stacks",
+    "rss": "addrspace profile rss",
+    "retained": "addrspace profile retained",
+}
 
 
 class Live(NamedTuple):
@@ -94,6 +104,23 @@ def test_a_core_is_what_is_said_without(live: Live, lldb_exe: Lldb, tmp_path: Pa
     core = tmp_path / "core"
     gcore(gdbs()[0], attach(live.process, live.binary), core)
     compared(lldb_exe, [f"target create --core {core} {live.binary.path}"], core, tmp_path)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_what_is_written_without(live: Live, lldb_exe: Lldb, name: str, tmp_path: Path) -> None:
+    """And a difference of a core to itself is none."""
+    core, by_lldb, without_one = tmp_path / "core", tmp_path / "lldb", tmp_path / "direct"
+    gcore(gdbs()[0], attach(live.process, live.binary), core)
+    word, *more = FILES[name].removeprefix("addrspace ").split()
+    done = cli(word, *more, str(core), "--output", str(without_one), "--debugger", "none")
+    lines = [f"target create --core {core} {live.binary.path}", f"{FILES[name]} --output {by_lldb}"]
+    diff = f"addrspace diff one now --format json --output {tmp_path / 'diff'}"
+    run = run_lldb(lldb_exe, [*lines, "addrspace snapshot one", diff])
+    assert (done.returncode, run.status) == (0, 0), done.stderr + run.stderr
+    assert by_lldb.read_bytes() == without_one.read_bytes()
+    found = json.loads((tmp_path / "diff").read_text())
+    assert (found["same_process"], found["total"]["size_change"]) == (True, 0)
 
 
 def code_of(live: Live) -> bytes:
