@@ -163,7 +163,7 @@ class GraphTypes:
         address = start + type_.descriptor if type_.descriptor < end - start else type_.descriptor
         try:
             element = self.named.at(self.runtime.word_at(address + (48 if self.runtime.word == 8 else 32)))
-        except UnreadableError:
+        except (UnreadableError, OverflowError):  # what is damaged leads anywhere
             return None
         return element.size if element is not None else None
 
