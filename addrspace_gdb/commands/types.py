@@ -20,10 +20,12 @@ from addrspace_gdb.space.graph.counted import (
     PACKAGE,
     TYPE,
     Counted,
+    clashes,
     grouped,
     ordered,
     rows_of,
     untyped,
+    with_paths,
 )
 from addrspace_gdb.views.documents.types import types_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
@@ -80,6 +82,7 @@ class Answer:
             asked,
             *untyped(rows),
             told.header["conflicts"],
+            clashes(told.header["examples"], graph.shapes.all),
             told.header["misplaced"],
             graph.notes,
             graph.problems,
@@ -104,7 +107,7 @@ def verdict(answer: Answer) -> Optional[str]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and how much is known."""
-    found, wide = answer.found, look.width or 1 << 16
+    found, wide = with_paths(answer.found), look.width or 1 << 16
     yield from wrapped(HEADING, verdict_line(found), wide, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)

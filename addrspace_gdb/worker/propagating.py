@@ -15,6 +15,7 @@ UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 # What is counted.
 CONFLICTS, MISPLACED, AGAIN = range(3)
+FIRST_PAIR, COUNTED = 3, 3 + 2 * 64  # behind them the shapes of the first 64 conflicts: what is, what is said
 
 
 class Shapes(NamedTuple):
@@ -39,7 +40,10 @@ class Found(NamedTuple):
     shapes: Ints  # of each object
     sure: Ints  # 1: what stands before the object says it, and nothing else can
     queue: Ints
-    counts: Ints  # types that differ, pointers where the type has none, and whether the queue was too short
+    counts: (
+        Ints  # COUNTED of them: types that differ, pointers where the type has none, and whether the queue
+    )
+    # was too short
     again: Ints  # 1: a pointer of the object says of another that has no type one that does not fit
     spans: Ints  # the span of every 64th object
 
@@ -170,6 +174,9 @@ def give(
     inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
     nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
     if said != 1 and not inside and not nested:
+        if 3 + 2 * counts[0] + 1 < len(counts):
+            counts[3 + 2 * counts[0]] = known
+            counts[4 + 2 * counts[0]] = said
         counts[0] += 1
     return tail
 

@@ -161,7 +161,11 @@ class Server:
     def _types(self, said: Message) -> None:
         """How many objects there are of each type, and what is odd about them."""
         typed = self._typed
-        header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
+        header = {
+            "conflicts": typed.conflicts,
+            "misplaced": typed.misplaced,
+            "examples": typed.examples,
+        }
         self._say(header, typed.counted(self._reached))
 
     def _put_shapes(self, said: Message) -> None:

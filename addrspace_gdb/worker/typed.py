@@ -31,7 +31,7 @@ class Typed:
             zeros(objects, "i"),
             zeros(objects, "B"),
             zeros(max(1, objects), "i"),
-            zeros(3),
+            zeros(propagating.COUNTED),
             zeros(objects, "B"),
             zeros((objects >> 6) + 2, "i"),
         )
@@ -63,6 +63,8 @@ class Typed:
         self._follow(propagating.to_do_again(self.found), 1)
         self._follow_closures(1, True)
         self.conflicts, self.misplaced = counted[:2]
+        pairs = counted[propagating.FIRST_PAIR :]
+        self.examples = list(zip(pairs[::2], pairs[1::2]))[: self.conflicts]  # of conflicts: shapes
 
     def _follow_closures(self, loose: int, unknown: bool = False) -> None:
         """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what

@@ -25,7 +25,11 @@ def types_json(found: Counted) -> Dict[str, Any]:
             "untyped": size_json(found.untyped),
         },
         "types": [row_json(row) for row in found.rows],
-        "conflicts": {"types": found.conflicts, "pointers": found.misplaced},
+        "conflicts": {
+            "types": found.conflicts,
+            "examples": [one._asdict() for one in found.examples],
+            "pointers": found.misplaced,
+        },
         "notes": found.notes,
         "problems": found.problems,
     }
