@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands import compiled_folder
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_memory import extents
@@ -60,10 +61,12 @@ class Engine:
     def __init__(self, source: Source) -> None:
         """ProblemError if there is no Python to start."""
         inherited = [source.descriptor] if source.descriptor >= 0 else []
+        self._python = interpreter()
+        self._speaks = False  # it has answered once
         try:
             self._compiled = CompiledFolder()
             self._process = subprocess.Popen(
-                [interpreter(), "-I", "-c", _START, str(_ROOT)],
+                [self._python, "-I", "-c", _START, str(_ROOT)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -89,14 +92,14 @@ class Engine:
         self, header: Dict[str, object], columns: Dict[str, Column], serve: Optional[Serve] = None
     ) -> Message:
         """What it answers; `serve` gives what it wants for that. ProblemError if it cannot, or has died."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         try:
             for _ in range(self._owed):
-                receive(self._process.stdout)
+                self._receive()
             self._owed = 0
             send(self._process.stdin, header, columns)
             while True:
-                said = receive(self._process.stdout)
+                said = self._receive()
                 if "problem" in said.header:
                     raise ProblemError(str(said.header["problem"]))
                 if "want" not in said.header or serve is None:
@@ -108,10 +111,20 @@ class Engine:
             self.close()
             raise
 
+    def _receive(self) -> Message:
+        assert self._process.stdout is not None
+        said = receive(self._process.stdout)
+        self._speaks = True
+        return said
+
     def _ended(self) -> str:
         status = self._process.wait()
-        how = "was killed: not enough memory?" if status == -9 else f"ended with status {status}"
-        return f"the worker {how}"
+        if status == -9:
+            return "the worker was killed: not enough memory?"
+        if not self._speaks:
+            what = f"{printable(self._python)}, status {status}"
+            return f"the worker does not start ({what}): set {PYTHON} to a Python that runs it"
+        return f"internal error: the worker ended with status {status}; please report it"
 
     def close(self) -> None:
         """End it."""

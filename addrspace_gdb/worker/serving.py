@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
-from addrspace_gdb.common.messages import Column, Message, receive, send
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
+from addrspace_gdb.common.problems import problem_of
 from addrspace_gdb.worker import propagating
-from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.arrays import COMPILED, COMPILED_IN, Ints, filled, of_bytes, zeros
 from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
@@ -63,10 +64,14 @@ class Server:
             said = receive(self._in)
             try:
                 self._answers[said.header["do"]](said)
-            except ProblemError as error:
-                self._say({"problem": str(error)})
+            except ClosedError:
+                raise
             except MemoryError:
                 self._say({"problem": "not enough memory for the graph of the heap"})
+            except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
+                if isinstance(error, OSError) and error.filename is None:  # nothing else is written here
+                    error.filename = os.environ.get(COMPILED_IN)
+                self._say({"problem": problem_of(error)})
 
     def _say(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> None:
         send(self._out, header, columns or {})
