@@ -95,9 +95,12 @@ class TypeTable:
 class Graph:
     """Objects and the edges between them."""
 
-    def __init__(self, said: Message, words: Words, types_of: TypesOf) -> None:
+    def __init__(
+        self, said: Message, words: Words, types_of: TypesOf, budget: Optional[Budget] = None
+    ) -> None:
         """`said` is what space/graph/telling.py makes. ProblemError if that is more than can be held."""
         header = said.header
+        self._budget = budget
         self._words, self._word, self._tail = words, int(header["word"]), int(header["tail"])
         self._shift = 3 if self._word == 8 else 2
         self._arenas = list(
@@ -127,7 +130,6 @@ class Graph:
         to, at = zeros(_FIRST, "i"), zeros(_FIRST, "i")
         self.edges = Edges(to, zeros(self.objects + 1, "i"), zeros(1), at, mask)
         self.count = 0
-        self._budget: Optional[Budget] = None
         self._done = self._whole = 0  # bytes
         self.allocated = self._find_allocated()
 
@@ -169,6 +171,8 @@ class Graph:
             raise ProblemError(
                 f"spans take {used >> 4:,} GiB of addresses, which is more than can be looked at"
             )
+        if self._budget is not None:  # a damaged core may claim anything
+            self._budget.begin(total, 4 * used * scanning.PAGES)
         table = zeros(used * scanning.PAGES, "i")
         scanning.fill_pages(table, groups, starts, pages, low)
         state = zeros(total, "B")
@@ -275,7 +279,7 @@ class Graph:
             bits, dead = self._arena_bits(one)
         part = Part(words, one.address, self._shift, self._tail, bits, dead)
         if one.offset < 0:
-            found = zeros(one.size >> 9)
+            found = zeros(int(self.heap.first[one.end] - self.heap.first[one.begin]))
             number = scanning.read_headers(one.begin, one.end, part, self.heap, found)
             self.types.learn(distinct(found[:number]))
         elif kind == LARGE:

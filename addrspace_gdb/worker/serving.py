@@ -94,8 +94,9 @@ class Server:
         self._memory = Memory(int(header["descriptor"]), extents, self._read)
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
-        self._graph = Graph(said, words, self._types_of)
-        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
+        budget = Budget(header["memory"], bool(header.get("typed")), bool(header["tree"]))
+        self._graph = Graph(said, words, self._types_of, budget)
+        self._graph.limit(budget)
         reading = self._graph.read()
         next(reading)
         seeds: Dict[str, Column] = {}
