@@ -16,7 +16,7 @@ from addrspace_gdb.common.problems import ProblemError
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
-from addrspace_gdb.worker import budget, dominating, graph
+from addrspace_gdb.worker import arrays, budget, dominating, graph
 from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
@@ -310,7 +310,7 @@ def test_what_a_damaged_core_claims_is_refused_before_it_is_taken(
 ) -> None:
     """330 million objects in the same 512 KiB, and one of 1 TiB, of which every page has an entry."""
 
-    def zeros(count: int, code: str = "q", real: Callable[[int, str], object] = graph.zeros) -> object:
+    def zeros(count: int, code: str = "q", real: Callable[[int, str], object] = arrays.zeros) -> object:
         assert count < 1 << 20
         return real(count, code)
 
