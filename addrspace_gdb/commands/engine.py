@@ -126,6 +126,11 @@ class Engine:
             return f"the worker does not start ({what}): set {PYTHON} to a Python that runs it"
         return f"internal error: the worker ended with status {status}; please report it"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it answers no more."""
+        return self._process.poll() is not None
+
     def close(self) -> None:
         """End it."""
         for stream in (self._process.stdin, self._process.stdout):
