@@ -133,7 +133,7 @@ def _assert_is_private(folders: List[Path]) -> None:
 def _worker(path: Path, does: str) -> None:
     """A Python whose worker does that when it is told to."""
     path.write_text(
-        f"#!{sys.executable}\nimport os, sys, time\nsys.path.insert(0, {str(ROOT)!r})\n"
+        f"#!{sys.executable}\nimport os, sys, time\nsys.path.insert(0, {str(ROOT)!r})\ndel sys.argv[1:-1]\n"
         "from addrspace_gdb.worker import __main__, serving\n"
         f"{does}\nsys.exit(__main__.main())\n"
     )
