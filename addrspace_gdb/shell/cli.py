@@ -179,6 +179,7 @@ def _add_from_dumps(commands: Any) -> None:
             "--format", choices=("text", "json", "svg"), default="text", help="default: %(default)s"
         )
         made.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+        add_stats(made)
         add_look(made)
         add_gdb(made)
 
@@ -256,6 +257,7 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
             options.sysroot,
             format="json",
             stacks=True,
+            stats=options.stats,
         )
         answer = ask(check(question), place)
         if not answer.has_result:

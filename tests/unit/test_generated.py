@@ -18,11 +18,38 @@ from harness.command import cli
 
 from addrspace_gdb.shell.cli import COMPLETIONS, MAN_PAGE, SHARE, parser
 
+PACKAGE = Path(__file__).parents[2] / "addrspace_gdb"
+
 
 @pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
 def test_all_of_it_is_up_to_date() -> None:
     stale = [path.name for path, text in generated().items() if path.read_text(encoding="utf-8") != text]
     assert not stale, "run scripts/gen-help"
+
+
+def test_a_new_command(tmp_path: Path) -> None:
+    """As CONTRIBUTING.md says: a module, its name, and what is generated."""
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    commands = tmp_path / PACKAGE.name / "commands"
+    text = (commands / "gc.py").read_text(encoding="utf-8")
+    (commands / "moon.py").write_text(text.replace("addrspace gc", "addrspace moon"), encoding="utf-8")
+    listed = commands / "__init__.py"
+    names = listed.read_text(encoding="utf-8").replace('    "gc",\n', '    "gc",\n    "moon",\n')
+    listed.write_text(names, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(PACKAGE.parent / "scripts" / "generated.py")],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for file in (
+        "commands/help.json",
+        *(f"shell/share/{name}" for name in (*COMPLETIONS.values(), MAN_PAGE)),
+    ):
+        assert "moon" in (tmp_path / PACKAGE.name / file).read_text(encoding="utf-8"), file
 
 
 def complete(*words: str) -> List[str]:
