@@ -54,7 +54,7 @@ def parser() -> Parser:
         help="show the difference at each stop; off: no longer",
     )
     made.add_argument(
-        "--limit", type=limit_value, metavar="N", help=f"at most N rows a table, or all ({USUAL})"
+        "--limit", type=limit_value, metavar="N", help=f"at most N rows per table, or `all` ({USUAL})"
     )
     add_output(made, ["text", "json"])
     return made

@@ -72,7 +72,7 @@ def parser() -> Parser:
         " with --output); folded: a line a stack, for flame graphs; text: a list (default)")  # fmt: skip
     add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
         " default: what pprof shows first")  # fmt: skip
-    add("--limit", type=limit_value, metavar="N", help="at most N functions; `all` for every one")
+    add("--limit", type=limit_value, metavar="N", help="at most N functions, or `all`")
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_look(made)
     return made

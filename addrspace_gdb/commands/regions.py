@@ -50,7 +50,7 @@ def parser() -> Parser:
     )
     add_output(made, ["text", "json"])
     made.add_argument("--summary", action="store_true", help="one row for each area and kind")
-    made.add_argument("--limit", type=limit_value, metavar="N", help="at most N rows")
+    made.add_argument("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     return made
 
 
