@@ -140,7 +140,7 @@ A goroutine that runs on a thread, or is in a system call on one, is shown by se
 One that called C is shown from where it did; `goroutine --off` returns to the C code on its thread.
 
 It stays selected until the process moves; `thread N` and `goroutine --off` return to the thread.
-(While the thread itself stands in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
+(While the thread itself is in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
 `return` are commands to the thread, not to the goroutine.
 
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
