@@ -25,7 +25,7 @@ from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.kept import Size, Totals
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
@@ -173,6 +173,10 @@ class HeapGraph:
         """The name of a type that the worker met."""
         return self._names.get(address)
 
+    def type_of(self, address: int, *_: int) -> Tuple[Optional[str], Optional[str]]:
+        """The type of an object that has this before it, and its package's path, where they are known."""
+        return self.type_name(address), None
+
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
@@ -211,6 +215,13 @@ class TypedGraph(HeapGraph):
     def shapes(self) -> Shapes:
         """What types are made of."""
         return self._types.shapes
+
+    def type_of(self, address: int, *known: int) -> Tuple[Optional[str], Optional[str]]:
+        """`known`: its shape, and 1 for several values of it."""
+        shape = self.shapes.all[known[0]] if known else self.shapes.all[NOTHING]
+        if not shape.name:
+            return super().type_of(address)
+        return several_name(shape) if known[1] else shape.name, shape.package
 
     def root_field(self, address: int, offset: int) -> Optional[str]:
         """The part of the variable at an address that has a byte, as far as its type is known."""

@@ -39,7 +39,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace holders",
-        description="Show what keeps an object alive: the shortest paths from roots to it",
+        description="Show what keeps an object alive: the shortest paths from roots to it.",
         epilog=_EPILOG,
     )
     add = made.add_argument

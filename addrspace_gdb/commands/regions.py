@@ -42,7 +42,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace regions",
-        description="List every region of the address space, one a row, lowest address first.",
+        description="List every region of the address space, one per row, lowest address first.",
         epilog=_EPILOG,
     )
     made.add_argument(

@@ -148,7 +148,7 @@ def _add_profile(commands: Any) -> None:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
-        " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
+        " folded: one line per stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
     )  # fmt: skip
     add("--value", metavar="TYPE", help="which value is listed or folded, such as alloc_space")
     add("--limit", metavar="N", help="at most N functions in the list, or `all`")
@@ -172,7 +172,7 @@ def _add_from_dumps(commands: Any) -> None:
         made.set_defaults(run=from_dumps)
         made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or processes")
         if more:
-            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
+            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one per row")
         else:
             made.add_argument(
                 "--limit", metavar="N", help="at most N rows per table, or `all` (20 on a terminal)"

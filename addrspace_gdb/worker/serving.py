@@ -14,6 +14,7 @@ from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.leaking import leaked
+from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -49,6 +50,7 @@ class Server:
             "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
+            "span_types": self._span_types,
             "leaked": self._leaked,
             "shapes": self._put_shapes,
             "variables": self._variables,
@@ -165,8 +167,15 @@ class Server:
             "conflicts": typed.conflicts,
             "misplaced": typed.misplaced,
             "examples": typed.examples,
+            "places": typed.places,
         }
         self._say(header, typed.counted(self._reached))
+
+    def _span_types(self, said: Message) -> None:
+        """Of each span: where it starts, and what most of its objects are, as `commonest` says."""
+        heap = self._made.graph.heap
+        found = commonest_shapes(heap.state, heap.first, heap.sizes, self._typed)
+        self._say({}, {"starts": heap.starts, "shapes": found})
 
     def _put_shapes(self, said: Message) -> None:
         """What types are made of, once for all."""
@@ -219,11 +228,17 @@ class Server:
         self._say({}, {**columns, "states": states})
 
     def _children(self, said: Message) -> None:
-        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it."""
-        tree, most = self._dominators, int(said.header["most"])
+        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it; of those that
+        are among `shared` only objects."""
+        tree, most, shared = self._dominators, int(said.header["most"]), {*said.header["shared"]}
         rows = []
         for node in said.header["nodes"]:
-            found, count = tree.children(node, most) if tree.number[node] >= 0 else ([], 0)
+            found: List[int] = []
+            count = 0
+            if tree.number[node] >= 0 and node in shared:
+                found, count = tree.objects_below(node, most, self._made.start)
+            elif tree.number[node] >= 0:
+                found, count = tree.children(node, most)
             rows.append({"kept": tree.kept(node), "children": found, "count": count})
         self._say({"rows": rows})
 
@@ -257,7 +272,8 @@ class Server:
         self._say({}, {"nodes": found})
 
     def _objects(self, said: Message) -> None:
-        """Where those objects are, their bytes, and the type that stands before them."""
+        """Where those objects are, their bytes, and the type that stands before them; with types also the
+        shape, and 1 for several values of it."""
         self._say({"rows": [self._object(int(number)) for number in said.header["objects"]]})
 
     def _object(self, number: int) -> List[int]:
@@ -265,7 +281,12 @@ class Server:
         heap, s = graph.heap, span_of(graph.heap, number)
         size, type_ = int(heap.sizes[s]), int(graph.type_of[number])
         address = int(heap.starts[s]) + (number - int(heap.first[s])) * size
-        return [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        found = [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        if graph.noting is None:
+            return found
+        typed = self._typed
+        shape = int(typed.found.shapes[number])
+        return [*found, shape, int(shape > 0 and typed.shapes.slots[shape] != size)]
 
 
 def _column(addresses: Sequence[int]) -> Ints:

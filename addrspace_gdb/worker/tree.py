@@ -129,6 +129,14 @@ class Dominators:
             found = sorted(self._children[begin:end].tolist(), key=lambda one: (-int(self.bytes[one]), one))
         return [int(self.node_of[number]) for number in found[:most]], end - begin
 
+    def objects_below(self, node: int, most: int, first: int) -> Tuple[List[int], int]:
+        """The same of objects alone, whose nodes are below `first`."""
+        at = int(self.number[node])
+        every = self._children[int(self._begin[at]) : int(self._begin[at + 1])].tolist()
+        found = [one for one in every if self.node_of[one] < first]
+        found.sort(key=lambda one: (-int(self.bytes[one]), one))
+        return [int(self.node_of[number]) for number in found[:most]], len(found)
+
     def grouped(self, nodes: Sequence[int], group_of: Ints, groups: int) -> Tuple[Ints, Ints]:
         """Bytes and objects that the objects of each group keep below those nodes; `group_of` is by node, -1
         for those in none."""

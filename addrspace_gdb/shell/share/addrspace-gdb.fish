@@ -347,7 +347,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using goroutine-stacks; and t
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a profile -d 'write the profiles that Go'"'"'s own pprof would, even of a core or a stripped program'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -s h -l help -d 'show this help message and exit'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
-complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l format -xka "pprof folded text" -d 'pprof: for `go tool pprof`; folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l format -xka "pprof folded text" -d 'pprof: for `go tool pprof`; folded: one line per stack, for flame graphs; text: a list. Default: text at a terminal, else pprof'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l value -x -d 'which value is listed or folded, such as alloc_space'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l limit -x -d 'at most N functions in the list, or `all`'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using profile' -l stats -d 'also say how long the process was stopped'
