@@ -148,7 +148,7 @@ def _add_profile(commands: Any) -> None:
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
-        " folded: one line per stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
+        " folded: one line per stack, for flame graphs; text: a list (default: at a terminal, else pprof)",
     )  # fmt: skip
     add("--value", metavar="TYPE", help="which value is listed or folded, such as alloc_space")
     add("--limit", metavar="N", help="at most N functions in the list, or `all`")
