@@ -1,4 +1,4 @@
-"""addrspace-gdb: where every byte of a Go process lives, shown inside gdb.
+"""addrspace-gdb: where every byte of a Go process lives, from the shell, in gdb and in lldb.
 
 The rooms, each importing only from those below it: ``debugger`` (the adapters, the only rooms that talk to
 a debugger), ``shell`` (the shell command addrspace-gdb), ``commands`` (arguments in, a view out), ``views``
