@@ -17,6 +17,7 @@ from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
+from addrspace_gdb.worker.stacks import roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -41,6 +42,7 @@ class Server:
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
+            "stacks": self._stacks,
             "roots": self._roots,
             "totals": self._totals,
             "states": self._states,
@@ -117,6 +119,10 @@ class Server:
     def _made(self) -> Rooted:
         assert self._rooted is not None
         return self._rooted
+
+    def _stacks(self, said: Message) -> None:
+        """Roots and who they are of, by what was copied of stacks."""
+        self._say(*roots_of(said))
 
     def _roots(self, said: Message) -> None:
         assert self._graph is not None and self._memory is not None
@@ -244,11 +250,8 @@ class Server:
 
     def _owners(self, said: Message) -> None:
         """What each owner keeps."""
-        tree, rooted = self._dominators, self._made
-        kept = [tree.kept(rooted.start + number) for number in range(rooted.owners)]
-        self._say(
-            {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
-        )
+        rooted = self._made
+        self._say({}, self._dominators.kept_by(rooted.start, rooted.owners))
 
     def _leaked(self, said: Message) -> None:
         """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""

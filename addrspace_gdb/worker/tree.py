@@ -6,9 +6,9 @@ one before it. Pointers of roots hang on their owners.
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-from addrspace_gdb.common.messages import Message
+from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.worker import dominating
 from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
@@ -164,3 +164,9 @@ class Dominators:
         """Bytes and objects that a node keeps, itself too; zeroes for what is not reached."""
         at = int(self.number[node])
         return (int(self.bytes[at]), int(self.objects[at])) if at >= 0 else (0, 0)
+
+    def kept_by(self, first: int, count: int) -> Dict[str, Column]:
+        """The same of many nodes from one on, as columns."""
+        kept, objects = zeros(count), zeros(count)
+        dominating.kept_by(self.number, first, self.bytes, self.objects, kept, objects)
+        return {"bytes": kept, "objects": objects}
