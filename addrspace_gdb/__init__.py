@@ -1,4 +1,4 @@
-"""addrspace-gdb: where every byte of a Go process lives, shown inside gdb and lldb and by a command.
+"""addrspace-gdb: where every byte of a Go process lives, from the shell, in gdb and in lldb.
 
 The rooms, each importing only from those below it: ``worker`` (a process of its own, which has the graph of
 the heap), ``debugger`` (the adapters, the only rooms that talk to a debugger), ``shell`` (the shell command

@@ -303,7 +303,7 @@ def add_memory(made: Parser) -> None:
         "--memory",
         type=size_value,
         metavar="SIZE",
-        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+        help="memory that the worker may use: 512M, 6G (default: half of what is free)",
     )
 
 

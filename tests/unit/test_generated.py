@@ -216,3 +216,15 @@ def test_the_manual_has_every_command_and_option() -> None:
         ["groff", "-man", "-Tutf8", "-ww", str(SHARE / MAN_PAGE)], capture_output=True, text=True, check=True
     )
     assert done.stderr == "" and "ADDRSPACE-GDB(1)" in done.stdout
+
+
+def test_recipes_of_the_readme_are_what_is_taken() -> None:
+    """Words and options; what they stand for was tried by hand: docker, kubectl, coredumpctl, speedscope."""
+    readme = (SHARE.parents[2] / "README.md").read_text(encoding="utf-8")
+    recipes = readme.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    found = re.findall(r"addrspace-gdb ([a-z-]+)(.*?)(?=  |&&|>|$)", recipes, re.MULTILINE)
+    words = subparsers(parser(whole=True))
+    assert {"rss", "fault", "profile", "dump", "diff"} <= {word for word, _ in found}
+    for word, rest in found:
+        text = words[word].format_help()
+        assert all(option in text for option in re.findall(r"(?<!\S)--?[a-z-]+", rest)), (word, rest)
