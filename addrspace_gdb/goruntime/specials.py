@@ -23,6 +23,7 @@ PROFILE, PINS, OTHERS = "records of profiled objects", "pin counters", "other re
 KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
 
 _MAX = 1 << 25
+_REST = "the rest of a list is left out"
 _MAX_LIST = 1 << 16  # of one span: it has 1,024 objects at most
 _FIELDS = {"next": "next", "kind": "kind", "offset": "offset"}
 
@@ -144,7 +145,7 @@ def _followed(
     address, the kind, and the position of the list."""
     layout, shift = runtime.layout("runtime.special"), runtime.word.bit_length() - 1
     follow, kind = layout.scalar("next").offset >> shift, layout.scalar("kind").offset
-    takes = [number in wanted for number in range(256)]
+    odd, takes = runtime.word - 1, [number in wanted for number in range(256)]
     found: List[Tuple[int, int, int, int]] = []
     low = last = 0
     raw = words = memoryview(b"")
@@ -152,7 +153,7 @@ def _followed(
         depth = 0
         try:
             while at:
-                if not low <= at <= last:
+                if not low <= at <= last or at & odd:
                     low, last, raw, words = chunks.around(at)
                 number = raw[at - low + kind]
                 if takes[number]:
@@ -160,9 +161,10 @@ def _followed(
                 at = words[((at - low) >> shift) + follow]
                 depth += 1
                 if depth > _MAX_LIST:
-                    raise UnreadableError(at, layout.size, "the list does not end")
+                    runtime.problems.add(f"specials: a list does not end after {depth:,}; {_REST}")
+                    break
         except UnreadableError as error:
-            runtime.problems.add(f"specials: {error}; the rest of a list is left out")
+            runtime.problems.add(f"specials: {error}; {_REST}")
     return found
 
 
