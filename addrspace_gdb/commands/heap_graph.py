@@ -9,7 +9,7 @@ from array import array
 from functools import cached_property
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.commands.engine import Engine, Source, columns_of
+from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
 from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
 from addrspace_gdb.commands.options import Parser
@@ -24,7 +24,7 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
-from addrspace_gdb.space.graph.kept import Size, Totals
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
@@ -40,10 +40,12 @@ _CLOSURE = re.compile(r"\.(func|gowrap|dwrap|deferwrap)\d|·dwrap·|-fm$|-range\
 
 class Use(NamedTuple):
     """What a graph is made for, which decides how much memory it takes: bytes that it may have (None: half of
-    what is free), and whether somebody will ask who keeps what."""
+    what is free), and whether somebody will ask who keeps what. `want`: the command that will ask, whose
+    answer is begun before it does; any other is given too."""
 
     memory: Optional[int] = None
     tree: bool = True
+    want: str = ""
 
 
 USUAL = Use()
@@ -87,7 +89,7 @@ class HeapGraph:
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
+        header = {"do": "heap", "given": source.descriptor >= 0, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
             self.parts = Parts(self._types.shapes, TypeFields(self._types.runtime, where), runtime.word)
@@ -181,6 +183,10 @@ class HeapGraph:
         """The name of a type that the worker met."""
         return self._names.get(address)
 
+    def type_of(self, address: int, *_: int) -> Tuple[Optional[str], Optional[str]]:
+        """The type of an object that has this before it, and its package's path, where they are known."""
+        return self.type_name(address), None
+
     @property
     def notes(self) -> List[str]:
         """What cannot be known, and why."""
@@ -201,7 +207,7 @@ class HeapGraph:
     def ask(self, do: str, **more: Any) -> Message:
         """Anything else, once the roots are there."""
         assert self._found
-        return self._engine.ask({"do": do, **more}, {})
+        return self._engine.ask({"do": do, **more}, {}, meanwhile=lambda: self.problems)
 
 
 class TypedGraph(HeapGraph):
@@ -219,6 +225,13 @@ class TypedGraph(HeapGraph):
     def shapes(self) -> Shapes:
         """What types are made of."""
         return self._types.shapes
+
+    def type_of(self, address: int, *known: int) -> Tuple[Optional[str], Optional[str]]:
+        """`known`: its shape, and 1 for several values of it."""
+        shape = self.shapes.all[known[0]] if known else self.shapes.all[NOTHING]
+        if not shape.name:
+            return super().type_of(address)
+        return several_name(shape) if known[1] else shape.name, shape.package
 
     def root_field(self, address: int, offset: int) -> Optional[str]:
         """The part of the variable at an address that has a byte, as far as its type is known."""
@@ -275,22 +288,14 @@ def add_memory(made: Parser) -> None:
     )
 
 
-def prepare(pid: Optional[int], core: Optional[str], typed: bool) -> None:
+def prepare(pid: Optional[int], core: Optional[str], typed: bool, want: str) -> None:
     """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
-    source = Source(pid, core)
-    try:
-        engine = Engine(source)
-        warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed}
-        if pid is None:
-            engine.begin(warm)  # a core stands still anyhow
-        else:
-            engine.ask(warm, {})
-        _PREPARED.append((pid, core, engine, source))
-    finally:
-        source.close()
-
-
-_PREPARED: List[Tuple[Optional[int], Optional[str], Engine, Source]] = []
+    engine = begun_for(pid, core)
+    warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed, "want": want}
+    if pid is None:
+        engine.begin(warm)  # a core stands still anyhow
+    else:
+        engine.ask(warm, {})
 
 
 def _started(target: Target) -> Tuple[Engine, Source]:
@@ -298,15 +303,7 @@ def _started(target: Target) -> Tuple[Engine, Source]:
     proc = target.proc_files()
     pid = target.pid if proc is not None and proc.local else None
     core = target.core_file if target.kind == "core" else None
-    while _PREPARED:
-        for_pid, for_core, engine, source = _PREPARED.pop()
-        if (for_pid is not None and for_pid == pid) or (for_core is not None and target.kind == "core"):
-            return engine, source
-    source = Source(pid if core is None else None, core)
-    try:
-        return Engine(source), source
-    finally:
-        source.close()
+    return taken(pid, core)
 
 
 def _name(types: Types, address: int) -> Optional[str]:

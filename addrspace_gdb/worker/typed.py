@@ -9,8 +9,8 @@ from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
-from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
-from addrspace_gdb.worker.scanning import objects_at
+from addrspace_gdb.worker.propagating import Dynamic, Found, Memo, Shapes
+from addrspace_gdb.worker.spans import marks, objects_at, span_at
 
 _OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
@@ -26,6 +26,7 @@ class Typed:
         columns = {name: of_bytes(said.column(name), "q") for name in Shapes._fields}
         self.shapes = Shapes(**columns)
         self._dynamic = self._of_words(said, words)
+        self._memo = Memo(*(zeros(len(self.shapes.offsets), "i") for _ in Memo._fields))
         objects = graph.objects
         self.found = Found(
             zeros(objects, "i"),
@@ -33,9 +34,8 @@ class Typed:
             zeros(max(1, objects), "i"),
             zeros(propagating.COUNTED),
             zeros(objects, "B"),
-            zeros((objects >> 6) + 2, "i"),
+            marks(graph.heap),
         )
-        propagating.fill_spans(graph.heap.first, self.found.spans)
         self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
@@ -54,17 +54,19 @@ class Typed:
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
+        conflicts = int(self.found.counts[propagating.CONFLICTS])
         tail = propagating.by_tags(
-            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
+            edges.to, edges.index, notes.packed, heap, self.shapes, self._dynamic, self.found
         )
+        self.found.counts[propagating.CONFLICTS] = conflicts  # what looks like an interface need not be one
         self._follow(tail, 0)
         self._follow_closures(0)
         counted = [int(one) for one in self.found.counts]
         self._follow(propagating.to_do_again(self.found), 1)
         self._follow_closures(1, True)
         self.conflicts, self.misplaced = counted[:2]
-        pairs = counted[propagating.FIRST_PAIR :]
-        self.examples = list(zip(pairs[::2], pairs[1::2]))[: self.conflicts]  # of conflicts: shapes
+        self.examples = _pairs(counted, propagating.FIRST_PAIR, self.conflicts)  # what is, what is said
+        self.places = _pairs(counted, propagating.FIRST_PLACE, self.misplaced)  # shapes, and words in them
 
     def _follow_closures(self, loose: int, unknown: bool = False) -> None:
         """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what
@@ -108,15 +110,14 @@ class Typed:
                 int(tail),
                 edges.to,
                 edges.index,
-                edges.at,
-                notes.into,
-                notes.tags,
+                notes.packed,
                 heap.first,
                 heap.kinds,
                 heap.sizes,
                 self.shapes,
                 self._dynamic,
                 self.found,
+                self._memo,
                 loose,
             )
             if not self.found.counts[propagating.AGAIN]:
@@ -154,11 +155,16 @@ class Typed:
         sums: Dict[Tuple[int, int], List[int]] = {}
         for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
             if self.found.shapes[number] == propagating.FUNCTION:
-                s = propagating.span_at(number, heap.first, self.found.spans)
+                s = span_at(number, heap.first, self.found.spans)
                 row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]
         return _columns(rows, ("pcs", "pc_sizes", "pc_reached", "pc_unreached"))
+
+
+def _pairs(counted: List[int], first: int, many: int) -> List[Tuple[int, int]]:
+    pairs = counted[first : first + 2 * min(many, 64)]
+    return list(zip(pairs[::2], pairs[1::2]))
 
 
 def _columns(rows: List[Any], names: Tuple[str, ...]) -> Dict[str, Ints]:

@@ -110,16 +110,16 @@ def root_rows(owners: Owners, size_of: Sizes, first: int) -> List[Row]:
         if kind in (kinds.GLOBALS, kinds.GOROUTINES):
             inner = [row_of(one) for one in owners.below(number)]
             rows += inner
-            rows.append(_shared(kind, size_of(number), inner))
+            rows.append(_shared(kind, size_of(number), inner, first + number))
         else:
             rows.append(row_of(number))
-    rows.append(_shared("", size_of(0), rows))
+    rows.append(_shared("", size_of(0), rows, first))
     found = [row for row in rows if row.size.objects]
     return sorted(found, key=lambda row: (-row.size.bytes, row.kind, row.name, row.address or 0))
 
 
-def _shared(name: str, whole: Size, rows: Sequence[Row]) -> Row:
-    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())))
+def _shared(name: str, whole: Size, rows: Sequence[Row], node: int) -> Row:
+    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())), node)
 
 
 class Found(NamedTuple):
@@ -136,9 +136,11 @@ class Node(NamedTuple):
     address: int
     size: int
     type: Optional[str]
+    package: Optional[str] = None
 
 
-Ask = Callable[[Sequence[int]], List[Found]]
+# What is asked of nodes, and of which of them only objects are wanted.
+Ask = Callable[[Sequence[int], Sequence[int]], List[Found]]
 Look = Callable[[Sequence[int]], List[Node]]
 
 
@@ -149,9 +151,10 @@ def deepened(
     if depth <= 0 or not rows:
         return list(rows)
     known = [row for row in rows if row.node >= 0]
-    found = dict(zip((row.node for row in known), ask([row.node for row in known])))
+    together = [row.node for row in known if row.kind == SHARED]
+    found = dict(zip((row.node for row in known), ask([row.node for row in known], together)))
     nodes = [child for one in found.values() for child in one.children]
-    sizes = dict(zip(nodes, (one.size for one in ask(nodes)))) if nodes else {}
+    sizes = dict(zip(nodes, (one.size for one in ask(nodes, ())))) if nodes else {}
     objects = [node for node in nodes if node < first]
     places = dict(zip(objects, look(objects))) if objects else {}
 
@@ -167,7 +170,8 @@ def deepened(
                 exact=owner.exact,
             )
         place = places[node]
-        return Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        made = Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        return made._replace(package=place.package)
 
     made = []
     for row in rows:
