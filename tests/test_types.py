@@ -23,9 +23,10 @@ EACH_ONCE = True  # not every combination: tests/conftest.py
 ALSO_OLD = True
 
 Json = Dict[str, Any]
-VARIANTS = ("plain", "stripped")
+VARIANTS, NAMELESS = ("plain", "stripped"), ("stripped",)
 if full_matrix():
     VARIANTS += ("pie", "cgo", "race", "noopt", "386", "nogreenteagc")  # type: ignore[assignment]
+    NAMELESS += ("plain", "pie", "386", "race", "noopt")  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -104,6 +105,22 @@ def test_objects_that_only_variables_lead_to(
         assert known < 0.5 and all(ours <= many for _, many, ours in wrong)
         return
     assert not wrong and known > 0.95
+
+
+@pytest.mark.parametrize("variant", NAMELESS)
+def test_objects_that_only_places_in_the_program_name(
+    variant: str, go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("sited", go, variant).path)
+    document = types(live.pid, "--report", "types --limit all")
+    made = counted(live)
+    wrong = [(name, many, of_type(document, name)) for name, many in made]
+    wrong = [one for one in wrong if one[1] != one[2]["objects"]]
+    assert len(made) == 10 and not wrong
+    sites, totals = document["sites"], document["totals"]
+    assert sites["samples"] >= sites["known"] >= sum(many for _, many in made)
+    assert sites["conflicts"] == 0 and sites["bytes"] > 0.4 * totals["allocated"]["bytes"]
+    assert sum(row["bytes"] for row in document["types"]) == totals["allocated"]["bytes"]
 
 
 def test_rows_go_by_package_and_kind_and_order(

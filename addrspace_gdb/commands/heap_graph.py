@@ -11,11 +11,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.engine import Engine, Source, columns_of
 from addrspace_gdb.commands.graph_roots import GraphRoots
-from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, Met, StaticRoots
 from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
 from addrspace_gdb.goruntime.record import Runtime
@@ -25,6 +26,7 @@ from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
+from addrspace_gdb.space.graph.allocated import Sample, gather_allocated
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
@@ -206,6 +208,20 @@ class TypedGraph(HeapGraph):
         self._types.hold([*self._seeds.words, *self.roots.slots.before])
         self._name_functions(said.column("functions"))
         self._own = gather_own(self.reading, self.target)
+        self._allocated = self._sampled()
+
+    def _sampled(self) -> List[Sample]:
+        """Where objects were allocated of which the heap profile has samples."""
+        tables = of_reading(self.target, self.reading, none_too=True).tables
+        try:
+            return gather_allocated(self.reading, self._runtime, tables)
+        except (UnreadableError, ProblemError, KeyError):
+            return []  # they say no more than is known without them
+
+    @property
+    def sampled(self) -> Tuple[int, int]:
+        """Objects of which the heap profile has samples, and those whose place in the program says a type."""
+        return len(self._allocated), sum(one.site is not None for one in self._allocated)
 
     @property
     def shapes(self) -> Shapes:
@@ -231,7 +247,8 @@ class TypedGraph(HeapGraph):
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
         roots = StaticRoots(self.roots.slots, self._heap)
-        columns = self._types.told(self._seeds, self._debugged, roots, self._own, self._closures)
+        met = Met(self._own, self._closures, self._allocated)
+        columns = self._types.told(self._seeds, self._debugged, roots, met)
         self._engine.ask({"do": "shapes"}, columns)
         return True
 

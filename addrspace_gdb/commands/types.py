@@ -20,11 +20,13 @@ from addrspace_gdb.space.graph.counted import (
     PACKAGE,
     TYPE,
     Counted,
+    Sites,
     grouped,
     ordered,
     rows_of,
     untyped,
 )
+from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.documents.types import types_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
 from addrspace_gdb.views.kit.text import Line
@@ -35,7 +37,8 @@ _ROWS = 40
 
 _EPILOG = """\
 Types are those that the runtime keeps before large objects, those of variables where there is debug
-information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
+information, those that a program allocates where the heap profile has samples, and what they and interfaces
+lead to: pointers, slices, strings, maps, channels and closures.
 `[...]T` is the array behind a slice. What has no type that is known is listed by the size of its objects.
 All rows add up to HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
@@ -81,6 +84,7 @@ class Answer:
             *untyped(rows),
             told.header["conflicts"],
             told.header["misplaced"],
+            Sites(*graph.sampled, Size(*reversed(told.header["by_sites"])), told.header["site_conflicts"]),
             graph.notes,
             graph.problems,
         )

@@ -18,6 +18,7 @@ PROFILE, PINS, OTHERS = "records of profiled objects", "pin counters", "other re
 KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
 
 _MAX = 1 << 25
+_MAX_SAMPLED = 1 << 20
 _FIELDS = {"next": "next", "kind": "kind", "offset": "offset"}
 
 # Numbers (_KindSpecial...), what they are, and the fixalloc in mheap that they come from. Go 1.23 put weak
@@ -134,6 +135,42 @@ def read_rooted(runtime: Runtime, spans: Columns) -> List[Rooted]:
                 found.append(Rooted(kind, start + offset // element * element, words, address))
         of = after
     return found
+
+
+class Sampled(NamedTuple):
+    """Objects that the heap profile has samples of: the addresses of their slots, and of their buckets."""
+
+    objects: array[int]
+    buckets: array[int]
+
+
+def read_sampled(runtime: Runtime, spans: Columns) -> Sampled:
+    """Those of every span; no more than are looked at. Raises UnreadableError, ProblemError and KeyError."""
+    numbers = _numbers(runtime)
+    wanted = {number for number, (kind, _) in numbers.items() if kind == PROFILE}
+    of = {
+        special: (start, element)
+        for special, start, element in zip(spans["specials"], spans["start"], spans["element"])
+        if special and element
+    }
+    records: Dict[int, int] = {}  # objects by the addresses of their records
+    for columns in _levels(runtime, spans):
+        after = {}
+        for at, number, follow, offset in zip(
+            *(columns[name] for name in ("address", "kind", "next", "offset"))
+        ):
+            start, element = of[at]
+            if follow:
+                after[follow] = of[at]
+            if number in wanted:
+                records[at] = start + offset // element * element
+        of = after
+        if len(records) > _MAX_SAMPLED:
+            break
+    layout = runtime.layout("runtime.specialprofile")
+    found = read_columns(runtime, sorted(records), layout, {"bucket": "b"}, "records of profiled objects")
+    objects = array("Q", map(records.__getitem__, found["address"]))
+    return Sampled(objects, array("Q", found["bucket"]))
 
 
 def _scanned(runtime: Runtime, kind: str, address: int) -> Tuple[array[int], int]:

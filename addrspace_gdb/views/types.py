@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
-from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row
+from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row, Sites
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.table import Column, fitted, table
@@ -67,6 +67,14 @@ def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, st
     return sizes.size(size.bytes), sizes.share(size.bytes, whole), sizes.count(size.objects), dead, name
 
 
+def _sites_line(sites: Sites) -> str:
+    typed, samples = sites.typed, sizes.plural(sites.samples, "sample")
+    return (
+        f"{sizes.size(typed.bytes)} of it in {sizes.plural(typed.objects, 'object')} by where they, or what "
+        f"leads to them, were allocated: {sizes.count(sites.known)} of {samples} of the profile say a type"
+    )
+
+
 def known_lines(found: Counted) -> List[str]:
     """How much has a type, and what contradicts."""
     whole = found.totals.allocated.bytes
@@ -77,6 +85,11 @@ def known_lines(found: Counted) -> List[str]:
         share = sizes.share(reached - found.untyped_reached.bytes, reached)
         known += f" ({share} of those that are reached)"
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
+    if found.sites.known:
+        lines.append(_sites_line(found.sites))
+    if found.sites.conflicts:
+        some = sizes.plural(found.sites.conflicts, "sampled object")
+        lines.append(f"{some}: another type than its place in the program says")
     if found.conflicts:
         say = "says another type than its" if found.conflicts == 1 else "say another type than their"
         lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has")

@@ -161,7 +161,12 @@ class Server:
     def _types(self, said: Message) -> None:
         """How many objects there are of each type, and what is odd about them."""
         typed = self._typed
-        header = {"conflicts": typed.conflicts, "misplaced": typed.misplaced}
+        header = {
+            "conflicts": typed.conflicts,
+            "misplaced": typed.misplaced,
+            "by_sites": typed.by_sites,
+            "site_conflicts": typed.site_conflicts,
+        }
         self._say(header, typed.counted(self._reached))
 
     def _put_shapes(self, said: Message) -> None:

@@ -32,6 +32,15 @@ class Row(NamedTuple):
         return self.reached + self.unreached
 
 
+class Sites(NamedTuple):
+    """What the places say where objects were allocated of which the heap profile has samples."""
+
+    samples: int
+    known: int  # whose place says a type
+    typed: Size  # objects that have their types by that: samples, and what they lead to
+    conflicts: int  # samples that have another type
+
+
 class Counted(NamedTuple):
     """Everything that `addrspace types` shows."""
 
@@ -44,6 +53,7 @@ class Counted(NamedTuple):
     untyped_reached: Size  # of that what is reached
     conflicts: int  # pointers that say another type than is known
     misplaced: int  # pointers where the object's type has none
+    sites: Sites
     notes: List[str]
     problems: List[str]
 
