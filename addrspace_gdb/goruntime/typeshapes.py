@@ -132,6 +132,15 @@ class Shapes:
                 return Direct(UNKNOWN, NOTHING)
         return self._direct(address, 0)
 
+    def closure(self, name: str, package: Optional[str], address: int) -> int:
+        """The shape of a closure that is allocated as a struct of that type."""
+        type_, number = self._types.at(address), self.reserve()
+        if type_ is not None and number != NOTHING:
+            found = sorted(self._pointers(address, 0))
+            made = Shape(name, "closure", package, type_.size, 0, found, open=True, first=FUNCTION)
+            self.put(number, made, lambda within: Named("", address, within))
+        return number
+
     def of_map(self, address: int, inner: Optional[str], size: int) -> Direct:
         """What was allocated for a map of that type: by what of the runtime's own it is, or so many bytes of
         what has keys and elements in it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.allocation_sites import CHANNEL, MAP, TEXT, VALUE, AllocationSites, Site
 from addrspace_gdb.goruntime.mprof import read_some
 from addrspace_gdb.goruntime.record import Runtime
@@ -17,6 +18,9 @@ from addrspace_gdb.space.reading.whole import Reading
 
 _DEPTH = 16  # frames that the runtime may have of an allocation, with the first that is not its own
 _MAX_STACKS = 1 << 16
+_CLOSURE = (
+    "struct { F uintptr"  # how the type of a closure begins (cmd/compile/internal/typecheck, ClosureType)
+)
 
 _Slot = Callable[[int, bool], int]
 
@@ -29,25 +33,59 @@ class Sample(NamedTuple):
     site: Optional[Site]
 
 
-def gather_allocated(reading: Reading, runtime: Runtime, tables: Symtab) -> List[Sample]:
-    """Every sampled object. Raises UnreadableError, ProblemError and KeyError."""
+class Allocated(NamedTuple):
+    """All sampled objects, and of sites that may make closures the code that one of those has."""
+
+    samples: List[Sample]
+    codes: Dict[Site, int]
+
+
+def gather_allocated(reading: Reading, runtime: Runtime, tables: Symtab, types: Types) -> Allocated:
+    """What the process says of them. Raises UnreadableError, ProblemError and KeyError."""
     sampled = read_sampled(runtime, reading.go.spans.columns)
     stacks = sorted({*sampled.buckets})[:_MAX_STACKS]
     buckets = read_some(runtime, stacks, _DEPTH)
     sites = AllocationSites(runtime.target, tables)
     of = {address: (one.size, sites.of(one.stack)) for address, one in buckets.items()}
-    return [
+    samples = [
         Sample(address, *of[bucket])
         for address, bucket in zip(sampled.objects, sampled.buckets)
         if bucket in of
     ]
+    return Allocated(samples, _codes(runtime, samples, types))
 
 
-def say_allocated(samples: List[Sample], types: Types, shapes: Shapes, slot: _Slot, said: Said) -> None:
-    """What they are. `slot`: bytes that a value of a size is allocated in."""
+def _codes(runtime: Runtime, samples: List[Sample], types: Types) -> Dict[Site, int]:
+    """What the first word is of one object of each site that may make closures."""
+    first = {one.site: one.object for one in samples if one.site is not None and one.site.makes != TEXT}
+    found = {}
+    for site, address in first.items():
+        type_ = types.at(site.type)
+        if type_ is not None and type_.name.startswith(_CLOSURE):
+            try:
+                found[site] = runtime.word_at(address)
+            except UnreadableError:
+                continue
+    return found
+
+
+def say_allocated(
+    allocated: Allocated,
+    types: Types,
+    shapes: Shapes,
+    slot: _Slot,
+    closure: Callable[[int, int], int],
+    said: Said,
+) -> None:
+    """What they are. `slot`: bytes that a value of a size is allocated in; `closure`: the shape of one with
+    that code which is allocated as a struct of that type, NOTHING if it is none."""
     known: Dict[Tuple[Optional[Site], int], Direct] = {}
     made = _Made(types, shapes, slot)
-    for one in samples:
+    of_codes = {site: closure(code, site.type) for site, code in allocated.codes.items()}
+    for one in allocated.samples:
+        if of_codes.get(one.site, NOTHING):  # type: ignore[arg-type]
+            said.put_site(one.object, ONE, of_codes[one.site])  # type: ignore[index]
+            continue
         key = one.site, one.size
         if key not in known:
             known[key] = made.of(one.site, one.size) if one.site is not None else Direct(UNKNOWN, NOTHING)

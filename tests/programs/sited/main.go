@@ -126,6 +126,26 @@ func boxes(n int, b boxed) {
 	}
 }
 
+//go:noinline
+func counter(l *leaf, step int) func() { return func() { l.a += uint64(step) } }
+
+// Half of the closures are in the profile. Their code says that they are closures; what they all capture is said by
+// the place where those were made.
+//
+//go:noinline
+func closures(n int) {
+	for i := 0; i < n; i++ {
+		if i == n/2 {
+			runtime.MemProfileRate = 0
+		}
+		made := counter(new(leaf), i)
+		keep(*(*unsafe.Pointer)(unsafe.Pointer(&made)))
+		counts["main.leaf"]++
+		counts["func main.counter.func1"]++
+	}
+	runtime.MemProfileRate = 1
+}
+
 func main() {
 	debug.SetGCPercent(-1)
 	kept = make([]unsafe.Pointer, 0, 1<<14)
@@ -138,6 +158,7 @@ func main() {
 	channels(30, 8)
 	maps(3)
 	boxes(80, boxed{})
+	closures(40)
 	runtime.MemProfileRate = 0
 	for i := 0; i < 3; i++ {
 		runtime.GC()
