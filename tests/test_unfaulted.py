@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, Sequence, Set
+from typing import Callable, Dict, Sequence, Set, Tuple
 
 import pytest
-from harness import CHECKOUT
+from harness import CHECKOUT, full_matrix
+from harness.command import cli
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Process, Processes
@@ -46,9 +47,16 @@ INTERACTIVE = (
     "addrspace fault",
     "addrspace snapshot one",
     "addrspace diff one",
+    "addrspace types",
+    "addrspace retained",
+    "addrspace holders main.table",
+    "addrspace profile goroutine",
+    "addrspace profile retained --format folded",
+    "addrspace html --types --retained --output /dev/null",
     "goroutine-stacks",
     "goroutine-stacks --group stack",
     "goroutine-stacks --frames --format json",
+    "goroutine-stacks --leaked",
     "goroutine-apply function:main.* -q -s bt 3",
     "goroutine-apply all -q bt",
     "goroutine 1",
@@ -71,6 +79,18 @@ SHELL: Sequence[Sequence[str]] = (
     ["--report", "whereis $sp $pc main.Untouched[30000]"],
     ["--report", "goroutine-stacks --group stack"],
 )
+# Without a debugger: words before the process, and after it.
+WORDS: Sequence[Tuple[Sequence[str], Sequence[str]]] = (
+    (["dump"], ["--check"]),
+    *(([report], []) for report in ("regions", "heap", "spans", "rss", "memstats", "gc", "types")),
+    (["whereis"], ["$sp", "$pc"]),
+    (["retained"], ["--depth", "3"]),
+    (["holders"], ["main.table"]),
+    *((["goroutine-stacks"], [option]) for option in ("--group=stack", "--leaked")),
+    *((["profile", kind], ["--format", "folded"]) for kind in ("goroutine", "stacks", "rss", "retained")),
+    (["html"], ["--types", "--retained", "-o", os.devnull]),
+    (["watch"], ["--every", "200ms", "--for", "1s"]),
+)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +112,10 @@ def _build(go: Toolchain, folder: Path, kind: str) -> Path:
     (folder / "go.mod").write_text("module unfaulted\n\ngo 1.21\n")
     chance = random.Random(5)
     numbers = ", ".join(str(chance.randrange(1, 1 << 60)) for _ in range(128 << 10))
-    (folder / "untouched.go").write_text(f"package main\n\nvar Untouched = [...]int{{{numbers}}}\n")
+    pointers = ", ".join(f"&Untouched[{n * 7}]" for n in range(16 << 10))  # which are roots
+    (folder / "untouched.go").write_text(
+        f"package main\n\nvar Untouched = [...]int{{{numbers}}}\n\nvar pointers = [...]*int{{{pointers}}}\n"
+    )
     (folder / "main.go").write_text(_MAIN)
     if kind == "cgo":
         (folder / "native.go").write_text(_NATIVE)
@@ -136,7 +159,7 @@ func main() {
 		table[fmt.Sprint(i)] = &entry{}
 	}
 	if len(os.Args) > 9 {
-		fmt.Println(Untouched[len(os.Args)])
+		fmt.Println(Untouched[len(os.Args)], pointers[len(os.Args)])
 	}
 	time.Sleep(50 * time.Millisecond)
 	fmt.Println("ready")
@@ -223,7 +246,7 @@ def test_a_session(
     attached = counts(first["smaps"])
     for command, after in zip(INTERACTIVE, found):
         assert changed(attached, counts(after["smaps"])) == {}, command
-        unknown = "Untouched" in command and kind in ("stripped", "large")
+        unknown = re.search("Untouched|table", command) is not None and kind in ("stripped", "large")
         nothing = re.search(r"fault|spans \S", command) is not None  # no fault, and the number is in no span
         assert after["failed"] == (unknown or nothing), (command, after["said"])
     assert changed(attached, smaps(process)) == {}
@@ -271,6 +294,23 @@ def test_the_shells_command(
         )
         assert (done.returncode, done.stderr) == (0, ""), more
         assert changed(before, smaps(process)) == {}, more
+        texts.append(done.stdout)
+    assert len(totals(texts)) == 1
+    assert process.state() == "T"
+
+
+@pytest.mark.parametrize("kind", PROGRAMS if full_matrix() else ("large",))
+def test_without_a_debugger(
+    programs: Callable[[str], Path], processes: Processes, tmp_path: Path, kind: str
+) -> None:
+    process = started(processes, programs(kind))
+    before, texts = smaps(process), []
+    for words, options in WORDS:
+        if words == ["holders"] and kind in ("stripped", "large"):
+            continue  # there is no variable of that name
+        done = cli(*words, process.pid, *options)
+        assert (done.returncode, done.stderr) == (0, ""), (words, options)
+        assert changed(before, smaps(process)) == {}, (words, options)
         texts.append(done.stdout)
     assert len(totals(texts)) == 1
     assert process.state() == "T"

@@ -13,17 +13,20 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.commands import compiled_folder
+from addrspace_gdb.commands.compiled_folder import CompiledFolder
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_memory import extents
 
 PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
 _ROOT = Path(__file__).resolve().parents[2]
+# Isolated: neither the environment nor the user's own site-packages nor a working folder give it a module.
 _START = (
-    "import sys; sys.path[0] = sys.argv.pop(1); "
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from addrspace_gdb.worker.__main__ import main; sys.exit(main())"
 )
-_CACHE = "NUMBA_CACHE_DIR"
+_INSTALLED = ("site-packages", "dist-packages")
 
 Serve = Callable[[Message], Tuple[Dict[str, object], Dict[str, Column]]]
 
@@ -58,14 +61,15 @@ class Engine:
         """ProblemError if there is no Python to start."""
         inherited = [source.descriptor] if source.descriptor >= 0 else []
         try:
+            self._compiled = CompiledFolder()
             self._process = subprocess.Popen(
-                [interpreter(), "-c", _START, str(_ROOT)],
+                [interpreter(), "-I", "-c", _START, str(_ROOT)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=inherited,
                 cwd="/",
-                env=_environment(),
+                env=_environment(self._compiled.path),
                 start_new_session=True,  # an interrupt is for the debugger
             )
         except OSError as error:
@@ -119,6 +123,7 @@ class Engine:
                     pass
         self._process.kill()
         self._process.wait()
+        self._compiled.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_process"):
@@ -139,8 +144,8 @@ def _candidates() -> Iterator[str]:
     any."""
     if _is_ordinary():
         yield sys.executable
-    for folder in (_ROOT / ".venv", *_ROOT.parents[1:4]):
-        yield str(folder / "bin" / "python")
+    folders = list(_ROOT.parents)[2:3] if _ROOT.name in _INSTALLED else [_ROOT / ".venv"]
+    yield from (str(folder / "bin" / "python") for folder in folders)
     found = shutil.which("python3")
     if found is not None:
         yield found
@@ -154,12 +159,10 @@ def _is_ordinary() -> bool:
         return False
 
 
-def _environment() -> Dict[str, str]:
-    """Ours, without what is for the debugger's Python; and a place for what numba compiles."""
+def _environment(compiled: str) -> Dict[str, str]:
+    """Ours, without what is for the debugger's Python; and the folder for what numba compiles."""
     found = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    found.setdefault(_CACHE, os.path.join(cache, "addrspace-gdb", "numba"))
-    return found
+    return {**found, compiled_folder.VARIABLE: compiled}
 
 
 def columns_of(rows: Sequence[Tuple[int, int, int]], names: Tuple[str, str, str]) -> Dict[str, Column]:

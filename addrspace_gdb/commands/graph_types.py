@@ -9,6 +9,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.commands.engine import Engine
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.mgcroots import Slots
@@ -191,7 +192,9 @@ class GraphTypes:
                 said.closures[pc] = own_shape
             say_own(met.own, structs, said)
             self._say_allocated(met, said)
+            timer = structs.of("runtime.timer")
             finish()
             Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)
+            put_aliases(shapes, timer, word)
 
         return tell_shapes(shapes, self._sizes, seeds, word, more, said)

@@ -83,7 +83,7 @@ class HeapGraph:
         def serve(said: Message) -> Tuple[Dict[str, object], Dict[str, Column]]:
             if said.header["want"] == "types":
                 met = said.column("types").tolist()
-                self._names.update((one, _full_name(named, one)) for one in met)
+                self._names.update((one, _name(named, one)) for one in met)
                 return {}, tell_types(masks, met)
             return {}, {"memory": tell_memory(runtime, said.header["address"], said.header["size"])}
 
@@ -319,6 +319,6 @@ def _started(target: Target) -> Tuple[Engine, Source]:
         source.close()
 
 
-def _full_name(types: Types, address: int) -> Optional[str]:
+def _name(types: Types, address: int) -> Optional[str]:
     found = types.at(address) if address else None
-    return found.full_name if found is not None else None
+    return found.name if found is not None else None

@@ -48,7 +48,8 @@ class Finder:
         groups = folded(ways, self._graph.roots.of(self._graph.owners))
         paths = merged(self._paths(node, groups[:most]))
         rest = len(groups) - len(groups[:most])
-        return Held(expression, address, self._step(said.header["object"]), paths, rest, len(ways))
+        object_, partial = self._step(said.header["object"]), bool(self._graph.problems)
+        return Held(expression, address, object_, paths, rest, len(ways), partial)
 
     def _paths(self, node: int, groups: Sequence[Group]) -> List[Path]:
         first = [group.way.first for group in groups]
@@ -93,6 +94,7 @@ class Finder:
             None if last else offset,
             None if last else part.field,
             None if last else into,
+            part.package,
         )
 
 

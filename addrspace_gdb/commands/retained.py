@@ -36,6 +36,7 @@ from addrspace_gdb.space.graph.kept import (
     deepened,
     group_of,
     root_rows,
+    with_paths,
     with_types,
 )
 from addrspace_gdb.views.documents.retained import retained_json
@@ -181,7 +182,7 @@ def verdict(answer: Answer) -> Optional[str]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
-    found = answer.found
+    found = with_paths(answer.found)
     width = look.width or 1 << 16
     yield from wrapped(HEADING, verdict_line(found), width, look.unicode)
     yield NEWLINE

@@ -21,10 +21,12 @@ from addrspace_gdb.space.graph.counted import (
     TYPE,
     Counted,
     Sites,
+    clashes,
     grouped,
     ordered,
     rows_of,
     untyped,
+    with_paths,
 )
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.documents.types import types_json
@@ -83,6 +85,7 @@ class Answer:
             asked,
             *untyped(rows),
             told.header["conflicts"],
+            clashes(told.header["examples"], graph.shapes.all),
             told.header["misplaced"],
             Sites(*graph.sampled, Size(*reversed(told.header["by_sites"])), told.header["site_conflicts"]),
             graph.notes,
@@ -108,7 +111,7 @@ def verdict(answer: Answer) -> Optional[str]:
 
 def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and how much is known."""
-    found, wide = answer.found, look.width or 1 << 16
+    found, wide = with_paths(answer.found), look.width or 1 << 16
     yield from wrapped(HEADING, verdict_line(found), wide, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)

@@ -100,3 +100,16 @@ def _remove_if_left(path: str) -> None:
         pass  # it is in use
     finally:
         os.close(descriptor)
+
+
+def is_only_ours(path: str) -> bool:
+    """Whether only this user, its own group and root can change what is in a folder, or put another one in
+    its place. `path` has no symbolic links. OSError."""
+    ours = (0, os.geteuid())
+    for place in (path, *map(str, Path(path).parents)):
+        status = os.stat(place)
+        others = stat.S_IWOTH | (0 if status.st_gid == os.getegid() else stat.S_IWGRP)
+        sticky = place != path and status.st_mode & stat.S_ISVTX  # as /tmp: what is in it stays its owner's
+        if status.st_uid not in ours or (status.st_mode & others and not sticky):
+            return False
+    return True

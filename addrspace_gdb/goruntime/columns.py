@@ -11,8 +11,8 @@ import sys
 from array import array
 from collections import Counter
 from itertools import chain, compress
-from operator import sub
-from typing import Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from operator import itemgetter, sub
+from typing import Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from addrspace_gdb.goruntime.record import Runtime, bulk, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, read_runs
@@ -30,6 +30,7 @@ _UNSIGNED: Dict[int, _Code] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _SIGNED: Dict[int, _Code] = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 Columns = Dict[str, "array[int]"]
+Item = TypeVar("Item")
 
 
 def read_columns(
@@ -59,6 +60,13 @@ def read_columns(
             del column[done:]
     found["address"] = array("Q", addresses)
     return found
+
+
+def pick(column: Sequence[Item], positions: Sequence[int]) -> Sequence[Item]:
+    """The items of `column` at `positions`."""
+    if isinstance(positions, range):
+        return column[positions.start : positions.stop : positions.step]
+    return itemgetter(*positions)(column) if len(positions) > 1 else tuple(column[at] for at in positions)
 
 
 def places(column: array[int], value: int) -> Iterator[int]:

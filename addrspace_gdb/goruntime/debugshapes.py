@@ -18,8 +18,10 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    is_atomic_pointer,
     placed,
 )
+from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.process.dwarf.gotypes import GoType
 
 _MAX_DEPTH = 32
@@ -46,10 +48,11 @@ class DebugShapes:
 
     @cached_property
     def _places(self) -> Dict[str, int]:
-        return {one.name: place for place, one in enumerate(self._types) if one.size}
+        return {with_path(one.name, one.package): place for place, one in enumerate(self._types) if one.size}
 
     def named(self, name: str) -> int:
-        """The number of the shape of the type of that name; NOTHING where there is none."""
+        """The number of the shape of the type of that name, with its package's path; NOTHING where there is
+        none."""
         place = self._places.get(name)
         return self.of(place) if place is not None else NOTHING
 
@@ -103,7 +106,7 @@ class DebugShapes:
             first = next((inner for offset, inner, _ in type_.parts if not offset), None)
             begins = self.of(first) if first is not None and type_.kind in ("struct", "array") else NOTHING
             name, kind = type_.name, type_.kind or "number"
-            made = Shape(name, kind, _package(name), type_.size, period, pointers, first=begins)
+            made = Shape(name, kind, type_.package or None, type_.size, period, pointers, first=begins)
             self._shapes.put(number, made, partial(self.path, place))
         self._shapes.finish()
         return found
@@ -156,8 +159,19 @@ class DebugShapes:
         many = min(shape.size // shape.period, MAX_POINTERS)
         return placed((k * shape.period, shape.pointers) for k in range(many))
 
+    def _of_first(self, place: int, depth: int) -> List[Pointer]:
+        """The pointer of an atomic.Pointer: what the array before it would have."""
+        described = self._described(place)
+        if described:
+            self._shapes.finish()
+            return list(self._shapes.all[self._shapes.all[described].first].pointers) or [Pointer(0, UNKNOWN)]
+        inner = next((one for _, one, _ in self._types[place].parts), None)
+        return self._pointers(inner, depth + 1) if inner is not None else [Pointer(0, UNKNOWN)]
+
     def _of_parts(self, type_: GoType, depth: int) -> List[Pointer]:
         parts = [(offset, inner) for offset, inner, _ in type_.parts]
+        if parts and is_atomic_pointer(type_.name, type_.package):
+            return self._of_first(parts[0][1], depth)
         if type_.kind == "array" and parts:
             inner = parts[0][1]
             step = self._types[inner].size
@@ -165,13 +179,3 @@ class DebugShapes:
                 return []
             parts = [(k * step, inner) for k in range(min(type_.elements, MAX_POINTERS))]
         return placed((offset, self._pointers(inner, depth + 1)) for offset, inner in parts)
-
-
-def _package(name: str) -> Optional[str]:
-    """The path of the package of a named type."""
-    before = name.partition("[")[0]
-    if not before or before[0] in "*[" or " " in before or "{" in before:
-        return None
-    folder, slash, rest = before.rpartition("/")
-    package, dot, _ = rest.partition(".")
-    return folder + slash + package if dot else None

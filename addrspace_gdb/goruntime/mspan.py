@@ -15,7 +15,7 @@ from itertools import compress
 from operator import add
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.columns import Columns, chosen, read_columns
+from addrspace_gdb.goruntime.columns import Columns, chosen, pick, read_columns
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 
@@ -139,7 +139,7 @@ class Spans:
 
     def _manual_spans(self, positions: Iterable[int]) -> List[ManualSpan]:
         rows = list(positions)
-        columns = [map(self.columns[name].__getitem__, rows) for name in _OF_MANUAL]
+        columns = [pick(self.columns[name], rows) for name in _OF_MANUAL]
         starts, pages, *rest = columns
         return sorted(map(ManualSpan, starts, map(PAGE.__mul__, pages), *rest))
 

@@ -15,6 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
+from addrspace_gdb.process.dwarf.gonames import with_path
 
 # internal/abi/type.go, Kind; up to Go 1.25 two flag bits stand above it (KindMask).
 _KINDS = (
@@ -49,10 +50,7 @@ class RType(NamedTuple):
     @property
     def full_name(self) -> str:
         """With the package's path, as debug information has it: "encoding/json.Decoder"."""
-        if self.package is None or "." not in self.name:
-            return self.name
-        before, dot, after = self.name.partition("[")
-        return f"{self.package}.{before.rpartition('.')[2]}{dot}{after}"
+        return with_path(self.name, self.package)
 
 
 class Itab(NamedTuple):

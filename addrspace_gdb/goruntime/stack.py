@@ -16,6 +16,7 @@ from operator import lt
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.mspan import ManualSpan, Spans
 from addrspace_gdb.goruntime.proc import Goroutines, Scheduler
 from addrspace_gdb.goruntime.record import Record, Runtime
@@ -181,9 +182,9 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     order = goroutines.by_stack[los.count(0) :]
     found = Pieces()
     found.starts, found.ends, found.owners = (
-        array("Q", map(goroutines.column(name).__getitem__, order)) for name in ("lo", "hi", "goid")
+        array("Q", pick(goroutines.column(name), order)) for name in ("lo", "hi", "goid")
     )
-    found.kinds = bytearray(map(goroutines.dead.__getitem__, order)).translate(_BY_DEATH)
+    found.kinds = bytearray(pick(goroutines.dead, order)).translate(_BY_DEATH)
     if not all(map(lt, found.starts, found.ends)):
         found = found.chosen(bytes(map(lt, found.starts, found.ends)))
     others = []

@@ -8,6 +8,7 @@ from itertools import compress
 from operator import and_, le, lt, not_, sub
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler
 from addrspace_gdb.target.protocol import Thread
 
@@ -51,9 +52,9 @@ def live_stacks(
     los, his, sps = _stacks(goroutines, running)
     order = goroutines.by_stack
     if 1 in goroutines.dead:
-        alive = map(not_, map(goroutines.dead.__getitem__, order))
+        alive = map(not_, pick(goroutines.dead, order))
         order = array("I", compress(order, alive))
-    low, high, used = (array("Q", map(column.__getitem__, order)) for column in (los, his, sps))
+    low, high, used = (array("Q", pick(column, order)) for column in (los, his, sps))
     return low, high, used
 
 

@@ -58,6 +58,11 @@ class Shape(NamedTuple):
     first: int = NOTHING  # the shape of what it begins with
 
 
+def is_atomic_pointer(name: str, package: Optional[str]) -> bool:
+    """Whether a struct is sync/atomic's Pointer[T] or one made like it: [0]*T and an unsafe.Pointer."""
+    return package == "sync/atomic" and name.startswith("atomic.Pointer[")
+
+
 class Direct(NamedTuple):
     """What an interface's second word leads to, by the type in its first."""
 
@@ -206,10 +211,10 @@ class Shapes:
         """For each shape the one that stands for it: a type that somebody else put there may have a
         descriptor as well, which something led to."""
         found = list(range(len(self.all)))
-        first: Dict[Tuple[str, int, str], int] = {}
+        first: Dict[Tuple[str, Optional[str], int], int] = {}
         for number in chain(self._described, self._others):
             shape = self.all[number]
-            known = first.setdefault((shape.name, shape.size, shape.kind), number)
+            known = first.setdefault((shape.name, shape.package, shape.size), number)
             found[number] = number if number in self._described else known
         return found
 
@@ -258,7 +263,7 @@ class Shapes:
         first = self.of_type(inner) if inner is not None else NOTHING
         pointers = sorted(self._pointers(repeated, 0))
         return Shape(
-            type_.full_name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
+            type_.name, type_.kind, type_.package, type_.size, period, pointers, not type_.size, first
         )
 
     def _inner(self, type_: RType) -> Optional[int]:
@@ -311,6 +316,8 @@ class Shapes:
     def _of_parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
         if type_.kind == "struct":
             parts = self._fields(type_.address)
+            if is_atomic_pointer(type_.name, type_.package):
+                return self._led_by_none(parts[0][0] if parts else 0, depth)
         else:
             inner = self._runtime.word_at(type_.address + self._head)
             element = self._types.at(inner)
@@ -319,6 +326,12 @@ class Shapes:
             count = min(type_.size // element.size, MAX_POINTERS)
             parts = [(inner, number * element.size) for number in range(count)]
         return placed((offset, self._pointers(part, depth + 1)) for part, offset in parts)
+
+    def _led_by_none(self, array: int, depth: int) -> Sequence[Pointer]:
+        """The pointer of an atomic.Pointer, which leads to what the array before it has none of."""
+        type_ = self._types.at(array)
+        inner = self._inner(type_) if type_ is not None and type_.kind == "array" else None
+        return self._pointers(inner, depth + 1) if inner is not None else [Pointer(0, UNKNOWN)]
 
     def _is_swiss(self, address: int) -> bool:
         """Since Go 1.24: a group begins with a control word, and a bucket with an array of bytes."""
@@ -337,7 +350,7 @@ class Shapes:
     def _runtimes(self, address: int, what: str, kind: str, words: int, pointers: Sequence[Pointer]) -> Shape:
         """A struct of the runtime's for a map or channel."""
         type_ = self._types.at(address)
-        name, package = (type_.full_name, type_.package) if type_ is not None else ("?", None)
+        name, package = (type_.name, type_.package) if type_ is not None else ("?", None)
         size = words * self._word
         return Shape(f"{what} of {name}" if what else name, kind, package, size, size, pointers)
 

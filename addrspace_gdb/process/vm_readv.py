@@ -11,10 +11,10 @@ from bisect import bisect_right
 from functools import partial
 from typing import Any, Callable, Iterator, Optional, Tuple
 
-from addrspace_gdb.common.ahead import ahead
+from addrspace_gdb.common.ahead import AHEAD, ahead
 
 AT_ONCE = 1024  # IOV_MAX
-_MANY = 16 * AT_ONCE  # pieces for which it pays to read in a thread of its own
+_MANY = 16 * AT_ONCE  # pieces for which it pays to read in other threads
 TOGETHER = 1 << 18  # bytes: what stays in a processor's cache until it is looked at
 
 
@@ -34,32 +34,38 @@ def read_runs(
     import ctypes
 
     count = len(addresses)
+    turns = AHEAD + 1 if count > _MANY else 1
     wanted = array("Q", bytes(16 * count))
     wanted[0::2], wanted[1::2] = addresses, sizes
+    packed = sum(sizes) == places[-1]  # then they go into one piece, as the kernel has them
 
     def calls() -> Iterator[Callable[[], Tuple[int, int, Optional[memoryview]]]]:
-        # Two in turn: one is filled while the other is looked at.
-        buffers = [bytearray(min(places[-1], TOGETHER)) for _ in range(2)]
+        # In turn: one is looked at while the others are filled.
+        buffers = [bytearray(min(places[-1], TOGETHER)) for _ in range(turns)]
         bases = [ctypes.addressof(ctypes.c_char.from_buffer(one)) if one else 0 for one in buffers]
-        intos = [array("Q", bytes(16 * AT_ONCE)) for _ in range(2)]
+        intos = [array("Q", bytes(16 * AT_ONCE)) for _ in range(turns)]
         first = turn = 0
         while first < count:
             after = min(bisect_right(places, places[first] + TOGETHER) - 1, first + AT_ONCE)
             yield partial(read, first, after, buffers[turn], bases[turn], intos[turn])
-            first, turn = after, 1 - turn
+            first, turn = after, (turn + 1) % turns
 
     def read(
         first: int, after: int, buffer: bytearray, base: int, into: array[int]
     ) -> Tuple[int, int, Optional[memoryview]]:
-        start = places[first]
-        into[0 : 2 * (after - first) : 2] = array("Q", map((base - start).__add__, places[first:after]))
-        into[1 : 2 * (after - first) : 2] = sizes[first:after]
+        start, length = places[first], places[after] - places[first]
+        if packed:
+            pieces, most = 1, length
+            into[0], into[1] = base, length
+        else:
+            pieces, most = after - first, sum(sizes[first:after])
+            into[0 : 2 * pieces : 2] = array("Q", map((base - start).__add__, places[first:after]))
+            into[1 : 2 * pieces : 2] = sizes[first:after]
         from_ = wanted.buffer_info()[0] + 16 * first
-        got = call(pid, into.buffer_info()[0], after - first, from_, after - first, 0)
-        whole = got == sum(sizes[first:after])
-        return first, after, memoryview(buffer)[: places[after] - start] if whole else None
+        got = call(pid, into.buffer_info()[0], pieces, from_, after - first, 0)
+        return first, after, memoryview(buffer)[:length] if got == most else None
 
-    yield from ahead(calls()) if count > _MANY else (one() for one in calls())
+    yield from ahead(calls()) if turns > 1 else (one() for one in calls())
 
 
 def is_there() -> bool:

@@ -13,7 +13,7 @@ from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.shell.arguments import add_wait
-from addrspace_gdb.shell.processes import is_pid, resolved
+from addrspace_gdb.shell.processes import is_pid, number_of, resolved
 
 _EVERY, _PERCENT = "10s", "3"
 _SHORTEST, _LONGEST = 10**8, 366 * 86400 * 10**9  # nanoseconds
@@ -95,5 +95,5 @@ def run(options: argparse.Namespace) -> int:
     from addrspace_gdb.shell.watching import Wanted, watch
 
     exe = os.path.abspath(options.exe) if options.exe else None
-    wanted = Wanted(int(target[:20]), exe, options.every, options.until, options.at_most, options.wait)
+    wanted = Wanted(number_of(target), exe, options.every, options.until, options.at_most, options.wait)
     return watch(wanted, WatchAnswers(options, output))

@@ -8,8 +8,9 @@ from itertools import compress
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, TypeVar
 
 from addrspace_gdb.common import sizes
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutines.columns import pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.columns import residents, sizes_of, useds
 from addrspace_gdb.space.goroutines.listing import Listing, details, find_users
 from addrspace_gdb.views.kit.text import clean
 from addrspace_gdb.views.stackparts import bar, place, waited

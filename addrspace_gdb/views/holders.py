@@ -32,8 +32,16 @@ def held_sentence(held: Held, pointer_size: int) -> str:
     if inside:
         what = f"{sizes.address(held.asked, pointer_size)}, {sizes.plural(inside, 'byte')} into {what}"
     if not held.roots:
-        return f"{what} is held by nothing: no root leads to it, and the collector will free it."
-    return f"{what} is held by {sizes.plural(held.roots, 'root')}:"
+        return f"{what} is held by {nothing_words(held)}."
+    least = "at least " if held.partial else ""
+    return f"{what} is held by {least}{sizes.plural(held.roots, 'root')}:"
+
+
+def nothing_words(held: Held) -> str:
+    """What is said of an object that no root leads to."""
+    if held.partial:
+        return "nothing that could be read (see the problems below)"
+    return "nothing: no root leads to it, and the collector will free it"
 
 
 def _object(one: Step) -> str:

@@ -18,6 +18,7 @@ SHARED_BY = {
     kinds.GLOBALS: "several variables together",
     kinds.GOROUTINES: "several groups of goroutines together",
 }
+NOT_READ = "are reached by nothing that could be read"  # of objects, where there are problems
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
 _SAID_LINES = 3
@@ -25,7 +26,14 @@ _MAX_TYPE = 40  # letters of a type in the verdict
 
 
 def verdict_line(found: Retained) -> str:
-    """Who keeps most."""
+    """Who keeps most, as far as it could be read."""
+    text = _verdict(found)
+    if not found.problems:
+        return text
+    return f"This is partial (see the problems below): {text[0].lower()}{text[1:]}"
+
+
+def _verdict(found: Retained) -> str:
     whole = f"the {sizes.size(found.totals.reached.bytes)} that are reachable"
     if found.asked:
         return f"Of {whole}:"
@@ -120,6 +128,5 @@ def whole_line(found: Retained) -> str:
     text = f"{sizes.size(reached.bytes)} in {sizes.plural(reached.objects, 'object')} are reached"
     if not rest.objects:
         return f"{text}, which is all that is allocated"
-    return (
-        f"{text}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} wait for the collector"
-    )
+    more = f"{sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')}"
+    return f"{text}; {more} {NOT_READ if found.problems else 'wait for the collector'}"

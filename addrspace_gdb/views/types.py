@@ -10,6 +10,7 @@ from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.table import Column, fitted, table
 from addrspace_gdb.views.kit.text import clean
+from addrspace_gdb.views.retained import NOT_READ
 
 _MIN_NAME = 24
 _TITLES = {TYPE: "Type", PACKAGE: "Package"}
@@ -18,7 +19,8 @@ _TITLES = {TYPE: "Type", PACKAGE: "Package"}
 def verdict_line(found: Counted) -> str:
     """How much there is, and what most of it is."""
     whole = found.totals.unreached if found.unreached else found.totals.allocated
-    what = "wait for the collector" if found.unreached else "are allocated"
+    dead = NOT_READ if found.problems else "wait for the collector"
+    what = dead if found.unreached else "are allocated"
     text = f"{sizes.size(whole.bytes)} in {sizes.plural(whole.objects, 'object')} {what}"
     rows = [row for row in found.rows if row.name]
     if not rows or not whole.bytes:
@@ -92,8 +94,17 @@ def known_lines(found: Counted) -> List[str]:
         lines.append(f"{some}: another type than its place in the program says")
     if found.conflicts:
         say = "says another type than its" if found.conflicts == 1 else "say another type than their"
-        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has")
+        lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has{_such_as(found)}")
     if found.misplaced:
         stand = "stands where its" if found.misplaced == 1 else "stand where their"
         lines.append(f"{sizes.plural(found.misplaced, 'pointer')} {stand} object's type has none")
     return lines
+
+
+def _such_as(found: Counted) -> str:
+    """One of the types that contradict each other."""
+    if not found.examples:
+        return ""
+    first = found.examples[0]
+    such = f"{first.said} of what is {first.type}"
+    return f": {such}" if found.conflicts == 1 else f", such as {such}"

@@ -11,7 +11,7 @@ from addrspace_gdb.space.graph.holding import Held
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.where.answers import FrameHit, Gap, InCode, InSymbol, InType, Object, OnStack, Where
-from addrspace_gdb.views.holders import path_words
+from addrspace_gdb.views.holders import nothing_words, path_words
 
 Fact = Tuple[str, str]
 
@@ -182,7 +182,7 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
 def _holding(held: Held, pointer_size: int) -> str:
     """The nearest that holds an object."""
     if not held.roots:
-        return "nothing: no root leads to it, and the collector will free it"
+        return nothing_words(held)
     rest = f" (the nearest of {sizes.plural(held.roots, 'root')})" if held.roots > 1 else ""
     return path_words(held.paths[0], pointer_size) + rest
 

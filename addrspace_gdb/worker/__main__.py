@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+import threading
 
 from addrspace_gdb.common.messages import ClosedError
 
@@ -12,6 +14,7 @@ def main() -> int:
     """Serve until the other side ends."""
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints is no message
+    threading.Thread(target=_end_with_the_other_side, daemon=True).start()
     from addrspace_gdb.worker.serving import Server
 
     try:
@@ -19,6 +22,14 @@ def main() -> int:
     except (ClosedError, KeyboardInterrupt):
         pass
     return 0
+
+
+def _end_with_the_other_side() -> None:
+    """Whoever asked was killed: nobody waits for what is being worked out."""
+    gone = select.poll()
+    gone.register(0, 0)  # a pipe that nobody writes to any more is always told of
+    gone.poll()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.dwarf.abbreviations import Abbreviation, Abbreviations
 from addrspace_gdb.process.dwarf.gotypes import CLOSURE_OFFSET, GoType, GoTypes, Variable
 from addrspace_gdb.process.dwarf.sections import DamagedError, DebugSections
-from addrspace_gdb.process.dwarf.units import LOW_PC, Info, Unit
+from addrspace_gdb.process.dwarf.units import LOW_PC, NAME, Info, Unit
 from addrspace_gdb.worker.arrays import COMPILED, Ints, inlined, kernel, of_bytes, zeros
 
 PLAIN_LIMIT = 4 << 20  # bytes of debug information that are gone over without numba
 _LANGUAGE, _GO = 0x13, 0x16  # DW_AT_language, DW_LANG_Go
+_GO_PACKAGE_NAME = 0x2905  # DW_AT_go_package_name
 _VARIABLE, _FUNCTION = 0x34, 0x2E  # DW_TAG_*
 _MAX_STEPS = 1 << 25
 _MAX_CODES = 1 << 12
@@ -132,10 +133,20 @@ def read_variables(path: str) -> Found:
         info.begin(_MAX_STEPS)
         types = GoTypes(info)
         variables, closures = _all(info, types)
-        types.finish()
+        types.finish(_packages(info))
     except DamagedError as error:
         raise ProblemError(f"types of variables: {error}") from None
     return Found(variables, closures, types.all)
+
+
+def _packages(info: Info) -> Dict[str, str]:
+    """The names of packages by their paths: units are called by those."""
+    found = {}
+    for unit in info.units:
+        path, name = (unit.text(unit.top, one) for one in (NAME, _GO_PACKAGE_NAME))
+        if unit.top.number(_LANGUAGE) == _GO and path and name:
+            found[path.decode("utf-8", "replace")] = name.decode("utf-8", "replace")
+    return found
 
 
 def _all(info: Info, types: GoTypes) -> Tuple[List[Variable], List[Tuple[int, List[Captured]]]]:

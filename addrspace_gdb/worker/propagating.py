@@ -14,7 +14,12 @@ from addrspace_gdb.worker.scanning import Heap
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 # What is counted.
-CONFLICTS, MISPLACED, AGAIN, AT_SITES, COUNTS = range(5)
+CONFLICTS, MISPLACED, AGAIN = range(3)
+FIRST_PAIR, AT_SITES = (
+    3,
+    3 + 2 * 64,
+)  # behind them the shapes of the first 64 conflicts: what is, what is said
+COUNTED = AT_SITES + 1
 
 
 class Shapes(NamedTuple):
@@ -39,7 +44,9 @@ class Found(NamedTuple):
     shapes: Ints  # of each object
     sure: Ints  # 1: what stands before the object says it, and nothing else can
     queue: Ints
-    counts: Ints  # types that differ, pointers where there are none, a queue too short, sites that differ
+    # COUNTED of them: types that differ, pointers where the type has none, whether the queue was too short,
+    # examples, and sites that differ
+    counts: Ints
     again: Ints  # 1: a pointer of the object says of another that has no type one that does not fit
     spans: Ints  # the span of every 64th object
 
@@ -170,6 +177,9 @@ def give(
     inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
     nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
     if said != 1 and not inside and not nested:
+        if 3 + 2 * counts[0] + 1 < len(counts):
+            counts[3 + 2 * counts[0]] = known
+            counts[4 + 2 * counts[0]] = said
         counts[0] += 1
     return tail
 
@@ -336,9 +346,9 @@ def by_sites(sites: Roots, late: int, heap: Heap, shapes: Shapes, found: Found) 
             tail = give_one(number, 0, sites.hows[r], shape, heap, shapes, found, tail)
             if counts[0] > conflicts:
                 counts[0] = conflicts
-                counts[3] += 1
+                counts[len(counts) - 1] += 1
         elif before != 1 and differ(before, shape, shapes):
-            counts[3] += 1
+            counts[len(counts) - 1] += 1
     return tail
 
 

@@ -166,6 +166,7 @@ class Server:
             "misplaced": typed.misplaced,
             "by_sites": typed.by_sites,
             "site_conflicts": typed.site_conflicts,
+            "examples": typed.examples,
         }
         self._say(header, typed.counted(self._reached))
 

@@ -32,7 +32,7 @@ class Typed:
             zeros(objects, "i"),
             zeros(objects, "B"),
             zeros(max(1, objects), "i"),
-            zeros(propagating.COUNTS),
+            zeros(propagating.COUNTED),
             zeros(objects, "B"),
             zeros((objects >> 6) + 2, "i"),
         )
@@ -69,6 +69,8 @@ class Typed:
         self._by_sites(sites, _LATE)
         self.conflicts, self.misplaced = counted[:2]
         self.site_conflicts = int(self.found.counts[propagating.AT_SITES])
+        pairs = counted[propagating.FIRST_PAIR :]
+        self.examples = list(zip(pairs[::2], pairs[1::2]))[: self.conflicts]  # of conflicts: shapes
 
     def _sites(self, said: Message) -> propagating.Roots:
         values, hows, targets = (of_bytes(said.column(f"site_{name}"), "q") for name in _OF_ROOTS)

@@ -24,7 +24,7 @@ def _block(rng: random.Random, strays: int) -> Tuple[SideBySide, List[Tuple[int,
         number, _ = rng.choice(path)
         words[rng.randrange(50) * _WIDTH + number] ^= 1
     positions = rng.sample(range(1000), 50)
-    return SideBySide(Alike(7, 8 * _WIDTH, positions), positions, words), path
+    return SideBySide(Alike(7, 8 * _WIDTH, positions), positions, memoryview(words)), path
 
 
 @pytest.mark.parametrize("strays", [0, 1, 30, 600])

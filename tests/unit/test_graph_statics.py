@@ -139,6 +139,7 @@ def test_types_without_a_descriptor_are_made_of_what_they_have() -> None:
             0,
             0,
             [(0, 1, "a"), (8, 2, "b"), (24, 3, "c"), (48, 4, "d"), (64, 5, "e")],
+            "a/main",
         ),
         GoType("*main.node", "pointer", 8, 0, 0, [(0, 0, "")]),
         GoType("string", "string", 16, 0),
@@ -154,7 +155,7 @@ def test_types_without_a_descriptor_are_made_of_what_they_have() -> None:
     made.finish()
     assert known == 4
     shape = described.all[node]
-    assert (shape.name, shape.package, shape.size) == ("main.node", "main", 104)
+    assert (shape.name, shape.package, shape.size) == ("main.node", "a/main", 104)
     assert shape.pointers == [
         Pointer(0, ONE, node),
         Pointer(8, MANY, TEXT),

@@ -19,7 +19,7 @@ from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.typed import Typed
 
 START, PAGE, TYPES, CODE = 1 << 32, 8192, 0x5000, 0x1000
-PAIR, SINGLE, FACES, ARRAY = range(4, 8)  # shapes
+PAIR, SINGLE, FACES, ARRAY, BYTE = range(4, 9)  # shapes
 Pointers = List[Tuple[int, int, int]]  # word, how, target
 
 # Sizes and pointers. The first four are there always: nothing, tiny, text and functions.
@@ -32,6 +32,7 @@ SHAPES: List[Tuple[int, Pointers]] = [
     (16, [(0, ONE, SINGLE)]),
     (16, [(1, DYNAMIC, 0)]),
     (32, [(0, ONE, PAIR), (2, ONE, PAIR)]),
+    (1, []),
 ]
 WORDS = [TYPES + 8 * shape for shape in range(len(SHAPES))]  # what stands before an interface's pointer
 
@@ -57,7 +58,9 @@ def told(roots: Said = (), sites: Said = ()) -> Message:
                 "periods": [size // 8 for size in sizes],
                 "slots": sizes,
                 "open": [number < PAIR for number in range(len(SHAPES))],
-                "firsts": [0] * ARRAY + [PAIR],
+                "firsts": [
+                    BYTE if number == TEXT else PAIR * (number == ARRAY) for number in range(len(SHAPES))
+                ],
                 "begin": begin,
                 "offsets": [word for word, _, _ in flat],
                 "hows": [how for _, how, _ in flat],
@@ -137,7 +140,14 @@ def test_what_contradicts_is_counted_and_the_first_stays() -> None:
         }
     )
     assert made.found.shapes[1] == PAIR and made.found.shapes[4] == SINGLE
-    assert made.conflicts == 1 and made.misplaced == 1
+    assert made.conflicts == 1 and made.misplaced == 1 and made.examples == [(PAIR, SINGLE)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_string_of_the_bytes_of_a_slice_is_no_contradiction(order: int) -> None:
+    roots = [(TEXT_AT, MANY, TEXT), (TEXT_AT + 2, MANY, BYTE), (TEXT_AT + 64, MANY, BYTE)][::order]
+    made = typed({}, roots)
+    assert [made.found.shapes[FIRST_TEXT + one] for one in range(2)] == [TEXT, BYTE] and not made.conflicts
 
 
 def test_a_type_that_does_not_fit_is_not_taken() -> None:

@@ -52,7 +52,8 @@ def test_no_such_process_yields_nothing() -> None:
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_runs_lie_where_they_are_wanted(ahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("gap", [0, 8])
+def test_runs_lie_where_they_are_wanted(gap: int, ahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if ahead:
         monkeypatch.setattr(vm_readv, "_MANY", 0)
     chance = random.Random(5)
@@ -63,7 +64,7 @@ def test_runs_lie_where_they_are_wanted(ahead: bool, monkeypatch: pytest.MonkeyP
     for _ in range(3 * AT_ONCE):
         sizes.append(chance.choice([1, 40, 300, 3000]))
         offsets.append(chance.randrange(size - sizes[-1]))
-        places.append(places[-1] + sizes[-1] + chance.choice([0, 0, 8]))
+        places.append(places[-1] + sizes[-1] + chance.choice([0, 0, gap]))
     seen = 0
     addresses = array("Q", map(start.__add__, offsets))
     for first, after, data in read_runs(os.getpid(), addresses, sizes, places):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import tracemalloc
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from random import Random
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from types import FrameType
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from addrspace_gdb.common import held_signals
 from addrspace_gdb.common.line_file import LineFile
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.shell.cli import main
@@ -342,6 +346,46 @@ def test_a_line_that_does_not_fit_leaves_those_before_it(
     assert place.read_text() == "first\n"
     file.write(b"third\n")
     assert place.read_text() == "first\nthird\n"
+
+
+class Ended(BaseException):
+    """A signal came."""
+
+
+@contextmanager
+def ended_soon() -> Iterator[None]:
+    """The block waits for ever, and is ended by a signal."""
+
+    def end(_number: int, _frame: Optional[FrameType]) -> None:
+        raise Ended
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        yield
+        pytest.fail("it does not wait")
+    except Ended:
+        pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_waiting_for_a_reader_can_be_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a pipe that nobody opens, and of one that nobody empties."""
+    monkeypatch.setattr(held_signals, "ENDING", (signal.SIGALRM,))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ended_soon():
+        LineFile(str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        file = LineFile(str(pipe))
+        file.write(b"short\n")
+        assert os.read(reader, 100) == b"short\n"
+        with ended_soon():
+            file.write(bytes(1 << 20))
+    finally:
+        os.close(reader)
 
 
 def test_a_file_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ consist of.
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.process.dwarf.gonames import TypeNames, package_of
 from addrspace_gdb.process.dwarf.sections import DamagedError
 from addrspace_gdb.process.dwarf.units import NAME, Entry, Info
 
@@ -39,7 +40,8 @@ class Variable(NamedTuple):
 class GoType(NamedTuple):
     """A type. `parts` are its fields, or what it leads to: offsets, places among those told, and names.
 
-    `descriptor` is where the program has its descriptor, counted from moduledata.types; 0: it has none.
+    The name is as reflect.Type.String has it. `descriptor` is where the program has its descriptor, counted
+    from moduledata.types; 0: it has none.
     """
 
     name: str
@@ -48,6 +50,7 @@ class GoType(NamedTuple):
     descriptor: int
     elements: int = 0  # of an array
     parts: Sequence[Tuple[int, int, str]] = ()
+    package: str = ""  # path of the package of a named type
 
 
 class GoTypes:
@@ -84,14 +87,18 @@ class GoTypes:
             self._pending.append((place, offset))
         return place
 
-    def finish(self) -> None:
-        """Read all that others lead to. What is damaged has no pointers."""
+    def finish(self, packages: Mapping[str, str]) -> None:
+        """Read all that others lead to. What is damaged has no pointers. `packages`: their names by path."""
         while self._pending:
             place, offset = self._pending.pop()
             try:
                 self.all[place] = self._read(offset)
             except DamagedError:
                 continue
+        names = TypeNames(packages)
+        self.all = [
+            one._replace(name=names.short(one.name), package=package_of(one.name) or "") for one in self.all
+        ]
 
     def _read(self, offset: int) -> GoType:
         entry = self._info.at(offset)

@@ -12,11 +12,11 @@ from array import array
 from collections import defaultdict
 from itertools import accumulate, chain, compress
 from operator import and_, lt, sub
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
-from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
@@ -80,20 +80,22 @@ def _live_rows(reading: GoroutineReading, positions: Sequence[int]) -> Iterator[
 class SideBySide:
     """Some of those that are alike, with the first bytes above their sps side by side."""
 
-    def __init__(self, of: Alike, positions: List[int], words: array[int]) -> None:
-        self.of, self.positions, self.words = of, positions, words
-        self._width = len(words) // max(1, len(positions))  # words of each
+    def __init__(self, of: Alike, positions: List[int], words: memoryview) -> None:
+        self.of, self.positions = of, positions
+        self._words, self._width = words, len(words) // max(1, len(positions))  # of each
 
     def stack(self, row: int) -> array[int]:
         """The words of one of them."""
-        return self.words[row * self._width : (row + 1) * self._width]
+        words = array(self._words.format)
+        words.frombytes(self._words[row * self._width : (row + 1) * self._width].tobytes())
+        return words
 
     def on(self, path: Path, rows: Sequence[int]) -> Sequence[int]:
         """Those of the `rows` whose return addresses are those of the path."""
         if len(rows) == len(self.positions) and self._all_on(path):
             return rows
         for number, pc in path:
-            column = self.words[number :: self._width]
+            column = self._words[number :: self._width].tolist()
             rows = [row for row in rows if column[row] == pc]
         return rows
 
@@ -127,8 +129,8 @@ class SideBySide:
         return on, [row for row in rows if row not in known]
 
     def _all_on(self, path: Path) -> bool:
-        count, code = len(self.positions), self.words.typecode
-        return all(self.words[number :: self._width] == array(code, [pc]) * count for number, pc in path)
+        count, code = len(self.positions), self._words.format
+        return all(self._words[number :: self._width] == array(code, [pc]) * count for number, pc in path)
 
 
 def side_by_side(
@@ -153,7 +155,7 @@ def _blocks(
     for one in together:
         sizes.extend(array("Q", [min(one.size, most)]) * len(one.positions))
     places = array("Q", accumulate(sizes, initial=0))
-    code = "Q" if runtime.word == 8 else "I"
+    code: Literal["Q", "I"] = "Q" if runtime.word == 8 else "I"
     groups = iter(together)
     group, start, end = None, 0, 0  # the group that is read, and where its positions are in all
     for first, after, data in read_runs(pid, sps, sizes, places):
@@ -168,8 +170,7 @@ def _blocks(
             some = group.positions[at - start : until - start]
             block = None
             if data is not None:
-                words = array(code)
-                words.frombytes(data[places[at] - places[first] : places[until] - places[first]])
-                block = SideBySide(group, some, words)
+                bytes_ = data[places[at] - places[first] : places[until] - places[first]]
+                block = SideBySide(group, some, bytes_.cast(code))
             yield group, some, block
             at = until

@@ -9,24 +9,16 @@ import sys
 from array import array
 from collections import Counter
 from itertools import compress, islice
-from operator import ge, itemgetter, le, lt, sub
-from typing import Dict, Optional, Sequence, Set, Tuple, TypeVar
+from operator import ge, le, lt, sub
+from typing import Dict, Optional, Sequence, Set, Tuple
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-
-Item = TypeVar("Item")
-
-
-def pick(column: Sequence[Item], positions: Sequence[int]) -> Sequence[Item]:
-    """The items of `column` at `positions`."""
-    if isinstance(positions, range):
-        return column[positions.start : positions.stop : positions.step]
-    return itemgetter(*positions)(column) if len(positions) > 1 else tuple(column[at] for at in positions)
 
 
 def residents(reading: GoroutineReading) -> Sequence[Optional[int]]:

@@ -14,11 +14,11 @@ from itertools import chain
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.goruntime import funcid
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER
 from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
-from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
@@ -114,7 +114,7 @@ class Fold:
         numbers = self._numbers
         if 0 not in pick(numbers, positions):
             return
-        if any(map(numbers.__getitem__, positions)):
+        if any(pick(numbers, positions)):
             positions = [at for at in positions if not numbers[at]]
         together, apart = alike(self._reading, positions)
         for at in self._without_dead(apart):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.goruntime.columns import places
+from addrspace_gdb.goruntime.columns import pick, places
 from addrspace_gdb.goruntime.labels import read_labels
-from addrspace_gdb.space.goroutines.columns import odd, pick
+from addrspace_gdb.space.goroutines.columns import odd
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.listing import Listing, put_users, system_of
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Users

@@ -7,8 +7,9 @@ from operator import sub
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.proc import is_live
-from addrspace_gdb.space.goroutines.columns import pick, residents
+from addrspace_gdb.space.goroutines.columns import residents
 from addrspace_gdb.space.goroutines.listing import Listing, find_users, is_system, stands
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, spots
 from addrspace_gdb.space.goroutines.walk import start_of

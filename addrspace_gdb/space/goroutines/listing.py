@@ -7,14 +7,14 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
-from addrspace_gdb.goruntime.columns import places
+from addrspace_gdb.goruntime.columns import pick, places
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.space.goroutines.chosen import Chosen, GoroutineState
-from addrspace_gdb.space.goroutines.columns import odd, pick, states, useds
+from addrspace_gdb.space.goroutines.columns import odd, states, useds
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of, same_stacks, walk_of
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Spot, Users, spots
 from addrspace_gdb.space.goroutines.user_frames import user_frames, users_of_walks

@@ -6,9 +6,10 @@ from array import array
 from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.proc import is_live
 from addrspace_gdb.goruntime.waitreason import state_text
-from addrspace_gdb.space.goroutines.columns import disjoint, pick, residents, sizes_of, states, useds
+from addrspace_gdb.space.goroutines.columns import disjoint, residents, sizes_of, states, useds
 from addrspace_gdb.space.goroutines.listing import system_of
 from addrspace_gdb.space.goroutines.residency import resident_total
 from addrspace_gdb.space.reading.goroutines import GoroutineReading

@@ -6,9 +6,9 @@ from array import array
 from typing import Dict, List, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.record import Bytes
 from addrspace_gdb.space.goroutines.alike import Alike, Path, SideBySide, alike, side_by_side
-from addrspace_gdb.space.goroutines.columns import pick
 from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.stack_reads import windows
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Skipper, Spot, Users, user_spot

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.goruntime.typeshapes import FUNCTION, Shape
-from addrspace_gdb.space.graph.kept import Size, Totals, several_name
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name, told_apart
 from addrspace_gdb.space.regions.model import TargetInfo
 
 TYPE, PACKAGE, KIND = "type", "package", "kind"
@@ -41,6 +42,13 @@ class Sites(NamedTuple):
     conflicts: int  # samples that have another type
 
 
+class Clash(NamedTuple):
+    """What an object is, and what a pointer to it says that it is."""
+
+    type: str
+    said: str
+
+
 class Counted(NamedTuple):
     """Everything that `addrspace types` shows."""
 
@@ -52,6 +60,7 @@ class Counted(NamedTuple):
     untyped: Size
     untyped_reached: Size  # of that what is reached
     conflicts: int  # pointers that say another type than is known
+    examples: List[Clash]  # some of them
     misplaced: int  # pointers where the object's type has none
     sites: Sites
     notes: List[str]
@@ -66,6 +75,12 @@ def rows_of(said: Message, shapes: Sequence[Shape], function_at: NameOf) -> List
     closures = list(_closures(said, function_at))
     named = sum((row.reached for row in closures), Size()), sum((row.unreached for row in closures), Size())
     return _together([*_of_shapes(said, shapes, named), *closures, *_untyped(said)], _of_type)
+
+
+def clashes(pairs: Sequence[Tuple[int, int]], shapes: Sequence[Shape]) -> List[Clash]:
+    """Conflicts of shapes by the names of those, each once, the most frequent first."""
+    found = Counter(Clash(shapes[known].name, shapes[said].name) for known, said in pairs)
+    return [one for one, _ in found.most_common()]
 
 
 def _of_shapes(said: Message, shapes: Sequence[Shape], closures: Tuple[Size, Size]) -> Iterator[Row]:
@@ -148,6 +163,12 @@ def grouped(rows: Sequence[Row], by: str) -> List[Row]:
     ]
     nameless = [row._replace(name=None) if row.kind == UNTYPED else row for row in made]
     return _together(nameless, lambda row: (row.name, row.kind))
+
+
+def with_paths(found: Counted) -> Counted:
+    """With the paths of packages, where rows could not be told apart without them."""
+    names = told_apart([(row.name, row.package) for row in found.rows])
+    return found._replace(rows=[row._replace(name=name) for row, name in zip(found.rows, names)])
 
 
 def ordered(rows: Sequence[Row], sort: str, unreached: bool) -> List[Row]:

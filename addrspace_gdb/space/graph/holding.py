@@ -33,6 +33,7 @@ class Step(NamedTuple):
     offset: Optional[int]  # bytes from `address` to the pointer to the next object; None: this is the last
     field: Optional[str]  # the part of the value that is; None: not known
     into: Optional[int]  # bytes from where the next object's value begins to where that pointer leads
+    package: Optional[str] = None  # path of the package of a named type
 
 
 class Path(NamedTuple):
@@ -53,6 +54,7 @@ class Held(NamedTuple):
     paths: List[Path]  # the shortest first
     more: int  # paths that are not listed, equal ones as one
     roots: int  # words that lead to it; 0: it is not reachable
+    partial: bool = False  # not everything could be read: there may be more
 
 
 class Holding(NamedTuple):

@@ -6,9 +6,10 @@ level add up to the whole.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from addrspace_gdb.goruntime.typeshapes import Shape
+from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.owners import Owner
 from addrspace_gdb.space.regions.model import TargetInfo
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     exact: bool = True  # False: words were taken for pointers that may be none
     children: Sequence[Row] = ()
     more: int = 0  # children that are not listed
+    package: Optional[str] = None  # path of the package, of a type
 
 
 class Totals(NamedTuple):
@@ -202,16 +204,34 @@ def group_of(shapes: Sequence[Shape], by: str) -> Tuple[List[int], List[Row]]:
     """The rows, nothing counted yet, and for each shape two of them: of single values, and of several in one
     object. Row 0 is of objects whose type is not known."""
     rows = [Row(UNTYPED, "", Size())]
-    numbers: Dict[str, int] = {}
+    numbers: Dict[Row, int] = {}
     groups = [0, 0]
     for shape in shapes[1:]:
         names = [shape.name, several_name(shape)] if by == TYPE else [shape.package or ""] * 2
         for name in names:
-            if name not in numbers:
-                numbers[name] = len(rows)
-                rows.append(Row(by, name, Size()))
-            groups.append(numbers[name])
+            row = Row(by, name, Size(), package=shape.package)
+            if row not in numbers:
+                numbers[row] = len(rows)
+                rows.append(row)
+            groups.append(numbers[row])
     return groups, rows
+
+
+TypeName = TypeVar("TypeName", str, Optional[str])
+
+
+def told_apart(names: Sequence[Tuple[TypeName, Optional[str]]]) -> List[TypeName]:
+    """The names of types, which come with the paths of their packages: with those where two packages have
+    types of one name."""
+    first: Dict[str, str] = {}
+    twice = {name for name, package in names if package and first.setdefault(name or "", package) != package}
+    return [with_path(name, package) if name and name in twice else name for name, package in names]
+
+
+def with_paths(found: Retained) -> Retained:
+    """With the paths of packages, where rows could not be told apart without them."""
+    names = told_apart([(row.name, row.package) for row in found.rows])
+    return found._replace(rows=[row._replace(name=name) for row, name in zip(found.rows, names)])
 
 
 def several_name(shape: Shape) -> str:

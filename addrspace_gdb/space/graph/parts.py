@@ -36,6 +36,7 @@ class Part(NamedTuple):
     type: Optional[str]  # of the object; None: not known
     role: str
     field: Optional[str]  # ".next", "[3].key"; empty for a value without parts, None: not known
+    package: Optional[str] = None  # path of the package of a named type
 
 
 class Parts:
@@ -54,10 +55,12 @@ class Parts:
         if sort == "type" and _GROUP.match(shape.name):
             role = MAP_PART
         if within < 0:
-            return Part(shape.name, role, None)
-        if not sort:
-            return Part(shape.name, role, self._put(number, shape.size, several, within))
-        return Part(shape.name, role, self._field(sort, address, shape, several, within))
+            field = None
+        elif not sort:
+            field = self._put(number, shape.size, several, within)
+        else:
+            field = self._field(sort, address, shape, several, within)
+        return Part(shape.name, role, field, shape.package)
 
     def _put(self, number: int, size: int, several: bool, within: int) -> Optional[str]:
         """Of a type that has no descriptor."""

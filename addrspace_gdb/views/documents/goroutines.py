@@ -9,12 +9,13 @@ from itertools import compress, islice, repeat
 from operator import add, mod
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.labels import read_labels
 from addrspace_gdb.goruntime.proc import is_live, status_word
 from addrspace_gdb.goruntime.synctest import Bubble
 from addrspace_gdb.goruntime.traceback import Frame, Walk
 from addrspace_gdb.goruntime.waitreason import wait_reason
-from addrspace_gdb.space.goroutines.columns import odd, pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.columns import odd, residents, sizes_of, useds
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.leaks import Leaks
 from addrspace_gdb.space.goroutines.list_columns import columns_of

@@ -43,6 +43,7 @@ def row_json(row: Row) -> Dict[str, Any]:
         "goid": row.address if is_goroutine else None,
         "goroutines": row.goroutines if row.kind == "group" else None,
         "type": row.type,
+        "package": row.package,
         "size": row.own,
         "exact": row.exact,
         **size_json(row.size),

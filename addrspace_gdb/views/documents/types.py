@@ -31,7 +31,11 @@ def types_json(found: Counted) -> Dict[str, Any]:
             "conflicts": found.sites.conflicts,
             **size_json(found.sites.typed),
         },
-        "conflicts": {"types": found.conflicts, "pointers": found.misplaced},
+        "conflicts": {
+            "types": found.conflicts,
+            "examples": [one._asdict() for one in found.examples],
+            "pointers": found.misplaced,
+        },
         "notes": found.notes,
         "problems": found.problems,
     }

@@ -7,11 +7,12 @@ from collections import Counter
 from operator import sub
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.stackpieces import KINDS
 from addrspace_gdb.goruntime.traceback import Walk
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutines.by_frame import living
-from addrspace_gdb.space.goroutines.columns import pick, residents, sizes_of, useds
+from addrspace_gdb.space.goroutines.columns import residents, sizes_of, useds
 from addrspace_gdb.space.goroutines.equal_stacks import equal_stacks
 from addrspace_gdb.space.goroutines.listing import is_system
 from addrspace_gdb.space.goroutines.user_frame import user_spot

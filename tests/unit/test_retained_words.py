@@ -1,0 +1,35 @@
+"""What is said first of who keeps what: how much, and how sure that is."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, List
+
+from addrspace_gdb.space.graph.kept import Retained, Row, Size, Totals
+from addrspace_gdb.views.retained import verdict_line, whole_line
+
+INFO: Any = SimpleNamespace(pointer_size=8)
+
+
+def retained(bytes_: int, problems: List[str]) -> Retained:
+    rows = [Row("global", "main.cache", Size(bytes_, 3), type="map[string]int")]
+    return Retained(INFO, Totals(Size(4096, 9), Size(2048, 7)), rows, False, [], problems)
+
+
+def test_the_first_line_says_that_a_heap_was_read_in_part() -> None:
+    whole = (
+        "f the 2.0 KiB that are reachable, main.cache (map[string]int) keeps 1.0 KiB (50.0%) alive by itself"
+    )
+    assert verdict_line(retained(1024, [])).startswith(f"O{whole}")
+    partial = verdict_line(retained(1024, ["a stack is missing"]))
+    assert partial.startswith(f"This is partial (see the problems below): o{whole}")
+    assert verdict_line(retained(16, ["a stack is missing"])).endswith(
+        ": no single root keeps a tenth of the 2.0 KiB that are reachable."
+    )
+
+
+def test_what_could_not_be_reached_need_not_wait_for_the_collector() -> None:
+    assert whole_line(retained(16, [])).endswith("2.0 KiB in 2 objects wait for the collector")
+    assert whole_line(retained(16, ["a stack is missing"])).endswith(
+        "2.0 KiB in 2 objects are reached by nothing that could be read"
+    )
