@@ -215,8 +215,17 @@ class TypedGraph(HeapGraph):
         tables = of_reading(self.target, self.reading, none_too=True).tables
         try:
             return gather_allocated(self.reading, self._runtime, tables, self._types.named)
-        except (UnreadableError, ProblemError, KeyError):
-            return Allocated([], {})  # they say no more than is known without them
+        except (UnreadableError, ProblemError, KeyError) as error:
+            self.reading.problems.add(f"samples of the heap profile: {error}; what they say is left out")
+            return Allocated([], {})
+
+    @property
+    def notes(self) -> List[str]:
+        """As HeapGraph has them."""
+        if self._allocated.whole:
+            return super().notes
+        some = f"only {self.sampled[0]:,} samples of the heap profile were looked at"
+        return [*super().notes, f"{some}; there are more"]
 
     @property
     def sampled(self) -> Tuple[int, int]:

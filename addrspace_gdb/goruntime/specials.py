@@ -142,6 +142,7 @@ class Sampled(NamedTuple):
 
     objects: array[int]
     buckets: array[int]
+    whole: bool  # False: there are more
 
 
 def read_sampled(runtime: Runtime, spans: Columns) -> Sampled:
@@ -165,12 +166,12 @@ def read_sampled(runtime: Runtime, spans: Columns) -> Sampled:
             if number in wanted:
                 records[at] = start + offset // element * element
         of = after
-        if len(records) > _MAX_SAMPLED:
+        if len(records) >= _MAX_SAMPLED:
             break
     layout = runtime.layout("runtime.specialprofile")
     found = read_columns(runtime, sorted(records), layout, {"bucket": "b"}, "records of profiled objects")
     objects = array("Q", map(records.__getitem__, found["address"]))
-    return Sampled(objects, array("Q", found["bucket"]))
+    return Sampled(objects, array("Q", found["bucket"]), len(records) < _MAX_SAMPLED)
 
 
 def _scanned(runtime: Runtime, kind: str, address: int) -> Tuple[array[int], int]:

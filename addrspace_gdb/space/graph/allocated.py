@@ -38,13 +38,14 @@ class Allocated(NamedTuple):
 
     samples: List[Sample]
     codes: Dict[Site, int]
+    whole: bool = True  # False: there are more samples
 
 
 def gather_allocated(reading: Reading, runtime: Runtime, tables: Symtab, types: Types) -> Allocated:
     """What the process says of them. Raises UnreadableError, ProblemError and KeyError."""
     sampled = read_sampled(runtime, reading.go.spans.columns)
-    stacks = sorted({*sampled.buckets})[:_MAX_STACKS]
-    buckets = read_some(runtime, stacks, _DEPTH)
+    stacks = sorted({*sampled.buckets})
+    buckets = read_some(runtime, stacks[:_MAX_STACKS], _DEPTH)
     sites = AllocationSites(runtime.target, tables)
     of = {address: (one.size, sites.of(one.stack)) for address, one in buckets.items()}
     samples = [
@@ -52,7 +53,8 @@ def gather_allocated(reading: Reading, runtime: Runtime, tables: Symtab, types: 
         for address, bucket in zip(sampled.objects, sampled.buckets)
         if bucket in of
     ]
-    return Allocated(samples, _codes(runtime, samples, types))
+    whole = sampled.whole and len(stacks) <= _MAX_STACKS
+    return Allocated(samples, _codes(runtime, samples, types), whole)
 
 
 def _codes(runtime: Runtime, samples: List[Sample], types: Types) -> Dict[Site, int]:
