@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import jsonschema
@@ -15,7 +16,8 @@ from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.processes import Process, Processes
-from harness.toolchains import Toolchain
+from harness.qemu import MACHINES, core
+from harness.toolchains import Toolchain, Unavailable
 
 from addrspace_gdb.views.documents.schema import schema
 
@@ -121,6 +123,23 @@ def test_objects_that_only_places_in_the_program_name(
     assert sites["samples"] >= sites["known"] >= sum(many for _, many in made) - 40
     assert sites["conflicts"] == 0 and sites["bytes"] > 0.4 * totals["allocated"]["bytes"]
     assert sum(row["bytes"] for row in document["types"]) == totals["allocated"]["bytes"]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("variant", ["plain", "stripped"])
+@pytest.mark.parametrize("arch", sorted({*MACHINES} - {"mips64le"}))  # of which calls are not understood
+def test_places_in_programs_for_other_architectures(
+    arch: str, variant: str, newest_go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    binary = build_program("sited", newest_go, f"{variant}@{arch}")
+    try:
+        died = core(arch, binary, tmp_path, "abort")
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    document = types(died.path, "--exe", str(binary.path), "--report", "types --limit all")
+    made = [(name, int(many)) for many, name in re.findall(r"^count (\d+) (.*)$", died.stderr, re.MULTILINE)]
+    wrong = [(name, many, of_type(document, name)) for name, many in made]
+    assert len(made) == 11 and [one for one in wrong if one[1] != one[2]["objects"]] == []
 
 
 def test_rows_go_by_package_and_kind_and_order(

@@ -1,12 +1,14 @@
 // Objects whose types only the places say where they were allocated: every allocation is in the heap profile, and
 // all hang on pointers without a type, so that nothing else tells what they are. The program counts them itself:
-// a line for each type says how many there are.
+// a line for each type says how many there are. With an argument it dies then.
 package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -163,8 +165,16 @@ func main() {
 	for i := 0; i < 3; i++ {
 		runtime.GC()
 	}
+	dies := len(os.Args) > 1
+	said := os.Stdout
+	if dies {
+		said = os.Stderr
+	}
 	for name, count := range counts {
-		fmt.Println("count", count, name)
+		fmt.Fprintln(said, "count", count, name)
+	}
+	if dies {
+		syscall.Kill(os.Getpid(), syscall.SIGABRT)
 	}
 	fmt.Println("ready")
 	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
