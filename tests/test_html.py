@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
-from harness import full_matrix
+from harness import firefox, full_matrix
 from harness.browser import MISSING, Browser, is_there
 from harness.build import Builder
 from harness.command import cli
@@ -176,6 +176,57 @@ def test_the_mouse(opened: Browser, looked: Looked) -> None:
     opened.point(x, y, drag_to=(x + 12, y))
     assert "addrspace spans --range" in opened.text("#card .commands")
     assert "objects" in opened.text("#card dl")
+    facts = opened.text("#card dl")
+    hash_ = opened.run("return location.hash")
+    assert f"r={address}-" in hash_ and "a=" not in hash_
+    opened.open(looked.page, hash_)
+    assert opened.text("#card dl") == facts
+    opened.requests()
+    opened.open(looked.page)
+
+
+def test_what_is_chosen_in_a_tree_or_a_table_is_shown_alone(opened: Browser, looked: Looked) -> None:
+    lit = "return addrspace.map().layer.litPages"
+    used = {one["use"]: one["size"] // PAGE for one in looked.heap["uses"]}
+    for name, pages in (("objects", used["objects"]), ("process", 0), ("goroutine stacks", used["stacks"])):
+        opened.ask("pressBar", name)
+        assert (name, opened.run(lit)) == (name, pages)
+    opened.click("#tab-tables")
+    opened.ask("choose", "#panel select", "size classes")
+    opened.ask("pressAll", "#panel tbody tr:first-child")
+    assert opened.run(lit) == looked.heap["classes"][0]["size"] // PAGE
+    assert "lit=class" in opened.run("return location.hash")
+    opened.press("Escape")
+    assert opened.run(lit) == 0
+
+
+def test_ages(opened: Browser, looked: Looked) -> None:
+    """What survived the last collection, span by span, adds up to what the heap says."""
+    objects = looked.heap["objects"]
+    taken = objects["live"] + objects["since"] + objects["dead"]
+    assert opened.ask("ages") == [objects["live"], taken]
+    assert opened.ask("options", "#mode") == ["use", "occupancy", "class", "scan", "age", "resident"]
+
+
+def test_types_have_colours(browser: Browser, looked: Looked, tmp_path: Path) -> None:
+    file = tmp_path / "types.html"
+    done = cli("html", looked.pid, "--types", "-o", file, ADDRSPACE_GRAPH_PLAIN="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    browser.open(file)
+    assert "type" in browser.ask("options", "#mode")
+    browser.ask("choose", "#mode", "type")
+    told = browser.run("return addrspace.spaces[0].told.types.types")
+    known = {row["type"] for row in told}
+    found = browser.run("return addrspace.spaces[0].told.heap.types")
+    assert len(found) > 3 and known.issuperset(found)
+    large = [row["type"] for row in told if row["type"] is not None and row["bytes"] > 1 << 15]
+    assert set(large) & set(found)
+    assert found[0] is None or found[0] in browser.text("#legend")
+    browser.ask("search", next(name for name in found if name is not None))
+    browser.click("#card .hits button")
+    assert browser.run("return addrspace.state.lit").startswith("type:")
+    assert browser.run("return addrspace.map().layer.litPages") > 0
+    assert browser.log() == []
 
 
 def test_the_keyboard(opened: Browser, looked: Looked) -> None:
@@ -350,7 +401,39 @@ def test_moments(browser: Browser, looked: Looked, tmp_path: Path) -> None:
     assert "3 of 3" in browser.text("#moments output")
     assert change() == "\u22124.0 KiB"
     assert browser.ask("options", "#mode") == ["use", "change"]
+    first = next(region for region in told["regions"] if region["area"] == "heap" and region["resident"])
+    browser.ask("choose", "#wipe input", "64")
+    (said, _), *_ = browser.ask("hits", [first["start"]])
+    assert said.startswith(f"{first['start']} ") and said.endswith("(then too)")
+    assert "wipe=64" in browser.run("return location.hash")
+    for mode in ("use", "change"):
+        browser.ask("choose", "#mode", mode)
+        browser.ask("choose", "#wipe input", "7")
     assert browser.log() == []
+
+
+def test_a_watch_is_a_timeline(browser: Browser, looked: Looked, tmp_path: Path) -> None:
+    lines, file = tmp_path / "watch.jsonl", tmp_path / "watch.html"
+    done = cli("watch", looked.pid, "--every", "100ms", "--for", "400ms", "--at-most", "100", "-o", lines)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert len(told) > 2
+    done = cli("html", lines, "-o", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    browser.requests()
+    browser.open(file)
+    assert browser.run("return addrspace.spaces.length") == len(told) - 1  # the last one has the verdict
+    for number, one in enumerate(told[:-1]):
+        browser.ask("choose", "#moments input", str(number))
+        resident = browser.run("return addrspace.spaces[addrspace.state.moment].told.rss.tree.resident")
+        assert resident == one["figures"]["rss"]["now"]
+    browser.click("#tab-rss")
+    rss = told[-1]["figures"]["rss"]["now"]
+    assert browser.text("#panel .total b") == f"{rss:,} bytes"
+    assert browser.text("#findings") == told[-1]["verdict"]["sentence"]
+    assert browser.ask("chart") == [len(told) - 1, True]
+    assert browser.log() == []
+    assert browser.requests() == [file.as_uri()]
 
 
 @pytest.mark.skipif(not full_matrix(), reason="5 GB and half a minute: ADDRSPACE_MATRIX=1")
@@ -385,3 +468,30 @@ def test_what_cannot_be(arguments: List[str], said: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(firefox.program() is None, reason=firefox.MISSING)
+def test_firefox(looked: Looked, tmp_path: Path) -> None:
+    """The same sums and the same answers in another browser, in which nothing goes wrong either."""
+    fox = firefox.Firefox(tmp_path)
+    try:
+        fox.open(looked.page, "#map=age&tab=goroutines")
+        found = fox.ask("sums")
+        assert found["pages"] == {one["use"]: one["size"] for one in looked.heap["uses"] if one["size"]}
+        assert found["goroutines"][0] == len(looked.goroutines)
+        asked = some_addresses(looked)
+        for place, one in zip(looked.ask("whereis", *asked)["places"], fox.ask("whereis", asked)):
+            assert_alike(place, one)
+        for address, (_, hit) in zip(asked, fox.ask("hits", asked[:PAGES])):
+            assert hex(hit) == address
+        for tab in ("rss", "goroutines", "tables"):
+            fox.ask("pressAll", f"#tab-{tab}")
+            fox.ask("pressAll", ".bar, tr.go, .rung")
+        for mode in fox.ask("options", "#mode"):
+            fox.ask("choose", "#mode", mode)
+        fox.ask("search", "main.descend")
+        assert "in main." in fox.text("#card .hits")
+        assert fox.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert fox.errors == ""
+    finally:
+        fox.close()

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
 from addrspace_gdb.commands import retained, rss, types
 from addrspace_gdb.commands.command import PLAIN_GRAPH, TYPED_GRAPH, Command, Look, first_of
-from addrspace_gdb.commands.heap_graph import graph_of, typed_graph_of
+from addrspace_gdb.commands.heap_graph import TypedGraph, graph_of, typed_graph_of
 from addrspace_gdb.commands.options import Parser, add_look
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -19,6 +19,7 @@ from addrspace_gdb.space.diagram.rows import build
 from addrspace_gdb.space.goroutines.by_frame import living
 from addrspace_gdb.space.goroutines.columns import useds
 from addrspace_gdb.space.goroutines.gather import gather_stacks
+from addrspace_gdb.space.graph.counted import name_of
 from addrspace_gdb.space.heap.summary import gather_slots, heap_of
 from addrspace_gdb.space.profiles.source import time_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
@@ -67,19 +68,22 @@ class Answer:
         self._reading = session.reading(check=True, other_too=True)
         self._target = session.target()
         self._taken = time_of(self._target) / 1e9
-        self._read = rss.gathered(self._target, self._reading)
         self._slots: Optional[SlotReader] = None
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
         if self._reading.other is None:
             runtime = Runtime(self._target, self._reading.problems)
+            # First, as what follows looks for less of them.
+            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
             self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
-            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
+        self._read = rss.gathered(self._target, self._reading, self._goroutines)
         self._types: Optional[types.Answer] = None
+        self._graph: Optional[TypedGraph] = None
         self._retained: Optional[retained.Answer] = None
         if types_too:
-            self._types = types.Answer(typed_graph_of(session), _as_json(types.COMMAND, ""))
+            self._graph = typed_graph_of(session)
+            self._types = types.Answer(self._graph, _as_json(types.COMMAND, ""))
         if retained_too:
             graph = typed_graph_of(session) if types_too else graph_of(session)
             self._retained = retained.Answer(graph, [], _as_json(retained.COMMAND, _DEEP))
@@ -117,6 +121,7 @@ class Answer:
                     retained.as_json(self._retained) if self._retained is not None else None,
                     self._told_sites(),
                     self._taken or None,
+                    types_of_spans(self._graph) if self._graph is not None else None,
                 )
             )
 
@@ -130,6 +135,14 @@ class Answer:
         """The page's title."""
         info = self._reading.info
         return f"{program(info.executable)} · pid {info.pid or '?'} · addrspace-gdb"
+
+
+def types_of_spans(graph: TypedGraph) -> Dict[int, Optional[str]]:
+    """The type of most objects of each span, by where it starts; None where it is not known."""
+    told = graph.ask("span_types")
+    starts, shapes, known = told.column("starts"), told.column("shapes"), graph.shapes_told
+    names = {one: name_of(known[one >> 1], bool(one & 1)) or None for one in set(shapes) if one >= 0}
+    return {start: names[one] for start, one in zip(starts, shapes) if one >= 0}
 
 
 def _goroutines(target: Target, reading: Reading) -> GoroutineReading:

@@ -17,6 +17,7 @@ from addrspace_gdb.goruntime.mstats import returns_lazily
 from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import unowned
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss.balances import HUGE, LAZY, LOCKED, Balance, Books, balances
 from addrspace_gdb.space.rss.build import RssTree, gather_tree, rss_tree
@@ -151,11 +152,11 @@ def verdict(answer: Answer) -> Optional[str]:
     return first_of(answer.read.reading.problems)
 
 
-def gathered(target: Target, reading: Reading) -> Read:
-    """What takes the process, beside a reading made with `check`."""
+def gathered(target: Target, reading: Reading, goroutines: Optional[GoroutineReading] = None) -> Read:
+    """What takes the process, beside a reading made with `check`; `goroutines` of it if they are there."""
     with no_cycle_collection():
         owners = gather_tree(target, reading)
-        background = gather_background(target, reading, owners.memory)
+        background = gather_background(target, reading, owners.memory, goroutines)
         c_heap = gather_c_heap(target, reading)
         return Read(target, reading, owners, c_heap, background, returns_lazily(Runtime(target, Problems())))
 

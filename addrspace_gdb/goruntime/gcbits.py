@@ -6,10 +6,11 @@ are read whole; bits that lie in none (a damaged list or pointer) are read by th
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from itertools import compress, repeat
-from operator import add, not_, rshift
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from operator import rshift
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -105,20 +106,33 @@ class GcBits:
                 low, high, block = self._low, self._high, self._block
             yield block[address - low : address - low + size]
 
-    def gather(self, addresses: Sequence[int], counts: Sequence[int]) -> None:
-        """Read the bits of all spans that will be asked for: from then on nothing is read."""
+    def gather(self, addresses: array[int], counts: Callable[[], Sequence[int]]) -> None:
+        """Read the bits of all spans that will be asked for: from then on nothing is read. `counts` gives how
+        many each has, for those that do not lie in a chunk."""
         pages = {
             page
             for start, block in zip(self._starts, self._blocks)
             for page in range(start >> _PAGE_SHIFT, (start + len(block)) >> _PAGE_SHIFT)
         }
-        for edge in (0, _MAX_BITS - 1):  # a span's bits touch no more pages than these two
-            if pages.issuperset(map(rshift, map(add, addresses, repeat(edge)), repeat(_PAGE_SHIFT))):
-                continue
-            there = map(rshift, map(add, addresses, repeat(edge)), repeat(_PAGE_SHIFT))
-            for at in compress(range(len(addresses)), map(not_, map(pages.__contains__, there))):
-                self.bits(addresses[at], counts[at])
+        rows = self._outside(addresses, pages)
+        if rows:
+            many = counts()
+            for at in rows:
+                self.bits(addresses[at], many[at])
         self._all_read = True
+
+    @staticmethod
+    def _outside(addresses: array[int], pages: Set[int]) -> List[int]:
+        """Positions of the addresses whose bits may touch a page that is not among `pages`."""
+        own = array("Q", map(rshift, addresses, repeat(_PAGE_SHIFT)))
+        met = set(own)
+        outside, last = met - pages, {page for page in met if page + 1 not in pages}
+        suspects = outside | last
+        if not suspects:
+            return []
+        rows = compress(range(len(own)), map(suspects.__contains__, own))
+        ends = ((at, (addresses[at] + _MAX_BITS - 1) >> _PAGE_SHIFT) for at in rows)
+        return [at for at, end in ends if own[at] in outside or end not in pages]
 
     def _find(self, address: int, size: int) -> bool:
         """Make the block with [address, address + size) the current one."""

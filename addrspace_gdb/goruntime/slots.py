@@ -9,6 +9,7 @@ MemStats counts it until it is swept.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from itertools import compress
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
@@ -112,11 +113,15 @@ class SlotReader:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""
         spans = self._spans
         in_use, unswept = spans["state"].tobytes().translate(_IS_IN_USE), self._unswept()
-        bits = [*compress(spans["alloc_bits"], in_use), *map(spans["mark_bits"].__getitem__, unswept)]
-        counts = [*compress(spans["slots"], in_use), *map(spans["slots"].__getitem__, unswept)]
         pinned = list(compress(range(len(spans["state"])), spans["pinner_bits"]))
-        bits += map(spans["pinner_bits"].__getitem__, pinned)
-        counts += [2 * spans["slots"][at] for at in pinned]
+        bits = array("Q", compress(spans["alloc_bits"], in_use))
+        bits.extend(map(spans["mark_bits"].__getitem__, unswept))
+        bits.extend(map(spans["pinner_bits"].__getitem__, pinned))
+
+        def counts() -> List[int]:
+            of_spans = [*compress(spans["slots"], in_use), *map(spans["slots"].__getitem__, unswept)]
+            return [*of_spans, *(2 * spans["slots"][at] for at in pinned)]
+
         self.gc_bits.gather(bits, counts)
         if self.inline is None:
             return

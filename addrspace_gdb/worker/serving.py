@@ -14,6 +14,7 @@ from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.leaking import leaked
+from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stream import Memory, Words
@@ -49,6 +50,7 @@ class Server:
             "grouped": self._grouped,
             "find": self._find,
             "types": self._types,
+            "span_types": self._span_types,
             "leaked": self._leaked,
             "shapes": self._put_shapes,
             "variables": self._variables,
@@ -169,6 +171,12 @@ class Server:
             "examples": typed.examples,
         }
         self._say(header, typed.counted(self._reached))
+
+    def _span_types(self, said: Message) -> None:
+        """Of each span: where it starts, and what most of its objects are, as `commonest` says."""
+        heap = self._made.graph.heap
+        found = commonest_shapes(heap.state, heap.first, heap.sizes, self._typed)
+        self._say({}, {"starts": heap.starts, "shapes": found})
 
     def _put_shapes(self, said: Message) -> None:
         """What types are made of, once for all."""

@@ -12,6 +12,7 @@ from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.leaking import leaked
+from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
@@ -45,6 +46,7 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
     if graph.noting is not None:
         made = Typed(graph, graph.noting, _shapes(), [_TYPE])
         made.counted(reached)
+        commonest_shapes(graph.heap.state, graph.heap.first, graph.heap.sizes, made)
         groups = filled(rooted.nodes, -1, "i")
         propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)

@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence
 MISSING = "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # as the W3C's WebDriver calls a reference to one
 _KEYS = {"Escape": "\ue00c", "Enter": "\ue007", "Tab": "\ue004", "ArrowLeft": "\ue012", "ArrowUp": "\ue013"}
-_SIDE = (Path(__file__).parent / "page_side.js").read_text(encoding="utf-8")
+SIDE = (Path(__file__).parent / "page_side.js").read_text(encoding="utf-8")
 KEYS = {**_KEYS, "ArrowRight": "\ue014", "ArrowDown": "\ue015"}
 
 
@@ -93,7 +93,7 @@ class Browser:
 
     def ask(self, name: str, *arguments: object) -> Any:
         """What a function of page_side.js returns."""
-        return self.run(f"{_SIDE}; return side.{name}(...arguments)", *arguments)
+        return self.run(f"{SIDE}; return side.{name}(...arguments)", *arguments)
 
     def text(self, selector: str) -> str:
         """All the text of an element."""

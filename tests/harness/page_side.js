@@ -55,6 +55,34 @@ const side = {
     });
   },
 
+  /** Objects that survived the last collection, and all of them, by what is known of each span. */
+  ages() {
+    const [space] = addrspace.spaces;
+    const sums = [0, 0];
+    space.columns["span.page"].forEach((_, at) => {
+      const age = space.span(at).slots ? space.ageOf(at) : null;
+      if (age === null) return;
+      sums[0] += age.survived;
+      sums[1] += age.used;
+    });
+    return sums;
+  },
+
+  /** Press the bar of an icicle whose node has a name. */
+  pressBar(name) {
+    [...document.querySelectorAll(".bar")]
+      .find((one) => one.getAttribute("aria-label").startsWith(`${name}:`))
+      .click();
+  },
+
+  /** How many moments the chart shows, and whether its layers are as high as all that is resident. */
+  chart() {
+    const layers = [...document.querySelectorAll(".chart polygon")].map((one) => one.points);
+    const moments = layers[0].length / 2;
+    const top = Math.min(...layers.flatMap((points) => [...points].map((point) => point.y)));
+    return [moments, Math.abs(top) < 1];
+  },
+
   whereis(addresses) {
     return addresses.map((text) => addrspace.spaces[0].whereis(Number(BigInt(text))));
   },

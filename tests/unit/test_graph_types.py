@@ -13,6 +13,7 @@ os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are ma
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.graph import Graph
+from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import DYNAMIC, FUNCTION, MANY, ONE, TEXT, TINY, UNKNOWN
 from addrspace_gdb.worker.stream import Memory, Words
@@ -206,6 +207,18 @@ def test_all_that_is_allocated_is_counted_once() -> None:
     assert found["bytes"][4 * TEXT : 4 * TEXT + 4].tolist() == [0, 0, 0, 64]
     rows = [found[name].tolist() for name in ("no_sizes", "no_pointers", "no_reached", "no_unreached")]
     assert list(zip(*rows)) == [(16, 0, 0, 4), (16, 1, 1, 29), (64, 0, 0, 3)]
+
+
+def test_what_most_objects_of_a_span_are() -> None:
+    """Of spans without objects it is nothing; of two that are as many, the one that comes first."""
+    made = typed({0: (WORDS[PAIR], at(1)), 1: (at(2), TEXT_AT), 2: (0, 0)})
+    heap = made._graph.heap
+    assert commonest_shapes(heap.state, heap.first, heap.sizes, made).tolist() == [0, 0, 0]
+    for number in [*range(3, 32), *range(FIRST_SMALL, FIRST_SMALL + 4)]:
+        heap.state[number] = 0
+    assert commonest_shapes(heap.state, heap.first, heap.sizes, made).tolist() == [2 * PAIR, 0, -1]
+    heap.state[FIRST_TEXT + 1] = heap.state[FIRST_TEXT + 2] = heap.state[FIRST_TEXT + 3] = 0
+    assert commonest_shapes(heap.state, heap.first, heap.sizes, made).tolist() == [2 * PAIR, 2 * TEXT + 1, -1]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,6 +19,7 @@ from addrspace_gdb.space.goroutines.stack_keys import StackKey
 from addrspace_gdb.space.moments.snapshot import GoroutineTable, Regions, Snapshot
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.regions.region import Region
+from addrspace_gdb.views.web.heap import types_part
 from addrspace_gdb.views.web.moment import Moment, moment_of_dump
 from addrspace_gdb.views.web.pack import Packed, packed_size
 from addrspace_gdb.views.web.page import HERE, MODULES, as_data, bundle, page
@@ -166,3 +167,11 @@ def test_goroutines_of_a_dump_are_summed_by_stack() -> None:
     told = made.document["goroutine_stacks"]
     assert told["texts"] == ["main.a\ta.go:1", "main.b b\tc.go:2"]
     assert [(one["count"], one["size"], one["frames"]) for one in told["stacks"]] == [(2, 10240, [0, 1])]
+
+
+def test_types_of_spans_are_numbered_by_what_they_fill() -> None:
+    columns = {"start": array("Q", [0x8000, 0x2000, 0x6000, 0x4000]), "pages": array("Q", [1, 1, 4, 2])}
+    packed = Packed()
+    types = {0x2000: "main.A", 0x4000: "main.B", 0x6000: None}
+    assert types_part(columns, types, packed) == [None, "main.B", "main.A"]
+    assert unpacked(packed, "span.type") == [3, 2, 1, 0]

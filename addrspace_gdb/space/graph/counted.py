@@ -99,9 +99,13 @@ def _of_shapes(said: Message, shapes: Sequence[Shape], closures: Tuple[Size, Siz
 
 
 def _row(shape: Shape, several: bool, reached: Size, unreached: Size) -> Row:
-    if several and not shape.open:
-        return Row(several_name(shape), "array", shape.package, reached, unreached)
-    return Row(shape.name, shape.kind, shape.package, reached, unreached)
+    kind = "array" if several and not shape.open else shape.kind
+    return Row(name_of(shape, several), kind, shape.package, reached, unreached)
+
+
+def name_of(shape: Shape, several: bool) -> str:
+    """What objects are called that have one value of a shape, or several."""
+    return several_name(shape) if several else shape.name
 
 
 def _closures(said: Message, function_at: NameOf) -> Iterator[Row]:

@@ -125,18 +125,23 @@ class Background(NamedTuple):
     group: Optional[MemoryLimit] = None
 
 
-def gather_background(target: Target, reading: Reading, memory: Optional[Buckets] = None) -> Background:
-    """Read it, as far as it can be. `memory`: the buckets of the heap profile."""
+def gather_background(
+    target: Target,
+    reading: Reading,
+    memory: Optional[Buckets] = None,
+    goroutines: Optional[GoroutineReading] = None,
+) -> Background:
+    """Read it, as far as it can be. `memory`: the buckets of the heap profile; `goroutines`: those of the
+    reading, if somebody has looked at them already."""
     try:
         gc: Optional[GCState] = read_gc(target)
     except (UnreadableError, ProblemError, KeyError):
         gc = None
-    goroutines: Optional[GoroutineReading] = None
     # Without runs and pieces: those are worked out when the process has been let go.
     heap = sum(reading.go.spans.columns["pages"]) << PAGE_SHIFT
     stacks = stack_in_use(Runtime(target, Problems()))
     has_stacks = stacks is None or stacks >= SMALLEST
-    if has_stacks or (memory is not None and heap >= SMALLEST):
+    if goroutines is None and (has_stacks or (memory is not None and heap >= SMALLEST)):
         try:
             goroutines = of_reading(target, reading, none_too=True)
         except ProblemError:

@@ -8,7 +8,8 @@ import { ladder } from "./ladder.js";
 import { MODES } from "./modes.js";
 import { PageMap } from "./pagemap.js";
 import { changes, timeline } from "./moments.js";
-import { brushed, card, range } from "./card.js";
+import { card, range } from "./card.js";
+import { litWords } from "./lit.js";
 import { goroutines, resident, retained } from "./trees.js";
 import { tables } from "./tables.js";
 import { search } from "./search.js";
@@ -26,7 +27,8 @@ async function start() {
   map = new PageMap(byId("mapbox"), byId("map"), byId("legend"), {
     hover: say,
     chosen: (address) => select(address),
-    range: brushed,
+    range: choose,
+    light,
   });
   read();
   listen();
@@ -34,34 +36,37 @@ async function start() {
     markMoment = timeline(byId("moments"), spaces, state.moment, (number) => (moment(number), keep()));
   moment(state.moment);
   map.fit();
-  if (state.address !== null) select(state.address, true);
-  else card();
+  again(true);
   document.documentElement.dataset.ready = "yes";
 }
 
 // The address bar.
 
+const KEPT = ["tab", "map", "scale", "metric", "table", "wipe", "lit"]; // beside the selection and the moment
+
 function keep() {
   const parts = new URLSearchParams();
   if (state.address !== null) parts.set("a", hex(state.address));
+  if (state.range !== null) parts.set("r", state.range.map(hex).join("-"));
   if (spaces.length > 1) parts.set("m", String(state.moment));
-  for (const name of ["tab", "map", "scale", "metric", "table"])
-    if (state[name]) parts.set(name, state[name]);
+  for (const name of KEPT) if (state[name]) parts.set(name, state[name]);
   history.replaceState(null, "", `#${parts}`);
 }
 
 function read() {
   const parts = new URLSearchParams(location.hash.slice(1));
   state.address = parts.has("a") ? number(parts.get("a")) : null;
+  const ends = (parts.get("r") || "").split("-").map(number);
+  state.range = ends.length === 2 && ends.every((one) => one !== null) && ends[0] < ends[1] ? ends : null;
   state.moment = Math.min(spaces.length - 1, Math.max(0, Number(parts.get("m")) || 0));
-  for (const name of ["tab", "map", "scale", "metric", "table"])
-    if (parts.has(name)) state[name] = parts.get(name);
+  for (const name of KEPT) if (parts.has(name)) state[name] = parts.get(name);
 }
 
 // Everything of one moment.
 
 function moment(number) {
   state.moment = number;
+  document.body.classList.toggle("figures", Boolean(space().told.figures)); // without addresses
   head();
   drawLadder();
   map.setSpace(space(), spaces[0]);
@@ -71,10 +76,19 @@ function moment(number) {
     byId("mode"),
     modes.map((mode) => el("option", { value: mode, selected: mode === state.map }, MODES[mode].words)),
   );
+  map.lit = state.lit;
   map.setMode(state.map);
+  drawWipe();
   tabs();
   markMoment(number);
-  if (state.address !== null) select(state.address);
+  again(false);
+}
+
+/** Show what is selected, in this moment. */
+function again(fromStart) {
+  if (state.range !== null) choose(...state.range);
+  else if (state.address !== null) select(state.address, fromStart);
+  else card();
 }
 
 function head() {
@@ -130,14 +144,23 @@ function badge(told) {
 }
 
 function drawLadder() {
-  markLadder = ladder(byId("ladder"), space(), state.scale, (box) => range(box.start, box.end), say);
+  markLadder = ladder(byId("ladder"), space(), state.scale, (box) => choose(box.start, box.end), say);
   markLadder(state.address);
+}
+
+/** The slider between the first moment and the one that is shown. */
+function drawWipe() {
+  byId("wipe").hidden = state.moment === 0;
+  const slider = byId("wipe").querySelector("input");
+  slider.value = String(Math.min(64, Math.max(0, Number(state.wipe) || 0)));
+  map.wipe(Number(slider.value));
 }
 
 // The selection.
 
 function select(address, fromStart = false) {
   state.address = address;
+  state.range = null;
   if (fromStart && map.pagesInCell > 1) {
     map.pagesInCell = 1;
     map.lay();
@@ -149,7 +172,37 @@ function select(address, fromStart = false) {
   keep();
 }
 
+/** Select all between two addresses. */
+function choose(low, high) {
+  state.address = null;
+  state.range = [low, high];
+  map.brush = [low, high - 1];
+  map.select(null);
+  map.show(low);
+  markLadder(low);
+  range(low, high);
+  keep();
+}
+
+/** Colour the pages by one of the map's modes. */
+function colour(mode) {
+  state.map = byId("mode").value = mode;
+  map.setMode(mode);
+  keep();
+}
+
+/** Show the pages of something alone (lit.js); null: all. */
+function light(lit) {
+  state.lit = map.light(lit) ? lit : null;
+  if (state.lit !== lit) {
+    map.light(null);
+    say(`${litWords(lit)}: no page of the map has mostly that`);
+  }
+  keep();
+}
+
 function clear() {
+  light(null);
   map.brush = null;
   select(null);
 }
@@ -214,12 +267,15 @@ function listen() {
     event.preventDefault();
     search(byId("search").value);
   });
-  byId("mode").addEventListener(
-    "change",
-    () => ((state.map = byId("mode").value), map.setMode(state.map), keep()),
-  );
+  byId("mode").addEventListener("change", () => colour(byId("mode").value));
   byId("scale").value = state.scale;
   byId("scale").addEventListener("change", () => ((state.scale = byId("scale").value), drawLadder(), keep()));
+  const slider = byId("wipe").querySelector("input");
+  slider.addEventListener("input", () => {
+    state.wipe = slider.value;
+    drawWipe();
+    keep();
+  });
   byId("closer").addEventListener("click", () => map.zoom(true));
   byId("farther").addEventListener("click", () => map.zoom(false));
   byId("fit").addEventListener("click", () => map.fit());
@@ -253,7 +309,7 @@ function turn() {
   moment(state.moment);
 }
 
-Object.assign(act, { select, open, panel, keep, show: (address) => map.show(address) });
+Object.assign(act, { select, light, colour, open, panel, keep, show: (address) => map.show(address) });
 
 // For tests, and for whoever looks at the page with a debugger of his own.
 window.addrspace = {

@@ -3,6 +3,7 @@ import { STATES } from "./where.js";
 import { byId, el, fill } from "./dom.js";
 import { count, exact, hex, size } from "./format.js";
 import { theme } from "./colors.js";
+import { USE_WORDS } from "./pages.js";
 import { act, say, space, state } from "./state.js";
 import { table } from "./table.js";
 
@@ -72,6 +73,8 @@ export function card() {
       [`${hex(span.start)}-${hex(span.end)}`, span.holds, name, span.sweep].filter(Boolean).join(", "),
     ]);
     if (span.slots) rows.push(["slots", `${count(span.used)} of ${count(span.slots)} taken`]);
+    const type = space().typeOf(span.number);
+    if (type !== null) rows.push(["type", `${type || "not known"}${span.slots > 1 ? ", of most objects in the span" : ""}`]);
     const there = space().resident(span.start, span.end);
     if (there !== null) rows.push(["in memory", `${size(there)} of ${size(span.size)}`]);
   }
@@ -148,7 +151,7 @@ function slots(span) {
   return el("div", {}, canvas, el("ul", { class: "legend" }, legend));
 }
 
-/** What is between two addresses. */
+/** What is between two addresses: totals of heap pages, and the regions. */
 export function range(low, high) {
   const regions = [];
   for (let at = 0; at < space().regionCount; at += 1) {
@@ -171,30 +174,20 @@ export function range(low, high) {
     regions,
     (row) => act.select(row.start),
   );
-  facts(
-    `${hex(low)}-${hex(high)}`,
-    [["addresses", size(high - low)]],
-    [`addrspace regions ${hex(low)}`],
-    rows,
-  );
-  if (regions.some((one) => one.area === "heap")) {
-    const first = regions.find((one) => one.area === "heap");
-    act.show(first.start);
-  }
+  const heap = regions.some((one) => one.area === "heap" || one.area === "goroutine-stacks");
+  const commands = [`addrspace regions ${hex(low)}`];
+  if (heap) commands.push(`addrspace spans --range ${hex(low)},${hex(high)}`);
+  const sums = [["addresses", exact(high - low)], ...(heap ? totals(low, high) : [])];
+  facts(`${hex(low)}-${hex(high)}`, sums, commands, rows);
 }
 
-/** Totals of a range that was brushed on the map. */
-export function brushed(low, high) {
+/** Totals of heap pages, as facts. */
+function totals(low, high) {
   const found = space().totals(low, high);
-  const rows = Object.entries(found.uses).map(([use, bytes]) => [use, exact(bytes)]);
-  rows.push(
+  return [
+    ...Object.entries(found.uses).map(([use, bytes]) => [USE_WORDS[use] || use, exact(bytes)]),
     ["in memory", exact(found.resident)],
     ["spans", count(found.spans)],
     ["objects", count(found.objects)],
-  );
-  facts(
-    `${hex(low)}-${hex(high)}`,
-    [["range", exact(high - low)], ...rows],
-    [`addrspace spans --range ${hex(low)},${hex(high)}`],
-  );
+  ];
 }

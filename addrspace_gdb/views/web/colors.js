@@ -12,9 +12,11 @@ const LIGHT = {
     free: "#8cc7b0",
     returned: "#d3dbe2",
     reserved: "#f3f4f6",
+    program: "#c9b458",
   },
   ramp: ["#d9e8f7", "#08306b"],
   resident: ["#e3e7eb", "#7fa8cf", "#1d5fa6"],
+  unknown: "#8a939c",
   grown: "#c23b22",
   shrunk: "#2f6fb0",
 };
@@ -31,9 +33,11 @@ const DARK = {
     free: "#3d7f68",
     returned: "#333d48",
     reserved: "#191e24",
+    program: "#8f7f35",
   },
   ramp: ["#1d3550", "#a8d3ff"],
   resident: ["#2a323b", "#3f6a96", "#7db8f5"],
+  unknown: "#6b7682",
   grown: "#ff7c66",
   shrunk: "#6db1f2",
 };
@@ -43,8 +47,14 @@ const AREAS = {
   "goroutine-stacks": "stacks",
   "thread-stacks": "stacks",
   runtime: "other",
-  code: "free",
-  globals: "free",
+  code: "program",
+  globals: "program",
+  // The parts of a watch.
+  heap_in_use: "objects",
+  heap_free: "free",
+  stacks: "stacks",
+  thread_stacks: "stacks",
+  program: "program",
 };
 
 /** Hues of size classes and of frames, far apart for neighbours. */
@@ -85,6 +95,12 @@ export function rgb(color) {
   const canvas = rgb.canvas || (rgb.canvas = document.createElement("canvas").getContext("2d"));
   canvas.fillStyle = color;
   return rgb(canvas.fillStyle);
+}
+
+/** A colour [red, green, blue] that stands back. */
+export function dimmed(color) {
+  const back = rgb(theme().back);
+  return color.map((part, at) => Math.round(0.13 * part + 0.87 * back[at]));
 }
 
 /** A colour between the two of the ramp: 0 to 1. */

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from itertools import compress, islice, repeat
 from operator import gt, rshift
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.columns import pick as in_order
 from addrspace_gdb.goruntime.mheap import Arena
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
 from addrspace_gdb.goruntime.slotcount import MAX_OBJS_PER_SPAN
-from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader
+from addrspace_gdb.goruntime.slots import SWEEP_STATES, SlotReader, popcount
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.heap.pages import USES, UseRun
 from addrspace_gdb.space.heap.spans import LARGE, SMALL, USER_ARENA, kind_of
@@ -87,17 +89,31 @@ def _joined(arenas: Sequence[Arena]) -> Iterator[Tuple[int, int]]:
 def _spans(reader: SlotReader, packed: Packed) -> Tuple[List[Dict[str, Any]], Optional[str]]:
     """The spans by address, as columns; the kinds they are of, and why slots are left out if they are."""
     columns = reader.columns
-    found = list(zip(*(columns[name] for name in _KEY)))
-    numbers = {key: at for at, key in enumerate(sorted(set(found)))}
-    order = sorted(range(len(found)), key=columns["start"].__getitem__)
-    pick = {name: array("Q", map(columns[name].__getitem__, order)) for name in _COLUMNS}
-    kinds = list(map(list(map(numbers.__getitem__, found)).__getitem__, order))
+    key = [columns[name] for name in _KEY]
+    numbers = {one: at for at, one in enumerate(sorted(set(zip(*key))))}
+    order = sorted(range(len(key[0])), key=columns["start"].__getitem__)
+    pick = {name: array("Q", in_order(columns[name], order)) for name in _COLUMNS}
+    kinds = in_order(array("I", map(numbers.__getitem__, zip(*key))), order)
     told = [_kind(reader, *key) for key in numbers]
     packed.add("span.page", map(rshift, pick["start"], repeat(PAGE_SHIFT)), delta=True)
     packed.add("span.pages", pick["pages"])
     packed.add("span.used", pick["allocated"])
     packed.add("span.kind", kinds)
     return told, _slots(_Slots(reader, pick, order, kinds, told), packed)
+
+
+def types_part(columns: Columns, types: Mapping[int, Optional[str]], packed: Packed) -> List[Optional[str]]:
+    """The types of most objects of spans, those that fill most first; a column gets the number of each span's
+    plus 1, and 0 where a span has no objects."""
+    filled: Counter[Optional[str]] = Counter()
+    for start, pages in zip(columns["start"], columns["pages"]):
+        if start in types:
+            filled[types[start]] += pages
+    names = [name for name, _ in filled.most_common()]
+    numbers = {name: at for at, name in enumerate(names, 1)}
+    of_span = {start: numbers[types[start]] for start in columns["start"] if start in types}
+    packed.add("span.type", (of_span.get(start, 0) for start in sorted(columns["start"])))
+    return names
 
 
 _COLUMNS = ("start", "pages", "allocated", "freeindex", "alloc_bits")
@@ -150,19 +166,23 @@ class _Slots(NamedTuple):
 def _slots(spans: _Slots, packed: Packed) -> Optional[str]:
     """The bits of every slot: live at the last collection, and of spans not swept yet those that are taken.
 
-    `span.bits` has how many bytes of them each span has; 0: not known, or no slots.
+    `span.bits` has how many bytes of them each span has; 0: not known, or no slots. Where they are left out
+    `span.live` has how many survived the last collection, plus 1.
     """
     plain = spans.sound(spans.are(lambda kind: kind["settled"] and 0 < kind["slots"] <= MAX_OBJS_PER_SPAN))
     others = spans.are(lambda kind: kind["slots"] > 0 and not kind["settled"])
     bytes_of = [(kind["slots"] + 7) >> 3 for kind in spans.told]
-    sizes = list(map(bytes_of.__getitem__, compress(spans.kinds, plain)))
+    sizes = map(bytes_of.__getitem__, compress(spans.kinds, plain))
     live = list(spans.reader.gc_bits.raw(compress(spans.pick["alloc_bits"], plain), sizes))
     data = b"".join(live)
     if packed_size(data) > _MOST_BITS:
+        counts = iter([popcount(int.from_bytes(bits, "little")) for bits in live])
+        packed.add("span.live", (next(counts) + 1 if one else 0 for one in plain))
         return "the slots of so many spans would make this file too large"
     found = dict(_unswept(spans, list(islice(compress(range(len(others)), others), _MOST_UNSWEPT))))
-    lengths = iter(live)
-    by_span = array("Q", (len(next(lengths)) if one else 0 for one in plain))
+    by_span = array("Q", bytes(8 * len(plain)))
+    for at, bits in zip(compress(range(len(plain)), plain), live):
+        by_span[at] = len(bits)
     if found:
         known = iter(live)
         data = b"".join([next(known) if one else found.get(at, b"") for at, one in enumerate(plain)])

@@ -3,7 +3,7 @@ import { count, size } from "./format.js";
 import { el } from "./dom.js";
 import { manyColor, rampColor, rgb, theme } from "./colors.js";
 import { PAGE } from "./where.js";
-import { USES, USE_WORDS } from "./pages.js";
+import { MOST_TYPES, OTHER_TYPE, UNKNOWN_TYPE, USES, USE_WORDS } from "./pages.js";
 
 /** By the name of the codes: in words, the colours of the codes from 0 on, and what the legend says of some. */
 export const MODES = {
@@ -30,6 +30,29 @@ export const MODES = {
       [1, "without"],
     ],
   },
+  type: {
+    words: "type of most objects",
+    colors: () => {
+      const colors = Array.from({ length: MOST_TYPES }, (_, code) => manyColor(code));
+      colors[OTHER_TYPE] = theme().uses.returned;
+      colors[UNKNOWN_TYPE] = theme().unknown;
+      return colors;
+    },
+    legend: (pages) => [
+      ...pages.types.map((name, code) => [code, name]),
+      [OTHER_TYPE, "another type"],
+      [UNKNOWN_TYPE, "no type known"],
+    ],
+  },
+  age: {
+    words: "age: survived the last GC",
+    colors: () => Array.from({ length: 101 }, (_, part) => rampColor(part / 100)),
+    legend: [
+      [0, "all allocated since"],
+      [50, "half of it"],
+      [100, "all of it survived the last GC"],
+    ],
+  },
   resident: {
     words: "in memory",
     colors: () => theme().resident,
@@ -53,13 +76,14 @@ export function colorTable(mode) {
 }
 
 /** The items of the legend. */
-export function legend(mode, pagesInCell) {
+export function legend(mode, pagesInCell, shown) {
   const table = colorTable(mode);
   const pages = `${size(pagesInCell * PAGE)}, ${count(pagesInCell)} pages`;
   const scale = pagesInCell === 1 ? "a page of 8 KiB" : pages;
-  const items = MODES[mode].legend.map(([code, text]) => {
+  const told = MODES[mode].legend;
+  const items = (typeof told === "function" ? told(shown) : told).map(([code, text]) => {
     const background = `rgb(${table[code].join(" ")})`;
-    return el("li", {}, el("span", { class: "swatch", style: { background } }), text);
+    return el("li", { title: text }, el("span", { class: "swatch", style: { background } }), text);
   });
   return [el("li", { class: "quiet" }, `a cell is ${scale}`), ...items];
 }

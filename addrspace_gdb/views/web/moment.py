@@ -13,7 +13,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.views.documents.form import addrspace_json, target_json
-from addrspace_gdb.views.web.heap import heap_part
+from addrspace_gdb.views.web.heap import heap_part, types_part
 from addrspace_gdb.views.web.pack import Packed
 from addrspace_gdb.views.web.stacks import pieces_part, stacks_part
 
@@ -38,6 +38,7 @@ class Parts(NamedTuple):
     retained: Optional[Dict[str, Any]]  # retained/1
     sites: Optional[List[Dict[str, Any]]]
     taken: Optional[float]  # seconds since the epoch
+    span_types: Optional[Dict[int, Optional[str]]]  # of most objects, by where a span starts; None: not known
 
 
 def moment_of(parts: Parts) -> Moment:
@@ -49,8 +50,8 @@ def moment_of(parts: Parts) -> Moment:
     document: Dict[str, Any] = {
         **whole,
         "name": _name(parts),
-        "taken": _stamp(parts.taken),
-        "regions": _regions(Regions(parts.space.regions), packed),
+        "taken": stamp(parts.taken),
+        "regions": regions_part(Regions(parts.space.regions), packed),
         "gc_phase": parts.reading.go.gc_phase,
         "selected": parts.space.picture.selected,
         "rss": parts.rss,
@@ -62,6 +63,8 @@ def moment_of(parts: Parts) -> Moment:
     }
     if parts.heap is not None and parts.slots is not None:
         document["heap"] = heap_part(parts.heap, parts.slots, parts.reading.residency, packed)
+        if parts.span_types is not None:
+            document["heap"]["types"] = types_part(parts.slots.columns, parts.span_types, packed)
     if parts.goroutines is not None:
         document["goroutine_stacks"] = stacks_part(parts.goroutines, packed)
         document["pieces"] = pieces_part(parts.goroutines, packed)
@@ -74,11 +77,12 @@ def _name(parts: Parts) -> str:
     return f"pid {info.pid or '?'}" if info.kind == "live" else f"{info.kind} of pid {info.pid or '?'}"
 
 
-def _stamp(seconds: Optional[float]) -> Optional[str]:
+def stamp(seconds: Optional[float]) -> Optional[str]:
+    """Seconds since the epoch as a text; None stays None."""
     return None if seconds is None else time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
 
 
-def _regions(regions: Regions, packed: Packed) -> List[List[Optional[str]]]:
+def regions_part(regions: Regions, packed: Packed) -> List[List[Optional[str]]]:
     """What regions can be; where they are goes into the columns. Of resident bytes 0 is not known, 1 none."""
     packed.add("region.start", regions.starts, delta=True)
     packed.add("region.size", map(sub, regions.ends, regions.starts))
@@ -93,8 +97,8 @@ def moment_of_dump(snapshot: Snapshot) -> Moment:
     document: Dict[str, Any] = {
         "target": target_json(snapshot.target),
         "name": snapshot.name,
-        "taken": _stamp(snapshot.taken),
-        "regions": _regions(snapshot.regions, packed),
+        "taken": stamp(snapshot.taken),
+        "regions": regions_part(snapshot.regions, packed),
         "areas": _areas(snapshot.regions),
         "goroutines": None,
         "memstats": snapshot.memstats,

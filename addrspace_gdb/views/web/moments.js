@@ -32,10 +32,15 @@ export function timeline(parent, spaces, now, show) {
     }, 900);
   };
   const name = el("output", {}, spaces[now].name);
-  fill(parent, el("div", { class: "moment" }, play, slider, name), chart(spaces, now));
+  const legend = el("ul", { class: "legend" });
+  const controls = el("div", { class: "moment" }, play, slider, name);
+  fill(parent, el("div", {}, controls, legend), chart(spaces, now));
   return (number) => {
     slider.value = String(number);
-    name.textContent = `${number + 1} of ${spaces.length}: ${spaces[number].name}`;
+    const { told } = spaces[number];
+    const when = [told.name, told.taken].filter(Boolean).join(", ");
+    name.textContent = `${number + 1} of ${spaces.length}: ${when}`;
+    fill(legend, chartLegend(spaces, number));
     parent
       .querySelector(".now")
       .setAttribute("x", String((number / Math.max(1, spaces.length - 1)) * WIDE - 1));
@@ -50,14 +55,24 @@ function shape(name, properties) {
   return made;
 }
 
+/** The areas of all moments, each with its colour and its resident bytes by moment; the largest first. */
+function layers(spaces) {
+  const found = new Map();
+  spaces.forEach((space, at) => {
+    for (const { area, part, resident } of space.told.areas) {
+      if (!found.has(area))
+        found.set(area, { area, color: areaColor(part || area), bytes: spaces.map(() => 0) });
+      found.get(area).bytes[at] = resident || 0;
+    }
+  });
+  return [...found.values()].sort((one, other) => Math.max(...other.bytes) - Math.max(...one.bytes));
+}
+
 /** Resident bytes by area, one above the other. */
 function chart(spaces, now) {
-  const names = [...new Set(spaces.flatMap((space) => space.told.areas.map((one) => one.area)))];
-  const of = (space, area) => {
-    const found = space.told.areas.find((one) => one.area === area);
-    return found ? (found.resident === null ? 0 : found.resident) : 0;
-  };
-  const most = Math.max(...spaces.map((space) => names.reduce((sum, area) => sum + of(space, area), 0)), 1);
+  const all = layers(spaces);
+  const sums = spaces.map((_, at) => all.reduce((sum, one) => sum + one.bytes[at], 0));
+  const most = Math.max(...sums, 1);
   const svg = shape("svg", {
     viewBox: `0 0 ${WIDE} ${HIGH}`,
     preserveAspectRatio: "none",
@@ -67,16 +82,16 @@ function chart(spaces, now) {
   svg.append(shape("title", {}));
   svg.firstChild.textContent = `resident bytes by area over ${spaces.length} moments, at most ${size(most)}`;
   const x = (at) => (spaces.length > 1 ? (at / (spaces.length - 1)) * WIDE : 0);
+  const y = (sum) => HIGH - (sum / most) * HIGH;
   let below = spaces.map(() => 0);
-  for (const area of names) {
-    const above = below.map((sum, at) => sum + of(spaces[at], area));
-    const y = (sum) => HIGH - (sum / most) * HIGH;
+  for (const { bytes, color } of all) {
+    const above = below.map((sum, at) => sum + bytes[at]);
     const points = [
       ...above.map((sum, at) => `${x(at)},${y(sum)}`),
       ...below.map((sum, at) => `${x(at)},${y(sum)}`).reverse(),
     ];
     const layer = shape("polygon", { points: points.join(" ") });
-    layer.style.fill = areaColor(area);
+    layer.style.fill = color;
     svg.append(layer);
     below = above;
   }
@@ -84,6 +99,22 @@ function chart(spaces, now) {
     shape("rect", { x: String(x(now) - 1), y: "0", width: "2", height: String(HIGH), class: "now" }),
   );
   return svg;
+}
+
+/** What the layers of the chart are, and how large at one moment; those that are hardly seen are left out. */
+function chartLegend(spaces, now) {
+  const all = layers(spaces);
+  const most = Math.max(...all.map((one) => Math.max(...one.bytes)), 1);
+  return all
+    .filter((one) => Math.max(...one.bytes) * 50 > most)
+    .map(({ area, color, bytes }) =>
+      el(
+        "li",
+        {},
+        el("span", { class: "swatch", style: { background: color } }),
+        `${area} ${size(bytes[now])}`,
+      ),
+    );
 }
 
 /** What differs between two moments, as tables. */
@@ -94,23 +125,50 @@ export function changes(first, second) {
     (one) => one.area,
     (one) => [one.size, one.resident],
   );
+  const moved = (row) => Math.abs(less(row.now[1], row.then[1]) || 0);
+  byArea.sort((one, other) => moved(other) - moved(one));
   const made = [
     table(
       `areas, ${first.name} to ${second.name}`,
       [
         { name: "Area", left: true, of: (row) => row.key },
-        { name: "Size", of: (row) => row.now[0], text: size },
-        { name: "Change", of: (row) => row.now[0] - row.then[0], text: change },
+        ...(second.told.figures
+          ? []
+          : [
+              { name: "Size", of: (row) => row.now[0], text: size },
+              { name: "Change", of: (row) => row.now[0] - row.then[0], text: change },
+            ]),
         { name: "Resident", of: (row) => row.now[1], text: size },
         { name: "Change", of: (row) => less(row.now[1], row.then[1]), text: change },
       ],
       byArea,
     ),
   ];
+  if (first.told.figures && second.told.figures) made.push(figureChanges(first.told, second.told));
   const [then, now] = [first, second].map((space) => space.told.spans);
   if (then && now) made.push(classChanges(then, now));
   if (first.stacks && second.stacks) made.push(stackChanges(first, second));
   return made;
+}
+
+/** What a watch counts beside the parts of what is resident. */
+function figureChanges({ figures: then }, { figures: now }) {
+  const text = (number, row) => (row.bytes ? size(number) : count(number));
+  const signed = (number, row) => (row.bytes ? change(number) : more(number));
+  return table(
+    "figures",
+    [
+      { name: "Figure", left: true, of: (row) => row.name },
+      { name: "Now", of: (row) => now[row.name], text },
+      { name: "Change", of: (row) => less(now[row.name], then[row.name]), text: signed },
+    ],
+    Object.keys(now).map((name) => ({ name, bytes: !/^(goroutines|threads)$/.test(name) })),
+  );
+}
+
+/** A count that is more or less than before: "+3", "", "-3". */
+function more(number) {
+  return number ? `${number > 0 ? "+" : ""}${count(number)}` : "";
 }
 
 function less(now, then) {
@@ -144,7 +202,7 @@ function classChanges(then, now) {
       {
         name: "Change",
         of: (row) => row.now[1] - row.then[1],
-        text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : ""),
+        text: more,
       },
     ],
     rows,
@@ -172,7 +230,7 @@ function stackChanges(first, second) {
       {
         name: "Change",
         of: (row) => row.now[0] - row.then[0],
-        text: (number) => (number ? `${number > 0 ? "+" : ""}${count(number)}` : ""),
+        text: more,
       },
       { name: "Stack bytes", of: (row) => row.now[1], text: size },
     ],

@@ -1,17 +1,18 @@
 // The heap page by page on a canvas: a cell is a page of 8 KiB, or a power of two of them.
 import { hex, size } from "./format.js";
-import { fill } from "./dom.js";
-import { theme } from "./colors.js";
+import { el, fill } from "./dom.js";
+import { dimmed, theme } from "./colors.js";
+import { litWords } from "./lit.js";
 import { PAGE } from "./where.js";
-import { Pages, USES, USE_WORDS } from "./pages.js";
+import { USES, USE_WORDS } from "./pages.js";
+import { COLUMNS, Layer } from "./layer.js";
 import { MODES, colorTable, legend } from "./modes.js";
 
-const COLUMNS = 64; // cells in a row
 const EDGE = 116; // pixels for the addresses at the left
+const MOST_LAYERS = 8; // moments whose pages are kept: each takes a byte a page and colouring
 const TOP = 8; // and above the first row
-const ARENA_ROWS = 1 << 20; // rows at most
 
-/** The map in `box`. `says.hover(text)`, `says.chosen(address)` and `says.range(low, high)` are called. */
+/** The map in `box`. What it `says`: hover(text), chosen(address), range(low, high), light(lit). */
 export class PageMap {
   constructor(box, canvas, legend, says) {
     Object.assign(this, { box, canvas, legend, says });
@@ -20,22 +21,35 @@ export class PageMap {
     this.pagesInCell = 1;
     this.selected = null; // an address
     this.brush = null; // two addresses
-    this.known = new Map(); // pages of moments
+    this.known = new Map(); // layers of moments
+    this.before = null; // the layer of the first moment, if another is shown
+    this.lit = null; // what is shown alone
+    this.wiped = 0; // columns of it that are shown
     this.cells = document.createElement("canvas");
     this.waiting = false;
     this.listen();
   }
 
   setSpace(space, first) {
-    this.space = space;
-    this.pages = this.pagesOf(space);
-    if (first && first !== space) this.pages.addChange(this.pagesOf(first));
+    this.layer = this.layerOf(space);
+    this.pages = this.layer.pages;
+    this.before = first && first !== space ? this.layerOf(first) : null;
+    if (this.before) this.pages.addChange(this.before.pages);
     this.lay();
   }
 
-  pagesOf(space) {
-    if (!this.known.has(space)) this.known.set(space, new Pages(space));
-    return this.known.get(space);
+  layerOf(space) {
+    const made = this.known.get(space) || new Layer(space);
+    this.known.delete(space); // the one that was asked for last is the last of them
+    this.known.set(space, made);
+    if (this.known.size > MOST_LAYERS) this.known.delete(this.known.keys().next().value);
+    return made;
+  }
+
+  /** Show so many columns at the left as they were at the first moment. */
+  wipe(columns) {
+    this.wiped = columns;
+    this.lay();
   }
 
   get modes() {
@@ -68,29 +82,52 @@ export class PageMap {
     return Math.max(4, Math.floor((this.box.clientWidth - EDGE - 4) / COLUMNS));
   }
 
+  /** The rows of what is shown: before it was wiped away, too. */
   rowsFor(pagesInCell) {
-    const inRow = pagesInCell * COLUMNS;
-    const found = [];
-    let last = -1;
-    this.space.eachUse((page, pages, use) => {
-      if (use === "reserved" || found.length > ARENA_ROWS) return;
-      const end = Math.floor((page + pages - 1) / inRow);
-      for (let row = Math.max(last + 1, Math.floor(page / inRow)); row <= end; row += 1)
-        found.push((last = row));
-    });
-    return found;
+    const rows = this.layer.rows(pagesInCell);
+    if (!this.wiping) return rows;
+    return [...new Set([...rows, ...this.before.rows(pagesInCell)])].sort((one, other) => one - other);
+  }
+
+  /** Whether columns at the left show the moment before. */
+  get wiping() {
+    return this.before !== null && this.wiped > 0;
   }
 
   /** Lay the rows out anew. */
   lay() {
     this.rows = this.rowsFor(this.pagesInCell);
-    this.colored = new Map();
-    this.table = colorTable(this.mode);
+    const paint = (layer, mode) => {
+      const table = colorTable(mode);
+      layer.paint(mode, table, table.map(dimmed), this.pagesInCell, this.lit);
+    };
+    paint(this.layer, this.mode);
+    if (this.wiping) {
+      const mode = this.mode in this.before.pages.codes ? this.mode : "use"; // it has no changes
+      paint(this.before, mode);
+    }
     this.spacer.style.height = `${this.rows.length * this.cell + 2 * TOP}px`;
     this.canvas.style.height = `${this.box.clientHeight}px`; // before anything asks where a cell is
     this.spacer.style.marginTop = `-${this.box.clientHeight}px`;
-    fill(this.legend, legend(this.mode, this.pagesInCell));
+    fill(this.legend, this.litItem(), legend(this.mode, this.pagesInCell, this.pages));
     this.ask();
+  }
+
+  /** Show what was chosen elsewhere (lit.js) and dim the rest; null: all as it is. Whether there is any. */
+  light(lit) {
+    this.lit = lit;
+    this.lay();
+    if (lit === null) return true;
+    const first = this.layer.mask.indexOf(1);
+    if (first >= 0) this.show(this.pages.page(first) * PAGE);
+    return first >= 0;
+  }
+
+  litItem() {
+    if (this.lit === null) return null;
+    const words = `✕ only ${litWords(this.lit)}: ${size(this.layer.litPages * PAGE)} of pages`;
+    const press = el("button", { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) }, words);
+    return el("li", {}, press);
   }
 
   ask() {
@@ -100,37 +137,6 @@ export class PageMap {
       this.waiting = false;
       this.draw();
     });
-  }
-
-  /** The colours of a row's cells: of many pages the mean. */
-  colors(row) {
-    let made = this.colored.get(row);
-    if (made) return made;
-    const inCell = this.pagesInCell;
-    const first = row * inCell * COLUMNS;
-    const sums = new Float64Array(COLUMNS * 4);
-    const codes = this.pages.codes[this.mode];
-    for (const range of this.pages.ranges) {
-      const low = Math.max(first, range.first);
-      const high = Math.min(first + inCell * COLUMNS, range.first + range.pages);
-      for (let page = low; page < high; page += 1) {
-        const color = this.table[codes[range.at + page - range.first]];
-        const at = 4 * Math.floor((page - first) / inCell);
-        sums[at] += color[0];
-        sums[at + 1] += color[1];
-        sums[at + 2] += color[2];
-        sums[at + 3] += 1;
-      }
-    }
-    made = new Uint8ClampedArray(COLUMNS * 4);
-    for (let at = 0; at < sums.length; at += 4) {
-      const many = sums[at + 3];
-      if (!many) continue;
-      for (let part = 0; part < 3; part += 1) made[at + part] = sums[at + part] / many;
-      made[at + 3] = 255;
-    }
-    this.colored.set(row, made);
-    return made;
   }
 
   draw() {
@@ -172,7 +178,10 @@ export class PageMap {
     cells.height = shown.length;
     const small = cells.getContext("2d");
     const image = small.createImageData(COLUMNS, shown.length);
-    shown.forEach((row, at) => image.data.set(this.colors(row), at * COLUMNS * 4));
+    shown.forEach((row, at) => {
+      image.data.set(this.layer.colors(row), at * COLUMNS * 4);
+      if (this.wiping) image.data.set(this.before.colors(row).subarray(0, this.wiped * 4), at * COLUMNS * 4);
+    });
     small.putImageData(image, 0, 0);
     paint.imageSmoothingEnabled = false;
     paint.drawImage(cells, EDGE, offset, COLUMNS * cell, shown.length * cell);
@@ -194,7 +203,8 @@ export class PageMap {
     shown.forEach((row, at) => {
       const y = offset + at * cell;
       for (let column = 0; column < COLUMNS; column += 1) {
-        const use = this.pages.use(row * COLUMNS + column);
+        const { pages } = column < this.wiped && this.before !== null ? this.before : this.layer;
+        const use = pages.use(row * COLUMNS + column);
         const x = EDGE + column * cell;
         if (use === 1 || use === 2) {
           paint.moveTo(x + 1, y + cell - 2);
@@ -233,6 +243,10 @@ export class PageMap {
   }
 
   drawMarks(paint) {
+    if (this.wiping) {
+      paint.fillStyle = theme().grown;
+      paint.fillRect(EDGE + this.wiped * this.cell - 2, 0, 3, this.box.clientHeight);
+    }
     if (this.brush) {
       paint.fillStyle = `${theme().ink}33`;
       const [low, high] = [Math.min(...this.brush), Math.max(...this.brush)];
@@ -306,18 +320,24 @@ export class PageMap {
     this.ask();
   }
 
-  /** What a cell is, in a line. */
+  /** What a cell is, in a line; while it is wiped also what it was. */
   words(address) {
-    if (this.pagesInCell === 1) return `${hex(address)} ${this.space.whereis(address).what}`;
+    if (!this.wiping) return this.wordsOf(this.layer, address);
+    const [then, now] = [this.before, this.layer].map((layer) => this.wordsOf(layer, address));
+    return then === now ? `${now} (then too)` : `then ${then}; now ${now}`;
+  }
+
+  wordsOf({ space, pages }, address) {
+    if (this.pagesInCell === 1) return `${hex(address)} ${space.whereis(address).what}`;
     const many = {};
     const first = address / PAGE;
     for (let page = first; page < first + this.pagesInCell; page += 1) {
-      const use = USES[this.pages.use(page)];
+      const use = USES[pages.use(page)];
       if (use) many[use] = (many[use] || 0) + PAGE;
     }
     const parts = Object.entries(many).map(([use, bytes]) => `${USE_WORDS[use] || use} ${size(bytes)}`);
     const end = address + this.pagesInCell * PAGE;
-    const there = this.space.resident(address, end);
+    const there = space.resident(address, end);
     const resident = there === null ? "" : `; resident ${size(there)}`;
     return `${hex(address)}-${hex(end)} ${parts.join(", ") || "not of the heap"}${resident}`;
   }
@@ -350,7 +370,7 @@ export class PageMap {
     });
     canvas.addEventListener("keydown", (event) => this.key(event));
     box.addEventListener("scroll", () => this.ask());
-    new ResizeObserver(() => this.space && this.lay()).observe(box);
+    new ResizeObserver(() => this.layer && this.lay()).observe(box);
     box.addEventListener(
       "wheel",
       (event) => {

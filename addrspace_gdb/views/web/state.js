@@ -6,9 +6,12 @@ import { plain } from "./format.js";
 export const state = {
   moment: 0,
   address: null,
+  range: null, // two addresses
   tab: null,
   map: "use",
   scale: "log",
+  wipe: null,
+  lit: null,
   metric: "count",
   table: null,
 };
@@ -22,7 +25,7 @@ export const space = () => spaces[state.moment];
 export const say = (text) => (byId("said").textContent = plain(text));
 
 /**
- * What app.js does for the other parts: `select(address, closer)`, `open(tab)`, `panel()` draws the tab anew, `keep()` writes
+ * What app.js does for the other parts: `select(address, closer)`, `open(tab)`, `light(lit)` shows pages alone, `colour(mode)` colours them, `panel()` draws the tab anew, `keep()` writes
  * the address bar, `show(address)` scrolls the map.
  */
 export const act = {};

@@ -111,6 +111,7 @@ function classTable(classes) {
       },
     ],
     classes,
+    (row) => act.light(`class:${row.object_size || "large"},${row.noscan ? "noscan" : "scan"}`),
   );
 }
 
@@ -145,5 +146,6 @@ function typeTable(types) {
       { name: "Objects", of: (row) => row.objects, text: count },
     ],
     types,
+    (row) => space().columns["span.type"] && act.light(`type:${row.type || ""}`),
   );
 }

@@ -5,15 +5,18 @@ import { act, number, say, space, state } from "./state.js";
 import { table } from "./table.js";
 import { icicle, stackTree } from "./icicle.js";
 import { facts } from "./card.js";
+import { litByNode } from "./lit.js";
 
 /** A tree's node as an icicle has it. */
-function node(told, figure) {
+function node(told, figure, above = null) {
+  const lit = litByNode(told.name) || above;
   return {
     name: told.name,
     note: told.note,
     told,
+    lit,
     value: figure(told),
-    children: told.children.map((child) => node(child, figure)),
+    children: told.children.map((child) => node(child, figure, lit)),
   };
 }
 
@@ -39,7 +42,7 @@ export function resident() {
       known ? "Resident bytes: " : "Kept bytes (a core does not record residency): ",
       el("b", {}, exact(root.value)),
     ),
-    icicle(root, { text: size, say: tell, label: "resident bytes as a tree" }),
+    icicle(root, { text: size, say: tell, chosen: (one) => act.light(one.lit), label: "resident bytes as a tree" }),
     table(
       "the same as a table",
       [
@@ -121,6 +124,7 @@ export function stackTable(stacks) {
     ],
     stacks,
     (row) => {
+      act.light(`stack:${stacks.indexOf(row)}`);
       const lines = row.frames.map((at) => space().stacks.texts[at].split("\t")).reverse();
       facts(
         row.function || "a stack",

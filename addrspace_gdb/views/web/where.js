@@ -7,6 +7,8 @@ const OS_PAGE = 4096; // what residency is told in
 export const STATES = ["live", "since", "dead", "free"];
 const SAID = { live: "allocated", since: "allocated", dead: "dead", free: "free" };
 
+const ONES = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length); // bits of a byte
+
 // The uses of heap pages by the kinds of regions, for moments that have no pages (views of dumps).
 const USE_OF_KIND = {
   "small objects": "objects",
@@ -115,6 +117,26 @@ export class Space {
       else made[slot] = is(slot, from + bytes) ? "dead" : "free";
     }
     return made;
+  }
+
+  /** Of a span how many slots survived the last collection, and how many are taken; null where that is not known. */
+  ageOf(at) {
+    const counts = this.columns["span.live"];
+    const used = this.columns["span.used"][at];
+    if (counts) return counts[at] ? { survived: counts[at] - 1, used } : null;
+    const bytes = this.bits === null ? 0 : this.columns["span.bits"][at];
+    if (!bytes) return null;
+    const bits = this.columns.slots;
+    let survived = 0;
+    for (let byte = this.bits[at]; byte < this.bits[at] + bytes; byte += 1) survived += ONES[bits[byte]];
+    return { survived, used };
+  }
+
+  /** What most objects of a span are; null for none, "" where it is not known. */
+  typeOf(at) {
+    const numbers = this.columns["span.type"];
+    if (!numbers || !numbers[at]) return null;
+    return this.told.heap.types[numbers[at] - 1] ?? "";
   }
 
   /** Bytes of [start, end) in the heap that are in memory; null where that is not known. */
