@@ -71,9 +71,10 @@ def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, st
 
 def _sites_line(sites: Sites) -> str:
     typed, samples = sites.typed, sizes.plural(sites.samples, "sample")
+    verb = "is" if typed.objects == 1 else "are"
     return (
-        f"{sizes.size(typed.bytes)} of it in {sizes.plural(typed.objects, 'object')} by where they, or what "
-        f"leads to them, were allocated: {sizes.count(sites.known)} of {samples} of the profile say a type"
+        f"{sizes.size(typed.bytes)} in {sizes.plural(typed.objects, 'object')} {verb} known by allocation "
+        f"sites, those of {sizes.count(sites.known)} of {samples} of the heap profile"
     )
 
 
@@ -90,8 +91,8 @@ def known_lines(found: Counted) -> List[str]:
     if found.sites.known:
         lines.append(_sites_line(found.sites))
     if found.sites.conflicts:
-        some = sizes.plural(found.sites.conflicts, "sampled object")
-        lines.append(f"{some}: another type than its place in the program says")
+        have = "has another type than its" if found.sites.conflicts == 1 else "have other types than their"
+        lines.append(f"{sizes.plural(found.sites.conflicts, 'sampled object')} {have} allocation site says")
     if found.conflicts:
         say = "says another type than its" if found.conflicts == 1 else "say another type than their"
         lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has{_such_as(found)}")
