@@ -33,7 +33,7 @@ _GRAPH: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("rss", ("--graph", f"--graph {JSON}")),
     ("whereis", ("--graph 0xc000000000 $sp", f"--graph 0xc000010000 {JSON}")),
 )
-_IN_SHELL, _IN_SESSION = 0.12, 0.04
+_IN_SHELL, _IN_SESSION = 0.08, 0.02
 _DIAGRAMS = ("", "--classic", "--check", JSON, "--format json --check", "--format classic")
 _OURS: Tuple[str, ...] = (
     "goroutine",
