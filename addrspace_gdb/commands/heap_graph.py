@@ -11,11 +11,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type,
 
 from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
-from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, Met, StaticRoots
 from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
 from addrspace_gdb.goruntime.record import Runtime
@@ -24,6 +25,7 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
+from addrspace_gdb.space.graph.allocated import Allocated, gather_allocated
 from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
@@ -225,6 +227,30 @@ class TypedGraph(HeapGraph):
         self._types.hold([*self._seeds.words, *self.roots.slots.before])
         self._name_functions(said.column("functions"))
         self._own = gather_own(self.reading, self.target)
+        self._allocated = self._sampled()
+
+    def _sampled(self) -> Allocated:
+        """Where objects were allocated of which the heap profile has samples."""
+        tables = of_reading(self.target, self.reading, none_too=True).tables
+        try:
+            return gather_allocated(self.reading, self._runtime, tables, self._types.named)
+        except (UnreadableError, ProblemError, KeyError) as error:
+            self.reading.problems.add(f"samples of the heap profile: {error}; what they say is left out")
+            return Allocated([], {})
+
+    @property
+    def notes(self) -> List[str]:
+        """As HeapGraph has them."""
+        if self._allocated.whole:
+            return super().notes
+        some = f"only {self.sampled[0]:,} samples of the heap profile were looked at"
+        return [*super().notes, f"{some}; there are more"]
+
+    @property
+    def sampled(self) -> Tuple[int, int]:
+        """Objects of which the heap profile has samples, and those whose place in the program says a type."""
+        samples = self._allocated.samples
+        return len(samples), sum(one.site is not None for one in samples)
 
     @property
     def shapes(self) -> Shapes:
@@ -257,7 +283,8 @@ class TypedGraph(HeapGraph):
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
         roots = StaticRoots(self.roots.slots, self._heap)
-        columns = self._types.told(self._seeds, self._debugged, roots, self._own, self._closures)
+        met = Met(self._own, self._closures, self._allocated)
+        columns = self._types.told(self._seeds, self._debugged, roots, met)
         self._engine.ask({"do": "shapes"}, columns)
         return True
 

@@ -25,6 +25,7 @@ KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
 _MAX = 1 << 25
 _REST = "the rest of a list is left out"
 _MAX_LIST = 1 << 16  # of one span: it has 1,024 objects at most
+_MAX_SAMPLED = 1 << 20
 _FIELDS = {"next": "next", "kind": "kind", "offset": "offset"}
 
 # Numbers (_KindSpecial...), what they are, and the fixalloc in mheap that they come from. Go 1.23 put weak
@@ -136,6 +137,31 @@ def read_rooted(runtime: Runtime, spans: Columns) -> List[Rooted]:
             words, address = scanned.of(kinds[number], chunks, at)
             found.append(Rooted(kinds[number], start + within // element * element, words, address))
     return found
+
+
+class Sampled(NamedTuple):
+    """Objects that the heap profile has samples of: the addresses of their slots, and of their buckets."""
+
+    objects: array[int]
+    buckets: array[int]
+    whole: bool  # False: there are more
+
+
+def read_sampled(runtime: Runtime, spans: Columns) -> Sampled:
+    """Those of every span; no more than are looked at. Raises UnreadableError, ProblemError and KeyError."""
+    wanted = bytes(number for number, (kind, _) in _numbers(runtime).items() if kind == PROFILE)
+    firsts, elements = spans["specials"], spans["element"]
+    followed = _followed(runtime, Chunks(runtime, firsts), firsts, wanted)
+    rows = {at: row for _, at, _, row in followed[:_MAX_SAMPLED] if elements[row]}
+    layout = runtime.layout("runtime.specialprofile")
+    fields = {"bucket": "b", "offset": "special.offset"}
+    found = read_columns(runtime, sorted(rows), layout, fields, "records of profiled objects")
+    of = map(rows.__getitem__, found["address"])
+    objects = (
+        spans["start"][row] + offset // elements[row] * elements[row]
+        for row, offset in zip(of, found["offset"])
+    )
+    return Sampled(array("Q", objects), array("Q", found["bucket"]), len(followed) <= _MAX_SAMPLED)
 
 
 def _followed(

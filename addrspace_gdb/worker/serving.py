@@ -230,6 +230,8 @@ class Server:
         header = {
             "conflicts": typed.conflicts,
             "misplaced": typed.misplaced,
+            "by_sites": typed.by_sites,
+            "site_conflicts": typed.site_conflicts,
             "examples": typed.examples,
             "places": typed.places,
         }
