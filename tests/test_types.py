@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import jsonschema
@@ -15,7 +16,8 @@ from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.processes import Process, Processes
-from harness.toolchains import Toolchain
+from harness.qemu import MACHINES, core
+from harness.toolchains import Toolchain, Unavailable
 
 from addrspace_gdb.views.documents.schema import schema
 
@@ -23,9 +25,10 @@ EACH_ONCE = True  # not every combination: tests/conftest.py
 ALSO_OLD = True
 
 Json = Dict[str, Any]
-VARIANTS = ("plain", "stripped")
+VARIANTS, NAMELESS = ("plain", "stripped"), ("stripped",)
 if full_matrix():
     VARIANTS += ("pie", "cgo", "race", "noopt", "386", "nogreenteagc")  # type: ignore[assignment]
+    NAMELESS += ("plain", "pie", "386", "race", "noopt")  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -104,6 +107,39 @@ def test_objects_that_only_variables_lead_to(
         assert known < 0.5 and all(ours <= many for _, many, ours in wrong)
         return
     assert not wrong and known > 0.95
+
+
+@pytest.mark.parametrize("variant", NAMELESS)
+def test_objects_that_only_places_in_the_program_name(
+    variant: str, go: Toolchain, build_program: Builder, frozen: Any
+) -> None:
+    live = frozen(build_program("sited", go, variant).path)
+    document = types(live.pid, "--report", "types --limit all")
+    made = counted(live)
+    wrong = [(name, many, of_type(document, name)) for name, many in made]
+    wrong = [one for one in wrong if one[1] != one[2]["objects"]]
+    assert len(made) == 11 and not wrong
+    sites, totals = document["sites"], document["totals"]
+    assert sites["samples"] >= sites["known"] >= sum(many for _, many in made) - 40
+    assert sites["conflicts"] == 0 and sites["bytes"] > 0.4 * totals["allocated"]["bytes"]
+    assert sum(row["bytes"] for row in document["types"]) == totals["allocated"]["bytes"]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("variant", ["plain", "stripped"])
+@pytest.mark.parametrize("arch", sorted({*MACHINES} - {"mips64le"}))  # of which calls are not understood
+def test_places_in_programs_for_other_architectures(
+    arch: str, variant: str, newest_go: Toolchain, build_program: Builder, tmp_path: Path
+) -> None:
+    binary = build_program("sited", newest_go, f"{variant}@{arch}")
+    try:
+        died = core(arch, binary, tmp_path, "abort")
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    document = types(died.path, "--exe", str(binary.path), "--report", "types --limit all")
+    made = [(name, int(many)) for many, name in re.findall(r"^count (\d+) (.*)$", died.stderr, re.MULTILINE)]
+    wrong = [(name, many, of_type(document, name)) for name, many in made]
+    assert len(made) == 11 and [one for one in wrong if one[1] != one[2]["objects"]] == []
 
 
 def test_rows_go_by_package_and_kind_and_order(

@@ -22,6 +22,7 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
 from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, Direct, Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
+from addrspace_gdb.space.graph.allocated import Allocated, say_allocated
 from addrspace_gdb.space.graph.counted import package_of
 from addrspace_gdb.space.graph.own import say_own
 from addrspace_gdb.space.graph.shapes import Seeds, Sizes, tell_shapes
@@ -113,6 +114,14 @@ class StaticRoots(NamedTuple):
     heap: Tuple[int, int]
 
 
+class Met(NamedTuple):
+    """What was found in the process: the runtime's own objects, functions of closures, sampled objects."""
+
+    own: Own
+    closures: Dict[int, str]
+    allocated: Allocated
+
+
 class GraphTypes:
     """What is known of types beside the heap itself."""
 
@@ -167,10 +176,23 @@ class GraphTypes:
             return None
         return element.size if element is not None else None
 
+    def _say_allocated(self, met: Met, said: Said) -> None:
+        def closure(code: int, type_: int) -> int:
+            name = met.closures.get(code)
+            if name is not None and said.closures.get(code, FUNCTION) == FUNCTION:
+                said.closures[code] = self.shapes.closure(f"func {name}", package_of(name), type_)
+            return said.closures.get(code, NOTHING)
+
+        say_allocated(met.allocated, self.named, self.shapes, self._sizes.slot, closure, said)
+
     def told(
-        self, seeds: Seeds, debugged: Debugged, roots: StaticRoots, own: Own, functions: Dict[int, str]
+        self,
+        seeds: Seeds,
+        debugged: Debugged,
+        roots: StaticRoots,
+        met: Met,
     ) -> Dict[str, Column]:
-        """All shapes, and what roots say of objects; `functions`: of closures that were met."""
+        """All shapes, and what roots say of objects, and what else was met."""
         shapes, said, word = self.shapes, Said(), self.runtime.word
         debug = self._debug = DebugShapes(shapes, debugged.types, *self._range, word)
         structs = StructShapes(shapes, self.runtime.target.type, debug.named, word)
@@ -188,13 +210,14 @@ class GraphTypes:
 
         def more() -> None:
             first = [(one.address, debug.of(one.type)) for one in debugged.variables]
-            for pc, name in functions.items():
+            for pc, name in met.closures.items():
                 captures = debugged.closures.get(pc)
                 own_shape = (
                     debug.closure(f"func {name}", package_of(name), captures) if captures else FUNCTION
                 )
                 said.closures[pc] = own_shape
-            say_own(own, structs, said)
+            say_own(met.own, structs, said)
+            self._say_allocated(met, said)
             timer = structs.of("runtime.timer")
             finish()
             Statics(roots.slots, roots.heap, word).walk(first, shapes.all, of_word, said)

@@ -7,15 +7,16 @@ import re
 import sys
 from array import array
 from functools import cached_property
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
-from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
+from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, Met, StaticRoots
 from addrspace_gdb.commands.options import Parser
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.commands.values import size_value
 from addrspace_gdb.common.messages import Column, Message
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
 from addrspace_gdb.goruntime.record import Runtime
@@ -24,13 +25,14 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
+from addrspace_gdb.space.graph.allocated import Allocated, gather_allocated
 from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
-from addrspace_gdb.space.reading.cached import cached
+from addrspace_gdb.space.reading.cached import cached, forget
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.target.protocol import Target
 
@@ -97,6 +99,11 @@ class HeapGraph:
             columns["range_starts"] = array("Q", [start for start, _ in where])
             columns["range_ends"] = array("Q", [end for _, end in where])
         self._met(self._engine.ask(header, columns, serve))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its worker answers no more."""
+        return self._engine.has_ended
 
     def _met(self, said: Message) -> None:
         """Read what belongs to what the worker met."""
@@ -224,6 +231,30 @@ class TypedGraph(HeapGraph):
         self._types.hold([*self._seeds.words, *self.roots.slots.before])
         self._name_functions(said.column("functions"))
         self._own = gather_own(self.reading, self.target)
+        self._allocated = self._sampled()
+
+    def _sampled(self) -> Allocated:
+        """Where objects were allocated of which the heap profile has samples."""
+        tables = of_reading(self.target, self.reading, none_too=True).tables
+        try:
+            return gather_allocated(self.reading, self._runtime, tables, self._types.named)
+        except (UnreadableError, ProblemError, KeyError) as error:
+            self.reading.problems.add(f"samples of the heap profile: {error}; what they say is left out")
+            return Allocated([], {})
+
+    @property
+    def notes(self) -> List[str]:
+        """As HeapGraph has them."""
+        if self._allocated.whole:
+            return super().notes
+        some = f"only {self.sampled[0]:,} samples of the heap profile were looked at"
+        return [*super().notes, f"{some}; there are more"]
+
+    @property
+    def sampled(self) -> Tuple[int, int]:
+        """Objects of which the heap profile has samples, and those whose place in the program says a type."""
+        samples = self._allocated.samples
+        return len(samples), sum(one.site is not None for one in samples)
 
     @property
     def shapes(self) -> Shapes:
@@ -256,7 +287,8 @@ class TypedGraph(HeapGraph):
     def _shaped(self) -> bool:
         """Once the worker has been told of types, which takes the process no more."""
         roots = StaticRoots(self.roots.slots, self._heap)
-        columns = self._types.told(self._seeds, self._debugged, roots, self._own, self._closures)
+        met = Met(self._own, self._closures, self._allocated)
+        columns = self._types.told(self._seeds, self._debugged, roots, met)
         self._engine.ask({"do": "shapes"}, columns)
         return True
 
@@ -272,14 +304,28 @@ class TypedGraph(HeapGraph):
         return super().ask(do, **more)
 
 
+Made = TypeVar("Made", bound=HeapGraph)
+
+
+def made_once(session: Session, kind: Type[Made], use: Use = USUAL) -> Made:
+    """The graph of the selected inferior, made once for a reading, and again if its worker has ended: by an
+    interrupt, or it was killed. Raises as HeapGraph."""
+    reading = session.reading()
+    found = cached(reading, kind, lambda: kind(session, use))
+    if found.has_ended:
+        forget(reading, kind)
+        found = cached(reading, kind, lambda: kind(session, use))
+    return found
+
+
 def typed_graph_of(session: Session, use: Use = USUAL) -> TypedGraph:
-    """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session, use))
+    """The one with types."""
+    return made_once(session, TypedGraph, use)
 
 
 def graph_of(session: Session, use: Use = USUAL) -> HeapGraph:
-    """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session, use))
+    """The one without."""
+    return made_once(session, HeapGraph, use)
 
 
 def add_memory(made: Parser) -> None:
@@ -288,7 +334,7 @@ def add_memory(made: Parser) -> None:
         "--memory",
         type=size_value,
         metavar="SIZE",
-        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+        help="memory that the worker may use: 512M, 6G (default: half of what is free)",
     )
 
 

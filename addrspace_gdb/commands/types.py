@@ -20,6 +20,7 @@ from addrspace_gdb.space.graph.counted import (
     PACKAGE,
     TYPE,
     Counted,
+    Sites,
     clashes,
     grouped,
     ordered,
@@ -27,6 +28,7 @@ from addrspace_gdb.space.graph.counted import (
     untyped,
     with_paths,
 )
+from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.documents.types import types_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
 from addrspace_gdb.views.kit.text import Line
@@ -37,10 +39,11 @@ _ROWS = 40
 
 _EPILOG = """\
 Types are those that the runtime keeps before large objects, those of variables where there is debug
-information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
-`[...]T` is the array behind a slice. Types are called as Go's %T prints them, with the path of the package
-where two packages share a name; JSON has the path apart. What has no type that is known is listed by the
-size of its objects. All rows add up to HeapAlloc and HeapObjects.
+information, those that a program allocates where the heap profile has samples, and what they and interfaces
+lead to: pointers, slices, strings, maps, channels and closures. `[...]T` is the array behind a slice.
+Types are called as Go's %T prints them, with the path of the package where two packages share a name; JSON
+has the path apart. What has no type that is known is listed by the size of its objects. All rows add up to
+HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
   addrspace types --unreachable            what waits for the collector"""
 
@@ -49,14 +52,14 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace types",
-        description="Show what the objects of the heap are: bytes and objects by Go type",
+        description="Show what the objects of the heap are: bytes and objects by Go type.",
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("--sort", choices=[BYTES, OBJECTS, NAME], default=BYTES, help="order of the rows")
-    add("--by", choices=[TYPE, PACKAGE, KIND], default=TYPE, help="what a row is")
+    add("--sort", choices=[BYTES, OBJECTS, NAME], default=BYTES, help="order of the rows (default: bytes)")
+    add("--by", choices=[TYPE, PACKAGE, KIND], default=TYPE, help="what to group by (default: type)")
     add("--unreachable", action="store_true", help="only objects that nothing leads to")
-    add("--limit", type=limit_value, metavar="N", help="at most N rows; `all`")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     add_memory(made)
     add_output(made, ["text", "json"])
     return made
@@ -85,6 +88,7 @@ class Answer:
             told.header["conflicts"],
             clashes(told.header["examples"], graph.shapes.all),
             told.header["misplaced"],
+            Sites(*graph.sampled, Size(*reversed(told.header["by_sites"])), told.header["site_conflicts"]),
             graph.notes,
             graph.problems,
         )

@@ -303,6 +303,35 @@ def read_cycle(runtime: Runtime) -> Optional[int]:
     return runtime.variable("runtime.mProfCycle").number("value") >> 1  # the last bit: whether it is flushed
 
 
+class Bucket(NamedTuple):
+    """Of a bucket: bytes of each object, and the innermost pcs of its stack."""
+
+    size: int
+    stack: Sequence[int]
+
+
+def read_some(runtime: Runtime, buckets: Iterable[int], most: int) -> Dict[int, Bucket]:
+    """Those buckets by their addresses, with `most` pcs of each. What is damaged is left out.
+    Raises UnreadableError and KeyError."""
+    layout, word = runtime.layout("runtime.bucket"), runtime.word
+    depth, size = (layout.scalar(name).offset // word for name in ("nstk", "size"))
+    header, blocks = layout.size // word, Blocks(runtime)
+    if runtime.has("runtime.persistentChunks"):
+        blocks.expect([(chunk, PERSISTENT_CHUNK) for chunk in persistent_chunks(runtime)])
+    found = {}
+    for at in buckets:
+        try:
+            low, _, words = blocks.around(at, layout.size)
+            index = (at - low) // word
+            frames, bytes_ = min(words[index + depth], most), words[index + size]
+            low, _, words = blocks.around(at, layout.size + word * frames)
+        except (UnreadableError, OverflowError, IndexError):
+            continue
+        index = (at - low) // word + header
+        found[at] = Bucket(bytes_, words[index : index + frames].tolist())
+    return found
+
+
 def bucket_stack(runtime: Runtime, bucket: int) -> Sequence[int]:
     """The pcs of the stack of the bucket at that address; none if it is damaged. Raises UnreadableError."""
     frames = runtime.record("runtime.bucket", bucket).number("nstk")

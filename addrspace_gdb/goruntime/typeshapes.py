@@ -149,6 +149,35 @@ class Shapes:
                 return Direct(UNKNOWN, NOTHING)
         return self._direct(address, 0)
 
+    def closure(self, name: str, package: Optional[str], address: int) -> int:
+        """The shape of a closure that is allocated as a struct of that type."""
+        type_, number = self._types.at(address), self.reserve()
+        if type_ is not None and number != NOTHING:
+            found = sorted(self._pointers(address, 0))
+            made = Shape(name, "closure", package, type_.size, 0, found, open=True, first=FUNCTION)
+            self.put(number, made, lambda within: Named("", address, within))
+        return number
+
+    def of_map(self, address: int, inner: Optional[str], size: int) -> Direct:
+        """What was allocated for a map of that type: by what of the runtime's own it is, or so many bytes of
+        what has keys and elements in it."""
+        part = self._third(address)
+        type_ = self._types.at(part)
+        if inner in _PARTS_OF_MAP:
+            return Direct(ONE, self._number(_PARTS_OF_MAP[inner], address))
+        if inner is not None or type_ is None or not type_.size or size < type_.size:
+            return Direct(UNKNOWN, NOTHING)
+        if self._is_swiss(address):
+            return Direct(MANY, self.of_type(part))
+        return Direct(MANY, self._number("buckets", address))
+
+    def of_channel(self, address: int, whole: bool) -> Direct:
+        """What was allocated for a channel of that type: it itself, or its elements where they are apart."""
+        inner = self._runtime.word_at(address + self._head)
+        if whole or not self._pointers(inner, 0):
+            return Direct(ONE, self._number("channel", address))
+        return Direct(MANY, self.of_type(inner))
+
     def _direct(self, address: int, depth: int) -> Direct:
         """An interface holds values that are one pointer themselves, others by a pointer to them."""
         type_ = self._types.at(address)
@@ -424,6 +453,15 @@ class Shapes:
         return made._replace(name=channel_name(made.name), open=True)
 
 
+# What the runtime itself allocates for maps, by the name of its type.
+_PARTS_OF_MAP = {
+    "maps.Map": "swiss",
+    "maps.table": "table",
+    "*maps.table": "directory",
+    "runtime.hmap": "map",
+    "runtime.mapextra": "overflow",
+    "[]*runtime.bmap": "overflow list",
+}
 # Structs of the runtime's that a channel leads to.
 _LED_TO = {
     **dict.fromkeys((".recvq.first", ".recvq.last", ".sendq.first", ".sendq.last"), "runtime.sudog"),

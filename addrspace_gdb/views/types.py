@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
-from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row
+from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row, Sites
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.table import Column, fitted, table
@@ -69,6 +69,15 @@ def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, st
     return sizes.size(size.bytes), sizes.share(size.bytes, whole), sizes.count(size.objects), dead, name
 
 
+def _sites_line(sites: Sites) -> str:
+    typed, samples = sites.typed, sizes.plural(sites.samples, "sample")
+    verb = "is" if typed.objects == 1 else "are"
+    return (
+        f"{sizes.size(typed.bytes)} in {sizes.plural(typed.objects, 'object')} {verb} known by allocation "
+        f"sites, those of {sizes.count(sites.known)} of {samples} of the heap profile"
+    )
+
+
 def known_lines(found: Counted) -> List[str]:
     """How much has a type, and what contradicts."""
     whole = found.totals.allocated.bytes
@@ -79,6 +88,11 @@ def known_lines(found: Counted) -> List[str]:
         share = sizes.share(reached - found.untyped_reached.bytes, reached)
         known += f" ({share} of those that are reached)"
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
+    if found.sites.known:
+        lines.append(_sites_line(found.sites))
+    if found.sites.conflicts:
+        have = "has another type than its" if found.sites.conflicts == 1 else "have other types than their"
+        lines.append(f"{sizes.plural(found.sites.conflicts, 'sampled object')} {have} allocation site says")
     if found.conflicts:
         say = "says another type than its" if found.conflicts == 1 else "say another type than their"
         lines.append(f"{sizes.plural(found.conflicts, 'pointer')} {say} object has{_such_as(found)}")

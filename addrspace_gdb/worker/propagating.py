@@ -15,8 +15,9 @@ UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 # What is counted.
 CONFLICTS, MISPLACED, AGAIN = range(3)
-# Behind them the first 64 of both: shapes, of what is and of what is said; shapes, and words in them.
-FIRST_PAIR, FIRST_PLACE, COUNTED = 3, 3 + 2 * 64, 3 + 4 * 64
+# Behind them the first 64 of both: shapes, of what is and of what is said; shapes, and words in them. Then,
+# how many sites differ.
+FIRST_PAIR, FIRST_PLACE, AT_SITES, COUNTED = 3, 3 + 2 * 64, 3 + 4 * 64, 4 + 4 * 64
 
 
 class Shapes(NamedTuple):
@@ -41,10 +42,9 @@ class Found(NamedTuple):
     shapes: Ints  # of each object
     sure: Ints  # 1: what stands before the object says it, and nothing else can
     queue: Ints
-    counts: (
-        Ints  # COUNTED of them: types that differ, pointers where the type has none, and whether the queue
-    )
-    # was too short
+    # COUNTED of them: types that differ, pointers where the type has none, whether the queue was too short,
+    # examples, and sites that differ
+    counts: Ints
     again: Ints  # 1: a pointer of the object says of another that has no type one that does not fit
     spans: Ints  # the span of every 64th object
 
@@ -333,6 +333,47 @@ def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
             into = min(value - body, 65535)
             tail = give_one(number, into, roots.hows[r], roots.targets[r], heap, shapes, found, tail)
     return tail
+
+
+@inlined
+def differ(one: int, other: int, shapes: Shapes) -> bool:
+    """Whether no object is of both shapes. What consists of bytes may be a string."""
+    if one == other or (shapes.sizes[one] == 1 and shapes.sizes[other] == 1):
+        return False
+    return not begins_with(one, other, shapes.firsts) and not begins_with(other, one, shapes.firsts)
+
+
+@kernel
+def by_sites(sites: Roots, late: int, heap: Heap, shapes: Shapes, found: Found) -> int:
+    """What the places say where objects were allocated; where the queue ends. First those of types with
+    pointers, `late` the others, and those only of objects without a type."""
+    tail, known, counts = 0, found.shapes, found.counts
+    for r in range(len(sites.values)):
+        number, shape = sites.numbers[r], sites.targets[r]
+        plain = shapes.begin[shape] == shapes.begin[shape + 1]
+        if number < 0 or shape == 0 or plain != (late != 0) or heap.state[number] == 0:
+            continue
+        before, conflicts = known[number], counts[0]
+        if late == 0 or before == 0:
+            tail = give_one(number, 0, sites.hows[r], shape, heap, shapes, found, tail)
+            if counts[0] > conflicts:
+                counts[0] = conflicts
+                counts[len(counts) - 1] += 1
+        elif before != 1 and differ(before, shape, shapes):
+            counts[len(counts) - 1] += 1
+    return tail
+
+
+@kernel
+def count_typed(heap: Heap, shapes: Ints, sums: Ints) -> None:
+    """Objects that have a type, and their bytes."""
+    for s in range(len(heap.sizes)):
+        many = 0
+        for number in range(heap.first[s], heap.first[s + 1]):
+            if heap.state[number] != 0 and shapes[number] != 0:
+                many += 1
+        sums[0] += many
+        sums[1] += many * heap.sizes[s]
 
 
 @kernel

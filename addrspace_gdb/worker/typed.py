@@ -13,6 +13,7 @@ from addrspace_gdb.worker.propagating import Dynamic, Found, Memo, Shapes
 from addrspace_gdb.worker.spans import marks, objects_at, span_at
 
 _OF_ROOTS = ("values", "hows", "targets")
+_EARLY, _LATE = range(2)
 _PER_SHAPE = 4  # rows that are counted
 _MAX_ROUNDS = 8  # of a queue that was too short
 
@@ -48,11 +49,14 @@ class Typed:
         return made
 
     def _propagate(self, type_shapes: Ints, said: Message) -> None:
-        """First what is sure, then what roots say, what looks like an interface, and what may be a part of
-        something."""
+        """First what is sure, then what roots say and where objects were allocated, what looks like an
+        interface, and what may be a part of something."""
         self._closures = dict(zip(said.column("closure_pcs"), said.column("closure_shapes")))
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
         self._follow(self._by_roots(said), 0)
+        self.by_sites = [0, 0]  # objects that have their types by where some were allocated, and bytes
+        sites = self._sites(said)
+        self._by_sites(sites, _EARLY)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         conflicts = int(self.found.counts[propagating.CONFLICTS])
         tail = propagating.by_tags(
@@ -64,9 +68,31 @@ class Typed:
         counted = [int(one) for one in self.found.counts]
         self._follow(propagating.to_do_again(self.found), 1)
         self._follow_closures(1, True)
+        self._by_sites(sites, _LATE)
         self.conflicts, self.misplaced = counted[:2]
+        self.site_conflicts = int(self.found.counts[propagating.AT_SITES])
         self.examples = _pairs(counted, propagating.FIRST_PAIR, self.conflicts)  # what is, what is said
         self.places = _pairs(counted, propagating.FIRST_PLACE, self.misplaced)  # shapes, and words in them
+
+    def _sites(self, said: Message) -> propagating.Roots:
+        values, hows, targets = (of_bytes(said.column(f"site_{name}"), "q") for name in _OF_ROOTS)
+        numbers = zeros(len(values))
+        objects_at(values, numbers, self._graph.heap)
+        return propagating.Roots(values, numbers, hows, targets)
+
+    def _by_sites(self, sites: propagating.Roots, late: int) -> None:
+        """What they say, and all that follows from it."""
+        if not len(sites.values):
+            return
+        before = self._typed()
+        self._follow(propagating.by_sites(sites, late, self._graph.heap, self.shapes, self.found), 0)
+        for at, (now, then) in enumerate(zip(self._typed(), before)):
+            self.by_sites[at] += now - then
+
+    def _typed(self) -> List[int]:
+        sums = zeros(2)
+        propagating.count_typed(self._graph.heap, self.found.shapes, sums)
+        return [int(one) for one in sums]
 
     def _follow_closures(self, loose: int, unknown: bool = False) -> None:
         """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what

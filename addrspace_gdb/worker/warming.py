@@ -120,7 +120,9 @@ def _shapes() -> Message:
     columns = {name: [0, 1] for name in Shapes._fields if name not in ("begin", "offsets")}
     columns.update(begin=[0, 0, 1], offsets=[0, 0])
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
-    columns.update(root_values=[_START], root_hows=[1], root_targets=[1], closure_pcs=[], closure_shapes=[])
+    for who in ("root", "site"):
+        columns.update({f"{who}_values": [_START], f"{who}_hows": [1], f"{who}_targets": [1]})
+    columns.update(closure_pcs=[], closure_shapes=[])
     return Message({}, _columns(columns))
 
 

@@ -24,6 +24,16 @@ _REPORTS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
         ("--format json --frames", "--group status", "--group created-by", "--min-size 4KiB"),
     ),
 )
+# Those that have a worker make a graph of the heap, which takes a second or two each: few in a run.
+_GRAPH: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
+    ("types", ("", "--by package", "--unreachable --limit all", JSON)),
+    ("retained", ("", "--by type", "--depth 3", "$sp", "*(void**)$sp", JSON)),
+    ("holders", ("*(void**)$sp", "0xc000000000 0xc000010000", "*(void**)&runtime.allgs --format json")),
+    ("goroutine-stacks", ("--leaked", "--leaked --group stack", f"--leaked {JSON}")),
+    ("rss", ("--graph", f"--graph {JSON}")),
+    ("whereis", ("--graph 0xc000000000 $sp", f"--graph 0xc000010000 {JSON}")),
+)
+_IN_SHELL, _IN_SESSION = 0.08, 0.02
 _DIAGRAMS = ("", "--classic", "--check", JSON, "--format json --check", "--format classic")
 _OURS: Tuple[str, ...] = (
     "goroutine",
@@ -67,8 +77,9 @@ class Step(NamedTuple):
 
 def shell(rng: random.Random) -> List[str]:
     """Options of one `addrspace-gdb dump`."""
-    if rng.random() < 0.6:
-        name, options = rng.choice(_REPORTS)
+    which = rng.random()
+    if which < 0.6:
+        name, options = rng.choice(_GRAPH if which < _IN_SHELL else _REPORTS)
         option = rng.choice(options)
         asked = ["--report", f"{name} {option.replace(JSON, '').strip()}".strip()]
         return asked + (["--format", "json"] if JSON in option else [])
@@ -102,7 +113,10 @@ def _one(rng: random.Random) -> Step:
     if which < 0.2:
         return Step(f"addrspace {rng.choice(_DIAGRAMS)}".strip(), True)
     if which < 0.6:
-        name, options = rng.choice(_REPORTS)
+        of_graph = which < 0.2 + _IN_SESSION
+        if of_graph and rng.random() < 0.2:
+            return Step("addrspace profile retained --limit 5", True)
+        name, options = rng.choice(_GRAPH if of_graph else _REPORTS)
         prefix = "" if name == "goroutine-stacks" else "addrspace "
         return Step(f"{prefix}{name} {rng.choice(options)}".strip(), True)
     if which < 0.85:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ class Files:
     others: List[Path]
 
 
+_DESCRIPTOR = re.compile(
+    rb"[\x00-\x3f](?:\x01\x01|\x02\x02|\x04\x04|\x08\x08)[\x01-\x1a\x20-\x3a]", re.DOTALL
+)
 Damage = Callable[[random.Random, Files], str]
 
 
@@ -227,9 +231,32 @@ def nt_file(rng: random.Random, files: Files) -> str:
     return "NT_FILE: other numbers"
 
 
+def _descriptors(rng: random.Random, files: Files) -> str:
+    """Types that are absurdly large, consist of themselves, are of another kind, or say where nothing is.
+
+    A descriptor (internal/abi/type.go) is found by its bytes tflag, align, fieldAlign and kind.
+    """
+    data = files.program.read_bytes()
+    found = [at.start() - 20 for at in _DESCRIPTOR.finditer(data) if at.start() % 8 == 4]
+    if not found:
+        return "no type descriptors"
+    places = rng.sample(found, min(len(found), rng.choice((1, 20, 400))))
+    with open(files.program, "r+b") as file:
+        for at in places:
+            # Size, bytes with pointers, the kind, the mask, and what the kind adds: an element, fields, keys.
+            field = rng.choice((0, 0, 8, 23, 32, 48, 48, 56, 64))
+            other = rng.choice((data[48 + at : 56 + at], data[rng.choice(found) + 48 :][:8]))
+            value = rng.choice((struct.pack("<Q", _word(rng, at)), other))
+            file.seek(at + field)
+            file.write(value if field != 23 else bytes([rng.randrange(32)]))
+    return f"{len(places)} type descriptors, the first at {places[0]:#x}"
+
+
 def sections(rng: random.Random, files: Files) -> str:
-    """The program's section headers, or what is in a section: names, symbols, functions, DWARF."""
+    """The program's section headers, its types, or what is in a section: names, symbols, functions, DWARF."""
     elf = Elf(files.program)
+    if rng.random() < 0.3:
+        return _descriptors(rng, files)
     if not elf.shdrs or rng.random() < 0.5:
         with open(files.program, "r+b") as file:
             for _ in range(rng.choice((1, 3, 12))):

@@ -40,6 +40,7 @@ def no_shapes() -> Message:
     }
     lists.update({name: [0] for name in ("offsets", "hows", "targets", "others")})
     lists.update(begin=[0] * 5, type_shapes=[0], word_hows=[], word_targets=[])
+    lists.update({f"site_{name}": [] for name in ("values", "hows", "targets")})
     lists.update(root_values=[], root_hows=[], root_targets=[], closure_pcs=[], closure_shapes=[])
     return Message({}, columns(lists))
 

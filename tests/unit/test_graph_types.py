@@ -44,7 +44,10 @@ def columns(lists: Dict[str, Sequence[int]]) -> Dict[str, Tuple[str, bytes]]:
     return {name: ("q", array("q", numbers).tobytes()) for name, numbers in lists.items()}
 
 
-def told(roots: Sequence[Tuple[int, int, int]] = ()) -> Message:
+Said = Sequence[Tuple[int, int, int]]  # where it leads to, how, and what shape
+
+
+def told(roots: Said = (), sites: Said = ()) -> Message:
     begin = [0]
     for _, pointers in SHAPES:
         begin.append(begin[-1] + len(pointers))
@@ -72,6 +75,9 @@ def told(roots: Sequence[Tuple[int, int, int]] = ()) -> Message:
                 "root_values": [value for value, _, _ in roots],
                 "root_hows": [how for _, how, _ in roots],
                 "root_targets": [target for _, _, target in roots],
+                "site_values": [value for value, _, _ in sites],
+                "site_hows": [how for _, how, _ in sites],
+                "site_targets": [target for _, _, target in sites],
                 "closure_pcs": [CODE],
                 "closure_shapes": [SINGLE],
             }
@@ -83,6 +89,7 @@ def typed(
     slots: Dict[int, Tuple[int, int]],
     roots: Sequence[Tuple[int, int, int]] = (),
     shapes: Optional[Message] = None,
+    sites: Said = (),
 ) -> Typed:
     """Objects of 16 bytes by slot; behind them a page of objects of 64 without pointers, and one of 16."""
     words: Dict[int, int] = {}
@@ -111,7 +118,7 @@ def typed(
     for _ in graph.read():
         pass
     assert graph.noting is not None
-    return Typed(graph, graph.noting, told(roots) if shapes is None else shapes, WORDS)
+    return Typed(graph, graph.noting, told(roots, sites) if shapes is None else shapes, WORDS)
 
 
 def at(slot: int) -> int:
@@ -203,6 +210,27 @@ def test_what_roots_say_comes_before_what_looks_like_an_interface() -> None:
     made = typed({0: (WORDS[SINGLE], at(1)), 1: (at(2), 0), 2: (0, 0), 3: (0, 0)}, roots)
     assert [made.found.shapes[one] for one in range(4)] == [0, PAIR, PAIR, 0]
     assert made.found.shapes[FIRST_TEXT] == TEXT and made.conflicts == 0
+
+
+def test_where_objects_were_allocated_says_what_they_are() -> None:
+    sites = [(at(0), ONE, PAIR), (at(3), ONE, ARRAY), (at(40), ONE, PAIR), (TEXT_AT, MANY, TEXT)]
+    made = typed({0: (at(1), TEXT_AT + 64), 1: (at(2), 0), 2: (0, 0), 3: (0, 0)}, (), sites=sites)
+    assert [made.found.shapes[one] for one in range(4)] == [PAIR, PAIR, PAIR, 0]
+    assert made.found.shapes[FIRST_TEXT] == made.found.shapes[FIRST_TEXT + 1] == TEXT
+    assert made.by_sites == [5, 3 * 16 + 2 * 64] and made.site_conflicts == made.conflicts == 0
+
+
+def test_a_place_that_contradicts_is_counted_and_changes_nothing() -> None:
+    roots = [(at(0), ONE, PAIR), (SMALL_AT + 5, ONE, TEXT)]
+    sites = [(at(0), ONE, SINGLE), (at(1), ONE, SINGLE), (SMALL_AT, MANY, TEXT)]
+    made = typed({0: (at(1), 0), 1: (0, 0)}, roots, sites=sites)
+    assert [made.found.shapes[one] for one in range(2)] == [PAIR, PAIR]
+    assert made.site_conflicts == 2 and made.conflicts == 0
+
+
+def test_places_come_before_what_looks_like_an_interface() -> None:
+    made = typed({0: (WORDS[SINGLE], at(1)), 1: (at(2), 0), 2: (0, 0)}, sites=[(at(1), ONE, PAIR)])
+    assert [made.found.shapes[one] for one in range(3)] == [0, PAIR, PAIR]
 
 
 def test_all_that_is_allocated_is_counted_once() -> None:

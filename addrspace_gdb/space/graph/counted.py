@@ -33,6 +33,15 @@ class Row(NamedTuple):
         return self.reached + self.unreached
 
 
+class Sites(NamedTuple):
+    """What the places say where objects were allocated of which the heap profile has samples."""
+
+    samples: int
+    known: int  # whose place says a type
+    typed: Size  # objects that have their types by that: samples, and what they lead to
+    conflicts: int  # samples that have another type
+
+
 class Clash(NamedTuple):
     """What an object is, and what a pointer to it says that it is."""
 
@@ -53,6 +62,7 @@ class Counted(NamedTuple):
     conflicts: int  # pointers that say another type than is known
     examples: List[Clash]  # some of them
     misplaced: int  # pointers where the object's type has none
+    sites: Sites
     notes: List[str]
     problems: List[str]
 

@@ -40,6 +40,7 @@ class Said:
     def __init__(self) -> None:
         self.values, self.hows, self.targets = array("Q"), array("q"), array("q")
         self.closures: Dict[int, int] = {}  # shapes, by the address of their code
+        self.sites = array("Q"), array("q"), array("q")  # the same of where objects were allocated
 
     def put(self, value: int, how: int, target: int) -> None:
         """What one pointer says; nothing if it says nothing."""
@@ -47,6 +48,11 @@ class Said:
             self.values.append(value)
             self.hows.append(how)
             self.targets.append(target)
+
+    def put_site(self, object_: int, how: int, target: int) -> None:
+        """What the place where an object was allocated says of it."""
+        for column, value in zip(self.sites, (object_, how, target)):
+            column.append(value)
 
     def told(self, merged: Sequence[int]) -> Dict[str, Column]:
         """As the worker is told; `merged`: which shape stands for each."""
@@ -56,6 +62,9 @@ class Said:
             "root_values": self.values,
             "root_hows": self.hows,
             "root_targets": targets,
+            "site_values": self.sites[0],
+            "site_hows": self.sites[1],
+            "site_targets": array("q", [merged[one] for one in self.sites[2]]),
             "closure_pcs": array("Q", pcs),
             "closure_shapes": array("q", map(self.closures.__getitem__, pcs)),
         }

@@ -25,6 +25,12 @@ def types_json(found: Counted) -> Dict[str, Any]:
             "untyped": size_json(found.untyped),
         },
         "types": [row_json(row) for row in found.rows],
+        "sites": {
+            "samples": found.sites.samples,
+            "known": found.sites.known,
+            "conflicts": found.sites.conflicts,
+            **size_json(found.sites.typed),
+        },
         "conflicts": {
             "types": found.conflicts,
             "examples": [one._asdict() for one in found.examples],

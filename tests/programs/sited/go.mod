@@ -1,0 +1,3 @@
+module addrspace.test/sited
+
+go 1.21
