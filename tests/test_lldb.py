@@ -19,7 +19,7 @@ from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
-from harness.lldbs import LOADER, Lldb, run_lldb
+from harness.lldbs import LOADER, Lldb, oldest, run_lldb
 from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.terminal import LldbTerminal
@@ -104,6 +104,16 @@ def test_a_core_is_what_is_said_without(live: Live, lldb_exe: Lldb, tmp_path: Pa
     core = tmp_path / "core"
     gcore(gdbs()[0], attach(live.process, live.binary), core)
     compared(lldb_exe, [f"target create --core {core} {live.binary.path}"], core, tmp_path)
+
+
+def test_the_oldest_lldb_says_the_same(live: Live, tmp_path: Path) -> None:
+    """In short; the matrix has all."""
+    lldb, out = oldest(), tmp_path / "gc.json"
+    if lldb is None:
+        pytest.skip("the oldest lldb is not in the cache")
+    run = on(lldb, live, f"addrspace gc --format json --output {out}", "goroutine 1")
+    assert run.status == 0, run.stderr
+    assert json.loads(out.read_text())["schema"] == "gc/1" and goroutine_of(answer_to("goroutine 1", run))
 
 
 @pytest.mark.matrix

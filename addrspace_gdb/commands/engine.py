@@ -16,6 +16,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 
 from addrspace_gdb.commands import compiled_folder
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
 
@@ -62,11 +63,13 @@ class Engine:
 
     def __init__(self, source: Optional[Source] = None) -> None:
         """`source`: what it reads; None: that is given later. ProblemError if there is no Python to start."""
+        self._python = interpreter()
+        self._speaks = False  # it has answered once
         self._descriptors, theirs = socket.socketpair()
         try:
             self._compiled = CompiledFolder()
             self._process = subprocess.Popen(
-                [interpreter(), "-I", "-c", _START, str(_ROOT), str(theirs.fileno())],
+                [self._python, "-I", "-c", _START, str(_ROOT), str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -112,17 +115,17 @@ class Engine:
     ) -> Message:
         """What it answers; `serve` gives what it wants for that, and `meanwhile` is done while it works.
         ProblemError if it cannot, or has died."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         try:
             for _ in range(self._owed):
-                receive(self._process.stdout)
+                self._receive()
             self._owed = 0
             send(self._process.stdin, header, columns)
             self._owed += 1
             if meanwhile is not None:
                 meanwhile()
             while True:
-                said = receive(self._process.stdout)
+                said = self._receive()
                 self._owed = 0
                 if "problem" in said.header:
                     raise ProblemError(str(said.header["problem"]))
@@ -136,10 +139,25 @@ class Engine:
             self.close()
             raise
 
+    def _receive(self) -> Message:
+        assert self._process.stdout is not None
+        said = receive(self._process.stdout)
+        self._speaks = True
+        return said
+
     def _ended(self) -> str:
         status = self._process.wait()
-        how = "was killed: not enough memory?" if status == -9 else f"ended with status {status}"
-        return f"the worker {how}"
+        if status == -9:
+            return "the worker was killed: not enough memory?"
+        if not self._speaks:
+            what = f"{printable(self._python)}, status {status}"
+            return f"the worker does not start ({what}): set {PYTHON} to a Python that runs it"
+        return f"internal error: the worker ended with status {status}; please report it"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it answers no more."""
+        return self._process.poll() is not None
 
     def close(self) -> None:
         """End it."""

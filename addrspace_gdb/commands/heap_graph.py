@@ -7,7 +7,7 @@ import re
 import sys
 from array import array
 from functools import cached_property
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar
 
 from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
@@ -32,7 +32,7 @@ from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
 from addrspace_gdb.space.heap.summary import gather_own
-from addrspace_gdb.space.reading.cached import cached
+from addrspace_gdb.space.reading.cached import cached, forget
 from addrspace_gdb.space.reading.goroutines import of_reading
 from addrspace_gdb.target.protocol import Target
 
@@ -99,6 +99,11 @@ class HeapGraph:
             columns["range_starts"] = array("Q", [start for start, _ in where])
             columns["range_ends"] = array("Q", [end for _, end in where])
         self._met(self._engine.ask(header, columns, serve))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its worker answers no more."""
+        return self._engine.has_ended
 
     def _met(self, said: Message) -> None:
         """Read what belongs to what the worker met."""
@@ -295,14 +300,28 @@ class TypedGraph(HeapGraph):
         return super().ask(do, **more)
 
 
+Made = TypeVar("Made", bound=HeapGraph)
+
+
+def made_once(session: Session, kind: Type[Made], use: Use = USUAL) -> Made:
+    """The graph of the selected inferior, made once for a reading, and again if its worker has ended: by an
+    interrupt, or it was killed. Raises as HeapGraph."""
+    reading = session.reading()
+    found = cached(reading, kind, lambda: kind(session, use))
+    if found.has_ended:
+        forget(reading, kind)
+        found = cached(reading, kind, lambda: kind(session, use))
+    return found
+
+
 def typed_graph_of(session: Session, use: Use = USUAL) -> TypedGraph:
-    """The graph with types of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), TypedGraph, lambda: TypedGraph(session, use))
+    """The one with types."""
+    return made_once(session, TypedGraph, use)
 
 
 def graph_of(session: Session, use: Use = USUAL) -> HeapGraph:
-    """The graph of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), HeapGraph, lambda: HeapGraph(session, use))
+    """The one without."""
+    return made_once(session, HeapGraph, use)
 
 
 def add_memory(made: Parser) -> None:
@@ -311,7 +330,7 @@ def add_memory(made: Parser) -> None:
         "--memory",
         type=size_value,
         metavar="SIZE",
-        help="what the worker may take: 512M, 6G; half of what is free unless it is said",
+        help="memory that the worker may use: 512M, 6G (default: half of what is free)",
     )
 
 

@@ -10,6 +10,7 @@ import os
 from array import array
 from typing import Any, Callable, List, Sequence, TypeVar
 
+COMPILED_IN = "NUMBA_CACHE_DIR"  # in the environment: where numba keeps what it compiles
 PLAIN = "ADDRSPACE_GRAPH_PLAIN"  # in the environment: do without numba, even if it is there
 
 Ints = Any  # an array of integers, of one of both kinds

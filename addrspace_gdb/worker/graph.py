@@ -83,9 +83,12 @@ class TypeTable:
 class Graph:
     """Objects and the edges between them."""
 
-    def __init__(self, said: Message, words: Words, types_of: TypesOf) -> None:
+    def __init__(
+        self, said: Message, words: Words, types_of: TypesOf, budget: Optional[Budget] = None
+    ) -> None:
         """`said` is what space/graph/telling.py makes. ProblemError if that is more than can be held."""
         header = said.header
+        self._budget = budget
         self._words, self._word, self._tail = words, int(header["word"]), int(header["tail"])
         self._shift = 3 if self._word == 8 else 2
         self._arenas = list(
@@ -106,14 +109,13 @@ class Graph:
         }
         order = order_of(columns["starts"])
         self.spans = {name: picked(column, order) for name, column in columns.items()}
-        self.heap = heap_of(self.spans)
+        self.heap = heap_of(self.spans, budget)
         self.objects = int(self.heap.first[len(self.spans["starts"])])
         self.types = TypeTable(types_of)
         self.type_of = zeros(self.objects, "i")
         self.noting = noting(said, self._shift) if header.get("typed") else None
         self.edges = Edges(zeros(_FIRST, "i"), zeros(self.objects + 1, "i"), zeros(1))
         self.count = 0
-        self._budget: Optional[Budget] = None
         self._ranges = ranges(self.spans)
         self._done, self._whole = 0, sum(one.size for one in self._ranges)  # bytes
         self.allocated = self._find_allocated()
@@ -200,7 +202,7 @@ class Graph:
             return [int(self.spans["large_types"][one.begin])] if large else []
         if not one.headers:
             return []
-        found = zeros(one.size >> 9)
+        found = zeros(int(self.heap.first[one.end] - self.heap.first[one.begin]))
         number = int(scanning.read_headers(one.begin, one.end, part, self.heap, found))
         return distinct(found[:number])
 

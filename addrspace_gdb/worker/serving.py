@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
-from addrspace_gdb.common.messages import Column, Message, receive, send
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
+from addrspace_gdb.common.problems import ProblemError, problem_of
 from addrspace_gdb.worker import propagating
-from addrspace_gdb.worker.arrays import COMPILED, Ints, filled, of_bytes, zeros
+from addrspace_gdb.worker.arrays import COMPILED, COMPILED_IN, Ints, filled, of_bytes, zeros
 from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
 from addrspace_gdb.worker.graph import Graph
@@ -76,10 +77,14 @@ class Server:
             said = receive(self._in)
             try:
                 self._answers[said.header["do"]](said)
-            except ProblemError as error:
-                self._say({"problem": str(error)})
+            except ClosedError:
+                raise
             except MemoryError:
                 self._say({"problem": "not enough memory for the graph of the heap"})
+            except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
+                if isinstance(error, OSError) and error.filename is None:  # nothing else is written here
+                    error.filename = os.environ.get(COMPILED_IN)
+                self._say({"problem": problem_of(error)})
 
     def _say(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> None:
         send(self._out, header, columns or {})
@@ -107,8 +112,9 @@ class Server:
         self._memory = Memory(self._given() if header["given"] else -1, extents, self._read)
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
-        self._graph = Graph(said, words, self._types_of)
-        self._graph.limit(Budget(header["memory"], bool(header.get("typed")), bool(header["tree"])))
+        budget = Budget(header["memory"], bool(header.get("typed")), bool(header["tree"]))
+        self._graph = Graph(said, words, self._types_of, budget)
+        self._graph.limit(budget)
         reading = self._graph.read()
         next(reading)
         seeds: Dict[str, Column] = {}

@@ -6,10 +6,11 @@ to is found by its page.
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.worker.arrays import Ints, filled, inlined, kernel, zeros
+from addrspace_gdb.worker.budget import Budget
 
 PAGES = 1 << 13  # of a group of pages, which is 64 MiB
 ROW = 8
@@ -57,9 +58,11 @@ def fill_rows(rows: Ints, starts: Ints, sizes: Ints, slots: Ints, first: Ints, k
 
 @kernel
 def last_end(starts: Ints, pages: Ints) -> int:
-    """Where the last span ends; 0 if there is none."""
+    """Where the last span ends; 0 if there is none, -1 if one ends nowhere."""
     last = 0
     for s in range(len(starts)):
+        if not 0 <= starts[s] < 1 << 62 or not 0 <= pages[s] < 1 << 36:
+            return -1
         last = max(last, starts[s] + (pages[s] << 13))
     return last
 
@@ -187,7 +190,7 @@ def span_at(number: int, first: Ints, spans: Ints) -> int:
     return span_of_number(number, first, spans)
 
 
-def heap_of(spans: Dict[str, Ints]) -> Heap:
+def heap_of(spans: Dict[str, Ints], budget: Optional[Budget] = None) -> Heap:
     """All by the columns of the spans, whose objects are not known yet. ProblemError if there is too much."""
     starts, pages, slots = spans["starts"], spans["pages"], spans["slots"]
     count = len(starts)
@@ -198,12 +201,14 @@ def heap_of(spans: Dict[str, Ints]) -> Heap:
         raise ProblemError(f"{total:,} slots for objects are more than can be told apart (2^31)")
     low = int(starts[0]) >> 26 << 26 if count else 0
     high = int(last_end(starts, pages))
-    if (high - low) >> 26 >= _MAX_GROUPS:
+    if high < 0 or (high - low) >> 26 >= _MAX_GROUPS:
         raise ProblemError("the heap reaches over more addresses than a process has")
     groups = filled(((high - low) >> 26) + 1, -1, "i")
     used = group_pages(groups, starts, pages, low)
     if used > _MAX_USED:
         raise ProblemError(f"spans take {used >> 4:,} GiB of addresses, which is more than can be looked at")
+    if budget is not None:  # a damaged core may claim anything
+        budget.begin(total, 4 * used * PAGES)
     table = zeros(used * PAGES, "i")
     fill_pages(table, groups, starts, pages, low)
     state = zeros(total, "B")

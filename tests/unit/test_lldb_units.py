@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import List
 
@@ -16,6 +17,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.parameters import PARAMETERS, Parameters, help_text
 from addrspace_gdb.debugger.lldb.words import in_lldb
+from addrspace_gdb.shell.run_lldb import version_of
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,27 @@ def test_what_lldb_calls_makes_no_call_of_its_api() -> None:
     assert one.create_thread(tid + 1000, 0) == {} and one.get_register_data(tid + 1000) == b""
     assert one.get_register_data(tid) == made_up.registers(0x401100, SHOWN.sp, SHOWN.bp)
     assert one.get_register_info() == made_up.register_info() and frames.get_description()
+
+
+@pytest.mark.parametrize(
+    ("place", "wheel", "version"),
+    [
+        ("llvm-19/bin/lldb", "", 19),
+        ("env/bin/lldb", "lldb_for_pwndbg-23.1.0.post2.dist-info", 23),
+        ("env/bin/lldb", "lldb-23.1.0.dist-info", 7),
+        ("env/bin/other", "lldb_for_pwndbg-23.1.0.post2.dist-info", 7),
+        ("bin/lldb", "", 7),
+    ],
+)
+def test_the_version_of_an_lldb(place: str, wheel: str, version: int, tmp_path: Path) -> None:
+    """Its place says it, else it is asked."""
+    program = tmp_path / place
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 'lldb version 7.0.1'\n")
+    program.chmod(0o755)
+    if wheel:
+        (program.parents[1] / "lib" / "python3.11" / "site-packages" / wheel).mkdir(parents=True)
+    assert version_of(str(program)) == version
 
 
 def test_registers_lie_where_they_are_said_to() -> None:

@@ -140,8 +140,8 @@ A goroutine that runs on a thread, or is in a system call on one, is shown by se
 One that called C is shown from where it did; `goroutine --off` returns to the C code on its thread.
 
 It stays selected until the process moves; `thread N` and `goroutine --off` return to the thread.
-(While the thread itself stands in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
-`return` are commands to the thread, not to the goroutine.
+(While the thread itself is in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
+`return` act on the thread, not on the goroutine.
 
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
 script has defined this command, it is replaced, and a line says so: when the script was loaded first,
@@ -245,8 +245,8 @@ Numbers and ranges are alternatives, statuses too; everything that is given must
 REGEX with blanks.
 
   -q   no line that names the goroutine before the output
-  -c   print errors and go on; numbers that no goroutine has are passed over in any case
-  -s   pass over errors, and over goroutines for which CMD prints nothing
+  -c   print errors and go on; numbers that no goroutine has are always skipped
+  -s   skip errors, and goroutines for which CMD prints nothing
 
 CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
 -s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD

@@ -33,9 +33,8 @@ Numbers and ranges are alternatives, statuses too; everything that is given must
 hold. Quote a REGEX with blanks.
 
   -q   no line that names the goroutine before the output
-  -c   print errors and go on; numbers that no goroutine has are passed over in
-       any case
-  -s   pass over errors, and over goroutines for which CMD prints nothing
+  -c   print errors and go on; numbers that no goroutine has are always skipped
+  -s   skip errors, and goroutines for which CMD prints nothing
 
 `bt` and `bt N` are for all goroutines. Any other command is run with the thread
 selected that a goroutine runs on, or that it becomes; where lldb makes none of
