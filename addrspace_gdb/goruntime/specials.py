@@ -23,9 +23,9 @@ PROFILE, PINS, OTHERS = "records of profiled objects", "pin counters", "other re
 KINDS = (FINALIZERS, CLEANUPS, WEAK, PROFILE, PINS, OTHERS)
 
 _MAX = 1 << 25
-_MAX_SAMPLED = 1 << 20
 _REST = "the rest of a list is left out"
 _MAX_LIST = 1 << 16  # of one span: it has 1,024 objects at most
+_MAX_SAMPLED = 1 << 20
 _FIELDS = {"next": "next", "kind": "kind", "offset": "offset"}
 
 # Numbers (_KindSpecial...), what they are, and the fixalloc in mheap that they come from. Go 1.23 put weak
@@ -150,20 +150,18 @@ class Sampled(NamedTuple):
 def read_sampled(runtime: Runtime, spans: Columns) -> Sampled:
     """Those of every span; no more than are looked at. Raises UnreadableError, ProblemError and KeyError."""
     wanted = bytes(number for number, (kind, _) in _numbers(runtime).items() if kind == PROFILE)
-    chunks, offset = Chunks(runtime, spans["specials"]), runtime.layout("runtime.special").scalar("offset")
-    bucket = runtime.layout("runtime.specialprofile").scalar("b").offset
-    found = Sampled(array("Q"), array("Q"), True)
-    followed = _followed(runtime, chunks, spans["specials"], wanted)
-    for _, at, _, row in followed[:_MAX_SAMPLED]:
-        start, element = spans["start"][row], spans["element"][row]
-        if element:
-            low, _, raw, words = chunks.around(at)
-            first, place = at - low + offset.offset, (at - low + bucket) // runtime.word
-            within = int.from_bytes(raw[first : first + offset.size], runtime.order)
-            found.objects.append(start + within // element * element)
-            held = place < len(words)
-            found.buckets.append(words[place] if held else runtime.word_at(at + bucket))
-    return found._replace(whole=len(followed) <= _MAX_SAMPLED)
+    firsts, elements = spans["specials"], spans["element"]
+    followed = _followed(runtime, Chunks(runtime, firsts), firsts, wanted)
+    rows = {at: row for _, at, _, row in followed[:_MAX_SAMPLED] if elements[row]}
+    layout = runtime.layout("runtime.specialprofile")
+    fields = {"bucket": "b", "offset": "special.offset"}
+    found = read_columns(runtime, sorted(rows), layout, fields, "records of profiled objects")
+    of = map(rows.__getitem__, found["address"])
+    objects = (
+        spans["start"][row] + offset // elements[row] * elements[row]
+        for row, offset in zip(of, found["offset"])
+    )
+    return Sampled(array("Q", objects), array("Q", found["bucket"]), len(followed) <= _MAX_SAMPLED)
 
 
 def _followed(

@@ -198,9 +198,15 @@ def _rows(watched: Watched) -> List[Cells]:
 def _held(moment: Moment) -> str:
     held = moment.held
     samples = sizes.plural(moment.watched.samples, "sample")
-    stood = (
-        f"the process stood still for {held.total * 1000:.0f} ms in all, {held.longest * 1000:.0f} ms at most"
-    )
+    stood = f"the process stood still for {_long(held.total)} in all, {_long(held.longest)} at most"
     share = f", {held.share * 100:.1f}% of the time" if moment.watched.samples >= _SOME else ""
     how = _ENDS.get(moment.end or watching.TIME, "")
     return f"{how}{samples} in {span(moment.watched.seconds)}; {stood}{share}"
+
+
+def _long(seconds: float) -> str:
+    """ "850 ms", "127.3 s"."""
+    return f"{seconds:.1f} s" if seconds >= _SECONDS else f"{seconds * 1000:.0f} ms"
+
+
+_SECONDS = 10  # from here on milliseconds say nothing

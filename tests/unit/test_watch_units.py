@@ -273,6 +273,12 @@ def test_lines_fit(width: int) -> None:
     assert ("growing most" in render(Columns(width).heading(True))) == (width >= 132)
 
 
+def test_how_long_the_process_stood_still() -> None:
+    for total, said in ((0.85, "850 ms in all, 2030 ms at most"), (127.348, "127.3 s in all, 2030 ms at")):
+        one = moment(rising("stacks"), TIME)._replace(held=Held(0.4, 2.03, total, 4440.0))
+        assert said in render(ending(one, 100, True)).replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [(0, "0"), (616, "616"), (999, "999"), (1000, "1.0K"), (12.3 * MIB, "12.3M"), (394 * MIB, "394M"),
