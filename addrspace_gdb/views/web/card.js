@@ -74,7 +74,8 @@ export function card() {
     ]);
     if (span.slots) rows.push(["slots", `${count(span.used)} of ${count(span.slots)} taken`]);
     const type = space().typeOf(span.number);
-    if (type !== null) rows.push(["type", `${type || "not known"}${span.slots > 1 ? ", of most objects in the span" : ""}`]);
+    if (type !== null)
+      rows.push(["type", `${type || "not known"}${span.slots > 1 ? ", of most objects in the span" : ""}`]);
     const there = space().resident(span.start, span.end);
     if (there !== null) rows.push(["in memory", `${size(there)} of ${size(span.size)}`]);
   }

@@ -38,7 +38,11 @@ export function eachLit(space, lit, mark) {
   if (what === "node" && Object.hasOwn(USE_OF_NODE, value))
     return space.eachUse((page, pages, use) => use === USE_OF_NODE[value] && mark(page, pages));
   const starts = space.columns["span.page"];
-  const tests = new Map([["node", ofNode], ["class", ofClass], ["type", ofType]]);
+  const tests = new Map([
+    ["node", ofNode],
+    ["class", ofClass],
+    ["type", ofType],
+  ]);
   if (!starts || !tests.has(what)) return undefined;
   const fits = tests.get(what)(space, value);
   for (let at = 0; at < starts.length; at += 1)
@@ -62,7 +66,8 @@ function ofClass(space, value) {
   const [element, scan] = value.split(",");
   return byKind(
     space,
-    (kind) => (kind.size_class ? String(kind.element) : "large") === element && (scan === "scan") === !kind.noscan,
+    (kind) =>
+      (kind.size_class ? String(kind.element) : "large") === element && (scan === "scan") === !kind.noscan,
   );
 }
 

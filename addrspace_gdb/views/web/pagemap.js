@@ -126,7 +126,11 @@ export class PageMap {
   litItem() {
     if (this.lit === null) return null;
     const words = `✕ only ${litWords(this.lit)}: ${size(this.layer.litPages * PAGE)} of pages`;
-    const press = el("button", { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) }, words);
+    const press = el(
+      "button",
+      { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) },
+      words,
+    );
     return el("li", {}, press);
   }
 

@@ -54,18 +54,15 @@ function typeHits(wanted) {
   return types.types
     .filter((row) => holds(row.type, wanted))
     .map((row) =>
-      hit(
-        `type ${row.type}: ${size(row.bytes)}, ${plural(row.objects, "object")}`,
-        () => {
-          state.table = "types";
-          act.open("tables");
-          filterBy(row.type);
-          if (space().columns["span.type"]) {
-            act.colour("type");
-            act.light(`type:${row.type}`);
-          }
-        },
-      ),
+      hit(`type ${row.type}: ${size(row.bytes)}, ${plural(row.objects, "object")}`, () => {
+        state.table = "types";
+        act.open("tables");
+        filterBy(row.type);
+        if (space().columns["span.type"]) {
+          act.colour("type");
+          act.light(`type:${row.type}`);
+        }
+      }),
     );
 }
 

@@ -42,7 +42,12 @@ export function resident() {
       known ? "Resident bytes: " : "Kept bytes (a core does not record residency): ",
       el("b", {}, exact(root.value)),
     ),
-    icicle(root, { text: size, say: tell, chosen: (one) => act.light(one.lit), label: "resident bytes as a tree" }),
+    icicle(root, {
+      text: size,
+      say: tell,
+      chosen: (one) => act.light(one.lit),
+      label: "resident bytes as a tree",
+    }),
     table(
       "the same as a table",
       [
