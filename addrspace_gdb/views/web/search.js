@@ -69,6 +69,7 @@ function typeHits(wanted) {
 /** As if a text had been typed into the filter of the first table. */
 function filterBy(text) {
   const filter = document.querySelector("#panel .table input");
+  if (filter === null) return;
   filter.value = text;
   filter.dispatchEvent(new Event("input"));
 }
