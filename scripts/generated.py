@@ -11,29 +11,43 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import shtab
 
-from addrspace_gdb.commands import HELP, help_json
+from addrspace_gdb.commands import HELP, help_json, report
 from addrspace_gdb.shell.cli import COMPLETIONS, MAN_PAGE, SHARE, parser
+from addrspace_gdb.shell.words import WORDS
+from addrspace_gdb.views.documents.schema import NAMES
 
+_PLAIN = re.compile(r"[A-Za-z][\w-]*")  # no option, and nothing that a shell would take apart
 _USUAL = 8  # commands that have an option, for it to be described once
 _OptionKey = Tuple[Tuple[str, ...], str, str]
+
+# Numbers and names of all processes but the kernel's own, in a shell.
+_PROCESSES = (
+    "ps -e -o pid= -o ppid= -o comm= 2>/dev/null | "
+    """awk 'BEGIN { k = -1 } $3 == "kthreadd" { k = $1 } $1 != k && $2 != k { print $1, $3 }'"""
+)
 
 # What completes a process or a core: processes by number and by name, and files.
 _TARGETS = {
     "bash": """\
 _addrspace_targets() {
-  compgen -W "$(ps -e -o pid= -o comm= 2>/dev/null)" -- "$1"
+  compgen -W "$(PROCESSES)" -- "$1"
   compgen -f -- "$1"
 }""",
     "zsh": """\
 _addrspace_targets() {
-  local -a processes
-  processes=(${(f)"$(ps -e -o pid= -o comm= 2>/dev/null | sed 's/^ *\\([0-9]*\\) /\\1:/')"})
+  local -a processes names
+  processes=(${(f)"$(PROCESSES)"})
+  names=(${(u)processes#* })
+  processes=(${processes/ /:})
   _describe process processes
+  compadd -a names
   _files
 }""",
     "fish": """\
 function __addrspace_targets
-    ps -e -o pid= -o comm= 2>/dev/null | string trim | string replace -r ' +' \\t
+    set -l processes (PROCESSES)
+    printf '%s\\n' $processes | string replace ' ' \\t
+    printf '%s\\n' $processes | string replace -r '^[0-9]+ ' '' | sort -u
     __fish_complete_path (commandline -ct)
 end""",
 }
@@ -58,16 +72,34 @@ def generated() -> Dict[Path, str]:
 
 def _completion(shell: str) -> str:
     whole = parser(whole=True)
-    for one in (whole, *subparsers(whole).values()):
-        for action in one._actions:  # noqa: SLF001  argparse has no other way to list them
-            _complete(action)
-    text = shtab.complete(whole, shell=shell, preamble=_TARGETS[shell])
+    for word in _words(whole):
+        word.parser.description = word.help  # what is told of it in a list
+        offers = _offers(word.name)
+        for action in word.parser._actions:  # noqa: SLF001  argparse has no other way to list them
+            _complete(action, offers)
+    text = shtab.complete(whole, shell=shell, preamble=_TARGETS[shell].replace("PROCESSES", _PROCESSES))
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _complete(action: argparse.Action) -> None:
+def _offers(name: str) -> Dict[str, List[str]]:
+    """What may stand after the options of a command, and ("") as its other arguments, besides what the
+    parser knows."""
+    if name == "schema":
+        return {"": list(NAMES)}
+    if name not in WORDS:
+        return {}
+    command = report(name)
+    found = {option: list(values) for option, values in command.values.items()}
+    found[""] = [one for one in command.words() if _PLAIN.fullmatch(one)]
+    return found
+
+
+def _complete(action: argparse.Action, offers: Dict[str, List[str]]) -> None:
     """Say what an argument is, as shtab wants it: an attribute."""
     wanted: Optional[object] = None
+    names = action.option_strings or ([""] if action.dest != "target" else [])
+    for name in names:
+        action.choices = action.choices or offers.get(name)
     if action.dest in ("target", "dumps"):
         wanted = _COMPLETE_TARGET
     elif action.metavar in ("FILE", "PATH"):

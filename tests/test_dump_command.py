@@ -86,7 +86,7 @@ def test_a_process_under_another_debugger(gdb_exe: Gdb, sleeper: Process, proces
     finally:
         other.kill()  # before the process it holds
     assert_refused(
-        done, rf"process {sleeper.pid} \(sleep\) is being debugged already, by process {other.pid} \(.+\)"
+        done, rf"process {sleeper.pid} \(sleep\) is already being debugged by process {other.pid} \(.+\)"
     )
 
 
@@ -174,6 +174,7 @@ def test_what_is_asked_reaches_gdb(tmp_path: Path, sleeper: Process, fake_gdb: F
     answers = [Path(request.pop(key)) for key in ("result", "problems", "notes")]
     assert request == {
         "pid": sleeper.pid,
+        "typed": str(sleeper.pid),
         "core": None,
         "shown": None,
         "exe": "/bin/sh",

@@ -214,7 +214,7 @@ def test_whereis_says_what_an_object_is_and_who_holds_it(
     deep, lost = hex(places["deep"] + 8), hex(places["lost"])
     text = " ".join(cli("whereis", str(live.pid), "--graph", deep, lost, "--width", "200").stdout.split())
     assert "type main.user, by the pointers that lead to it held by main.kept" in text
-    assert "-> *main.large .middle.text -> *main.user" in text
+    assert "→ *main.large .middle.text → *main.user" in text
     assert "held by nothing: no root leads to it, and the collector will free it" in text
     document = json.loads(cli("whereis", str(live.pid), "--graph", deep, lost, "--format", "json").stdout)
     jsonschema.validate(document, schema("whereis/1"))

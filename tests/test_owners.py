@@ -248,7 +248,7 @@ def test_a_memfd_has_its_name(running: Start, tmp_path: Path) -> None:
     assert (frames["name"], frames["size"]) == ("memfd: video frames", 64 * MIB)
 
 
-def test_stacks_of_threads_are_used_or_left_behind(running: Start) -> None:
+def test_stacks_of_threads_are_used_or_left_behind(running: Start, tmp_path: Path) -> None:
     case = running("deep", "cgo")
     live = case.report("rss")
     assert_sound(live)
@@ -262,6 +262,10 @@ def test_stacks_of_threads_are_used_or_left_behind(running: Start) -> None:
     (said,) = [one["sentence"] for one in live["findings"] if one["kind"] == "thread-stacks"]
     assert f"is stacks of {threads - 1} C threads: " in said
     assert "left behind by deeper calls" in said
+    cored = report(core_of(case, tmp_path), "rss", "--exe", case.binary.path)
+    stacks = node(cored, "Non-Go", "thread stacks", "thread stack")
+    assert {one["name"] for one in stacks["children"]} <= {"used", "unused", "use not known"}
+    assert "thread-stacks" not in [one["kind"] for one in cored["findings"]]
 
 
 def test_the_leak_comes_before_the_garbage_and_names_its_places(running: Start, tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_the_second_of_two_dumps_says_who_holds_the_process(
         assert time.monotonic() < deadline
         time.sleep(0.02)
     holder = tracer(sleeper.pid)
-    expected = rf"process {sleeper.pid} \(\w+\) is being debugged already, by process {holder} \(.+\)"
+    expected = rf"process {sleeper.pid} \(\w+\) is already being debugged by process {holder} \(.+\)"
     assert_refused(cli("dump", str(sleeper.pid)), expected)
     # And where the first one came only after the second had looked.
     done = subprocess.run(

@@ -116,7 +116,16 @@ def test_without_numba_it_is_the_same(
     live = quiet(processes, build_program("kept", newest_go).path)
     os.kill(live.pid, signal.SIGSTOP)
     report = ("--report", "retained --depth 2 --limit 40")
-    assert retained(live.pid, *report) == retained(live.pid, *report, plain="1")
+    found = retained(live.pid, *report)
+    assert found == retained(live.pid, *report, plain="1")
+    (cache,) = row(found, "main.cache")["children"]
+    assert cache["type"] == "map[string]*main.entry" and cache["bytes"] == row(found, "main.cache")["bytes"]
+    (together,) = [one for one in found["retained"] if one["kind"] == "shared" and one["root"] == "globals"]
+    below = together["children"]
+    assert below and {one["kind"] for one in below} == {"object"}
+    assert sum(one["bytes"] for one in below) <= together["bytes"]
+    assert together["more"] or sum(one["bytes"] for one in below) == together["bytes"]
+    assert any(one["type"] == "main.entry" and one["package"] == "main" for one in below)
 
 
 def test_gdb_says_the_same(

@@ -48,6 +48,20 @@ def test_every_word_answers(stopped: Process) -> None:
             assert json.loads(text)["schema"].endswith("/1"), word
 
 
+@pytest.mark.parametrize("debugger", ["none", pytest.param("gdb", marks=pytest.mark.matrix)])
+def test_what_is_advised_can_be_typed_in_the_shell(stopped: Process, gdb_exe: Gdb, debugger: str) -> None:
+    """What a verdict says to look at next names this process."""
+    who = ["--debugger", debugger, *(["--gdb", str(gdb_exe.path)] if debugger == "gdb" else [])]
+    advised = []
+    for word in ("rss", "heap", "goroutine-stacks"):
+        text = " ".join(cli(word, stopped.pid, *who).stdout.split())
+        assert not re.search(r"`(addrspace|goroutine-stacks)[ `]", text), text
+        advised += re.findall(r"`addrspace-gdb ([^`]*)`", text)
+    assert advised and all(f" {stopped.pid}" in line for line in advised), advised
+    missing = cli("goroutine-stacks", stopped.pid, "999999", *who)
+    assert missing.returncode == 1 and "`" not in missing.stderr.replace("`addrspace-gdb ", "")
+
+
 def test_a_word_says_what_the_report_says(stopped: Process, gdb_exe: Gdb) -> None:
     for who in (["--debugger", "none"], ["--gdb", str(gdb_exe.path)]):
         for word in ("heap", "whereis"):

@@ -11,7 +11,9 @@ from typing import Any, Dict, Iterator, NamedTuple
 
 import invariants
 import pytest
+from harness import CHECKOUT
 from harness.build import Builder
+from harness.command import COMMAND
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
@@ -105,6 +107,39 @@ def test_dump_from_outside(gdb_exe: Gdb, contained: Contained) -> None:
     done = shell("dump", contained.pid, *report, "--gdb", gdb_exe.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert_threads(json.loads(done.stdout), contained.pid)
+
+
+def from_a_sibling(contained: Contained, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command in the program's namespace of processes, with files of its own, as `kubectl debug --target`
+    and `docker run --pid container:NAME` have it."""
+    users = [os.readlink(f"/proc/{pid}/ns/user") for pid in ("self", contained.pid)]
+    enter = ["nsenter", "--target", str(contained.pid), "--pid", *["--user"] * (users[0] != users[1])]
+    enter += ["unshare", "--mount"]
+    run = 'mount -t proc proc /proc && exec "$@"'
+    return subprocess.run(
+        [*enter, "sh", "-c", run, "sh", *COMMAND, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )
+
+
+def test_from_a_sibling(contained: Contained) -> None:
+    """It is number 1 there, and its files are not where it says."""
+    done = from_a_sibling(contained, "dump", "1", "--check", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["target"]["pid"] == 1
+    document["target"]["pid"] = contained.pid
+    assert_of_the_process(document, contained.pid)
+    listed = from_a_sibling(contained, "goroutine-stacks", "app", "--system", "--format", "json")
+    outside = shell("goroutine-stacks", contained.pid, "--system", "--format", "json")
+    theirs, ours = (json.loads(one.stdout)["goroutines"] for one in (listed, outside))
+    where = [(g["goid"], g["function"]) for g in ours if g["status"] == "waiting"]
+    assert where and where == [(g["goid"], g["function"]) for g in theirs if g["status"] == "waiting"]
 
 
 @pytest.mark.parametrize("sysroot", [None, "/"])

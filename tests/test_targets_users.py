@@ -273,7 +273,7 @@ def test_a_process_that_is_traced_already(place: Place, running: Process) -> Non
         assert tracer(running.pid) == str(os.getpid())
     finally:
         target.release()
-    by = rf"process {running.pid} \(app\) is being debugged already, by process {os.getpid()} \(.+\)"
+    by = rf"process {running.pid} \(app\) is already being debugged by process {os.getpid()} \(.+\)"
     assert_refused(done, by)
     assert process_goes_on(running)
 

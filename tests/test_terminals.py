@@ -93,8 +93,13 @@ def test_what_a_tab_offers(screen: Terminal) -> None:
         ("set addrspace style solarized-l", "set addrspace style solarized-light"),
         ("vmmap hea", "vmmap heap"),
         ("info gorou", "info goroutines"),
+        ("goroutine-stacks --status cha", 'goroutine-stacks --status "chan receive"'),
+        ('goroutine-stacks --status "chan rec', 'goroutine-stacks --status "chan receive"'),
+        ("goroutine-stacks --limit ", "goroutine-stacks --limit all"),
     ):
         assert offered in screen.ask(f"complete {line}").splitlines(), line
+    for line in ("goroutine-stacks --min-size ", "goroutine-stacks --label ", "addrspace spans --class "):
+        assert screen.ask(f"complete {line}") == "", line
     assert "Undefined item" in screen.ask("set addrspace style nosuch")
 
 

@@ -69,6 +69,7 @@ class Command(NamedTuple):
     parse: Optional[Callable[[str], argparse.Namespace]] = None  # of lines that the parser alone cannot read
     graph: Optional[Callable[[argparse.Namespace], Optional[str]]] = None  # what it takes of the heap's graph
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
+    lists: Mapping[str, Callable[[Session], List[str]]] = {}  # the same, of this session
     expressions: bool = False  # it takes expressions, whose symbols the debugger completes
     joined: Callable[[Sequence[str]], str] = shlex.join  # words of a shell as the line that `arguments` takes
 

@@ -11,7 +11,7 @@ from addrspace_gdb.commands.values import ALL, rows_shown
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.listing import Listing, details, frames_of
 from addrspace_gdb.views.goroutines import card
-from addrspace_gdb.views.kit.text import Line
+from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ def more_line(count: int, what: str, look: Look) -> Iterator[Pair]:
         hint = "--limit all shows every one" + (
             ", --group stack folds equal ones" if what == "goroutine" else ""
         )
-        yield from Line(look.screen, look.unicode).put(QUIET, f"{some}: {hint}")
+        yield from wrapped(QUIET, f"{some}: {hint}", look.screen, look.unicode)

@@ -382,6 +382,17 @@ def goids(session: Session) -> List[str]:
         return []
 
 
+def reasons(session: Session) -> List[str]:
+    """What the runtime's goroutines can wait for, as it is typed: in quotes where there are blanks."""
+    from addrspace_gdb.goruntime.waitreason import wait_reasons
+
+    try:
+        known = wait_reasons(session.target())
+    except (ProblemError, UnreadableError):
+        return []
+    return [f'"{text}"' if " " in text else text for text in known if text]
+
+
 COMMAND = Command(
     "goroutine-stacks",
     parser,
@@ -392,4 +403,5 @@ COMMAND = Command(
     graph=lambda arguments: PLAIN_GRAPH if arguments.leaked else None,
     names=goids,
     values={"--status": STATUSES},
+    lists={"--status": reasons},
 )

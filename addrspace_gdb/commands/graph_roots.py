@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.mgcroots import ascending, global_slots, none_yet
 from addrspace_gdb.goruntime.queues import queued_words
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.specials import CLEANUPS, FINALIZERS, WEAK, read_rooted
 from addrspace_gdb.goruntime.symtab import modules
-from addrspace_gdb.space.goroutines.stack_roots import NO_PLACE, Place, StackRoots
+from addrspace_gdb.space.goroutines.stack_plans import NO_PLACE, Place
+from addrspace_gdb.space.goroutines.stack_roots import StackRoots
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.holding import Roots
-from addrspace_gdb.space.graph.owners import Owners
+from addrspace_gdb.space.graph.owners import OF_STACKS, Owners
 from addrspace_gdb.space.graph.statics import leaders
-from addrspace_gdb.space.reading.goroutines import of_reading
+from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
 
@@ -30,7 +32,9 @@ class GraphRoots:
         self.pointed: Dict[int, int] = {}  # variables by where what they lead to begins, which has no name
         self.conservative = 0  # goroutines of which words were taken for pointers that may be none
         self.unknown = 0  # whose stack could not be walked
-        self.places: Sequence[Place] = ()  # in frames, by the numbers that roots have
+        self._stacks: Optional[StackRoots] = None  # once they are read
+        self.walkable: Optional[GoroutineReading] = None  # that they are of
+        self.of_goroutines: Sequence[int] = ()  # by position the owner that each is; -1: it holds nothing
 
     def read(self) -> None:
         """All that needs the process."""
@@ -65,28 +69,35 @@ class GraphRoots:
             self._owners.put(owner, value, address + number * self._runtime.word)
 
     def _of_stacks(self) -> None:
-        walkable = of_reading(self._target, self._reading, none_too=True)
-        stacks = StackRoots(walkable, self._heap)
-        owners, goids = self._owners, walkable.goroutines.column("goid")
-        starts = walkable.goroutines.column("startpc")
-        every = owners.number(0, kinds.GOROUTINES, "")
-        for found in stacks.read(range(len(walkable.goroutines))):
-            self.conservative += not found.exact
-            if not found.roots:
-                continue
-            started = walkable.tables.function_name(starts[found.at]) or "?"
-            group = owners.number(every, "group", started)
-            owner = owners.number(group, "goroutine", started, goid=goids[found.at], exact=found.exact)
-            for root in found.roots:
-                holder = owners.number(owner, "function", root.function)
-                owners.put(holder, root.value, root.address, root.place)
-        self.places = stacks.places
-        self.unknown = len(stacks.unknown)
+        self.walkable = of_reading(self._target, self._reading, none_too=True)
+        stacks = StackRoots(self.walkable, self._heap, self._owners.names.number)
+        stacks.read()
+        self._stacks, goids = stacks, self.walkable.goroutines.column("goid")
+        self.conservative, self.unknown = len(stacks.inexact), len(stacks.unknown)
         if stacks.unknown:
             at, why = stacks.unknown[0]
             self._runtime.problems.add(
                 f"{self.unknown:,} stacks cannot be walked (goroutine {goids[at]}: {why}); every word counts"
             )
+
+    def put_stacks(self, ask: Callable[[Dict[str, object], Dict[str, Column]], Message]) -> None:
+        """Have the worker, which is asked, look through what was copied of stacks."""
+        if self._stacks is None:
+            return
+        owners = self._owners
+        every = owners.number(0, kinds.GOROUTINES, "")
+        header, columns = self._stacks.told()
+        more = {"first": len(owners), "every": every, "names": len(owners.names.texts)}
+        said = ask({"do": "stacks", **header, **more}, columns)
+        names = ("parents", "names", "goids")
+        parents, named, goids = (said.column(name) for name in names)
+        owners.extend(parents, OF_STACKS, said.columns["kinds"][1], named, goids)
+        columns_of_roots = (said.column(name) for name in ("owners", "values", "addresses", "places"))
+        owners.put_many(*columns_of_roots)
+        self.of_goroutines = said.column("of")
+        for at in self._stacks.inexact:
+            if self.of_goroutines[at] >= 0:
+                owners.doubt(self.of_goroutines[at])
 
     def owners(self, target: Target) -> Owners:
         """With the variables under their names."""
@@ -119,11 +130,6 @@ class GraphRoots:
         return self._owners
 
     @property
-    def all(self) -> List[kinds.Owner]:
-        """The owners."""
-        return self._owners.all
-
-    @property
     def addresses(self) -> Sequence[int]:
         """By root the address where it stands; 0: in a register, or it is not known."""
         return self._owners.addresses
@@ -134,12 +140,12 @@ class GraphRoots:
 
     def owner(self, root: int) -> kinds.Owner:
         """Whose a root is."""
-        return self._owners.all[self._owners.owners[root]]
+        return self._owners[self._owners.owners[root]]
 
     def place(self, root: int) -> Optional[Place]:
         """Where in a frame a root stands, if that is known."""
         number = self._owners.places[root]
-        return self.places[number] if number != NO_PLACE else None
+        return self._stacks.places[number] if number != NO_PLACE and self._stacks is not None else None
 
 
 def _names(target: Target, addresses: Sequence[int]) -> List[Optional[Tuple[int, str]]]:

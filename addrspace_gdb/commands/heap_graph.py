@@ -24,8 +24,8 @@ from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
 from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
-from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.kept import Size, Totals
+from addrspace_gdb.space.graph.kept import Size, Totals, several_name
+from addrspace_gdb.space.graph.owners import Owners
 from addrspace_gdb.space.graph.parts import Parts
 from addrspace_gdb.space.graph.shapes import Seeds, code_range, ranges
 from addrspace_gdb.space.graph.telling import tell_heap, tell_memory, tell_types
@@ -116,11 +116,18 @@ class HeapGraph:
     @cached_property
     def _found(self) -> Dict[str, Any]:
         """What the worker says once it has the roots, which takes the process no more."""
+        assert self._stacked
         found = self._engine.ask(*self.roots.owners(self.target).told()).header
         if found["lost"]:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
         return found
+
+    @cached_property
+    def _stacked(self) -> bool:
+        """Once the roots on stacks are known, which takes the process no more."""
+        self.roots.put_stacks(self._engine.ask)
+        return True
 
     def root_type(self, address: int) -> Optional[str]:
         """The type of the variable at an address, by debug information."""
@@ -147,9 +154,10 @@ class HeapGraph:
         return int(self._found["owners_at"])
 
     @property
-    def owners(self) -> List[kinds.Owner]:
+    def owners(self) -> Owners:
         """Who holds roots."""
-        return self.roots.all if self._found else []
+        assert self._found
+        return self.roots.tree
 
     @cached_property
     def _kept(self) -> Message:
@@ -172,6 +180,10 @@ class HeapGraph:
     def type_name(self, address: int) -> Optional[str]:
         """The name of a type that the worker met."""
         return self._names.get(address)
+
+    def type_of(self, address: int, *_: int) -> Tuple[Optional[str], Optional[str]]:
+        """The type of an object that has this before it, and its package's path, where they are known."""
+        return self.type_name(address), None
 
     @property
     def notes(self) -> List[str]:
@@ -211,6 +223,13 @@ class TypedGraph(HeapGraph):
     def shapes(self) -> Shapes:
         """What types are made of."""
         return self._types.shapes
+
+    def type_of(self, address: int, *known: int) -> Tuple[Optional[str], Optional[str]]:
+        """`known`: its shape, and 1 for several values of it."""
+        shape = self.shapes.all[known[0]] if known else self.shapes.all[NOTHING]
+        if not shape.name:
+            return super().type_of(address)
+        return several_name(shape) if known[1] else shape.name, shape.package
 
     def root_field(self, address: int, offset: int) -> Optional[str]:
         """The part of the variable at an address that has a byte, as far as its type is known."""

@@ -13,11 +13,12 @@ from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.blocked import read_waits
 from addrspace_gdb.goruntime.proc import Goroutines
+from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.leaks import Kept, put_leaked
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size
-from addrspace_gdb.space.graph.owners import Owner, Owners
-from addrspace_gdb.space.reading.cached import cached
+from addrspace_gdb.space.graph.owners import GOROUTINE, GROUP, Owners
+from addrspace_gdb.space.reading.cached import cached, hand_on
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 
 _MAIN = 1  # the goid of main.main's: that it waits forever is how many programs are made
@@ -29,11 +30,12 @@ class LeakGraph(HeapGraph):
 
     def _read(self, source: Source) -> None:
         super()._read(source)
-        found = of_reading(self.target, self.reading, none_too=True)
+        found = self.roots.walkable or of_reading(self.target, self.reading, none_too=True)
         columns = found.goroutines.columns
         own = {**columns, "status": array(columns["status"].typecode, columns["status"])}
         self.goroutines: GoroutineReading = replace(found, goroutines=Goroutines(own))
-        self._home: Dict[int, Owner] = {}  # the owners that leaked goroutines are, where they hang at first
+        hand_on(found, fold_of, self.goroutines)
+        self._home: Dict[int, int] = {}  # what the owners hang on at first that leaked goroutines are
         self._waits = read_waits(self._runtime, found.goroutines, self.reading.go.spans)
 
     @cached_property
@@ -42,17 +44,17 @@ class LeakGraph(HeapGraph):
         return super()._found
 
     @cached_property
-    def _numbers(self) -> Dict[int, int]:
-        """The owner that each goroutine is, by position; those without roots become one here."""
-        owners = self._tree
-        goids = {one.goid: number for number, one in enumerate(owners.all) if one.kind == "goroutine"}
-        every = self._every
-        found = {}
-        for at, (goid, dead) in enumerate(
-            zip(self.goroutines.goroutines.column("goid"), self.goroutines.goroutines.dead)
-        ):
-            if not dead:
-                found[at] = goids[goid] if goid in goids else owners.number(every, "goroutine", "", goid=goid)
+    def _numbers(self) -> array[int]:
+        """The owner that each goroutine is, by position; one without roots is made here. -1: it is dead."""
+        assert self._stacked
+        tree, dead = self._tree, self.goroutines.goroutines.dead
+        found = array("q", self.roots.of_goroutines or [-1] * len(dead))
+        left = [at for at, number in enumerate(found) if number < 0 and not dead[at]]
+        for number, at in enumerate(left, len(tree)):
+            found[at] = number
+        goids = array("Q", map(self.goroutines.goroutines.column("goid").__getitem__, left))
+        nameless = array("I", [tree.names.number("")]) * len(left)
+        tree.extend(array("q", [self._every]) * len(left), [GOROUTINE], bytes(len(left)), nameless, goids)
         return found
 
     @property
@@ -84,9 +86,8 @@ class LeakGraph(HeapGraph):
     def _told(self) -> Dict[str, Column]:
         waits, number_of, every = self._waits, self._numbers, self._every
         blocked = set(waits.blocked)
-        first = [number for number, one in enumerate(self.owners) if number and one.parent == 0]
-        first.remove(every)
-        first += [number for at, number in number_of.items() if at not in blocked]
+        first = [number for number in self.owners.below(0) if number != every]
+        first += [number for at, number in enumerate(number_of) if number >= 0 and at not in blocked]
         return {
             "first": array("q", first),
             "blocked": array("q", map(number_of.__getitem__, waits.blocked)),
@@ -109,7 +110,7 @@ class LeakGraph(HeapGraph):
         if self._home:
             return
         tree, stuck = self._tree, set(self.leaked)
-        self._home = {number: tree.all[number] for number in map(self._numbers.__getitem__, stuck)}
+        self._home = {number: tree.parents[number] for number in map(self._numbers.__getitem__, stuck)}
         for at, address in zip(self._waits.waiters, self._waits.awaited):
             if at in stuck and address >= 0:
                 tree.put(self._numbers[at], address)
@@ -121,12 +122,12 @@ class LeakGraph(HeapGraph):
         owners, number_of = self._tree, self._numbers
         self._hold_awaited()
         for number, home in self._home.items():
-            owners.all[number] = home
+            owners.parents[number] = home
         stuck = owners.number(0, _STUCK, "")
-        numbers = [owners.number(stuck, "group", "", number + 1) for number in range(len(groups))]
+        numbers = [owners.number(stuck, GROUP, "", number + 1) for number in range(len(groups))]
         for number, group in zip(numbers, groups):
             for at in group:
-                owners.all[number_of[at]] = owners.all[number_of[at]]._replace(parent=number)
+                owners.parents[number_of[at]] = number
         self._engine.ask(*owners.told())
         said = self._engine.ask({"do": "owners"}, {})
         bytes_, objects = said.column("bytes"), said.column("objects")

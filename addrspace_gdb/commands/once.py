@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import time
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Callable, Iterable, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Iterable, List, NamedTuple, Optional, Sequence
 
 from addrspace_gdb import commands
 from addrspace_gdb.commands.command import TYPED_GRAPH, Task
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Session, Settings
+from addrspace_gdb.commands.spoken import for_shell
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.target.protocol import kept_of
+from addrspace_gdb.views.kit.text import spoken
 
 if TYPE_CHECKING:
     from addrspace_gdb.space.reading.whole import Reading
@@ -51,7 +53,8 @@ def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
     except HelpRequested as text:
         write_whole(asked.result, [str(text)])
         return []
-    with no_cycle_collection():
+    speak = for_shell(asked.typed)
+    with no_cycle_collection(), spoken(speak):
         sums = _Sums(session) if asked.check and asked.report is not None else None
         visited = visit(partial(_ask, task, session, sums))
         began = time.monotonic()
@@ -60,7 +63,7 @@ def answer(asked: Request, session: Session, visit: Visiting) -> List[str]:
     if asked.stats:
         notes.append(_stats(visited, time.monotonic() - began))
     if notes:
-        write_whole(asked.notes, notes)
+        write_whole(asked.notes, map(speak, notes) if speak is not None else notes)
     return [problem for problem in problems if problem]
 
 
@@ -93,10 +96,8 @@ class _Sums:
     def note(self) -> str:
         """How many there are, and how many hold."""
         checks = self._space.checks
-        holding = sum(one.ok is True for one in checks)
-        return (
-            f"{holding} of {len(checks)} sums are as the kernel and Go have them (`dump --check` lists all)\n"
-        )
+        holding = f"{sum(one.ok is True for one in checks)} of {len(checks)} sums"
+        return f"{holding} are as the kernel and Go have them (`addrspace --check` lists all)\n"
 
 
 def _ask(task: Task, session: Session, sums: Optional[_Sums]) -> None:
@@ -140,6 +141,12 @@ def problem_of(error: BaseException) -> str:
         what = f"{printable(str(error.filename))}: " if error.filename else ""
         return f"cannot finish the answer: {what}{error.strerror or error}"
     return f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it"
+
+
+def write_problems(asked: Request, problems: Sequence[str]) -> None:
+    """Each in a line of its file. OSError."""
+    speak = for_shell(asked.typed)
+    write_whole(asked.problems, (f"{speak(line) if speak is not None else line}\n" for line in problems))
 
 
 def write_whole(path: str, pieces: Iterable[str]) -> None:

@@ -54,7 +54,14 @@ class Parser(argparse.ArgumentParser):
     def values_of(self, option: str) -> List[str]:
         """What may follow an option; empty if that is no fixed set of words."""
         action = self._option_string_actions.get(option)
-        return [str(value) for value in action.choices] if action is not None and action.choices else []
+        if action is None:
+            return []
+        return [str(value) for value in action.choices or (["all"] if option == "--limit" else [])]
+
+    def takes_value(self, option: str) -> bool:
+        """Whether something has to follow it."""
+        action = self._option_string_actions.get(option)
+        return action is not None and action.nargs is None
 
     def print_help(self, file: Any = None) -> None:
         """Hand the text to the caller."""

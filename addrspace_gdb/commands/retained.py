@@ -51,7 +51,8 @@ _WITH_VALUE = (*WITH_VALUE, "--limit", "--depth", "--by", "--memory")
 
 _EPILOG = """\
 What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
-What several roots hold together is in rows of its own, so that all rows add up to what is reached.
+What several roots hold together is in rows of its own, so that all rows add up to what is reached; --depth
+shows the objects.
 Roots are those of Go's collector: variables, live slots of stacks by the compiler's maps, records of
 finalizers, cleanups and weak handles. With EXPR: what the object at that address keeps.
 By type or package a row is what all objects of that type keep, others in it too: such rows do not add up.
@@ -145,27 +146,33 @@ class Answer:
         node = graph.find([asked.address])[0]
         if node < 0:
             raise no_object(asked)
-        (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node])]
-        return Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
+        (place,), (size,) = self._objects([node]), [one.size for one in self._children(1)([node], ())]
+        made = Row(OBJECT, asked.text, size, node, place.address, place.type, place.size)
+        return made._replace(package=place.package)
 
     def _children(self, most: int) -> Any:
-        def ask(nodes: Sequence[int]) -> List[Found]:
-            rows = self._graph.ask("children", nodes=list(nodes), most=min(most, 1 << 20)).header["rows"]
+        def ask(nodes: Sequence[int], shared: Sequence[int]) -> List[Found]:
+            asked = {"nodes": list(nodes), "shared": list(shared), "most": min(most, 1 << 20)}
+            rows = self._graph.ask("children", **asked).header["rows"]
             return [Found(Size(*row["kept"]), row["children"], row["count"]) for row in rows]
 
         return ask
 
     def _objects(self, nodes: Sequence[int]) -> List[Node]:
         rows = self._graph.ask("objects", objects=list(nodes)).header["rows"]
-        return [Node(address, size, self._graph.type_name(type_)) for address, size, type_ in rows]
+        return [Node(address, size, *self._graph.type_of(*type_)) for address, size, *type_ in rows]
 
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
-    use = Use(arguments.memory)
-    graph = graph_of(session, use) if arguments.by == ROOT else typed_graph_of(session, use)
-    return Answer(graph, asked, arguments)
+    made = typed_graph_of if _names_objects(arguments) else graph_of
+    return Answer(made(session, Use(arguments.memory)), asked, arguments)
+
+
+def _names_objects(arguments: argparse.Namespace) -> bool:
+    """Whether types of objects are shown."""
+    return bool(arguments.by != ROOT or arguments.depth or arguments.expressions)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -213,5 +220,5 @@ COMMAND = Command(
     parse=parse,
     joined=line_of,
     expressions=True,
-    graph=lambda arguments: PLAIN_GRAPH if arguments.by == ROOT else TYPED_GRAPH,
+    graph=lambda arguments: TYPED_GRAPH if _names_objects(arguments) else PLAIN_GRAPH,
 )

@@ -38,8 +38,9 @@ _ROWS = 40
 _EPILOG = """\
 Types are those that the runtime keeps before large objects, those of variables where there is debug
 information, and what they and interfaces lead to: pointers, slices, strings, maps, channels and closures.
-`[...]T` is the array behind a slice. What has no type that is known is listed by the size of its objects.
-All rows add up to HeapAlloc and HeapObjects.
+`[...]T` is the array behind a slice. Types are called as Go's %T prints them, with the path of the package
+where two packages share a name; JSON has the path apart. What has no type that is known is listed by the
+size of its objects. All rows add up to HeapAlloc and HeapObjects.
   addrspace types --by package             who made the types that fill the heap
   addrspace types --unreachable            what waits for the collector"""
 

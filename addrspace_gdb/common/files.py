@@ -43,6 +43,8 @@ class OutputFile:
     def _check(self) -> None:
         """Say what can be said without leaving a trace: nobody may come back to take one away."""
         folder = os.path.dirname(self._place)
+        if self._name.startswith("--"):
+            raise self._problem(f"it looks like an option; ./{self._name} is a file")
         if self._name.endswith(os.sep) or os.path.isdir(self._place):
             raise self._problem("it is a directory")
         try:

@@ -17,20 +17,36 @@ from types import TracebackType
 from typing import Optional, Type
 
 from addrspace_gdb.common.held_signals import held_signals
+from addrspace_gdb.common.problems import ProblemError
 
+_IN_MEMORY = "/dev/shm"
+_PLACES = "$TMPDIR, /tmp, /var/tmp or /dev/shm (docker run --tmpfs /tmp)"
 PREFIX = "addrspace-gdb-run-"
 _NAME = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_]{8}")
 
 
+def temporary() -> str:
+    """The folder for temporary files: $TMPDIR or the system's, or in memory where no file system can be
+    written, as in many containers. ProblemError if there is none."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        if not os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+            raise ProblemError(f"no folder for temporary files can be written: {_PLACES}") from None
+        tempfile.tempdir = _IN_MEMORY
+        return _IN_MEMORY
+
+
 class PrivateFolder:
-    """A new empty folder that only this user can enter, gone when the block ends. Raises OSError.
+    """A new empty folder that only this user can enter, gone when the block ends. Raises OSError,
+    ProblemError.
 
     The lock is shared with children that inherit the descriptor: they hold the folder too.
     """
 
     def __init__(self) -> None:
         self._lock = -1
-        sweep(tempfile.gettempdir())
+        sweep(temporary())
         try:
             with held_signals():
                 self._make()

@@ -34,6 +34,7 @@ class Request(NamedTuple):
     result: str  # path of a file for the output (UTF-8), which gets this name when it is complete
     problems: str  # of one for problems, one a line
     notes: str  # of one for lines for stderr that are no problems
+    typed: str = ""  # how a shell is told which process or core it is; "": no shell asks
 
     def to_json(self) -> str:
         """The object's text, in ASCII."""

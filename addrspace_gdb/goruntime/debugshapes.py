@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from addrspace_gdb.goruntime.sametypes import is_atomic_pointer
 from addrspace_gdb.goruntime.typeshapes import (
     DYNAMIC,
     FUNCTION,
@@ -18,7 +19,6 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
-    is_atomic_pointer,
     placed,
 )
 from addrspace_gdb.process.dwarf.gonames import with_path

@@ -36,6 +36,7 @@ class Own:
     def __init__(self, go: GoView) -> None:
         self._go = go
         self.listed: Dict[str, Sequence[int]] = {}
+        self.itabs = 0  # where the table of itabs is, which is an object once it has grown
 
     def of(self, kind: str) -> List[int]:
         """The addresses of a kind, ascending, some more than once."""
@@ -70,6 +71,8 @@ def read_own_objects(runtime: Runtime, go: GoView) -> Own:
             found.listed[kind] = array("Q", source(runtime, go))
         except (UnreadableError, ProblemError, KeyError) as error:
             runtime.problems.add(f"{kind}: {error}; they count as objects of the program")
+    if TABLES in found.listed and runtime.has("runtime.itabTable"):
+        found.itabs = found.listed[TABLES][-1]
     return found
 
 

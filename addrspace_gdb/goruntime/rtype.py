@@ -15,7 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
-from addrspace_gdb.process.dwarf.gonames import with_path
+from addrspace_gdb.process.dwarf.gonames import with_path, without_shapes
 
 # internal/abi/type.go, Kind; up to Go 1.25 two flag bits stand above it (KindMask).
 _KINDS = (
@@ -148,6 +148,7 @@ class Types:
             if not name.startswith("*"):
                 return None
             name = name[1:]
+        name = without_shapes(name)
         extent, package = self._extent(address, _KINDS[kind], bool(tflag & _UNCOMMON))
         return RType(address, name, _KINDS[kind], size, extent, package if tflag & _NAMED else None)
 

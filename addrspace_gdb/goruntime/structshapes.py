@@ -70,6 +70,12 @@ class StructShapes:
         self._shapes.put(number, Shape(text, "pointer", None, self._word, self._word, [pointer]))
         return number
 
+    def without_pointers(self, name: str) -> int:
+        """The number of the shape of a struct that is allocated as if it had none, and may be larger."""
+        number = self._shapes.reserve()
+        self._shapes.put(number, Shape(name, "struct", _RUNTIME, self._word, 0, (), open=True))
+        return number
+
     def finish(self) -> bool:
         """Make every shape that another one leads to; whether there was any."""
         found = bool(self._pending)

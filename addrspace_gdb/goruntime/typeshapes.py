@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 from functools import cached_property
 from itertools import chain, islice
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
+from addrspace_gdb.goruntime.sametypes import channel_name, is_atomic_pointer
 
 # How a pointer leads to its target, as worker/propagating.py has it.
-UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
+UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
 # Shapes that every table has.
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 MAX_POINTERS = 1 << 12  # of one value that are told apart
@@ -34,7 +35,7 @@ class Pointer(NamedTuple):
     offset: int  # bytes
     how: int
     target: int = NOTHING  # number of a shape
-    other: int = NOTHING  # of DIRECTORY: what it leads to when it is no directory
+    other: int = NOTHING  # of DIRECTORY and EITHER: what else it may lead to, by its tag or its slot
 
 
 def placed(parts: Iterable[Tuple[int, Sequence[Pointer]]]) -> List[Pointer]:
@@ -56,11 +57,6 @@ class Shape(NamedTuple):
     pointers: Sequence[Pointer]
     open: bool = False
     first: int = NOTHING  # the shape of what it begins with
-
-
-def is_atomic_pointer(name: str, package: Optional[str]) -> bool:
-    """Whether a struct is sync/atomic's Pointer[T] or one made like it: [0]*T and an unsafe.Pointer."""
-    return package == "sync/atomic" and name.startswith("atomic.Pointer[")
 
 
 class Direct(NamedTuple):
@@ -100,6 +96,8 @@ class Shapes:
         self._pending: List[Tuple[int, str, int]] = []
         self._described: Dict[int, int] = {}  # addresses of descriptors by number
         self._others: List[int] = []
+        self._channels: Dict[int, int] = {}  # types of channels, one for each type of elements
+        self.vague: Set[int] = set()  # what stands before an object says too little if it is one of these
         self._paths: Dict[int, PathOf] = {}
         self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
 
@@ -158,6 +156,26 @@ class Shapes:
         fits = at is not None and at.size == type_.size and at.kind in (*_IS_POINTER, "struct", "array")
         return inner if fits else None
 
+    @property
+    def described(self) -> Dict[int, int]:
+        """The addresses of descriptors by the numbers of their shapes."""
+        return self._described
+
+    def fields(self, number: int) -> Sequence[Tuple[int, ...]]:
+        """Names, types and offsets of a struct's fields, as numbers; none of what is damaged."""
+        try:
+            return self._members(self._described[number])
+        except UnreadableError:
+            return ()
+
+    def _members(self, address: int) -> List[Tuple[int, int, int]]:
+        word = self._word
+        start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
+        if count > MAX_POINTERS:
+            return []
+        found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
+        return list(zip(found[::3], found[1::3], found[2::3]))
+
     def reserve(self) -> int:
         """The number of a shape that somebody else makes, and then puts there; NOTHING if there are too many.
         Until then nothing is known of it."""
@@ -185,6 +203,8 @@ class Shapes:
         first: Dict[Tuple[str, Optional[str], int], int] = {}
         for number in chain(self._described, self._others):
             shape = self.all[number]
+            if "[...]" in shape.name:  # of a generic type: arguments are not known, and may be others
+                continue
             known = first.setdefault((shape.name, shape.package, shape.size), number)
             found[number] = number if number in self._described else known
         return found
@@ -248,12 +268,7 @@ class Shapes:
 
     def _fields(self, address: int) -> List[Tuple[int, int]]:
         """Types and offsets of a struct's fields."""
-        word = self._word
-        start, count = (self._runtime.word_at(address + self._head + at * word) for at in (1, 2))
-        if count > MAX_POINTERS:
-            return []
-        found = self._runtime.words(start, _FIELDS_OF_STRUCT * count, "fields of a struct")
-        return list(zip(found[1::3], found[2::3]))
+        return [(type_, offset) for _, type_, offset in self._members(address)]
 
     def _pointers(self, address: int, depth: int) -> Sequence[Pointer]:
         """Those of a value of a type, by their offsets."""
@@ -276,7 +291,8 @@ class Shapes:
         if kind == "map":
             return [Pointer(0, ONE, self._number("swiss" if self._is_swiss(at) else "map", at))]
         if kind == "chan":
-            return [Pointer(0, ONE, self._number("channel", at))]
+            element = self._runtime.word_at(at + self._head)
+            return [Pointer(0, ONE, self._number("channel", self._channels.setdefault(element, at)))]
         if kind == "unsafe pointer":
             return [Pointer(0, UNKNOWN)]
         if kind in ("pointer", "slice"):
@@ -387,7 +403,8 @@ class Shapes:
             if offset != buffer:
                 target = self.struct(_LED_TO.get(path, ""))
                 found.append(Pointer(offset, ONE if target else UNKNOWN, target))
-        return self._runtimes(address, "", "chan", layout.size // word, sorted(found))._replace(open=True)
+        made = self._runtimes(address, "", "chan", layout.size // word, sorted(found))
+        return made._replace(name=channel_name(made.name), open=True)
 
 
 # Structs of the runtime's that a channel leads to.

@@ -6,11 +6,11 @@ import time
 from typing import List, NamedTuple, Optional
 
 from addrspace_gdb.common.escape import decoded
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.buildinfo import version_of
 from addrspace_gdb.goruntime.proc import GSCAN, LEAKED, SYSCALL, WAITING, Goroutines, status_word
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.target.protocol import ProcFiles
+from addrspace_gdb.target.protocol import ProcFiles, Target
 
 _MAX_REASONS = 256
 _MAX_TEXT = 128  # bytes
@@ -33,6 +33,11 @@ def read_wait_reasons(runtime: Runtime) -> List[str]:
     size = symbol.size or (symbol.type.size if symbol.type else 0)
     headers = runtime.words(symbol.address, min(size // word, 2 * _MAX_REASONS), "runtime.waitReasonStrings")
     return [_text(runtime, headers[at], headers[at + 1]) for at in range(0, len(headers) - 1, 2)]
+
+
+def wait_reasons(target: Target) -> List[str]:
+    """The same of a target of which nothing else is wanted."""
+    return read_wait_reasons(Runtime(target, Problems()))
 
 
 def _text(runtime: Runtime, address: int, size: int) -> str:

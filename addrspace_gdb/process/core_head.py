@@ -9,10 +9,11 @@ import io
 from typing import Callable, List, NamedTuple
 
 from addrspace_gdb.common.problems import ProblemError, Problems
+from addrspace_gdb.common.sizes import size
 from addrspace_gdb.process.corefile import counted
 from addrspace_gdb.process.corenotes import CoreNotes, read_notes
 from addrspace_gdb.process.elf import Header, Segment, read_header, read_segments
-from addrspace_gdb.process.elf_structs import PT_NOTE, structs_of
+from addrspace_gdb.process.elf_structs import PT_LOAD, PT_NOTE, structs_of
 from addrspace_gdb.process.regular import read_at
 
 _FILE_HEADER = 64  # bytes: of a 64-bit machine, the longer one
@@ -54,7 +55,9 @@ class ComingCore:
         segments = read_segments(self._store, header, _NAME)
         if len(segments) < max(1, header.phnum):
             raise ProblemError(f"{_NAME} ends within its program headers")
-        return self._notes(header, [segment for segment in segments if segment.type == PT_NOTE])
+        places = [segment for segment in segments if segment.type == PT_NOTE]
+        _refuse_distant(places, [one.offset for one in segments if one.type == PT_LOAD and one.filesz])
+        return self._notes(header, places)
 
     def _header(self) -> Header:
         self._fill(_FILE_HEADER)
@@ -76,13 +79,23 @@ class ComingCore:
             raise ProblemError(f"{_NAME} tells of no thread")
         return CoreHead(machine, pointer_size, order, notes, list(problems))
 
-    def _fill(self, size: int) -> None:
-        """Read on until there are `size` bytes in all, or no more come."""
-        if size > _MOST:
+    def _fill(self, wanted: int) -> None:
+        """Read on until there are `wanted` bytes in all, or no more come."""
+        if wanted > _MOST:
             raise ProblemError(f"{_NAME} claims more than {_MOST >> 20} MiB of headers and notes: damaged")
         self._store.seek(0, io.SEEK_END)
-        while self._size < size:
-            piece = self._read(size - self._size)
+        while self._size < wanted:
+            piece = self._read(wanted - self._size)
             if not piece:
                 return
             self._size += self._store.write(piece)
+
+
+def _refuse_distant(places: List[Segment], memory: List[int]) -> None:
+    """ProblemError where the notes come too long after the memory that begins at the offsets `memory`."""
+    first = min((place.offset for place in places), default=0)
+    if first > _MOST and memory and min(memory) < first:
+        raise ProblemError(
+            f"{_NAME} has {size(first)} of memory before its threads, as debuggers write cores (the kernel "
+            "has them first): save it to a file, and run `addrspace-gdb fault FILE`"
+        )

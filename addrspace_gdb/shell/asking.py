@@ -202,6 +202,17 @@ def _by_gdb(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optiona
     run_gdb(asked.debugger, _request(asked, answer, core, exe, sysroot is not None), answer)
 
 
+_LONG = 40  # columns of a path in the middle of a sentence
+
+
+def _typed(asked: Asked) -> str:
+    """The process or core as it may be typed again."""
+    if asked.pid is not None:
+        return str(asked.pid)
+    typed = shlex.quote(asked.question.target)
+    return typed if typed.isprintable() and len(typed) <= _LONG else "CORE"
+
+
 def _request(
     asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], sysroot: bool
 ) -> Request:
@@ -224,4 +235,5 @@ def _request(
         result=str(answer.result),
         problems=str(answer.problems),
         notes=str(answer.notes),
+        typed=_typed(asked),
     )

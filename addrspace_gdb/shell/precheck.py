@@ -30,7 +30,7 @@ def check_process(pid: int) -> str:
         raise ProblemError(f"process {pid} ({name}) is a thread of the kernel and has no memory of its own")
     tracer = tracer_of(status)
     if tracer is not None:
-        raise ProblemError(f"process {pid} ({name}) is being debugged already, by {tracer}")
+        raise ProblemError(f"process {pid} ({name}) is already being debugged by {tracer}")
     try:
         # The kernel asks here for the same rights as for attaching, and nothing is stopped.
         with open(f"/proc/{pid}/mem", "rb"):

@@ -95,7 +95,7 @@ def _fragments(found: Finding, about: Circumstances) -> str:
 def _live(found: Finding, about: Circumstances) -> str:
     text = f"{_much(found, about)} is objects that survived the last GC"
     if about.sites:
-        text += ", allocated " + " and ".join(map(_site, about.sites))
+        text += ", allocated " + " and ".join(_site(site, found.amount) for site in about.sites)
     elif about.live_class is not None:
         text += f", most of it {_objects(about.live_class)}"
     if about.pinned * _PINNED >= found.amount:
@@ -110,11 +110,13 @@ def _live(found: Finding, about: Circumstances) -> str:
 _PINNED = 4096  # bytes that a pinned object may hold for pins to be worth a mention
 
 
-def _site(site: Site) -> str:
-    """ "in main.handle (main.go:35) about 76.2 MiB, 62.1%"."""
+def _site(site: Site, most: int) -> str:
+    """ "in main.handle (main.go:35) about 76.2 MiB, 62.1%"; the share alone where more was allocated than
+    the `most` that is resident of it."""
     where = site.spot
     line = f" ({os.path.basename(where.file)}:{where.line})" if where.file and where.line else ""
-    return f"in {where.function}{line} about {sizes.size(site.size)}, {sizes.share(site.size, site.whole)}"
+    amount = f"{sizes.size(site.size)}, " if site.size <= most else ""
+    return f"in {where.function}{line} about {amount}{sizes.share(site.size, site.whole)}"
 
 
 def _objects(some: LiveClass) -> str:

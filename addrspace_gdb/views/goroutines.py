@@ -22,9 +22,10 @@ _STATES = 3  # lines of counts by status
 _STATE_WIDTH = 28
 _MIN_STATE = 18
 _MIN_FUNCTION = 20
+_LEAKED = " (leaked)"
 _STATE = 1  # the column
 _KEEPS = 6  # the column, where there is one
-_GIVE_WAY = (4, 5, _STATE, 3, 2)  # columns in this order: bar, resident, a part of the state, used, size
+_GIVE_WAY = (4, 5, 3, _STATE, 2)  # columns in this order: bar, resident, used, a part of the state, size
 _MAKER = Column("Created by", "left", tokens.QUIET)
 _MANY = 1000  # from here on rows are made from columns
 
@@ -135,6 +136,8 @@ def goroutine_table(
     whole = width is None
     if len(shown) <= _MANY or keeps is not None:
         rows = details(listing, shown)
+        if keeps is not None:  # of leaked ones, where it says nothing
+            rows = [row._replace(state=row.state.replace(_LEAKED, "")) for row in rows]
         texts = [_row(row, exact, unicode, whole) for row in rows]
         if keeps is not None:
             columns.insert(_KEEPS, Column("Keeps", "right", tokens.SIZE))
@@ -191,16 +194,19 @@ def fit_columns(
     if width is None:
         return list(columns), rows
     widths = [_widest(columns, rows, index) for index in range(len(columns))]
-    widths[_STATE] = min(widths[_STATE], _STATE_WIDTH)
+    widths[_STATE] = whole = min(widths[_STATE], _STATE_WIDTH)
     line = max([cells(text.rpartition("/")[2]) for text in {row[-1] for row in rows}], default=0)
     left = list(range(len(columns) - 2))
     for index in _GIVE_WAY:
-        if _room(widths, left, width) >= _MIN_FUNCTION + GAP + line:
+        missing = _MIN_FUNCTION + GAP + line - _room(widths, left, width)
+        if missing <= 0:
             break
         if index == _STATE:
-            widths[_STATE] = min(widths[_STATE], _MIN_STATE)
+            widths[_STATE] = max(min(widths[_STATE], _MIN_STATE), widths[_STATE] - missing)
         else:
             left.remove(index)
+    spare = max(0, _room(widths, left, width) - _MIN_FUNCTION - GAP - line)
+    widths[_STATE] = min(whole, widths[_STATE] + spare)
     room, state = _room(widths, left, width), widths[_STATE]
     function = min(widths[-2], max(_MIN_FUNCTION, room - GAP - min(widths[-1], max(line, 20))))
     place_ = max(line, room - function - GAP)

@@ -52,7 +52,7 @@ def _object(one: Step) -> str:
 
 def path_lines(path: Path, pointer_size: int, width: int, unicode: bool) -> Iterator[tokens.Pair]:
     """The path in Go's words, from the root on, in as many lines as it takes."""
-    arrow = "→" if unicode else "->"
+    arrow = _arrow(unicode)
     pieces = [root_words(path.root, path.many, pointer_size)]
     pieces += [f"{arrow} {text}" for text in chain_words(path)]
     line, first = "  ", True
@@ -64,9 +64,13 @@ def path_lines(path: Path, pointer_size: int, width: int, unicode: bool) -> Iter
     yield from Line(width, unicode).put(tokens.NAME if first else tokens.TEXT, line)
 
 
-def path_words(path: Path, pointer_size: int) -> str:
+def _arrow(unicode: bool) -> str:
+    return "→" if unicode else "->"
+
+
+def path_words(path: Path, pointer_size: int, unicode: bool = False) -> str:
     """The path on one line."""
-    return " -> ".join([root_words(path.root, path.many, pointer_size), *chain_words(path)])
+    return f" {_arrow(unicode)} ".join([root_words(path.root, path.many, pointer_size), *chain_words(path)])
 
 
 def _fitting(pieces: Sequence[str], width: int, unicode: bool) -> Iterator[str]:

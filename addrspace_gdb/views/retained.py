@@ -41,10 +41,19 @@ def _verdict(found: Retained) -> str:
         return _by_groups(found, whole)
     suspects = [_suspect(row, found) for row in found.suspects[:_NAMED_FIRST]]
     if not suspects:
-        return f"No single root keeps a tenth of {whole}."
+        return f"No single root keeps a tenth of {whole}{_together(found)}."
     alone = "by itself" if len(suspects) == 1 else "each by itself"
     named = suspects[0] if len(suspects) == 1 else f"{', '.join(suspects[:-1])} and {suspects[-1]}"
     return f"Of {whole}, {named} alive {alone}; --depth 2 shows through what."
+
+
+def _together(found: Retained) -> str:
+    """What is below objects that several roots hold, if it is much."""
+    kept, whole = sum(row.size.bytes for row in found.rows if row.kind == SHARED), found.totals.reached.bytes
+    if 2 * kept < whole or not whole:
+        return ""
+    share = sizes.share(kept, whole)
+    return f"; several together keep {sizes.size(kept)} ({share}): --depth 2 shows through which objects"
 
 
 def _by_groups(found: Retained, whole: str) -> str:

@@ -32,7 +32,7 @@ def where_card(
     if typed and typed not in (address, hex(where.address)):
         line = Line(columns, unicode).put(tokens.QUIET, "  expression").skip_to(_INDENT)
         yield from line.put(tokens.TEXT, clean(typed, unicode))
-    for name, text in facts(where, pointer_size):
+    for name, text in facts(where, pointer_size, unicode):
         token = tokens.PROBLEM if name == "problem" else tokens.TEXT
         for number, part in enumerate(wrap(clean(text, unicode), columns - _INDENT, _LINES, unicode)):
             line = Line(columns, unicode).put(tokens.QUIET, "" if number else f"  {name}").skip_to(_INDENT)

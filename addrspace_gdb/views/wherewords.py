@@ -145,7 +145,7 @@ def _distances(address: int, gap: Gap) -> Tuple[str, str]:
     return below, above
 
 
-def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
+def facts(where: Where, pointer_size: int, unicode: bool = False) -> Iterator[Fact]:
     """Everything, from the outside in."""
     region = where.region
     ends = f"{sizes.address(region.start, pointer_size)}-{sizes.address(region.end, pointer_size)}"
@@ -162,7 +162,7 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
     if where.heap is not None:
         yield from _object(where.heap, where.said, pointer_size)
         if where.holding is not None:
-            yield "held by", _holding(where.holding, pointer_size)
+            yield "held by", _holding(where.holding, pointer_size, unicode)
     elif where.said is not None:
         yield "type", f"{where.said}, by the expression"
     if where.stack is not None:
@@ -179,12 +179,12 @@ def facts(where: Where, pointer_size: int) -> Iterator[Fact]:
         yield from _gap(where.address, where.gap)
 
 
-def _holding(held: Held, pointer_size: int) -> str:
+def _holding(held: Held, pointer_size: int, unicode: bool) -> str:
     """The nearest that holds an object."""
     if not held.roots:
         return nothing_words(held)
     rest = f" (the nearest of {sizes.plural(held.roots, 'root')})" if held.roots > 1 else ""
-    return path_words(held.paths[0], pointer_size) + rest
+    return path_words(held.paths[0], pointer_size, unicode) + rest
 
 
 def _mapping(where: Where, pointer_size: int) -> Iterator[Fact]:

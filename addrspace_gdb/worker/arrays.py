@@ -116,7 +116,7 @@ def joined(columns: Sequence[Ints], code: str) -> Ints:
         return numpy.concatenate([numpy.asarray(one, _TYPES[code]) for one in columns])
     found = array(code)
     for one in columns:
-        found.extend(one)
+        found.extend(one if getattr(one, "typecode", code) == code else one.tolist())
     return found
 
 

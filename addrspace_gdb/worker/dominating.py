@@ -264,3 +264,13 @@ def weigh(node_of: Ints, first: Ints, sizes: Ints, objects: int, bytes_: Ints, c
                     high = middle
             bytes_[i] = sizes[low]
             counts[i] = 1
+
+
+@kernel
+def kept_by(number: Ints, first: int, bytes_: Ints, objects: Ints, kept: Ints, counts: Ints) -> None:
+    """What nodes keep from `first` on, as many as there is room for; nothing if they are not reached."""
+    for k in range(len(kept)):
+        at = number[first + k]
+        if at >= 0:
+            kept[k] = bytes_[at]
+            counts[k] = objects[at]

@@ -11,11 +11,12 @@ from addrspace_gdb.worker.arrays import Ints, inlined, kernel
 from addrspace_gdb.worker.scanning import Heap
 
 # How a pointer leads to its target.
-UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY = range(5)
+UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
 NOTHING, TINY, TEXT, FUNCTION = range(4)
 # What is counted.
 CONFLICTS, MISPLACED, AGAIN = range(3)
-FIRST_PAIR, COUNTED = 3, 3 + 2 * 64  # behind them the shapes of the first 64 conflicts: what is, what is said
+# Behind them the first 64 of both: shapes, of what is and of what is said; shapes, and words in them.
+FIRST_PAIR, FIRST_PLACE, COUNTED = 3, 3 + 2 * 64, 3 + 4 * 64
 
 
 class Shapes(NamedTuple):
@@ -174,7 +175,7 @@ def give(
     inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
     nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
     if said != 1 and not inside and not nested:
-        if 3 + 2 * counts[0] + 1 < len(counts):
+        if counts[0] < 64:
             counts[3 + 2 * counts[0]] = known
             counts[4 + 2 * counts[0]] = said
         counts[0] += 1
@@ -195,6 +196,15 @@ def pointer_at(shape: int, within: int, begin: Ints, offsets: Ints) -> int:
     if low < end and offsets[low] == within:
         return low  # type: ignore[no-any-return]
     return -1
+
+
+@inlined
+def count_place(shape: int, within: int, counts: Ints) -> None:
+    """Count a pointer that stands where its object's type has none."""
+    if counts[1] < 64:
+        counts[131 + 2 * counts[1]] = shape
+        counts[132 + 2 * counts[1]] = within
+    counts[1] += 1
 
 
 @kernel
@@ -238,7 +248,8 @@ def follow(
                 within %= period
             p = pointer_at(shape, within, begin, offsets)
             if p < 0:
-                counts[1] += 1
+                if open_[shape] == 0:  # others may have more than is known, as closures have
+                    count_place(shape, within, counts)
                 continue
             how, target = hows[p], targets[p]
             if how == 3:
@@ -247,6 +258,10 @@ def follow(
                 how = 2
                 if tags[e] == 1:
                     how, target = 1, others[p]
+            elif how == 5:
+                how = 1
+                if slots[target] != sizes[span_of_number(to[e], first, spans)]:
+                    target = others[p]
             got = give(
                 to[e],
                 into[e],
@@ -345,13 +360,14 @@ def by_tags(
 
 @kernel
 def begin_with_sure(types: Ints, shape_of: Ints, found: Found) -> int:
-    """The objects whose type stands before them; where the queue ends."""
+    """The objects whose type stands before them; where the queue ends. A shape below 0 says too little,
+    and what begins with it is better."""
     tail = 0
     for number in range(len(types)):
         shape = shape_of[types[number]]
         if shape != 0:
-            found.shapes[number] = shape
-            found.sure[number] = 1
+            found.shapes[number] = abs(shape)
+            found.sure[number] = 1 if shape > 0 else 0
             found.queue[tail] = number
             tail += 1
     return tail

@@ -17,6 +17,7 @@ from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.noting import Noting
 from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
+from addrspace_gdb.worker.stacks import roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -41,6 +42,7 @@ class Server:
         self._answers: Dict[str, Callable[[Message], None]] = {
             "warm": self._warm,
             "heap": self._heap,
+            "stacks": self._stacks,
             "roots": self._roots,
             "totals": self._totals,
             "states": self._states,
@@ -118,6 +120,10 @@ class Server:
         assert self._rooted is not None
         return self._rooted
 
+    def _stacks(self, said: Message) -> None:
+        """Roots and who they are of, by what was copied of stacks."""
+        self._say(*roots_of(said))
+
     def _roots(self, said: Message) -> None:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
@@ -167,6 +173,7 @@ class Server:
             "conflicts": typed.conflicts,
             "misplaced": typed.misplaced,
             "examples": typed.examples,
+            "places": typed.places,
         }
         self._say(header, typed.counted(self._reached))
 
@@ -227,21 +234,24 @@ class Server:
         self._say({}, {**columns, "states": states})
 
     def _children(self, said: Message) -> None:
-        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it."""
-        tree, most = self._dominators, int(said.header["most"])
+        """Of each of the `nodes`: what it keeps, and the largest of what is directly below it; of those that
+        are among `shared` only objects."""
+        tree, most, shared = self._dominators, int(said.header["most"]), {*said.header["shared"]}
         rows = []
         for node in said.header["nodes"]:
-            found, count = tree.children(node, most) if tree.number[node] >= 0 else ([], 0)
+            found: List[int] = []
+            count = 0
+            if tree.number[node] >= 0 and node in shared:
+                found, count = tree.objects_below(node, most, self._made.start)
+            elif tree.number[node] >= 0:
+                found, count = tree.children(node, most)
             rows.append({"kept": tree.kept(node), "children": found, "count": count})
         self._say({"rows": rows})
 
     def _owners(self, said: Message) -> None:
         """What each owner keeps."""
-        tree, rooted = self._dominators, self._made
-        kept = [tree.kept(rooted.start + number) for number in range(rooted.owners)]
-        self._say(
-            {}, {"bytes": _column([one for one, _ in kept]), "objects": _column([one for _, one in kept])}
-        )
+        rooted = self._made
+        self._say({}, self._dominators.kept_by(rooted.start, rooted.owners))
 
     def _leaked(self, said: Message) -> None:
         """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
@@ -265,7 +275,8 @@ class Server:
         self._say({}, {"nodes": found})
 
     def _objects(self, said: Message) -> None:
-        """Where those objects are, their bytes, and the type that stands before them."""
+        """Where those objects are, their bytes, and the type that stands before them; with types also the
+        shape, and 1 for several values of it."""
         self._say({"rows": [self._object(int(number)) for number in said.header["objects"]]})
 
     def _object(self, number: int) -> List[int]:
@@ -273,7 +284,12 @@ class Server:
         heap, s = graph.heap, span_of(graph.heap, number)
         size, type_ = int(heap.sizes[s]), int(graph.type_of[number])
         address = int(heap.starts[s]) + (number - int(heap.first[s])) * size
-        return [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        found = [address, size, graph.types.addresses[type_ - 1] if type_ else 0]
+        if graph.noting is None:
+            return found
+        typed = self._typed
+        shape = int(typed.found.shapes[number])
+        return [*found, shape, int(shape > 0 and typed.shapes.slots[shape] != size)]
 
 
 def _column(addresses: Sequence[int]) -> Ints:

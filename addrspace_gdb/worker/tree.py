@@ -6,9 +6,9 @@ one before it. Pointers of roots hang on their owners.
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-from addrspace_gdb.common.messages import Message
+from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.worker import dominating
 from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
@@ -129,6 +129,14 @@ class Dominators:
             found = sorted(self._children[begin:end].tolist(), key=lambda one: (-int(self.bytes[one]), one))
         return [int(self.node_of[number]) for number in found[:most]], end - begin
 
+    def objects_below(self, node: int, most: int, first: int) -> Tuple[List[int], int]:
+        """The same of objects alone, whose nodes are below `first`."""
+        at = int(self.number[node])
+        every = self._children[int(self._begin[at]) : int(self._begin[at + 1])].tolist()
+        found = [one for one in every if self.node_of[one] < first]
+        found.sort(key=lambda one: (-int(self.bytes[one]), one))
+        return [int(self.node_of[number]) for number in found[:most]], len(found)
+
     def grouped(self, nodes: Sequence[int], group_of: Ints, groups: int) -> Tuple[Ints, Ints]:
         """Bytes and objects that the objects of each group keep below those nodes; `group_of` is by node, -1
         for those in none."""
@@ -156,3 +164,9 @@ class Dominators:
         """Bytes and objects that a node keeps, itself too; zeroes for what is not reached."""
         at = int(self.number[node])
         return (int(self.bytes[at]), int(self.objects[at])) if at >= 0 else (0, 0)
+
+    def kept_by(self, first: int, count: int) -> Dict[str, Column]:
+        """The same of many nodes from one on, as columns."""
+        kept, objects = zeros(count), zeros(count)
+        dominating.kept_by(self.number, first, self.bytes, self.objects, kept, objects)
+        return {"bytes": kept, "objects": objects}

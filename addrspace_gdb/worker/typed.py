@@ -54,17 +54,19 @@ class Typed:
         self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
         self._follow(self._by_roots(said), 0)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
+        conflicts = int(self.found.counts[propagating.CONFLICTS])
         tail = propagating.by_tags(
             edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
         )
+        self.found.counts[propagating.CONFLICTS] = conflicts  # what looks like an interface need not be one
         self._follow(tail, 0)
         self._follow_closures(0)
         counted = [int(one) for one in self.found.counts]
         self._follow(propagating.to_do_again(self.found), 1)
         self._follow_closures(1, True)
         self.conflicts, self.misplaced = counted[:2]
-        pairs = counted[propagating.FIRST_PAIR :]
-        self.examples = list(zip(pairs[::2], pairs[1::2]))[: self.conflicts]  # of conflicts: shapes
+        self.examples = _pairs(counted, propagating.FIRST_PAIR, self.conflicts)  # what is, what is said
+        self.places = _pairs(counted, propagating.FIRST_PLACE, self.misplaced)  # shapes, and words in them
 
     def _follow_closures(self, loose: int, unknown: bool = False) -> None:
         """What was found to be a closure leads to what it captures, which may be closures. `unknown`: what
@@ -159,6 +161,11 @@ class Typed:
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]
         return _columns(rows, ("pcs", "pc_sizes", "pc_reached", "pc_unreached"))
+
+
+def _pairs(counted: List[int], first: int, many: int) -> List[Tuple[int, int]]:
+    pairs = counted[first : first + 2 * min(many, 64)]
+    return list(zip(pairs[::2], pairs[1::2]))
 
 
 def _columns(rows: List[Any], names: Tuple[str, ...]) -> Dict[str, Ints]:

@@ -16,6 +16,7 @@ from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
 from addrspace_gdb.worker.scanning import put_states, total
+from addrspace_gdb.worker.stacks import Roots, Stacks, roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
@@ -56,6 +57,8 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
         ways.all()
         ways.steps(0)
         summed(rooted, tree, made, [0], [-1])
+    tree.kept_by(rooted.start, 1)
+    roots_of(Message({"low": 0, "high": 2, "no_frame": 0, "first": 1, "every": 0, "names": 1}, _stacks()))
     waits = {**{name: [0] for name in _WAITERS}, **{name: [_START] for name in _AWAITED}}
     leaked(rooted, Message({}, _columns(waits)))  # the graph is another then
 
@@ -89,6 +92,23 @@ def _shapes() -> Message:
     columns.update(type_shapes=[0, 1], word_hows=[1], word_targets=[1])
     columns.update(root_values=[_START], root_hows=[1], root_targets=[1], closure_pcs=[], closure_shapes=[])
     return Message({}, _columns(columns))
+
+
+def _stacks() -> Dict[str, Tuple[str, bytes]]:
+    """One goroutine with one word of stack."""
+    ones = (
+        "block_rows",
+        "shape_widths",
+        "shape_end",
+        "shape_last",
+        "object_ends",
+        "object_end",
+        "words",
+        "all_hi",
+    )
+    names = [*Stacks._fields, "all_started", "all_goid", "record_rows", "record_values"]
+    columns = {name: [0] for name in (*names, *(f"apart_{name}" for name in Roots._fields))}
+    return _columns({**columns, **{name: [1] for name in ones}})
 
 
 def _types_of(addresses: object) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.corehead import made_head
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.process.core_head import ComingCore
 from addrspace_gdb.process.corenotes import CoreSignal
+from addrspace_gdb.process.elf_structs import PT_NOTE
 from addrspace_gdb.shell.crash import installing
 from addrspace_gdb.shell.crash.aside import Aside, shared
 from addrspace_gdb.shell.crash.folders import Crashes, CrashFolder, folder_name
@@ -81,6 +83,19 @@ def test_a_damaged_head_asks_for_no_more_than_a_bound(at: int) -> None:
     data = bytearray(made_head(os.getpid()))
     data[at : at + 8] = b"\xff" * 8
     assert threads_of(bytes(data)) in (0, 1)
+
+
+def test_a_core_as_gdb_writes_it_is_not_called_damaged() -> None:
+    """Its threads come last: whoever has waited for them would have kept gigabytes."""
+    data = bytearray(made_head(os.getpid()))
+    place = data.index(struct.pack("<I", PT_NOTE), 64)
+    struct.pack_into("<Q", data, place + 8, 3 << 30)
+    core, asked = head_of(bytes(data) + REST)
+    with pytest.raises(
+        ProblemError, match=r"3\.0 GiB of memory before its threads, as debuggers .* fault FILE`"
+    ):
+        core.head()
+    assert sum(asked) < 8192
 
 
 # Folders

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
-from typing import List
+from pathlib import Path
+from typing import Iterator, List
 
 import pytest
 from generated import generated, subparsers
@@ -36,17 +40,21 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     return done.stdout.split()
 
 
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        (["wat"], ["watch"]),
-        (["watch", "--ev"], ["--every"]),
-        (["watch", "1", "--format", ""], ["text", "json", "openmetrics"]),
-        (["goroutine-stacks", "1", "--group", ""], ["function", "stack", "created-by", "status"]),
-        (["profile", "he"], ["heap"]),
-        (["completion", ""], ["bash", "zsh", "fish"]),
-    ],
-)
+OFFERED = [
+    (["wat"], ["watch"]),
+    (["watch", "--ev"], ["--every"]),
+    (["watch", "1", "--format", ""], ["text", "json", "openmetrics"]),
+    (["goroutine-stacks", "1", "--group", ""], ["function", "stack", "created-by", "status"]),
+    (["goroutine-stacks", "1", "--status", "run"], ["running", "runnable"]),
+    (["regions", "1", "he"], ["heap"]),
+    (["memstats", "1", "HeapI"], ["HeapIdle", "HeapInuse"]),
+    (["profile", "he"], ["heap"]),
+    (["schema", "w"], ["watch/1", "whereis/1"]),
+    (["completion", ""], ["bash", "zsh", "fish"]),
+]
+
+
+@pytest.mark.parametrize(("words", "offered"), OFFERED)
 def test_bash_completes(words: List[str], offered: List[str]) -> None:
     assert complete(*words) == offered
 
@@ -54,6 +62,109 @@ def test_bash_completes(words: List[str], offered: List[str]) -> None:
 def test_bash_completes_processes_and_files() -> None:
     assert "1" in complete("rss", "1")
     assert "/proc/version" in complete("dump", "/proc/vers") == complete("dump", "1", "-o", "/proc/vers")
+
+
+@pytest.fixture(scope="module")
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process with a name of its own."""
+    with subprocess.Popen([sys.executable, "-c", _NAMED], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        yield process
+        process.kill()
+
+
+_NAMED = """\
+import pathlib, time
+pathlib.Path("/proc/self/comm").write_text("oddly-named")
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def fish_offers(line: str) -> List[str]:
+    """What fish offers for the last word of a line."""
+    script = f"source {SHARE / COMPLETIONS['fish']}; complete -C {line!r}"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr == ""
+    return [offer.partition("\t")[0] for offer in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish on PATH")
+def test_fish_completes(sleeper: subprocess.Popen[bytes]) -> None:
+    for words, offered in OFFERED:
+        assert sorted(fish_offers(" ".join(["addrspace-gdb", *words]))) == sorted(offered), words
+    assert fish_offers("addrspace-gdb rss oddly-n") == ["oddly-named"]
+    numbers = fish_offers(f"addrspace-gdb rss {sleeper.pid}")
+    assert str(sleeper.pid) in numbers
+    assert fish_offers("addrspace-gdb dump 1 -o /proc/vers") == ["/proc/version"]
+    assert "2" not in fish_offers("addrspace-gdb rss ") or Path("/proc/2/comm").read_text() != "kthreadd\n"
+
+
+class Zsh:
+    """A zsh on a terminal: only there does it complete."""
+
+    def __init__(self, *lines: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self._zsh = subprocess.Popen(
+            ["zsh", "-f", "-i"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "dumb", "COLUMNS": "300"},
+        )
+        os.close(theirs)
+        setup = ["PS1=''", "autoload -Uz compinit", "compinit -u -D", "bindkey -e", "setopt nolistbeep"]
+        for line in [*setup, *lines]:
+            self._type(f"{line}\n")
+
+    def completed(self, line: str) -> str:
+        """What a TAB makes of a line: it is printed then, and not carried out."""
+        self._type(f"{line}\t\x01print -rl -- '<<''<' \x05 '>>''>'\n")  # Ctrl-A and Ctrl-E: its ends
+        return " ".join(self._until(">>>").partition(">>>")[0].rpartition("<<<")[2].split())
+
+    def close(self) -> None:
+        """End it."""
+        self._zsh.kill()
+        self._zsh.wait()
+        os.close(self._ours)
+
+    def _type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def _until(self, end: str) -> str:
+        said = ""
+        while end not in said:
+            assert select.select([self._ours], [], [], 60)[0], said
+            said += os.read(self._ours, 65536).decode(errors="replace")
+        return said
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh on PATH")
+@pytest.mark.parametrize("way", ["eval", "installed"])
+def test_zsh_completes(sleeper: subprocess.Popen[bytes], way: str) -> None:
+    """As the line for ~/.zshrc brings it, and as it is found where it is installed."""
+    place = SHARE / COMPLETIONS["zsh"]
+    zsh = Zsh(f'eval "$(cat {place})"') if way == "eval" else Zsh(f"fpath=({SHARE} $fpath)", "compinit -u -D")
+    try:
+        for typed, expected in (
+            ("wat", "watch"),
+            ("watch --ev", "watch --every"),
+            ("watch 1 --format j", "watch 1 --format json"),
+            ("goroutine-stacks 1 --group c", "goroutine-stacks 1 --group created-by"),
+            ("regions 1 goroutine-", "regions 1 goroutine-stacks"),
+            ("profile he", "profile heap"),
+            ("schema wat", "schema watch/1"),
+            ("rss oddly-n", "rss oddly-named"),
+            (f"rss {sleeper.pid}", f"rss {sleeper.pid}"),
+            ("dump 1 -o /proc/vers", "dump 1 -o /proc/version"),
+            ("nosuch", "nosuch"),
+        ):
+            assert zsh.completed(f"addrspace-gdb {typed}") == f"addrspace-gdb {expected}", typed
+    finally:
+        zsh.close()
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])

@@ -281,6 +281,20 @@ def test_file_and_line_are_readable_at_every_width(width: int) -> None:
         assert headings == list(names) and rows[0][-1] == "srv/connection.go:223"
 
 
+def test_the_state_is_cut_last_and_no_more_than_it_takes() -> None:
+    names = ("Goid", "State", "Stack", "Used", "", "Resident", "User function", "At")
+    columns = [Column(name, "left", tokens.TEXT) for name in names]
+    rows: List[Tuple[str, ...]] = [
+        ("10", "chan receive, 43m16s", *SIZES, "main.(*client).watch", "srv/main.go:35")
+    ]
+    for width, others in ((72, ["Stack"]), (80, ["Stack", "Used"]), (66, [])):
+        shown, fitted = fit_columns(columns, rows, width, False)
+        assert fitted[0][:2] == ("10", "chan receive, 43m16s"), width
+        assert [column.heading for column in shown[2:-2]] == others
+    _, ((_, state, *_),) = fit_columns(columns, rows, 58, False)
+    assert state.startswith("chan receive, 4")
+
+
 def test_nothing_is_cut_in_a_file() -> None:
     columns = [Column(str(number), "left", tokens.TEXT) for number in range(8)]
     assert fit_columns(columns, ROWS, None, True) == (columns, ROWS)

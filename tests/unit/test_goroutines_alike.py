@@ -63,3 +63,9 @@ def test_a_path_is_followed_once_and_shared_by_all_that_are_on_it() -> None:
         assert numbers == {at: 7 if row in on else 100 + row for row, at in enumerate(block.positions)}
         assert tried == [(path, 7)]
         assert len(followed) == (turn + 1) * (50 - len(on)) + 1
+
+
+def test_a_word_of_some_rows() -> None:
+    block, _ = _block(random.Random(3), 0)
+    for rows in (range(50), [3, 40], [7], []):
+        assert list(block.column(5, rows)) == [block.stack(row)[5] for row in rows]

@@ -236,6 +236,8 @@ def test_what_is_kept_adds_up_and_children_are_the_largest() -> None:
     assert tree.kept(8) == (0, 0)
     assert tree.children(rooted.start + 1, 2) == ([0, 1], 3)
     assert tree.children(5, 9) == ([6, 7], 2) and tree.children(6, 9) == ([], 0)
+    assert tree.objects_below(rooted.start + 1, 2, 2) == ([0, 1], 2)
+    assert tree.objects_below(5, 1, 9) == ([6], 2) and tree.objects_below(5, 9, 6) == ([], 0)
 
 
 def test_warming_goes_through_every_kernel() -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import random
 from array import array
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import pytest
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
+from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.narrowing import narrowed
-from addrspace_gdb.worker.propagating import DYNAMIC, FUNCTION, MANY, ONE, TEXT, TINY, UNKNOWN
+from addrspace_gdb.worker.propagating import DYNAMIC, EITHER, FUNCTION, MANY, ONE, TEXT, TINY, UNKNOWN
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.typed import Typed
 
 START, PAGE, TYPES, CODE = 1 << 32, 8192, 0x5000, 0x1000
-PAIR, SINGLE, FACES, ARRAY, BYTE = range(4, 9)  # shapes
+PAIR, SINGLE, FACES, ARRAY, BYTE, NODE = range(4, 10)  # shapes
 Pointers = List[Tuple[int, int, int]]  # word, how, target
 
 # Sizes and pointers. The first four are there always: nothing, tiny, text and functions.
@@ -34,6 +35,7 @@ SHAPES: List[Tuple[int, Pointers]] = [
     (16, [(1, DYNAMIC, 0)]),
     (32, [(0, ONE, PAIR), (2, ONE, PAIR)]),
     (1, []),
+    (16, [(0, EITHER, ARRAY), (1, EITHER, PAIR)]),
 ]
 WORDS = [TYPES + 8 * shape for shape in range(len(SHAPES))]  # what stands before an interface's pointer
 
@@ -63,7 +65,7 @@ def told(roots: Sequence[Tuple[int, int, int]] = ()) -> Message:
                 "offsets": [word for word, _, _ in flat],
                 "hows": [how for _, how, _ in flat],
                 "targets": [target for _, _, target in flat],
-                "others": [0] * len(flat),
+                "others": [SINGLE] * len(flat),
                 "type_shapes": [0],
                 "word_hows": [ONE if number >= PAIR else UNKNOWN for number in range(len(SHAPES))],
                 "word_targets": list(range(len(SHAPES))),
@@ -77,7 +79,11 @@ def told(roots: Sequence[Tuple[int, int, int]] = ()) -> Message:
     )
 
 
-def typed(slots: Dict[int, Tuple[int, int]], roots: Sequence[Tuple[int, int, int]] = ()) -> Typed:
+def typed(
+    slots: Dict[int, Tuple[int, int]],
+    roots: Sequence[Tuple[int, int, int]] = (),
+    shapes: Optional[Message] = None,
+) -> Typed:
     """Objects of 16 bytes by slot; behind them a page of objects of 64 without pointers, and one of 16."""
     words: Dict[int, int] = {}
     for slot, values in slots.items():
@@ -105,7 +111,7 @@ def typed(slots: Dict[int, Tuple[int, int]], roots: Sequence[Tuple[int, int, int
     for _ in graph.read():
         pass
     assert graph.noting is not None
-    return Typed(graph, graph.noting, told(roots), WORDS)
+    return Typed(graph, graph.noting, told(roots) if shapes is None else shapes, WORDS)
 
 
 def at(slot: int) -> int:
@@ -125,15 +131,14 @@ def test_what_an_interface_holds_has_a_type_and_gives_types() -> None:
 
 
 def test_what_contradicts_is_counted_and_the_first_stays() -> None:
-    made = typed(
-        {
-            0: (WORDS[PAIR], at(1)),
-            1: (at(1), 0),
-            2: (WORDS[SINGLE], at(1)),
-            3: (WORDS[SINGLE], at(4)),
-            4: (at(4), TEXT_AT),
-        }
-    )
+    slots = {
+        0: (WORDS[PAIR], at(1)),
+        1: (at(1), 0),
+        2: (WORDS[FACES], at(1)),  # looks like an interface, and need not be one
+        3: (WORDS[SINGLE], at(4)),
+        4: (at(4), TEXT_AT),
+    }
+    made = typed(slots, [(at(1), ONE, PAIR), (at(1), ONE, SINGLE)])
     assert made.found.shapes[1] == PAIR and made.found.shapes[4] == SINGLE
     assert made.conflicts == 1 and made.misplaced == 1 and made.examples == [(PAIR, SINGLE)]
 
@@ -157,6 +162,31 @@ def test_interfaces_lead_on() -> None:
     assert [made.found.shapes[one] for one in range(4)] == [0, FACES, PAIR, PAIR]
 
 
+def test_the_slot_decides_between_two_that_a_pointer_may_lead_to() -> None:
+    made = typed({0: (at(1), at(2)), 1: (0, 0), 2: (at(3), 0), 3: (0, 0)}, [(at(0), ONE, NODE)])
+    assert [made.found.shapes[one] for one in range(4)] == [NODE, SINGLE, PAIR, PAIR]
+
+
+@pytest.mark.parametrize("vague", [True, False])
+def test_what_stands_before_an_object_may_say_too_little(vague: bool) -> None:
+    made = typed({0: (at(1), 0), 1: (0, 0)}, [(at(0), ONE, ARRAY)])
+    found, shapes = made.found, array("i", [0, -PAIR if vague else PAIR])
+    found.shapes[1] = found.shapes[0] = 0
+    assert propagating.begin_with_sure(array("i", [0, 1]), shapes, found) == 1
+    heap, slots = made._graph.heap, made.shapes
+    tail = propagating.give_one(1, 0, MANY, ARRAY, heap, slots._replace(sizes=[16] * 10), found, 1)
+    assert found.shapes[1] == (ARRAY if vague else PAIR) and tail == 1 + vague
+
+
+def test_what_may_be_larger_than_is_known_may_have_more_pointers() -> None:
+    roots = [(at(0), ONE, SINGLE), (at(2), ONE, SINGLE)]
+    assert typed({0: (at(1), at(1)), 2: (at(1), at(1))}, roots).misplaced == 2
+    made = told(roots)
+    opened = [number in (*range(4), SINGLE) for number in range(len(SHAPES))]
+    made.columns["open"] = columns({"open": opened})["open"]
+    assert typed({0: (at(1), at(1)), 2: (at(1), at(1))}, roots, made).misplaced == 0
+
+
 def test_closures_lead_to_what_they_capture() -> None:
     slots = {0: (CODE, at(2)), 1: (at(1), 0), 2: (CODE, at(1)), 3: (CODE, 0)}
     made = typed(slots, [(at(0), ONE, FUNCTION)])
@@ -168,7 +198,7 @@ def test_what_roots_say_comes_before_what_looks_like_an_interface() -> None:
     roots = [(at(1), ONE, PAIR), (at(3) + 8, ONE, PAIR), (at(40), ONE, PAIR), (TEXT_AT + 9, MANY, TEXT)]
     made = typed({0: (WORDS[SINGLE], at(1)), 1: (at(2), 0), 2: (0, 0), 3: (0, 0)}, roots)
     assert [made.found.shapes[one] for one in range(4)] == [0, PAIR, PAIR, 0]
-    assert made.found.shapes[FIRST_TEXT] == TEXT and made.conflicts == 1
+    assert made.found.shapes[FIRST_TEXT] == TEXT and made.conflicts == 0
 
 
 def test_all_that_is_allocated_is_counted_once() -> None:

@@ -11,7 +11,9 @@ from typing import Any, Iterator, Optional
 
 import pytest
 
+from addrspace_gdb.common import folders
 from addrspace_gdb.common.folders import PREFIX, PrivateFolder
+from addrspace_gdb.common.problems import ProblemError
 
 
 class Ended(BaseException):
@@ -38,6 +40,27 @@ def test_it_is_gone_afterwards(temporary: Path) -> None:
     with PrivateFolder() as folder:
         assert [folder] == list(temporary.glob(PREFIX + "*"))
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_where_no_file_system_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: bool
+) -> None:
+    """As in a container with a read-only file system and no /tmp."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", nowhere)
+    monkeypatch.setattr(folders, "_IN_MEMORY", str(tmp_path) if memory else "/proc/nosuch")
+    if memory:
+        with PrivateFolder() as folder:
+            assert folder.parent == tmp_path
+        assert not list(tmp_path.iterdir())
+    else:
+        with pytest.raises(ProblemError, match=r"no folder for temporary files .* --tmpfs"):
+            use()
+
+
+def nowhere(*_arguments: Any) -> str:
+    raise FileNotFoundError("No usable temporary directory found")
 
 
 def test_an_end_while_it_is_made(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:

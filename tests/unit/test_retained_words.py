@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, List
 
-from addrspace_gdb.space.graph.kept import Retained, Row, Size, Totals
+from addrspace_gdb.space.graph.kept import SHARED, Retained, Row, Size, Totals
 from addrspace_gdb.views.retained import verdict_line, whole_line
 
 INFO: Any = SimpleNamespace(pointer_size=8)
@@ -33,3 +33,13 @@ def test_what_could_not_be_reached_need_not_wait_for_the_collector() -> None:
     assert whole_line(retained(16, ["a stack is missing"])).endswith(
         "2.0 KiB in 2 objects are reached by nothing that could be read"
     )
+
+
+def test_what_several_roots_hold_is_said_where_it_is_most() -> None:
+    rows = [Row(SHARED, "", Size(1600, 5)), Row("global", "main.cache", Size(16, 1))]
+    found = retained(16, [])._replace(rows=rows)
+    text = verdict_line(found)
+    assert text.startswith("No single root keeps a tenth of the 2.0 KiB that are reachable; several ")
+    assert text.endswith(" several together keep 1.6 KiB (78.1%): --depth 2 shows through which objects.")
+    few = found._replace(rows=[Row(SHARED, "", Size(160, 5))])
+    assert verdict_line(few).endswith("a tenth of the 2.0 KiB that are reachable.")

@@ -128,6 +128,11 @@ def test_a_balance_says_what_it_cannot_explain() -> None:
     assert "No counter" in render(balance_line([balance(None)]))
 
 
+def cored(size: int) -> Amount:
+    """Kept, as far as a core tells."""
+    return Amount(size, None, 0, size)
+
+
 def base(resident: int, **more: Amount) -> Node:
     """A process with that much of bss, and more."""
     names: Dict[str, Path] = {
@@ -167,6 +172,13 @@ def test_where_nothing_stands_out_that_is_said_and_what_is_most() -> None:
     about = Circumstances(True, 1, None, None, False, None, None, False, None, (), largest=name)
     said = "Nothing stands out: 8.0 MiB is resident, the largest part of it, 4.0 MiB, is "
     assert sentence(found, about) == f"{said}code and data of the program and its libraries."
+
+
+def test_stacks_of_threads_stand_out_where_they_are_resident_alone() -> None:
+    """A core has all 8 MiB of each, of which hardly anything was ever touched."""
+    assert kinds_of(base(MIB, threads=whole(72 * MIB), live=whole(90 * MIB))) == [kinds.LIVE, kinds.THREADS]
+    core = base(MIB, threads=cored(72 * MIB), live=cored(90 * MIB))
+    assert kinds_of(core) == [kinds.LIVE]
 
 
 def test_what_can_be_acted_on_comes_first() -> None:

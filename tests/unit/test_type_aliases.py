@@ -7,7 +7,18 @@ from typing import List
 
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
-from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, ONE, TEXT, UNKNOWN, Pointer, Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import (
+    EITHER,
+    FUNCTION,
+    MANY,
+    NOTHING,
+    ONE,
+    TEXT,
+    UNKNOWN,
+    Pointer,
+    Shape,
+    Shapes,
+)
 from addrspace_gdb.process.dwarf.gotypes import GoType
 
 
@@ -37,6 +48,74 @@ def test_timers_are_as_large_as_the_runtime_makes_them() -> None:
     assert shapes.all[8:] == [old, another]
     put_aliases(shapes, 4, 8)
     assert len(shapes.all[6].pointers) == 2
+
+
+def test_a_timer_that_only_a_channel_leads_to_is_one() -> None:
+    inner = struct("runtime.timer", 96, [], "runtime")
+    timer = struct("time.Timer", 16, [Pointer(0, ONE, 6)])
+    pointers = [Pointer(16, MANY), Pointer(32, ONE, 4)]
+    channel = Shape("chan time.Time", "chan", None, 104, 104, pointers, open=True)
+    other = channel._replace(open=False)
+    shapes = shapes_of([inner, timer, channel, other])
+    put_aliases(shapes, 4, 8)
+    assert shapes.all[6].pointers == [Pointer(16, MANY), Pointer(32, ONE, 5)] and shapes.all[7] == other
+
+
+def test_parts_of_maps_are_of_a_map_where_one_leads_to_them() -> None:
+    parts = [
+        Shape("*maps.table", "pointer", None, 8, 8, ()),
+        struct("maps.table", 32, [], "internal/runtime/maps"),
+        Shape("directory of map[int]int", "map", None, 8, 8, ()),
+        Shape("table of map[int]int", "map", None, 32, 32, ()),
+        struct("maps.table", 32, [], "x/maps"),
+    ]
+    shapes = shapes_of(parts)
+    put_aliases(shapes, NOTHING, 8)
+    assert [one.first for one in shapes.all[4:]] == [0, 0, 4, 5, 0] and shapes.vague == {4, 5}
+
+
+def test_nodes_of_a_sync_map_are_one_of_two() -> None:
+    names = [f"sync.{one}[interface {{}},interface {{}}]" for one in ("node", "indirect")]
+    node = struct(names[0], 1, [], "internal/sync")
+    children = [Pointer(24, ONE, 4), Pointer(32, ONE, 4)]
+    tree = struct(names[1], 40, [Pointer(16, ONE, 5), *children], "internal/sync")
+    shapes = shapes_of([node, tree])
+    put_aliases(shapes, NOTHING, 8)
+    entry = len(shapes.all) - 1
+    assert shapes.all[5].pointers[0] == Pointer(16, ONE, 5)
+    assert [one[1:] for one in shapes.all[5].pointers[1:]] == [(EITHER, 5, entry)] * 2
+    assert shapes.all[entry].size == 48 and [one.offset for one in shapes.all[entry].pointers] == [8, 24, 40]
+
+
+def test_any_arguments_of_a_generic_type_are_those_of_its_code() -> None:
+    names = ("main.T[...]", "main.T[int]", "main.T[...]", "main.T[string]", "main.U[int]", "main.T")
+    shapes = shapes_of([struct(name, 16, [], "main") for name in names])
+    shapes.all[7] = shapes.all[7]._replace(size=24)
+    put_aliases(shapes, NOTHING, 8)
+    assert [one.first for one in shapes.all[4:]] == [0, 6, 4, 0, 0, 0]
+    assert shapes.merged()[4:7] == [4, 5, 6]  # which are not one, though they read alike
+
+
+class Structs:
+    """Three types of structs; the fields of the last differ from those of the others in a name."""
+
+    word = 8
+
+    def word_at(self, address: int) -> int:
+        return 1 if address % 0x1000 == 48 + 16 else address // 0x1000
+
+    def words(self, start: int, many: int, what: str) -> List[int]:
+        return [1 if start < 3 else 2, 7, 0]
+
+
+def test_pointers_to_structs_of_the_same_fields_may_be_converted() -> None:
+    shapes = Shapes(Structs(), SimpleNamespace(at=lambda _: True))  # type: ignore[arg-type]
+    for address in (0x1000, 0x2000, 0x3000):
+        shapes._number("type", address)
+    names = ("main.Handle", "main.handle", "main.other")
+    shapes.all[4:] = [struct(name, 16, [Pointer(0, ONE, TEXT)], "main") for name in names]
+    put_aliases(shapes, NOTHING, 8)
+    assert [one.first for one in shapes.all[4:]] == [5, 0, 0]
 
 
 def test_a_string_begins_with_a_byte_where_there_are_bytes() -> None:

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import Callable, List
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_whole
+from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_problems
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.request import Request
@@ -47,7 +47,7 @@ def respond(asked: Request, sysroot: str, hints: Hints, hold: Hold) -> bool:
         if end is not None:
             raise end from None
         problems.append(problem_of(error))
-    write_whole(asked.problems, (f"{line}\n" for line in problems))
+    write_problems(asked, problems)
     return not problems
 
 

@@ -15,6 +15,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.gdb.readonly import read_only
 from addrspace_gdb.debugger.gdb.session import GdbSession
 
+_WORD = re.compile(r'"[^"]*"?|\S+')
 _OPERATORS = re.compile(r"[&*(]*'?")
 _SYMBOLS = 200  # names that are offered: as many as gdb shows (max-completions)
 
@@ -22,12 +23,11 @@ _SYMBOLS = 200  # names that are offered: as many as gdb shows (max-completions)
 def complete(command: Command, session: GdbSession, text: str, word: Optional[str]) -> Union[List[str], int]:
     """Options and their values, sub-commands, areas, what there is in this session; file names after
     --output; symbols where an expression may stand."""
-    before = text.split()
-    if text[-1:].isspace():
-        before.append("")
+    before = _words(text)
     current = before[-1] if before else ""
     offers = _offers(command, session, before, current)
-    if not offers and command.expressions and not current.startswith("-"):
+    is_value = len(before) > 1 and command.parser().takes_value(before[-2])
+    if not offers and command.expressions and not is_value and not current.startswith("-"):
         offers = _symbols(session, current)
         if not offers:
             return int(gdb.COMPLETE_SYMBOL)
@@ -35,17 +35,30 @@ def complete(command: Command, session: GdbSession, text: str, word: Optional[st
     return [offer[cut:] for offer in offers]
 
 
+def _words(text: str) -> List[str]:
+    """As they were typed. The last is empty behind a blank, and may begin with a quote that is open."""
+    words = _WORD.findall(text)
+    if text[-1:].isspace() and not (words and words[-1][0] == '"' and words[-1].count('"') == 1):
+        words.append("")
+    return words
+
+
 def _offers(command: Command, session: GdbSession, before: List[str], current: str) -> List[str]:
     option = before[-2] if len(before) > 1 else ""
     if option in ("-o", "--output"):
         return _files(current)
-    known = command.parser().values_of(option) or command.values.get(option, ())
-    if not known:
+    parser = command.parser()
+    known = parser.values_of(option) or [*command.values.get(option, ())]
+    if option in command.lists:
+        with read_only():
+            known += command.lists[option](session)
+    if not known and not parser.takes_value(option):
         known = [*command.words(), *LOOK]
         if command.names is not None and not current.startswith("-"):
             with read_only():
                 known += command.names(session)
-    return [offer for offer in known if offer.startswith(current)]
+    begins = (current, f'"{current}')  # what is in quotes gets them
+    return [offer for offer in known if offer.startswith(begins)]
 
 
 def _symbols(session: GdbSession, current: str) -> List[str]:

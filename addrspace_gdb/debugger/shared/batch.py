@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Iterable, List
 
-from addrspace_gdb.commands.once import settings_of, write_whole
+from addrspace_gdb.commands.once import settings_of, write_problems, write_whole
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.shell import keeper
@@ -22,7 +22,7 @@ def mark(phase: bytes) -> None:
 def hand_over(asked: Request, problems: List[str], say: Callable[[str], object]) -> int:
     """Write the problems where the shell reads them; the exit status. Without room for them, `say` one."""
     try:
-        write_whole(asked.problems, (f"{line}\n" for line in problems))
+        write_problems(asked, problems)
     except OSError as error:  # the folder has no room: a line may still fit where the debugger's own words go
         say(f"addrspace-gdb: {problems[0] if problems else error.strerror}\n")
         return 1

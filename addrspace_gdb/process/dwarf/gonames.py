@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 
 # A name with what stands before it, or anything else that is no part of one.
 _PIECE = re.compile(r"[\w%~@+./·-]+|.", re.DOTALL)
 _NAME = re.compile(r"[\w%~@+./·-]+")
 _OF_PACKAGE = re.compile(r"((?:\[\.\.\.\])*)\w+(?=\.\w)")
+_FIELD = re.compile(r"(?<=[{;] )[\w%~@+./·-]+(?= [^}\"])")  # of a struct; not what is embedded
 _ESCAPED = re.compile(r"%([0-9a-f]{2})")  # objabi.PathToPrefix: a dot in the last part of a path, and quotes
 _MAJOR = re.compile(r"v[0-9]+")  # the last element of a path that is no package's name
 # What the compiler calls the entries of maps, map.group[K]V: no arguments follow, and no package is before.
 _OF_MAPS = ("map", "map.bucket", "map.group", "noalg.map.group", "noalg.map.bucket")
+_SHAPED = "go.shape."  # of the one body of code for several types; Go prints such arguments as [...]
 _OF_MODULE = re.compile(r"\.v[0-9]+$")
 
 
@@ -29,17 +31,8 @@ class TypeNames:
 
     def short(self, name: str) -> str:
         """As reflect.Type's String has it."""
-        return "".join(self._pieces(name))
-
-    def _pieces(self, name: str) -> Iterator[str]:
-        depth, before = 0, ""  # brackets of arguments that are open
-        for piece in _PIECE.findall(name):
-            if depth or (piece == "[" and _is_generic(before)):
-                depth += (piece == "[") - (piece == "]")
-                yield piece
-            else:
-                yield self._qualified(piece)
-            before = piece
+        fields = _FIELD.sub(lambda match: split(match.group())[1], name)
+        return "".join(_arguments(fields, self._qualified))
 
     def _qualified(self, piece: str) -> str:
         path, name = split(piece)
@@ -47,6 +40,11 @@ class TypeNames:
             return piece
         path = unescaped(path)
         return f"{self._packages.get(path) or _guessed(path)}.{name}"
+
+
+def without_shapes(name: str) -> str:
+    """The name with [...] for arguments that code of a generic type knows by their form alone."""
+    return "".join(_arguments(name, lambda piece: piece)) if _SHAPED in name else name
 
 
 def unescaped(path: str) -> str:
@@ -75,6 +73,22 @@ def with_path(name: str, package: Optional[str]) -> str:
     if not package or match is None:
         return name
     return f"{match.group(1)}{package}{name[match.end() :]}"
+
+
+def _arguments(name: str, other: Callable[[str], str]) -> Iterator[str]:
+    """The pieces of a name, arguments of a generic type as one; `other` makes the others."""
+    depth, before, arguments = 0, "", ""  # brackets of arguments that are open
+    for piece in _PIECE.findall(name):
+        if depth or (piece == "[" and _is_generic(before)):
+            depth += (piece == "[") - (piece == "]")
+            arguments += piece
+            if not depth:
+                yield "[...]" if _SHAPED in arguments else arguments
+                arguments = ""
+        else:
+            yield other(piece)
+        before = piece
+    yield arguments
 
 
 def _is_generic(before: str) -> bool:

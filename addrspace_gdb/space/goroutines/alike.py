@@ -90,6 +90,11 @@ class SideBySide:
         words.frombytes(self._words[row * self._width : (row + 1) * self._width].tobytes())
         return words
 
+    def column(self, number: int, rows: Sequence[int]) -> array[int]:
+        """That word of each of the rows."""
+        whole = array(self._words.format, self._words[number :: self._width].tobytes())
+        return whole if len(rows) == len(self.positions) else array(whole.typecode, pick(whole, rows))
+
     def on(self, path: Path, rows: Sequence[int]) -> Sequence[int]:
         """Those of the `rows` whose return addresses are those of the path."""
         if len(rows) == len(self.positions) and self._all_on(path):
@@ -107,10 +112,17 @@ class SideBySide:
         `tried`: paths that goroutines of this kind were found on, each with its number, to which more are
         added. `follow` says of one row which path it is on, its number, and whether others may be on it.
         """
+        for rows, number in self.rows_by_path(tried, follow):
+            yield pick(self.positions, rows), number
+
+    def rows_by_path(
+        self, tried: List[Tuple[Path, int]], follow: Callable[[int], Tuple[Path, int, bool]]
+    ) -> Iterator[Tuple[Sequence[int], int]]:
+        """The same by their rows."""
         rows: Sequence[int] = range(len(self.positions))
         for path, number in tried:
             on, rows = self._parted(path, rows)
-            yield pick(self.positions, on), number
+            yield on, number
         while rows:
             path, number, common = follow(rows[0])
             on, rows = rows[:1], rows[1:]
@@ -118,7 +130,7 @@ class SideBySide:
                 tried.append((path, number))
                 more, rows = self._parted(path, rows)
                 on = [*on, *more]
-            yield pick(self.positions, on), number
+            yield on, number
 
     def _parted(self, path: Path, rows: Sequence[int]) -> Tuple[Sequence[int], Sequence[int]]:
         """Those of the `rows` that are on the path, and the others."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from itertools import chain
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Set, Tuple
 
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.columns import pick
@@ -42,6 +42,16 @@ class Equal(NamedTuple):
     walk: Walk
     shared: bool
     positions: List[int]
+
+
+class Taker(Protocol):
+    """Takes words of the stacks while these are looked at: of goroutines that share the walk of a number."""
+
+    def take(self, number: int, walk: Walk, block: SideBySide, rows: Sequence[int]) -> None:
+        """Those of the block in these rows."""
+
+    def take_one(self, number: int, walk: Walk, at: int, words: memoryview) -> None:
+        """The one at a position; `words` are those of its stack."""
 
 
 class _End(NamedTuple):
@@ -108,9 +118,11 @@ class Fold:
         self._los, self._his = (reading.goroutines.column(name) for name in ("lo", "hi"))
         self._numbers = array("I", bytes(4 * len(reading.goroutines)))  # by position; 0: not looked at
         self._apart: Set[int] = set()  # positions of those that are not simply parked
+        self._taker: Optional[Taker] = None
 
-    def add(self, positions: Sequence[int]) -> None:
-        """Look at those goroutines, which takes the process."""
+    def add(self, positions: Sequence[int], taker: Optional[Taker] = None) -> None:
+        """Look at those goroutines, which takes the process. The `taker` gets those that were not looked at
+        before, and share a walk."""
         numbers = self._numbers
         if 0 not in pick(numbers, positions):
             return
@@ -120,6 +132,7 @@ class Fold:
         for at in self._without_dead(apart):
             self._put(Same(at, walk(self._reading, at), False))
         self._apart.update(apart)
+        self._taker = taker
         small = [one for one in together if one.size <= TOGETHER]
         blocks = side_by_side(self._reading, small)
         if blocks is None:
@@ -158,8 +171,10 @@ class Fold:
     def _one_by_one(self, positions: Sequence[int]) -> None:
         columns = self._reading.goroutines.columns
         sps, his = columns["sp"], columns["hi"]
-        for same in self._tree.follow([(sps[at], his[at], at) for at in positions]):
-            self._put(same)
+        for same, words in self._tree.follow([(sps[at], his[at], at) for at in positions]):
+            number = self._put(same)
+            if self._taker is not None and same.shared:
+                self._taker.take_one(number, same.walk, same.at, words)
 
     def _together(self, block: SideBySide, tried: List[Tuple[Path, int]]) -> None:
         """Compare goroutines that are alike with the paths that others of them are on."""
@@ -168,9 +183,12 @@ class Fold:
             same, path = self._tree.trace(block.positions[row], block.stack(row))
             return path, self._put(same), same.shared
 
-        for positions, number in block.by_path(tried, follow):
-            for at in positions:
+        for rows, number in block.rows_by_path(tried, follow):
+            for at in pick(block.positions, rows):
                 self._numbers[at] = number
+            walk, shared = self._walks[number]
+            if self._taker is not None and shared:
+                self._taker.take(number, walk, block, rows)
 
     def of(self, positions: Sequence[int]) -> Iterator[Same]:
         """What those goroutines have, which were looked at."""
@@ -213,8 +231,8 @@ class _Tree:
         self._root: Node = {}
         self._sizes: Dict[int, Optional[int]] = {}
 
-    def follow(self, wanted: Sequence[Wanted]) -> Iterator[Same]:
-        """Each goroutine of `wanted`."""
+    def follow(self, wanted: Sequence[Wanted]) -> Iterator[Tuple[Same, memoryview]]:
+        """Each goroutine of `wanted`, and the words of its stack."""
         reading, root, word = self._reading, self._root, self._reading.runtime.word
         target, linked = reading.runtime.target, reading.unwinder.linked
         pcs, done = reading.goroutines.column("pc"), 0
@@ -225,9 +243,10 @@ class _Tree:
             words = whole.cast("Q") if word == 8 else whole.cast("I")
             for start, sp, hi, at in members:
                 pc, node, here = pcs[at], root, start // word - 1
+                own = words[here + 1 : here + 1 + (hi - sp) // word]
                 if linked:
                     node, pc = self._linked_path(pc, words, here + 1)
-                    yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp]))  # type: ignore[arg-type]
+                    yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp])), own  # type: ignore[arg-type]
                     continue
                 try:
                     while True:
@@ -241,7 +260,7 @@ class _Tree:
                         pc = words[here]
                 except (ValueError, IndexError):  # an _End, which has no branches; beyond the stack
                     pass
-                yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp]))  # type: ignore[arg-type]
+                yield self._end(node, pc, at, Stack(sp, whole[start : start + hi - sp])), own  # type: ignore[arg-type]
 
     def trace(self, at: int, words: array[int]) -> Tuple[Same, Path]:
         """One goroutine whose stack is `words`, and where on it its return addresses are."""

@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, 
 from addrspace_gdb.goruntime.typeshapes import Shape
 from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.space.graph import owners as kinds
-from addrspace_gdb.space.graph.owners import Owner
+from addrspace_gdb.space.graph.owners import Owner, Owners
 from addrspace_gdb.space.regions.model import TargetInfo
 
 OBJECT, SHARED, UNTYPED = "object", "shared", "unknown"
@@ -89,46 +89,37 @@ class Retained(NamedTuple):
 Sizes = Callable[[int], Size]  # by the number of an owner
 
 
-def root_rows(owners: Sequence[Owner], size_of: Sizes, first: int) -> List[Row]:
+def root_rows(owners: Owners, size_of: Sizes, first: int) -> List[Row]:
     """A row for each variable, group of goroutines and other root; and for what they hold only together.
 
     `first` is the node of owner 0.
     """
-    below: Dict[int, List[int]] = {}
-    for number, owner in enumerate(owners[1:], 1):
-        below.setdefault(owner.parent, []).append(number)
+    goroutines, doubtful = owners.goroutines(), owners.doubtful()
+
+    def row_of(number: int) -> Row:
+        owner = owners[number]
+        size, many = size_of(number), goroutines.get(number, 0)
+        exact = number not in doubtful
+        return Row(
+            owner.kind, owner.name, size, first + number, owner.address or None, goroutines=many, exact=exact
+        )
+
     rows: List[Row] = []
-    for number in below.get(0, []):
+    for number in owners.below(0):
         kind = owners[number].kind
         if kind in (kinds.GLOBALS, kinds.GOROUTINES):
-            inner = [_row(owners, below, one, size_of, first) for one in below.get(number, [])]
+            inner = [row_of(one) for one in owners.below(number)]
             rows += inner
-            rows.append(_shared(kind, size_of(number), inner))
+            rows.append(_shared(kind, size_of(number), inner, first + number))
         else:
-            rows.append(_row(owners, below, number, size_of, first))
-    rows.append(_shared("", size_of(0), rows))
+            rows.append(row_of(number))
+    rows.append(_shared("", size_of(0), rows, first))
     found = [row for row in rows if row.size.objects]
     return sorted(found, key=lambda row: (-row.size.bytes, row.kind, row.name, row.address or 0))
 
 
-def _row(
-    owners: Sequence[Owner], below: Dict[int, List[int]], number: int, size_of: Sizes, first: int
-) -> Row:
-    owner = owners[number]
-    inner = below.get(number, []) if owner.kind == "group" else []
-    return Row(
-        owner.kind,
-        owner.name,
-        size_of(number),
-        first + number,
-        owner.address or None,
-        goroutines=len(inner),
-        exact=owner.exact and all(owners[one].exact for one in inner),
-    )
-
-
-def _shared(name: str, whole: Size, rows: Sequence[Row]) -> Row:
-    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())))
+def _shared(name: str, whole: Size, rows: Sequence[Row], node: int) -> Row:
+    return Row(SHARED, name, whole.less(sum((row.size for row in rows), Size())), node)
 
 
 class Found(NamedTuple):
@@ -145,9 +136,11 @@ class Node(NamedTuple):
     address: int
     size: int
     type: Optional[str]
+    package: Optional[str] = None
 
 
-Ask = Callable[[Sequence[int]], List[Found]]
+# What is asked of nodes, and of which of them only objects are wanted.
+Ask = Callable[[Sequence[int], Sequence[int]], List[Found]]
 Look = Callable[[Sequence[int]], List[Node]]
 
 
@@ -158,9 +151,10 @@ def deepened(
     if depth <= 0 or not rows:
         return list(rows)
     known = [row for row in rows if row.node >= 0]
-    found = dict(zip((row.node for row in known), ask([row.node for row in known])))
+    together = [row.node for row in known if row.kind == SHARED]
+    found = dict(zip((row.node for row in known), ask([row.node for row in known], together)))
     nodes = [child for one in found.values() for child in one.children]
-    sizes = dict(zip(nodes, (one.size for one in ask(nodes)))) if nodes else {}
+    sizes = dict(zip(nodes, (one.size for one in ask(nodes, ())))) if nodes else {}
     objects = [node for node in nodes if node < first]
     places = dict(zip(objects, look(objects))) if objects else {}
 
@@ -176,7 +170,8 @@ def deepened(
                 exact=owner.exact,
             )
         place = places[node]
-        return Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        made = Row(OBJECT, "", sizes[node], node, place.address, place.type, place.size)
+        return made._replace(package=place.package)
 
     made = []
     for row in rows:

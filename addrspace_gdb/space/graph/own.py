@@ -21,5 +21,8 @@ def say_own(own: Own, structs: StructShapes, said: Said) -> None:
     for name, addresses in (("runtime.m", threads[0]), ("runtime.p", threads[1])):
         for address in addresses:
             said.put(address, ONE, structs.of(name))
-    for name, address in zip(_OF_TABLES, own.listed.get(TABLES, ())):
+    tables = own.listed.get(TABLES, ())
+    for name, address in zip(_OF_TABLES, tables):
         said.put(address, MANY, structs.pointer_to(name))
+    if own.itabs:
+        said.put(own.itabs, ONE, structs.without_pointers("runtime.itabTableType"))

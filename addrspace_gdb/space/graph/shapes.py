@@ -77,6 +77,7 @@ def tell_shapes(
     direct = [shapes.of_word(one) for one in seeds.words]
     shapes.finish()
     more()
+    of_types = array("q", [-one if one in shapes.vague else one for one in of_types])
     merged = shapes.merged()
     columns = _columns(shapes.all, sizes, word, merged)
     columns["type_shapes"] = of_types

@@ -43,3 +43,10 @@ def once(make: Callable[[Read], Made]) -> Callable[[Read], Made]:
 def forget(reading: Keeps, asked: Callable[[Read], Made]) -> None:
     """What a function with `once` gave for this reading, which has changed."""
     reading.kept.pop(getattr(asked, "__wrapped__", asked), None)
+
+
+def hand_on(reading: Keeps, asked: Callable[[Read], Made], to: Keeps) -> None:
+    """What a function with `once` gave for a reading, if it did, is what it gives for another one too."""
+    key = getattr(asked, "__wrapped__", asked)
+    if key in reading.kept:
+        to.kept[key] = reading.kept[key]

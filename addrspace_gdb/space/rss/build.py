@@ -191,11 +191,13 @@ _NOT = bytes([1, 0]) + bytes(254)
 
 
 def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]:
-    """Stacks of C threads in the same way; what deeper calls have touched stays resident below."""
+    """Stacks of C threads in the same way; what deeper calls have touched stays resident below. A core does
+    not say whether any did."""
+    below = places.LEFT_BEHIND if reading.residency.known else "unused"
     have = {stack.tid for stack in reading.thread_stacks}  # of the others no register was read
     sps = {thread.tid: thread.sp or 0 for thread in reading.threads if thread.tid in have}
     of_g0 = {m.procid: m.g0_sp for m in reading.go.scheduler.ms}
-    found: Dict[str, List[Tuple[int, int]]] = {"used": [], places.LEFT_BEHIND: [], "use not known": []}
+    found: Dict[str, List[Tuple[int, int]]] = {"used": [], below: [], "use not known": []}
     for stack in reading.thread_stacks:
         if stack_kind(stack) != kind:
             continue
@@ -206,7 +208,7 @@ def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]
             found["use not known"].append((stack.start, stack.end))
         else:
             found["used"].append((sp, stack.end))
-            found[places.LEFT_BEHIND].append((stack.start, sp))
+            found[below].append((stack.start, sp))
     path = (*places.THREADS, kind)
     columns = {name: [array("Q", part) for part in zip(*ranges)] for name, ranges in found.items() if ranges}
     parts = {under(path, name): amount_of(reading.residency, *both) for name, both in columns.items()}

@@ -109,8 +109,8 @@ def _found(root: Node, whole: int, facts: Facts) -> List[Finding]:
     figure: Callable[[Amount], int] = (lambda a: a.resident or 0) if known else (lambda a: a.kept)
     found = []
     for rule in _RULES:
-        if rule.kind == RUNTIME and not known:
-            continue  # what it has reserved there for later is far more than it ever touches
+        if rule.kind in (RUNTIME, THREADS) and not known:
+            continue  # what is reserved there is far more than is ever touched
         amount = sum(figure(root.find(*path)) for path in rule.paths)
         amount -= sum(figure(root.find(*path)) for path in rule.but)
         much = amount * rule.share >= whole or (rule.kind == STACKS and facts.leak)

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Iterator, List
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Callable, Iterator, List, Optional
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.sizes import UNITS
 from addrspace_gdb.views.kit.tokens import NEWLINE, TEXT, Pair, TokenType
+
+_SPOKEN: ContextVar[Optional[Callable[[str], str]]] = ContextVar("spoken", default=None)
+
+
+@contextmanager
+def spoken(by: Optional[Callable[[str], str]]) -> Iterator[None]:
+    """Within the block `clean` has commands in texts (`addrspace gc`) as `by` makes them."""
+    token = _SPOKEN.set(by)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
 
 
 def clean(text: str, unicode: bool = True) -> str:
@@ -17,6 +31,9 @@ def clean(text: str, unicode: bool = True) -> str:
     """
     if not text.isprintable():
         text = printable(text)
+    if "`" in text:
+        by = _SPOKEN.get()
+        text = by(text) if by is not None else text
     if not unicode and not text.isascii():
         text = (
             text.replace(ellipsis(True), ellipsis(False)).encode("ascii", "backslashreplace").decode("ascii")

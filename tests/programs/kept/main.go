@@ -196,6 +196,16 @@ func parked(n int, deep int, out chan int) int {
 	return local.walk() + (*at).walk()
 }
 
+// What only the record of a deferred call leads to.
+func deferring(n int, out chan int) {
+	for i := 0; i <= n%3; i++ {
+		e := made(n + i)
+		defer func() { e.walk() }()
+	}
+	waiting.Done()
+	<-out
+}
+
 func garbage() int {
 	sum := 0
 	for i := 0; i < 20000; i++ {
@@ -222,6 +232,10 @@ func main() {
 	for i := 0; i < 40; i++ {
 		waiting.Add(1)
 		go parked(i, i%7, make(chan int))
+	}
+	for i := 0; i < 200; i++ {
+		waiting.Add(1)
+		go deferring(i, make(chan int))
 	}
 	waiting.Wait()
 	signals := make(chan os.Signal, 1)
