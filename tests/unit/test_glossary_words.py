@@ -27,7 +27,7 @@ def shown_texts() -> str:
 
 
 def _texts() -> Iterator[str]:
-    """Strings of the rooms that word what is shown, without docstrings, the page's modules, help and README."""
+    """Strings of the rooms that word what is shown, without docstrings, the page, the help and README."""
     yield README
     yield from (path.read_text(encoding="utf-8") for path in sorted((ROOT / PAGE).glob("*.js")))
     yield from (command.help for command in commands())
