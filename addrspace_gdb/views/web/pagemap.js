@@ -374,7 +374,11 @@ export class PageMap {
     });
     canvas.addEventListener("keydown", (event) => this.key(event));
     box.addEventListener("scroll", () => this.ask());
-    new ResizeObserver(() => this.layer && this.lay()).observe(box);
+    new ResizeObserver(() => {
+      if (!this.layer) return;
+      this.lay();
+      this.draw(); // before it is painted, which would stretch what was drawn
+    }).observe(box);
     box.addEventListener(
       "wheel",
       (event) => {
