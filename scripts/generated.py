@@ -265,6 +265,7 @@ def _escaped(text: str) -> str:
 
 def write() -> None:
     """Write all files."""
+    Path(HELP).write_text(help_json(), encoding="utf-8")  # first: the others are made of it
     for path, text in generated().items():
         path.write_text(text, encoding="utf-8")
 

@@ -355,7 +355,10 @@ COMPLETED: Dict[str, List[str]] = {
     "addrspace --color o": ["addrspace --color off", "addrspace --color on"],
     "addrspace regions --asc": ["addrspace regions --ascii"],
     "goroutine-stacks --group s": ["goroutine-stacks --group stack", "goroutine-stacks --group status"],
-    "goroutine-stacks --status w": ["goroutine-stacks --status waiting"],
+    "goroutine-stacks --status w": [
+        'goroutine-stacks --status "wait for GC cycle"',
+        "goroutine-stacks --status waiting",
+    ],
     "addrspace spans --sort ad": ["addrspace spans --sort address"],
     "set addrspace un": ["set addrspace unicode"],
     "set addrspace unicode o": ["set addrspace unicode off", "set addrspace unicode on"],

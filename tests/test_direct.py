@@ -222,9 +222,10 @@ def test_an_expression_that_needs_a_debugger_says_so(live: Process) -> None:
 
 
 def test_a_diff_of_two_processes(live: Process) -> None:
-    done = cli("diff", str(live.pid), str(live.pid), "--debugger", "none", "--format", "json")
+    done = cli("diff", str(live.pid), str(live.pid), "--debugger", "none", "--format", "json", "--stats")
     document: Dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == 0 and document["schema"] == "diff/1"
+    assert done.stderr.count("stopped for ") == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

@@ -1,7 +1,7 @@
 """The commands that take a while, or a worker, are ended at any moment: the process stands as it stood,
 nothing that they started is left, nor a file, and what they write is whole or not there.
 
-ADDRSPACE_ENDS says how often (8; 100 before a release).
+ADDRSPACE_ENDS says how often (4; 100 before a release).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.toolchains import Toolchain
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
 
-ENDS = int(os.environ.get("ADDRSPACE_ENDS", "8"))
+ENDS = int(os.environ.get("ADDRSPACE_ENDS", "4"))
 MARK = "ADDRSPACE_TEST_MARK"
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Words before the process, and after it; `OUT` is a file.

@@ -98,6 +98,7 @@ def test_json_is_what_its_schema_says(
         gdb_exe,
         scene,
         *(f"goroutine-stacks --format json {flags} --output {f}" for flags, f in files.items()),
+        f"goroutine-stacks --dead --status dead --width 100 --output {tmp_path / 'dead'}",
         dump_command(tmp_path / "dump"),
     )
     documents: Dict[str, Any] = {flags: json.loads(file.read_text()) for flags, file in files.items()}
@@ -109,6 +110,8 @@ def test_json_is_what_its_schema_says(
     assert {g["status"] for g in everything} > {g["status"] for g in plain}
     dead = [g for g in everything if g["status"] == "dead"]
     assert dead and all(g["pc"] is None and g["user_function"] is None for g in dead)
+    rows = [line for line in (tmp_path / "dead").read_text().splitlines() if re.match(r" *\d+  dead\b", line)]
+    assert len(rows) == len(dead) and not any("?" in row for row in rows)  # nothing of them is unknown
     for g in plain:
         stack = g["stack"]
         assert int(stack["hi"], 16) - int(stack["lo"], 16) == stack["size"]

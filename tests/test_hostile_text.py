@@ -5,6 +5,7 @@ They are shown escaped and cut in every form, and JSON stays what every reader t
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 from harness.build import Binary, Builder
+from harness.command import cli
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
@@ -31,12 +33,14 @@ TEXTS: Tuple[str, ...] = (
     "goroutine-stacks",
     "addrspace rss",
 )
+TEXTS += ("addrspace types", "addrspace retained", "goroutine-stacks --leaked", "addrspace profile goroutine")
 TEXTS += ("goroutine-stacks --frames 3", "addrspace snapshot a", "addrspace diff a", "addrspace compare 1 1")
 DOCUMENTS: Tuple[str, ...] = (
     "addrspace --format json",
     "addrspace whereis $pc $sp --format json",
     "addrspace diff a --format json",
 )
+DOCUMENTS += ("addrspace types --format json", "addrspace retained --format json")
 DOCUMENTS += ("goroutine-stacks --format json --frames", "addrspace rss --format json")
 SESSION = """
 import gdb, json
@@ -120,6 +124,39 @@ def test_a_process_in_such_a_place(
     )  # JSON itself escapes what is no more than a control character
     assert len(labels["long"]) < 400 and "52,428,800 bytes" in labels["long"]
     assert max(map(len, found.values())) < 1 << 20
+
+
+# A word before the process, and what follows it; `OUT` is a file that is looked at as what is printed.
+WORDS: Tuple[Tuple[str, ...], ...] = (
+    ("types", "PID"),
+    ("retained", "PID", "--depth", "3", "--format", "svg"),
+    ("goroutine-stacks", "PID", "--frames"),
+    ("profile", "goroutine", "PID", "--format", "folded"),
+    ("profile", "stacks", "PID", "-o", "OUT"),
+    ("html", "PID", "--types", "--retained", "-o", "OUT"),
+    ("watch", "PID", "--every", "100ms", "--for", "200ms"),
+    ("watch", "PID", "--every", "100ms", "--for", "200ms", "--format", "openmetrics", "-o", "OUT"),
+)
+
+
+def test_names_that_a_terminal_obeys(
+    build_program: Builder, newest_go: Toolchain, processes: Processes, tmp_path: Path
+) -> None:
+    """Of functions, types, variables and files, in every form that has another way to write text."""
+    program = tmp_path / "kept\x1b[2J\n\u202e"
+    program.write_bytes(build_program("kept", newest_go).path.read_bytes().replace(b"main.", b"\x1b[\xff\n."))
+    program.chmod(0o755)
+    process = processes.start([str(program)]).wait_ready()
+    for words in WORDS:
+        output = tmp_path / "output"
+        done = cli(*(str({"PID": process.pid, "OUT": output}.get(word, word)) for word in words))
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert all(one.isprintable() for one in done.stdout.split("\n")), words
+        if "OUT" in words:
+            data = output.read_bytes()
+            data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+            assert b"\x1b[" not in data and b"\xff\n" not in data, words
+            output.unlink()
 
 
 def test_text_is_decoded_and_cut() -> None:

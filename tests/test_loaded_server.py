@@ -11,11 +11,14 @@ import time
 from pathlib import Path
 from typing import List
 
+import pytest
 from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.held import stopped_or_traced
 from harness.toolchains import Toolchain
+
+EACH_ONCE = True  # not every combination: tests/conftest.py
 
 DUMPS = int(os.environ.get("ADDRSPACE_DUMPS", "5"))
 
@@ -44,14 +47,16 @@ class Server:
             time.sleep(0.05)
 
 
-def test_dumped_again_and_again(newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb) -> None:
+@pytest.mark.parametrize("way", ["by itself", "gdb"])
+def test_dumped_again_and_again(way: str, newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb) -> None:
+    reader = ["--gdb", str(gdb_exe.path)] if way == "gdb" else ["--debugger", "none"]
     server = Server(build_program("loaded", newest_go).path)
     try:
         server.wait_for_threads()
         wrong: List[str] = []
         last = server.counts()
         for number in range(DUMPS):
-            done = cli("dump", str(server.popen.pid), "--check", "--gdb", str(gdb_exe.path))
+            done = cli("dump", str(server.popen.pid), "--check", *reader)
             assert "ok" in done.stdout, done.stderr
             if done.returncode or done.stderr:
                 wrong.append(f"dump {number}: {done.stderr.strip()}\n{done.stdout}")

@@ -124,4 +124,4 @@ def test_nothing_waits_where_all_have_run(
     document = gc_of(live.pid)
     nothing = {"waiting": 0, "at_work": []}
     assert document["finalizers"] == nothing and document["cleanups"] == nothing
-    assert "none waits" in cli("dump", str(live.pid), "--report", "gc").stdout
+    assert "none waiting" in cli("dump", str(live.pid), "--report", "gc").stdout

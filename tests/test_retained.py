@@ -11,10 +11,12 @@ from typing import Any, Dict, List
 
 import jsonschema
 import pytest
+from goroutine_frames import between, marked
 from harness import full_matrix
 from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb
+from harness.gdbrun import run_gdb
 from harness.marks import looked_at
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore
@@ -176,3 +178,30 @@ def test_rows_by_type_and_package(newest_go: Toolchain, build_program: Builder, 
     assert row(packages, "main")["bytes"] >= entries["bytes"]
     refused = cli("dump", str(live.pid), "--report", "retained --by type --depth 1")
     assert refused.returncode == 1 and "--depth goes with rows by root" in refused.stderr
+
+
+# Ends the worker as an interrupt does, or as a machine without memory.
+KILL = (
+    "python import gc, addrspace_gdb.commands.engine as e; "
+    "[one.close() for one in gc.get_objects() if isinstance(one, e.Engine)]"
+)
+
+
+def test_a_worker_that_has_ended_is_started_anew(
+    newest_go: Toolchain, build_program: Builder, processes: Processes, gdb_exe: Gdb
+) -> None:
+    """After Ctrl-C within a command the next one at the same stop answers as if nothing had been."""
+    binary = build_program("kept", newest_go)
+    live = quiet(processes, binary.path)
+    asked = ["addrspace retained --limit 3", "goroutine-stacks --leaked --limit 3"]
+    commands = []
+    for number, command in enumerate(asked):
+        commands += [*marked(**{f"before{number}": command}), KILL, *marked(**{f"after{number}": command})]
+    out = run_gdb(gdb_exe, commands, attach(live, binary), load=True).stdout
+    for number, command in enumerate(asked):
+        # How long goroutines have waited is of the moment.
+        before, after = (
+            re.sub(r"\b\d+s\b", "", between(out, f"{when}{number}")) for when in ("before", "after")
+        )
+        assert before and before == after, command
+        assert "worker" not in before

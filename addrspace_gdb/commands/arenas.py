@@ -47,7 +47,7 @@ def parser() -> Parser:
         help=f"only arenas with such pages: {', '.join(pages.USES)}",
     )
     add("--min-size", type=size_value, default=1, metavar="N", help="with --use: at least N bytes of it")
-    add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that lie in part between two addresses")
+    add("--range", type=range_value, metavar="LOW,HIGH", help="arenas that overlap this range")
     add("--user", action="store_true", help="only those of user arenas (GOEXPERIMENT=arenas)")
     add(
         "--sort",
@@ -56,7 +56,7 @@ def parser() -> Parser:
         metavar="KEY",
         help=f"order, largest first: {', '.join(SORTS)} (default: address)",
     )
-    add("--limit", type=limit_value, metavar="N", help="at most N rows; `all` for every one")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     add_output(made, ["text", "json"])
     return made
 

@@ -26,7 +26,7 @@ _EPILOG = """\
 1 and 2 are inferiors, by the debugger's numbers for them, or files that `addrspace-gdb dump
 --format json` made (*.json). An ADDRESS is a number or an expression, evaluated in the first.
   addrspace compare 1 2                    both diagrams, side by side
-  addrspace compare 1 2 0xc000000000 $pc   what these addresses are in each, one a row
+  addrspace compare 1 2 0xc000000000 $pc   what these addresses are in each, one per row
   addrspace compare a.json b.json
 Whether both have the same page of memory there is told by the page frames in /proc/PID/pagemap,
 which the kernel shows to root; without that, by file and offset. = is the same memory, ≠ is not."""

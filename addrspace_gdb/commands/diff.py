@@ -34,8 +34,8 @@ and the next one, at another stop, shows what has changed.
   addrspace diff --every           at each stop from now on: what has changed since now
   addrspace diff before --every    the same, since the snapshot `before`
   addrspace diff last --every      at each stop: what has changed since the stop before
-  addrspace diff --every off       no longer
-Signs: + came or grew, - went or shrank, ~ became something else."""
+  addrspace diff --every off       stop doing so
+Signs: + new or grown, - gone or shrunk, ~ became something else."""
 
 
 def parser() -> Parser:
@@ -51,10 +51,10 @@ def parser() -> Parser:
         nargs="?",
         const="on",
         metavar="off",
-        help="show the difference at each stop; off: no longer",
+        help="show the difference at every stop; off: do so no longer",
     )
     made.add_argument(
-        "--limit", type=limit_value, metavar="N", help=f"at most N rows a table, or all ({USUAL})"
+        "--limit", type=limit_value, metavar="N", help=f"at most N rows per table, or `all` ({USUAL})"
     )
     add_output(made, ["text", "json"])
     return made

@@ -71,11 +71,11 @@ _OPTIONS = (
 _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
 the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
-Leaked are goroutines that wait for a channel, a lock or the like to which nothing leads that can
-run: Go's goroutineleak profile, for every release. They keep what would be freed without them.
+Leaked goroutines wait for a channel, a lock or the like that nothing able to run can reach any
+more: Go's goroutineleak profile, for every release. What they keep is what would be freed without them.
 How long a goroutine waits is known only once the collector has run while it waited.
-A goroutine on a thread, also one in a system call, stands where the registers of the thread
-say; Go's own dump starts at the call of entersyscall, which is a frame or a line further out.
+A goroutine on a thread, even in a system call, is shown where the thread's
+registers are; Go's own dump starts at the call of entersyscall, which is a frame or a line further out.
   goroutine-stacks 17 --frames             one goroutine, with its frames
   goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
   goroutine-stacks --leaked --group stack  what can never run again, and what it keeps
@@ -120,15 +120,13 @@ def parser() -> Parser:
     add("--dead", action="store_true", help="dead goroutines too, cached for reuse")
     add("--leaked", action="store_true", help="only those that can never run again, and what they keep")
     add("--sort", choices=SORTS, default="goid", help="order (default: goid); other orders: largest first")
-    add("--limit", type=limit_value, metavar="N", help="at most N rows or groups; `all` for every one")
-    add(
-        "--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="each with its (first N) frames"
-    )
+    add("--limit", type=limit_value, metavar="N", help="at most N rows or groups, or `all`")
+    add("--frames", nargs="?", type=limit_value, const=ALL, metavar="N", help="the (first N) frames of each")
     add(
         "--group",
         choices=GROUPS,
         metavar="BY",
-        help=f"goroutines that are alike as one row: {', '.join(GROUPS)}",
+        help=f"one row for all with the same: {', '.join(GROUPS)}",
     )
     add("--by-frame", action="store_true", help="stack bytes by function, adding up to StackInuse")
     add("--threads", action="store_true", help="the g0 and signal stacks of each M")

@@ -62,7 +62,7 @@ def parser() -> Parser:
     add("--large", action="store_true", help="large objects, the biggest first, and nothing else")
     add("--free", action="store_true", help="runs of free pages by length, and nothing else")
     add("--map", action="store_true", help="the page map, in more rows, and nothing else")
-    add("--limit", type=limit_value, metavar="N", help="at most N size classes or large objects; `all`")
+    add("--limit", type=limit_value, metavar="N", help="at most N size classes or large objects, or `all`")
     add_output(made, ["text", "json"])
     return made
 

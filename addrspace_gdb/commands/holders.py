@@ -39,13 +39,13 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace holders",
-        description="Show what keeps an object alive: the shortest paths from roots to it",
+        description="Show what keeps an object alive: the shortest paths from roots to it.",
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expressions", nargs="*", metavar="EXPR", help="objects, as the debugger evaluates them")
+    add("expressions", nargs="*", metavar="EXPR", help="an object: what the debugger evaluates")
     add("--all", action="store_true", help="every path: the same as --limit all")
-    add("--limit", type=limit_value, metavar="N", help=f"at most N paths ({_PATHS} on a screen); `all`")
+    add("--limit", type=limit_value, metavar="N", help=f"at most N paths ({_PATHS} on a screen), or `all`")
     add_memory(made)
     add_output(made, ["text", "json"])
     return made
@@ -92,7 +92,7 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
-    return Answer(typed_graph_of(session, Use(arguments.memory)), asked, arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory, want="holders")), asked, arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`addrspace html`: the whole process as one HTML file that can be sent to others."""
+"""`addrspace html`: the whole process as one HTML file that can be mailed to others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from addrspace_gdb.views.web.moment import Moment, Parts, moment_of
 from addrspace_gdb.views.web.page import page
 
 _EPILOG = """\
-The file opens in any browser of today, loads nothing, and can be sent: the
+The file opens in any modern browser, loads nothing, and can be mailed: the
 address space as a ladder, the heap page by page, what is resident as a tree,
 goroutines as a flame graph, and tables. Point at anything to read what
 `addrspace whereis` says; search for an address, a goroutine (g17), a function

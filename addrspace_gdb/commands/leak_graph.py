@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Dict, List, Sequence
 
 from addrspace_gdb.commands.engine import Source
-from addrspace_gdb.commands.heap_graph import HeapGraph
+from addrspace_gdb.commands.heap_graph import HeapGraph, made_once
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.blocked import read_waits
@@ -18,7 +18,7 @@ from addrspace_gdb.space.goroutines.leaks import Kept, put_leaked
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.space.graph.owners import GOROUTINE, GROUP, Owners
-from addrspace_gdb.space.reading.cached import cached, hand_on
+from addrspace_gdb.space.reading.cached import hand_on
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 
 _MAIN = 1  # the goid of main.main's: that it waits forever is how many programs are made
@@ -144,4 +144,4 @@ class LeakGraph(HeapGraph):
 
 def leak_graph_of(session: Session) -> LeakGraph:
     """That of the selected inferior, made once for a reading. Raises as HeapGraph."""
-    return cached(session.reading(), LeakGraph, lambda: LeakGraph(session))
+    return made_once(session, LeakGraph)

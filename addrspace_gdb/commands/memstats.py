@@ -103,6 +103,9 @@ def draw(chosen: Answer, look: Look) -> Iterator[Pair]:
     if chosen.everything:
         said = "BySize, PauseNs, PauseEnd: `addrspace memstats BySize` shows them"
         yield from wrapped(QUIET, said, width, unicode)
+        if not view.tells_sources(chosen.memstats, width, unicode):
+            said = "where each comes from: `addrspace memstats Heap`, or any other name, or --width 160"
+            yield from wrapped(QUIET, said, width, unicode)
 
 
 def _arrays(stats: Statistics, wanted: Set[str]) -> Iterator[Pair]:

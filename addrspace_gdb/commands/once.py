@@ -15,9 +15,7 @@ from addrspace_gdb.commands.command import TYPED_GRAPH, Task
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.commands.session import Session, Settings
 from addrspace_gdb.commands.spoken import for_shell
-from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError, UnreadableError, cut_short
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.target.protocol import kept_of
 from addrspace_gdb.views.kit.text import spoken
@@ -121,26 +119,10 @@ def _task(asked: Request, session: Session) -> Task:
     if graph is not None:
         from addrspace_gdb.commands.heap_graph import prepare
 
-        prepare(asked.pid, asked.core, graph == TYPED_GRAPH)
+        prepare(asked.pid, asked.core, graph == TYPED_GRAPH, name)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)
-
-
-def problem_of(error: BaseException) -> str:
-    """One line for whatever went wrong."""
-    if isinstance(error, ProblemError):
-        return str(error)
-    if isinstance(error, UnreadableError):
-        return f"{error}; the process may have exited, or the core may be truncated"
-    if cut_short(error) is not None:
-        return "interrupted"
-    if isinstance(error, MemoryError):
-        return "not enough memory"
-    if isinstance(error, OSError):
-        what = f"{printable(str(error.filename))}: " if error.filename else ""
-        return f"cannot finish the answer: {what}{error.strerror or error}"
-    return f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it"
 
 
 def write_problems(asked: Request, problems: Sequence[str]) -> None:

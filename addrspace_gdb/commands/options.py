@@ -25,6 +25,7 @@ class UsageError(ProblemError):
 
 
 _WIDTH = 79  # columns of help, whatever the terminal's are
+_DEEPEST = 50  # columns that what goes on in the next line is indented, at most
 _INDENT = re.compile(r"\s+\S.*?\s{2,}(?=\S)|\s*")  # up to the text of a line: behind a word and a gap
 
 
@@ -99,7 +100,7 @@ def _broken(line: str) -> List[str]:
     import textwrap  # for help alone
 
     match = _INDENT.match(line) if line[:1].isspace() else None
-    blanks = " " * min(match.end() if match else 0, _WIDTH // 2)
+    blanks = " " * min(match.end() if match else 0, _DEEPEST)
     return textwrap.wrap(
         line,
         _WIDTH,

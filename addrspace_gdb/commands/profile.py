@@ -63,16 +63,16 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace profile",
-        description="Write a profile as Go's own pprof would, or list the functions with most of it.",
+        description="Write a profile as Go's own pprof would, or list the top functions.",
         epilog=_EPILOG,
     )
     add = made.add_argument
     add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
     add("--format", choices=["pprof", "folded", "text"], help="pprof: a file for `go tool pprof` (default"
-        " with --output); folded: a line a stack, for flame graphs; text: a list (default)")  # fmt: skip
+        " with --output); folded: one line per stack, for flame graphs; text: a list (default)")  # fmt: skip
     add("--value", metavar="TYPE", default="", help="which number is listed or folded, such as alloc_space;"
         " default: what pprof shows first")  # fmt: skip
-    add("--limit", type=limit_value, metavar="N", help="at most N functions; `all` for every one")
+    add("--limit", type=limit_value, metavar="N", help="at most N functions, or `all`")
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_look(made)
     return made

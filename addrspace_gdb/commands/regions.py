@@ -42,7 +42,7 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace regions",
-        description="List every region of the address space, one a row, lowest address first.",
+        description="List every region of the address space, one per row, lowest address first.",
         epilog=_EPILOG,
     )
     made.add_argument(
@@ -50,7 +50,7 @@ def parser() -> Parser:
     )
     add_output(made, ["text", "json"])
     made.add_argument("--summary", action="store_true", help="one row for each area and kind")
-    made.add_argument("--limit", type=limit_value, metavar="N", help="at most N rows")
+    made.add_argument("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     return made
 
 

@@ -69,14 +69,14 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("expressions", nargs="*", default=[], metavar="EXPR", help="objects, as the debugger evaluates them")
-    add("--by", choices=[ROOT, TYPE, PACKAGE], default=ROOT, help="what a row is")
+    add("expressions", nargs="*", default=[], metavar="EXPR", help="objects: what the debugger evaluates")
+    add("--by", choices=[ROOT, TYPE, PACKAGE], default=ROOT, help="what to group by (default: root)")
     add("--depth", type=depth_value, default=0, metavar="N", help="levels of the tree below each row")
     add(
         "--limit",
         type=limit_value,
         metavar="N",
-        help="at most N rows, and a quarter as many below each; `all`",
+        help="at most N rows, and a quarter as many below each, or `all`",
     )
     add_memory(made)
     add_output(made, ["text", "json"])
@@ -167,7 +167,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
     made = typed_graph_of if _names_objects(arguments) else graph_of
-    return Answer(made(session, Use(arguments.memory)), asked, arguments)
+    return Answer(made(session, Use(arguments.memory, want="retained")), asked, arguments)
 
 
 def _names_objects(arguments: argparse.Namespace) -> bool:

@@ -107,7 +107,7 @@ def parser() -> Parser:
     )
     made.add_argument("--depth", type=_depth, metavar="N", help="show every node down to depth N")
     made.add_argument(
-        "--reconcile", action="store_true", help="how each counter comes to the figures of the tree"
+        "--reconcile", action="store_true", help="show step by step how each counter adds up to the tree"
     )
     made.add_argument("--by-class", action="store_true", help="split the heap's objects by size class")
     made.add_argument(

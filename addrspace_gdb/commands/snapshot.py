@@ -19,7 +19,7 @@ from addrspace_gdb.views.snapshots import snapshots_table, taken_line
 
 _EPILOG = """\
   addrspace snapshot               list the snapshots of this session
-  addrspace snapshot before        keep this moment as `before`; an older one of that name goes
+  addrspace snapshot before        keep this moment as `before`, in place of an older one
   addrspace snapshot --delete before   forget it; without a name, all of them
 A snapshot is kept until the debugger ends, also when the process has ended. It has what every byte
 is, how much of each region is resident, the spans by class, and each goroutine's stack: about 28

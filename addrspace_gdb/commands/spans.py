@@ -63,9 +63,9 @@ def parser() -> Parser:
     add("--scan", dest="noscan", action="store_false", default=None, help="only objects with pointers")
     add("--noscan", dest="noscan", action="store_true", help="only objects without pointers")
     add("--min-size", type=size_value, default=0, metavar="N", help="spans of at least N: 64KiB, 1MiB")
-    add("--range", type=range_value, metavar="LOW,HIGH", help="spans that lie in part between two addresses")
+    add("--range", type=range_value, metavar="LOW,HIGH", help="spans that overlap this range")
     add("--sort", choices=sorted(SORTS), default="address", help="order (default: address); largest first")
-    add("--limit", type=limit_value, metavar="N", help="at most N rows; `all` for every one")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     add_output(made, ["text", "json"])
     return made
 

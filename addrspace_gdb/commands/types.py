@@ -49,14 +49,14 @@ def parser() -> Parser:
     """The command's arguments."""
     made = Parser(
         prog="addrspace types",
-        description="Show what the objects of the heap are: bytes and objects by Go type",
+        description="Show what the objects of the heap are: bytes and objects by Go type.",
         epilog=_EPILOG,
     )
     add = made.add_argument
-    add("--sort", choices=[BYTES, OBJECTS, NAME], default=BYTES, help="order of the rows")
-    add("--by", choices=[TYPE, PACKAGE, KIND], default=TYPE, help="what a row is")
+    add("--sort", choices=[BYTES, OBJECTS, NAME], default=BYTES, help="order of the rows (default: bytes)")
+    add("--by", choices=[TYPE, PACKAGE, KIND], default=TYPE, help="what to group by (default: type)")
     add("--unreachable", action="store_true", help="only objects that nothing leads to")
-    add("--limit", type=limit_value, metavar="N", help="at most N rows; `all`")
+    add("--limit", type=limit_value, metavar="N", help="at most N rows, or `all`")
     add_memory(made)
     add_output(made, ["text", "json"])
     return made
@@ -92,7 +92,7 @@ class Answer:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
-    return Answer(typed_graph_of(session, Use(arguments.memory, tree=False)), arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory, tree=False, want="types")), arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -50,9 +50,9 @@ def parser() -> Parser:
         epilog=_EPILOG,
     )
     made.add_argument(
-        "expressions", nargs="*", default=[], metavar="EXPR", help="an address, as the debugger reads it"
+        "expressions", nargs="*", default=[], metavar="EXPR", help="an address: what the debugger evaluates"
     )
-    made.add_argument("--table", action="store_true", help="one line an address, also for one")
+    made.add_argument("--table", action="store_true", help="one row per address, even for a single one")
     made.add_argument(
         "--graph", action="store_true", help="the type of an object, and who holds it: reads the whole heap"
     )

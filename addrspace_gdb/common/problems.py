@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, Optional, Union
 
+from addrspace_gdb.common.escape import printable
+
 
 class ProblemError(Exception):
     """Stops a command. The message is one line: what is wrong, then what to do about it."""
@@ -132,3 +134,19 @@ def cut_short(error: Optional[BaseException]) -> Optional[BaseException]:
             return error
         error = error.__cause__
     return None
+
+
+def problem_of(error: BaseException) -> str:
+    """One line for whatever went wrong."""
+    if isinstance(error, ProblemError):
+        return str(error)
+    if isinstance(error, UnreadableError):
+        return f"{error}; the process may have exited, or the core may be truncated"
+    if cut_short(error) is not None:
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError):
+        what = f"{printable(str(error.filename))}: " if error.filename else ""
+        return f"cannot finish the answer: {what}{error.strerror or error}"
+    return f"internal error: {printable(f'{type(error).__name__}: {error}')}; please report it"

@@ -8,8 +8,8 @@ from addrspace_gdb.shell.stopping import PATIENCE
 
 TARGET = "PID|CORE"
 TARGET_HELP = (
-    "a process (its number, its name, or :PORT that it listens on, where one alone fits) or the path"
-    " of a core file"
+    "a process, by its number, its name or the :PORT that it listens on (exactly one must match); or a core"
+    " file"
 )
 
 
@@ -29,20 +29,22 @@ def add_gdb(parser: argparse.ArgumentParser) -> None:
     """Who reads, and what besides the process or core."""
     add = parser.add_argument
     add("--exe", metavar="FILE", help="executable to use instead of the one recorded")
-    add("--sysroot", metavar="DIR", help="root directory holding the libraries the core was made with")
+    add("--sysroot", metavar="DIR", help="root directory that holds the libraries the core was made with")
     add("--debugger", choices=("gdb", "lldb", "none"),
-        help="read through gdb or lldb (19 and newer; $ADDRSPACE_LLDB, the one of this environment, or on"
-        " PATH), or without a debugger; default: $ADDRSPACE_DEBUGGER, else without, but for what only debug"
-        " information tells")  # fmt: skip
-    add("--gdb", metavar="PATH", help="read through this gdb; --debugger gdb takes $ADDRSPACE_GDB, the one"
-        " of this environment, or the one on PATH")  # fmt: skip
-    add_wait(parser, "how long a process may take to stop, and gdb may do nothing")
+        help="who reads: gdb, lldb (19 and newer; $ADDRSPACE_LLDB, this environment's, or the one on PATH) or"
+        " none; default: $ADDRSPACE_DEBUGGER, else none, except for what only debug information can tell",
+    )  # fmt: skip
+    add("--gdb", metavar="PATH", help="read through this gdb; plain --debugger gdb takes $ADDRSPACE_GDB, this"
+        " environment's, or the one on PATH")  # fmt: skip
+    add_wait(parser, "give up on a process that does not stop, or a gdb that hangs, after so long")
 
 
-def add_wait(parser: argparse.ArgumentParser, what: str = "how long a process may take to stop") -> None:
+def add_wait(
+    parser: argparse.ArgumentParser, what: str = "give up on a process that does not stop after so long"
+) -> None:
     """How patient to be."""
     parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=PATIENCE,
-        help=f"{what}; then it is let go. Default: %(default)g")  # fmt: skip
+        help=f"{what}; default: %(default)g")  # fmt: skip
 
 
 def _seconds(text: str) -> float:

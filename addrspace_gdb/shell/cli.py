@@ -88,12 +88,14 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     schema_parser = commands.add_parser(
         "schema", help="print the JSON Schema of a document, or the names of all"
     )
-    schema_parser.add_argument("name", nargs="?", metavar="NAME", help="as its own key schema has it")
+    schema_parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="such as rss/1; without it all names are listed"
+    )
     schema_parser.set_defaults(run=schema)
     completion_parser = commands.add_parser(
-        "completion", help="print what completes words and options in a shell: `completion bash`"
+        "completion", help="print the completion script for a shell: bash, zsh or fish"
     )
-    completion_parser.add_argument("shell", choices=tuple(COMPLETIONS), help="which")
+    completion_parser.add_argument("shell", choices=tuple(COMPLETIONS), help="which shell")
     completion_parser.set_defaults(run=completion)
     dump_parser = commands.add_parser(
         "dump",
@@ -108,7 +110,7 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
     add("--report", metavar="COMMAND", help="run this command instead (quote it with its options):"
         f" {', '.join(REPORTS)}")  # fmt: skip
     add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
-        help="default: %(default)s")  # fmt: skip
+        help="form of the output (default: %(default)s)")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_check(dump_parser)
     add("--stacks", action="store_true",
@@ -136,20 +138,20 @@ def _add_profile(commands: Any) -> None:
     """`profile`."""
     made = commands.add_parser(
         "profile",
-        help="write what Go's own pprof would, from outside, also of a core or a stripped program",
+        help="write the profiles that Go's own pprof would, even of a core or a stripped program",
         description="Write a profile of a running process, which is paused while it is read and then goes"
-        " on, or of a core file. At a terminal, without -o, the functions with most of it are listed.",
+        " on, or of a core file. At a terminal, without -o, the top functions are listed.",
     )
     made.set_defaults(run=profile, report=None)
     add = made.add_argument
-    add("kind", choices=PROFILES, metavar="KIND", help=", ".join(PROFILES))
+    add("kind", choices=PROFILES, metavar="KIND", help=f"what to profile: {', '.join(PROFILES)}")
     add("target", metavar=TARGET, help=TARGET_HELP)
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add("--format", dest="form", choices=("pprof", "folded", "text"), help="pprof: for `go tool pprof`;"
-        " folded: a line a stack, for flame graphs; text: a list. Default: text at a terminal, else pprof",
+        " folded: one line per stack, for flame graphs; text: a list (default: at a terminal, else pprof)",
     )  # fmt: skip
-    add("--value", metavar="TYPE", help="which number is listed or folded, such as alloc_space")
-    add("--limit", metavar="N", help="at most N functions in the list, or all")
+    add("--value", metavar="TYPE", help="which value is listed or folded, such as alloc_space")
+    add("--limit", metavar="N", help="at most N functions in the list, or `all`")
     add_stats(made)
     add_look(made)
     add_gdb(made)
@@ -158,27 +160,31 @@ def _add_profile(commands: Any) -> None:
 def _add_from_dumps(commands: Any) -> None:
     """`diff` and `compare`."""
     for name, text, more in (
-        ("diff", "print what has changed between two dumps of a process", None),
+        ("diff", "print what changed between two dumps of a process", None),
         ("compare", "print two dumps side by side: what the same addresses are in each", "ADDRESS"),
     ):
         made = commands.add_parser(
             name,
             help=text,
-            description=f"{text[:1].upper()}{text[1:]}. Dumps are made by: addrspace-gdb dump --format json;"
-            " of a core file or a process one is made on the way.",
+            description=f"{text[:1].upper()}{text[1:]}. A dump is made by `addrspace-gdb dump --format json"
+            " --stacks`; of a core file or a process one is made first.",
         )
         made.set_defaults(run=from_dumps)
         made.add_argument("dumps", nargs=2, metavar="FILE", help="two dumps, core files or processes")
         if more:
-            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one a row")
+            made.add_argument("addresses", nargs="*", metavar=more, help="what is there, one per row")
         else:
             made.add_argument(
-                "--limit", metavar="N", help="at most N rows a table, or all (20 on a terminal)"
+                "--limit", metavar="N", help="at most N rows per table, or `all` (20 on a terminal)"
             )
         made.add_argument(
-            "--format", choices=("text", "json", "svg"), default="text", help="default: %(default)s"
+            "--format",
+            choices=("text", "json", "svg"),
+            default="text",
+            help="form of the output (default: %(default)s)",
         )
         made.add_argument("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
+        add_stats(made)
         add_look(made)
         add_gdb(made)
 
@@ -256,6 +262,7 @@ def _make_dumps(options: argparse.Namespace, folder: Path) -> bool:
             options.sysroot,
             format="json",
             stacks=True,
+            stats=options.stats,
         )
         answer = ask(check(question), place)
         if not answer.has_result:

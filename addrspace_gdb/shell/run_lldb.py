@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -52,6 +53,20 @@ def find_lldb() -> Optional[str]:
 
 def version_of(lldb: str) -> Optional[int]:
     """Its major version; None if it does not say one."""
+    return _version_by_place(os.path.realpath(lldb)) or _version_told(lldb)
+
+
+def _version_by_place(path: str) -> Optional[int]:
+    """As distributions of LLVM and the wheel's folder have it: to say it lldb takes as long as to attach."""
+    found = re.search(r"/llvm-(\d{1,4})/bin/lldb$", path)
+    if found is None and os.path.basename(path) == "lldb":
+        folder = os.path.join(glob.escape(os.path.dirname(os.path.dirname(path))), "lib")
+        wheels = glob.glob(os.path.join(folder, "python3*", "site-packages", "lldb_for_pwndbg-*.dist-info"))
+        found = re.search(r"lldb_for_pwndbg-(\d{1,4})\.[^/]*$", wheels[0]) if len(wheels) == 1 else None
+    return int(found.group(1)) if found is not None else None
+
+
+def _version_told(lldb: str) -> Optional[int]:
     try:
         done = subprocess.run(
             [lldb, "--version"],

@@ -18,18 +18,18 @@ from addrspace_gdb.shell.processes import is_pid, number_of, resolved
 _EVERY, _PERCENT = "10s", "3"
 _SHORTEST, _LONGEST = 10**8, 366 * 86400 * 10**9  # nanoseconds
 _DESCRIPTION = """\
-Watch a process over time: a line for each sample, with resident memory by what
-it is for, and at the end, or after Ctrl-C, what it is that grows. Each sample
-stops the process only as long as `addrspace-gdb dump` does; symbols are looked
-up once."""
+Watch a process over time: one line per sample, with resident memory by what it
+is used for, and at the end, or after Ctrl-C, a verdict: what grows, and how
+fast. Each sample stops the process only as long as `addrspace-gdb dump` does;
+symbols are looked up once."""
 
 _EPILOG = """\
 RSS is the sum of heap in use, goroutine stacks, C's heap, free heap, Go's
-runtime, libraries and files, and what has no column; `survived` is what the
-last collection left of the heap. Growth is since the first sample; a minute:
-of the line that fits all samples best.
+runtime, libraries and files, and what has no column; `survived` is the part of
+the heap that survived the last GC. Growth is since the first sample; `a
+minute` is the slope of the line that fits all samples best.
   addrspace-gdb watch 4242 --for 10m            ten minutes, then the verdict
-  addrspace-gdb watch api -o api.jsonl          a line of JSON a sample, too
+  addrspace-gdb watch api -o api.jsonl          and a line of JSON per sample
   addrspace-gdb watch :8080 --format openmetrics -o /var/lib/metrics/api.prom
                                                 for node_exporter's textfiles"""
 
@@ -46,16 +46,16 @@ def add_watch(commands: Any) -> None:
     made.set_defaults(run=run)
     add = made.add_argument
     add("target", metavar="PID", help="a process: its number, its name, or :PORT that it listens on")
-    add("--every", metavar="TIME", type=_time, default=_EVERY, help="between two samples: 500ms, 10s, 1m30s;"
-        " default: %(default)s")  # fmt: skip
-    add("--for", metavar="TIME", type=_time, dest="until", help="how long; default: until it ends, or Ctrl-C")
-    add("--at-most", metavar="PERCENT", type=_percent, default=_PERCENT, help="of the time that it may be"
-        " stopped: samples are further apart where one takes long. Default: %(default)s")  # fmt: skip
-    add("--format", choices=("text", "json", "openmetrics"), default="text", help="json: a line of JSON a"
-        " sample, and one for the verdict; openmetrics: FILE has the last sample. Default: %(default)s",
+    add("--every", metavar="TIME", type=_time, default=_EVERY, help="time between samples: 500ms, 10s, 1m30s"
+        " (default: %(default)s)")  # fmt: skip
+    add("--for", metavar="TIME", type=_time, dest="until", help="how long to watch (default: until it ends)")
+    add("--at-most", metavar="PERCENT", type=_percent, default=_PERCENT, help="stop it for at most this share"
+        " of the time: samples are further apart if one takes long (default: %(default)s)")  # fmt: skip
+    add("--format", choices=("text", "json", "openmetrics"), default="text", help="json: a line of JSON per"
+        " sample, and one for the verdict; openmetrics: FILE has the last sample (default: %(default)s)",
     )  # fmt: skip
-    add("-o", "--output", metavar="FILE", help="a line of JSON a sample goes into FILE, text to the terminal;"
-        " with --format openmetrics FILE is replaced by each sample")  # fmt: skip
+    add("-o", "--output", metavar="FILE", help="write a line of JSON per sample to FILE, and text to the"
+        " terminal; with --format openmetrics each sample replaces FILE")  # fmt: skip
     add("--exe", metavar="FILE", help="executable to use instead of the one that runs")
     add_wait(made)
     add_look(made)

@@ -8,9 +8,8 @@ import select
 import time
 from typing import NamedTuple, Optional, Protocol, Union
 
-from addrspace_gdb.commands.once import problem_of
 from addrspace_gdb.common.held_signals import held_signals
-from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError, problem_of
 from addrspace_gdb.common.streams import tell
 from addrspace_gdb.debugger.direct.answering import NoLayoutsError
 from addrspace_gdb.debugger.direct.watching import ReplacedError, Visited, Watching

@@ -7,11 +7,13 @@ its own, and a few options of the shell's are added.
 from __future__ import annotations
 
 import argparse
+import re
 from typing import List, Sequence, Tuple
 
 from addrspace_gdb.commands import REPORTS, report
 from addrspace_gdb.commands.command import Command
 from addrspace_gdb.commands.options import HelpRequested, Parser, UsageError
+from addrspace_gdb.commands.spoken import for_shell
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.common.streams import tell, to_stdout
 from addrspace_gdb.shell.answering import answered, question_of
@@ -66,11 +68,30 @@ def _whole(command: Command, name: str) -> Parser:
     """Everything that may be typed after the word."""
     made = command.parser()
     made.prog = f"addrspace-gdb {name}"
+    made.epilog = in_shell(made.epilog) if made.epilog else None
     made.add_first("target", metavar=TARGET, help=TARGET_HELP)
     add_check(made)
     add_stats(made)
     add_gdb(made)
     return made
+
+
+_EXAMPLE = re.compile(r"  (?:addrspace ([a-z]+)|(goroutine-stacks))((?: \S+)*)(?: {2,}(\S.*))?")
+_EXAMPLES = 2  # blanks between an example and what it is
+_RIGHTMOST = 50  # column where that begins; further right it goes below
+
+
+def in_shell(text: str) -> str:
+    """A command's text with examples as they are typed in the shell."""
+    speak = for_shell("4242")
+    lines = [speak(line) if speak is not None else line for line in text.splitlines()]
+    shown = {line: found for line in lines if (found := _EXAMPLE.fullmatch(line)) is not None}
+    typed = {line: f"  addrspace-gdb {one[1] or one[2]} 4242{one[3]}" for line, one in shown.items()}
+    column = _EXAMPLES + max((len(typed[line]) for line, one in shown.items() if one[4]), default=0)
+    for line, one in shown.items():
+        gap = "\n      " if column > _RIGHTMOST else " " * (column - len(typed[line]))
+        typed[line] += f"{gap}{one[4]}" if one[4] else ""
+    return "\n".join(typed.get(line, line) for line in lines)
 
 
 def whole_word(name: str) -> Parser:

@@ -274,7 +274,7 @@ def _queues(queued: Queued, unicode: bool) -> Iterator[Entry]:
         ("Cleanups", queues.cleanups, CLEANUP),
     ):
         busy = [at_work(worker, unicode) for worker in queued.workers if worker.work == work]
-        text = f"{'waits' if waiting == 1 else 'wait'} to be run" if waiting else "none waits"
+        text = f"{'waits' if waiting == 1 else 'wait'} to be run" if waiting else "none waiting"
         yield name, sizes.count(waiting), "; ".join([text, *busy])
 
 

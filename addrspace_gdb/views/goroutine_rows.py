@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import compress
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.columns import pick
+from addrspace_gdb.goruntime.proc import DEAD, GSCAN
 from addrspace_gdb.goruntime.waitreason import state_text
 from addrspace_gdb.space.goroutines.columns import residents, sizes_of, useds
 from addrspace_gdb.space.goroutines.listing import Listing, details, find_users
@@ -32,6 +33,11 @@ class Shared(Dict[Any, Made]):
         made = self._make(key)
         self[key] = made
         return made
+
+
+def of_dead(size: int, resident: Optional[int]) -> Row:
+    """The cells behind the state of a dead goroutine: its stack, if it has one still, is in no use."""
+    return (sizes.size(size), "", "", sizes.size(resident) if size else "", "", "")
 
 
 class Rows(NamedTuple):
@@ -100,6 +106,9 @@ class _Cells:
 
     def __call__(self, kind: Tuple[bytes]) -> Row:
         status, reason, since, size, used, resident, number = _KIND.unpack(*kind)
+        if status & ~GSCAN == DEAD:
+            there = resident if resident < _UNKNOWN else None
+            return (self._state[status, reason, since], *of_dead(size, there))
         known, user = used if used < _UNKNOWN else None, self._spots[number]
         return (
             self._state[status, reason, since],

@@ -10,7 +10,7 @@ from addrspace_gdb.space.goroutines.listing import Goroutine, Listing, details
 from addrspace_gdb.space.goroutines.summary import Matches, Most, StackSummary
 from addrspace_gdb.space.goroutines.walk import CALLS_C
 from addrspace_gdb.space.regions.model import TargetInfo
-from addrspace_gdb.views.goroutine_rows import Shared, many_rows
+from addrspace_gdb.views.goroutine_rows import Shared, many_rows, of_dead
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
@@ -174,6 +174,8 @@ def _with_makers(
 
 def _row(row: Goroutine, exact: bool, unicode: bool, whole: bool) -> Tuple[str, ...]:
     state = clean(state_of(row, exact, unicode), unicode)
+    if row.status == "dead":
+        return (str(row.goid), state, *of_dead(row.hi - row.lo, row.resident))
     return (
         str(row.goid),
         state if whole else clip(state, _STATE_WIDTH, unicode),

@@ -38,7 +38,7 @@ def heading(heap: Heap, width: int, unicode: bool = True) -> Iterator[tokens.Pai
     resident = grown_resident(heap)
     text = f"{sizes.plural(len(heap.arenas), 'arena')}{arena}, in use up to {sizes.size(heap.grown)}"
     text += f", {sizes.size(resident)} resident; GC phase: {heap.gc_phase or sizes.UNKNOWN}"
-    yield from Line(width, unicode).put(tokens.TEXT, text)
+    yield from wrapped(tokens.TEXT, text, width, unicode)
 
 
 def bytes_table(heap: Heap, width: Optional[int] = 100, unicode: bool = True) -> Iterator[tokens.Pair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
@@ -12,13 +13,14 @@ from addrspace_gdb.space.counters.statistics import Statistic, Statistics
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, Column, narrowed, table
-from addrspace_gdb.views.kit.text import Line, clean, clip, clip_left, wrap
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip_left, wrap
 from addrspace_gdb.views.kit.units import about, moment, pause
 from addrspace_gdb.views.stackparts import program
 
 _MIN_SOURCE = 20  # columns; with less the sources are left out
 _PLAIN = 4  # columns where nothing differs
 _LINES = 4  # of a reason
+_FEW = 12  # statistics that are asked for by name
 _LONG = 10**18  # such a number is no quantity: its digits stand without separators
 
 
@@ -39,7 +41,27 @@ def title(stats: Statistics, width: int, unicode: bool = True) -> Line:
 def statistics_table(
     rows: Sequence[Statistic], width: Optional[int] = 100, unicode: bool = True
 ) -> Iterator[tokens.Pair]:
-    """One row a statistic: counted, walked, what that amounts to, and where it comes from."""
+    """One row a statistic: counted, walked, what that amounts to; if there is room, where it comes from."""
+    columns, texts = _figures(rows, unicode)
+    room = _room(columns, texts, width)
+    if room is not None and room < 0:
+        return _narrow(columns, texts, width or 0, unicode)
+    if tells_sources(rows, width, unicode):
+        columns.append(Column("From", "left", tokens.QUIET))
+        pairs = zip(texts, (_source(row, unicode) for row in rows))
+        texts = list(chain.from_iterable(_with_source(*pair, room, unicode) for pair in pairs))
+    return table(columns, texts)
+
+
+def tells_sources(rows: Sequence[Statistic], width: Optional[int] = 100, unicode: bool = True) -> bool:
+    """Whether it says where each comes from: in a line, or in more of few or where one is wrong."""
+    room = _room(*_figures(rows, unicode), width)
+    if room is None or all(cells(_source(row, unicode)) <= room for row in rows):
+        return True
+    return room >= _MIN_SOURCE and (len(rows) <= _FEW or any(row.reason for row in rows))
+
+
+def _figures(rows: Sequence[Statistic], unicode: bool) -> Tuple[List[Column], List[Tuple[str, ...]]]:
     differ = any(row.agrees is False for row in rows)
     columns = [
         Column("Name", "left", tokens.NAME),
@@ -48,19 +70,25 @@ def statistics_table(
         *([Column("", "left", tokens.PROBLEM)] if differ else []),
         Column("Human", "right", tokens.TEXT),
     ]
-    texts = [_row(row, differ, unicode) for row in rows]
-    sources = [_source(row, unicode) for row in rows]
-    used = sum(
-        max([len(column.heading), *map(len, cells)]) + GAP for column, cells in zip(columns, zip(*texts))
-    )
-    room = width - used if width is not None else None
-    if width is not None and used - GAP > width:
-        return _narrow(columns, texts, width, unicode)
-    if room is None or room >= _MIN_SOURCE or any(row.reason for row in rows):
-        columns.append(Column("From", "left", tokens.QUIET))
-        cut = sources if room is None else [clip(one, max(room, _MIN_SOURCE), unicode) for one in sources]
-        texts = [(*row, one) for row, one in zip(texts, cut)]
-    return table(columns, texts)
+    return columns, [_row(row, differ, unicode) for row in rows]
+
+
+def _room(columns: List[Column], texts: List[Tuple[str, ...]], width: Optional[int]) -> Optional[int]:
+    """What is left of `width` beside them; negative if they do not fit."""
+    if width is None:
+        return None
+    headings = [column.heading for column in columns]
+    used = sum(max(map(len, column)) + GAP for column in zip(headings, *texts))
+    return width - used if used - GAP <= width else -1
+
+
+def _with_source(
+    row: Tuple[str, ...], source: str, room: Optional[int], unicode: bool
+) -> Iterator[Tuple[str, ...]]:
+    """A row, and as many more as its source takes."""
+    parts = [source] if room is None else wrap(source, room, _LINES, unicode) or [""]
+    for number, part in enumerate(parts):
+        yield (*(row if number == 0 else [""] * len(row)), part)
 
 
 def _narrow(
@@ -68,16 +96,16 @@ def _narrow(
 ) -> Iterator[tokens.Pair]:
     """Without what was walked, which the last line speaks for, and with names that lose their beginning."""
     shown, some = narrowed(columns, rows, width, () if len(columns) > _PLAIN else (2,))
-    widths = [max(map(len, cells)) for cells in zip([column.heading for column in shown], *some)]
+    widths = [max(map(len, texts)) for texts in zip([column.heading for column in shown], *some)]
     room = max(_MIN_SOURCE, width - sum(widths[1:]) - GAP * (len(shown) - 1))
     return table(shown, [(clip_left(row[0], room, unicode), *row[1:]) for row in some])
 
 
 def _row(row: Statistic, differ: bool, unicode: bool) -> Tuple[str, ...]:
-    cells = [row.name, _number(row.unit, row.counted), _walked(row)]
+    texts = [row.name, _number(row.unit, row.counted), _walked(row)]
     if differ:
-        cells.append("DIFFERS" if row.agrees is False else "")
-    return (*cells, about(row.unit, row.value))
+        texts.append("DIFFERS" if row.agrees is False else "")
+    return (*texts, about(row.unit, row.value))
 
 
 def _source(row: Statistic, unicode: bool) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Dict, Iterable, Iterator, List, Tuple
 
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.space.profiles.model import Function, Label, Location, Profile, ProfileMapping, ValueType
 
 # Numbers of fields.
@@ -65,7 +66,8 @@ def _message(number: int, content: bytes) -> bytes:
 
 
 class _Strings:
-    """The string table, by what has been asked for."""
+    """The string table, by what has been asked for. Text is escaped as everywhere: a profile's is UTF-8, and
+    who reads one prints it on a terminal."""
 
     def __init__(self) -> None:
         self.numbers: Dict[str, int] = {"": 0}
@@ -75,7 +77,7 @@ class _Strings:
 
     def written(self) -> Iterator[bytes]:
         for text in self.numbers:
-            yield _message(_STRING, text.encode("utf-8", "surrogateescape"))
+            yield _message(_STRING, printable(text).encode())
 
 
 def profile_pieces(profile: Profile) -> Iterator[bytes]:

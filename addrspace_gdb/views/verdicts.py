@@ -25,11 +25,13 @@ def verdict_lines(text: str, width: int, unicode: bool = True) -> Iterator[token
 
 def of_heap(heap: Heap) -> str:
     """What most of the heap's memory is, but for what was returned to the OS."""
-    whole = heap.grown
+    returned = heap.uses[pages.RETURNED]
+    whole = heap.grown - returned
     amount, name, look = max(_of_heap(heap), key=lambda one: one[0])
     if whole <= 0 or amount <= 0:
         return "The heap is empty."
-    return f"{sizes.size(amount)} ({sizes.share(amount, whole)} of the heap) is {name}; {look}."
+    of_what = "what Go keeps of the heap" if returned else "the heap"
+    return f"{sizes.size(amount)} ({sizes.share(amount, whole)} of {of_what}) is {name}; {look}."
 
 
 def _of_heap(heap: Heap) -> List[Tuple[int, str, str]]:

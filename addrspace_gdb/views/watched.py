@@ -141,9 +141,9 @@ def head(
 ) -> Iterator[tokens.Pair]:
     """What is watched, and for how long."""
     info = moment.info
-    how = f"a sample every {span(every)}" + (f" for {span(until)}" if until is not None else "")
+    end = f" for {span(until)}, or until Ctrl-C" if until is not None else ", until Ctrl-C"
     facts = f"{program(info.executable)}, pid {info.pid}, {info.go_version or 'Go version ?'}"
-    text = f"{facts}: {how}, until Ctrl-C; K, M and G are KiB, MiB and GiB"
+    text = f"{facts}: a sample every {span(every)}{end}; K, M and G are KiB, MiB and GiB"
     yield from wrapped(tokens.TEXT, text, width, unicode, 2)
 
 

@@ -48,8 +48,7 @@ def what(where: Where) -> str:
 def region_words(region: Region) -> str:
     """Kind, label and file of a region."""
     file = os.path.basename(region.file) if region.file and region.area == areas.MAPPED_FILES else ""
-    kind = "" if region.label.startswith(region.kind) else region.kind
-    return " ".join(text for text in (kind, region.label, file) if text)
+    return " ".join(text for text in (region.words, file) if text)
 
 
 def _object_line(found: Object, said: Optional[str]) -> str:

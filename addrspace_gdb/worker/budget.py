@@ -43,6 +43,11 @@ class Budget:
     def _need(self, objects: int, edges: int) -> int:
         return self._base + objects * self._costs.object + edges * self._costs.edge
 
+    def begin(self, objects: int, table: int) -> None:
+        """Before anything is made; `table`: bytes of what finds objects. ProblemError."""
+        self._base += table
+        self.check(objects, 0, 0, 0)
+
     def check(self, objects: int, edges: int, done: int, whole: int) -> None:
         """`done` of `whole` bytes of the heap have been read, and have those edges. ProblemError if all of it
         will need more than the limit."""

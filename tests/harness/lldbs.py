@@ -62,6 +62,12 @@ def lldbs() -> List[Lldb]:
     return list(found.values())
 
 
+def oldest() -> Optional[Lldb]:
+    """The oldest of the wheels, if it is in the cache."""
+    version = list(WHEELS)[-1]
+    return Lldb(wheel(version), version) if wheel(version).exists() else None
+
+
 def wheel(version: str) -> Path:
     """Where the lldb of a wheel is, or would be."""
     return cache_dir() / "lldb" / version / "bin" / "lldb"

@@ -14,7 +14,7 @@ from addrspace_gdb.commands import once
 from addrspace_gdb.commands.command import Command, Look
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Settings
-from addrspace_gdb.common.problems import cut_short
+from addrspace_gdb.common.problems import cut_short, problem_of
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.process.kept_memory import KeptMemory
 
@@ -169,5 +169,5 @@ def test_an_interrupt_while_a_class_is_made_is_one() -> None:
     with pytest.raises((RuntimeError, KeyboardInterrupt)) as raised:  # by the version of Python
         type("Made", (), {"field": Interrupts()})
     assert isinstance(cut_short(raised.value), KeyboardInterrupt)
-    assert once.problem_of(raised.value) == "interrupted"
+    assert problem_of(raised.value) == "interrupted"
     assert cut_short(RuntimeError("its own")) is None and cut_short(None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from addrspace_gdb.commands import compiled_folder, engine
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
 from addrspace_gdb.commands.engine import Engine, Source
 from addrspace_gdb.common.folders import PREFIX
+from addrspace_gdb.common.problems import ProblemError
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,15 +130,59 @@ def _assert_is_private(folders: List[Path]) -> None:
     assert not os.path.exists(folder.path)
 
 
+def _worker(path: Path, does: str) -> None:
+    """A Python whose worker does that when it is told to."""
+    path.write_text(
+        f"#!{sys.executable}\nimport os, sys, time\nsys.path.insert(0, {str(ROOT)!r})\ndel sys.argv[1:-1]\n"
+        "from addrspace_gdb.worker import __main__, serving\n"
+        f"{does}\nsys.exit(__main__.main())\n"
+    )
+    path.chmod(0o755)
+
+
+def _find(worker: Engine) -> None:
+    worker.ask({"do": "warm", "order": "little"}, {})
+    worker.ask({"do": "find"}, {})
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("sys.exit(3)", r"the worker does not start \(.*/python, status 3\): set ADDRSPACE_PYTHON to .*"),
+        ("os.kill(os.getpid(), 9)", "the worker was killed: not enough memory\\?"),
+        (
+            "serving.Server._find = lambda *_: os.kill(os.getpid(), 11)",
+            "internal error: the worker ended .* -11; .*",
+        ),
+        (
+            "serving.Server._find = lambda *_: [][1]",
+            "internal error: IndexError: list index out of range; .*",
+        ),
+        (
+            "def f(*_): raise OSError(28, 'No space', '/a')\nserving.Server._find = f",
+            "cannot .*: /a: No space",
+        ),
+        ("def f(*_): raise MemoryError\nserving.Server._find = f", "not enough memory for .*"),
+    ],
+)
+def test_whatever_happens_in_it_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, said: str
+) -> None:
+    _worker(tmp_path / "python", does)
+    monkeypatch.setenv(engine.PYTHON, str(tmp_path / "python"))
+    worker = Engine(Source(None, None))
+    try:
+        with pytest.raises(ProblemError) as raised:
+            _find(worker)
+    finally:
+        worker.close()
+    assert re.fullmatch(said, str(raised.value))
+
+
 def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     """In the middle of something that takes a while."""
     busy = tmp_path / "python"
-    busy.write_text(
-        f"#!{sys.executable}\nimport sys, time\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from addrspace_gdb.worker import __main__, serving\n"
-        "serving.Server.serve = lambda self: time.sleep(60)\nsys.exit(__main__.main())\n"
-    )
-    busy.chmod(0o755)
+    _worker(busy, "serving.Server.serve = lambda self: time.sleep(60)")
     start = "from addrspace_gdb.commands.engine import Engine, Source\nimport time\n"
     start += "worker = Engine(Source(None, None))\nprint(worker._process.pid, flush=True)\ntime.sleep(60)\n"
     asker = subprocess.Popen(

@@ -18,11 +18,38 @@ from harness.command import cli
 
 from addrspace_gdb.shell.cli import COMPLETIONS, MAN_PAGE, SHARE, parser
 
+PACKAGE = Path(__file__).parents[2] / "addrspace_gdb"
+
 
 @pytest.mark.skipif(not (3, 10) <= sys.version_info[:2] <= (3, 12), reason="argparse words it otherwise")
 def test_all_of_it_is_up_to_date() -> None:
     stale = [path.name for path, text in generated().items() if path.read_text(encoding="utf-8") != text]
     assert not stale, "run scripts/gen-help"
+
+
+def test_a_new_command(tmp_path: Path) -> None:
+    """As CONTRIBUTING.md says: a module, its name, and what is generated."""
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    commands = tmp_path / PACKAGE.name / "commands"
+    text = (commands / "gc.py").read_text(encoding="utf-8")
+    (commands / "moon.py").write_text(text.replace("addrspace gc", "addrspace moon"), encoding="utf-8")
+    listed = commands / "__init__.py"
+    names = listed.read_text(encoding="utf-8").replace('    "gc",\n', '    "gc",\n    "moon",\n')
+    listed.write_text(names, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(PACKAGE.parent / "scripts" / "generated.py")],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for file in (
+        "commands/help.json",
+        *(f"shell/share/{name}" for name in (*COMPLETIONS.values(), MAN_PAGE)),
+    ):
+        assert "moon" in (tmp_path / PACKAGE.name / file).read_text(encoding="utf-8"), file
 
 
 def complete(*words: str) -> List[str]:
@@ -189,3 +216,15 @@ def test_the_manual_has_every_command_and_option() -> None:
         ["groff", "-man", "-Tutf8", "-ww", str(SHARE / MAN_PAGE)], capture_output=True, text=True, check=True
     )
     assert done.stderr == "" and "ADDRSPACE-GDB(1)" in done.stdout
+
+
+def test_recipes_of_the_readme_are_what_is_taken() -> None:
+    """Words and options; what they stand for was tried by hand: docker, kubectl, coredumpctl, speedscope."""
+    readme = (SHARE.parents[2] / "README.md").read_text(encoding="utf-8")
+    recipes = readme.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    found = re.findall(r"addrspace-gdb ([a-z-]+)(.*?)(?=  |&&|>|$)", recipes, re.MULTILINE)
+    words = subparsers(parser(whole=True))
+    assert {"rss", "fault", "profile", "dump", "diff"} <= {word for word, _ in found}
+    for word, rest in found:
+        text = words[word].format_help()
+        assert all(option in text for option in re.findall(r"(?<!\S)--?[a-z-]+", rest)), (word, rest)

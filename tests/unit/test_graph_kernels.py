@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import random
+import time
 from array import array
 from pathlib import Path
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import pytest
 
@@ -16,11 +17,12 @@ from addrspace_gdb.common.problems import ProblemError
 
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
-from addrspace_gdb.worker import budget, dominating
+from addrspace_gdb.worker import arrays, budget, dominating, spans
 from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.turns import Turns
 from addrspace_gdb.worker.warming import warm
 
 START, TYPE, PAGE = 1 << 32, 0x5000, 8192
@@ -31,12 +33,17 @@ class Heap:
     """Memory of spans, a page each, with whole objects as lists of words."""
 
     def __init__(
-        self, spans: Spans, words: Dict[int, int], mask: Tuple[int, int, bytes] = (2, 2, b"\3")
+        self,
+        spans: Spans,
+        words: Dict[int, int],
+        mask: Tuple[int, int, bytes] = (2, 2, b"\3"),
+        pages: int = 1,
+        limit: Optional[Budget] = None,
     ) -> None:
         self.words, self.mask = words, mask
         columns: Dict[str, Sequence[int]] = {
             "starts": [START + number * PAGE for number in range(len(spans))],
-            "pages": [1] * len(spans),
+            "pages": [pages] * len(spans),
             "sizes": [one[0] for one in spans],
             "slots": [one[1] for one in spans],
             "kinds": [one[2] for one in spans],
@@ -46,7 +53,7 @@ class Heap:
             **{f"arena_{name}": [] for name in ("starts", "ends", "bits", "dead")},
         }
         said = Message({"word": 8, "tail": 0}, _columns(columns))
-        self.graph = Graph(said, Words(Memory(-1, [], self._read), 8, "little"), self._types)
+        self.graph = Graph(said, Words(Memory(-1, [], self._read), 8, "little"), self._types, limit)
         for _ in self.graph.read():
             pass
 
@@ -299,20 +306,71 @@ def test_a_graph_that_needs_too_much_is_refused_before_it_is_made(monkeypatch: p
     assert budget.free_memory() > 0 and resident() > 1 << 20
 
 
-def test_what_is_expected_is_read_beside_other_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("made", "pages"), [([(8, 65535, 0, 0)] * 5000, 64), ([(1 << 40, 1, 0, 0)], 1 << 27)]
+)
+def test_what_a_damaged_core_claims_is_refused_before_it_is_taken(
+    made: Spans, pages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """330 million objects in the same 512 KiB, and one of 1 TiB, of which every page has an entry."""
+
+    def zeros(count: int, code: str = "q", real: Callable[[int, str], object] = arrays.zeros) -> object:
+        assert count < 1 << 20
+        return real(count, code)
+
+    monkeypatch.setattr(spans, "zeros", zeros)
+    monkeypatch.setattr(budget, "resident", lambda: 100 << 20)
+    with pytest.raises(ProblemError, match=r"may take 200\.0 MiB"):
+        Heap(made, {}, pages=pages, limit=Budget(200 << 20, typed=False, tree=True))
+
+
+@pytest.mark.parametrize("pages", [1 << 36, 1 << 51, (1 << 63) - 1])
+def test_a_span_that_ends_nowhere_is_refused(pages: int) -> None:
+    with pytest.raises(ProblemError, match="more addresses than a process has"):
+        Heap([(8192, 1, 0, 0)], {}, pages=pages)
+
+
+def test_objects_with_headers_may_be_small() -> None:
+    """Of 32 bits those of 144 bytes have one."""
+    assert Heap([(144, 56, 2, 56)], {}).graph.allocated == 56
+
+
+def test_jobs_pass_a_gate_in_order_whoever_is_faster() -> None:
+    passed: List[int] = []
+
+    def work(job: int, turns: Turns) -> None:
+        time.sleep((job * 7 % 5) / 1000)
+        with turns.at(0, job):
+            passed.append(job)
+
+    Turns(40, 1).run([work, work, work])
+    assert passed == [*range(40)]
+
+
+def test_of_jobs_that_fail_the_first_is_told_and_those_before_it_are_done() -> None:
+    passed: List[int] = []
+
+    def work(job: int, turns: Turns) -> None:
+        time.sleep(0.002 if job % 2 else 0)
+        if job in (7, 8, 20):
+            raise ProblemError(f"job {job}")
+        with turns.at(0, job):
+            passed.append(job)
+
+    with pytest.raises(ProblemError, match="^job 7$"):
+        Turns(40, 1).run([work, work])
+    assert passed == [*range(7)]
+
+
+def test_words_are_read_into_a_buffer_that_is_there(tmp_path: Path) -> None:
     file = tmp_path / "memory"
     file.write_bytes(array("q", range(4096)).tobytes())
     with file.open("rb") as opened:
         memory = Memory(opened.fileno(), [(0, 4096 * 8, 0)], lambda *_: b"")
-        words = Words(memory, 8, "little")
-        words.expect(800, 1600)
-        first = words.read(800, 1600)
-        words.expect(8000, 800)
-        assert first.tolist() == [*range(100, 300)]
+        words, buffer = Words(memory, 8, "little"), bytearray(2000)
+        assert words.read(800, 1600, buffer).tolist() == [*range(100, 300)]
+        assert buffer[:1600] == file.read_bytes()[800:2400]
         assert words.read(8000, 800).tolist() == [*range(1000, 1100)]
-        words.expect(0, 80)
-        assert words.read(160, 80).tolist() == [*range(20, 30)]  # other than what was expected
         memory.lost = 1 << 30
-        words.expect(4096 * 8, 80)
         with pytest.raises(ProblemError, match="cannot be read"):
             words.read(4096 * 8, 80)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import importlib
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import List
 
 import pytest
 
@@ -12,6 +17,7 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.parameters import PARAMETERS, Parameters, help_text
 from addrspace_gdb.debugger.lldb.words import in_lldb
+from addrspace_gdb.shell.run_lldb import version_of
 
 
 @pytest.mark.parametrize(
@@ -73,19 +79,95 @@ def test_paths_in_commands_of_lldb(path: str, word: str) -> None:
             quoted(path + wrong)
 
 
-def test_what_is_shown_goes_when_a_thread_has_run() -> None:
-    pid = os.getpid()
-    before = made_up.switches_of(pid)
-    assert before is not None and before[0] == pid and len(before) >= 2
-    assert made_up.switches_of(1 << 23) is None and made_up.switches_of(None) == ()
-    shown = made_up.Shown(made_up.FIRST + 7, "goroutine 7", [1, 2], 3, 4, before)
-    made_up.show(shown, None)
-    assert made_up.current() is None  # of a core nothing is counted
-    made_up.show(shown._replace(switches=()), None)
-    assert made_up.current() is not None
-    moved = (before[0], before[1] - 1, *before[2:])
-    made_up.show(shown._replace(switches=moved), pid)
-    assert made_up.current() is None and made_up.STATE.shown is None
+SHOWN = made_up.Shown((1, 5), "goroutine 7", [0x401100, 0x402000, 0x403000], 0xC000001000, 0xC000001040)
+
+
+def test_a_goroutine_has_one_thread_at_one_stop() -> None:
+    first = next(made_up.ids_of(SHOWN))
+    assert first >= made_up.FIRST and next(made_up.ids_of(SHOWN)) == first
+    other = next(made_up.ids_of(SHOWN._replace(label="goroutine 8")))
+    elsewhere = next(made_up.ids_of(SHOWN._replace(moment=(2, 1))))
+    again, new = made_up.ids_of(SHOWN)  # the second is for lldb's having forgotten the frames of the first
+    assert again == first and len({first, other, elsewhere, new}) == 4
+    later = next(made_up.ids_of(SHOWN._replace(moment=(1, 6))))
+    assert set(made_up.STATE.shown) >= {elsewhere, later} and first not in made_up.STATE.shown
+
+
+class Untouchable:
+    """Stands for whatever lldb hands over: the least that is asked of it fails."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"a call of lldb's API: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("a call of lldb's API: ==")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise AssertionError("a call of lldb's API: bool")
+
+
+@pytest.fixture
+def no_lldb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of that name in which there is nothing but what frame_provider.py takes its base from."""
+    names = ("lldb", "lldb.plugins", "lldb.plugins.scripted_frame_provider")
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(sys.modules[names[-1]], "ScriptedFrameProvider", object, raising=False)
+    for ours in ("frame_provider", "os_plugin"):
+        monkeypatch.delitem(sys.modules, f"addrspace_gdb.debugger.lldb.{ours}", raising=False)
+
+
+@pytest.mark.usefixtures("no_lldb")
+def test_what_lldb_calls_makes_no_call_of_its_api() -> None:
+    """Of the thread that asks and of any other: what makes one can hang lldb."""
+    frames = importlib.import_module("addrspace_gdb.debugger.lldb.frame_provider").GoFrames
+    plugin = importlib.import_module("addrspace_gdb.debugger.lldb.os_plugin").OperatingSystemPlugIn
+    said: List[object] = []
+
+    def ask() -> None:
+        made = frames(Untouchable(), Untouchable())
+        said.append(
+            (frames.applies_to_thread(Untouchable()), [made.get_frame_at_index(at) for at in range(4)])
+        )
+
+    ask()
+    with made_up.frames_are_asked_for(SHOWN):
+        ask()
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join()
+    nothing = (False, [None] * 4)
+    found = [{"idx": 0, "pc": 0x401100}, {"idx": 1, "pc": 0x401FFF}, {"idx": 2, "pc": 0x402FFF}, None]
+    assert said == [nothing, (True, found), nothing]
+    tid = next(made_up.ids_of(SHOWN))
+    one = plugin(Untouchable())
+    assert one.get_thread_info() == [] and one.create_thread(tid, 0)["name"] == "goroutine 7"
+    assert one.create_thread(tid + 1000, 0) == {} and one.get_register_data(tid + 1000) == b""
+    assert one.get_register_data(tid) == made_up.registers(0x401100, SHOWN.sp, SHOWN.bp)
+    assert one.get_register_info() == made_up.register_info() and frames.get_description()
+
+
+@pytest.mark.parametrize(
+    ("place", "wheel", "version"),
+    [
+        ("llvm-19/bin/lldb", "", 19),
+        ("env/bin/lldb", "lldb_for_pwndbg-23.1.0.post2.dist-info", 23),
+        ("env/bin/lldb", "lldb-23.1.0.dist-info", 7),
+        ("env/bin/other", "lldb_for_pwndbg-23.1.0.post2.dist-info", 7),
+        ("bin/lldb", "", 7),
+    ],
+)
+def test_the_version_of_an_lldb(place: str, wheel: str, version: int, tmp_path: Path) -> None:
+    """Its place says it, else it is asked."""
+    program = tmp_path / place
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 'lldb version 7.0.1'\n")
+    program.chmod(0o755)
+    if wheel:
+        (program.parents[1] / "lib" / "python3.11" / "site-packages" / wheel).mkdir(parents=True)
+    assert version_of(str(program)) == version
 
 
 def test_registers_lie_where_they_are_said_to() -> None:

@@ -11,6 +11,7 @@ from harness.pprof_file import read_pprof
 
 from addrspace_gdb.commands import PROFILES
 from addrspace_gdb.commands.profile import _OF_GO
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.goruntime.sampling import Scale
 from addrspace_gdb.space.profiles.locations import NamedPlaces
 from addrspace_gdb.space.profiles.model import Label, Sample, ValueType
@@ -59,7 +60,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         return [line[0] for location in sample.stack for line in location[2]]
 
     assert [(sample.values, names(sample)) for sample in found.samples] == [
-        (tuple(values), list(stack)) for values, stack, _ in ROWS
+        (tuple(values), list(map(printable, stack))) for values, stack, _ in ROWS
     ]
     assert found.samples[1].labels == (("bytes", "", 4096), ("key", "text", 0))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -35,6 +36,7 @@ def test_every_word_has_its_help(name: str, capfd: pytest.CaptureFixture[str]) -
     for own in report(name).parser().format_help().split():
         if own.startswith("--"):
             assert own in text, own
+    assert not re.search(r"(^  |`)(addrspace|goroutine-stacks) ", text, re.MULTILINE)  # as gdb has it
 
 
 def test_every_report_is_a_word_of_the_shell(capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency
 from addrspace_gdb.space.regions.overlay import cut, filled, normalise, overlay
 from addrspace_gdb.space.regions.partition import area_totals, partition, total
-from addrspace_gdb.space.regions.region import FOREIGN, HEAP, RUNTIME, Claim
+from addrspace_gdb.space.regions.region import FOREIGN, HEAP, RUNTIME, Claim, Region
 
 END = 64
 
@@ -114,3 +114,12 @@ def test_totals_never_include_a_guess() -> None:
         (RUNTIME, 4, 0, 1),
         (FOREIGN, 4, 0, 1),
     ]
+
+
+def test_a_region_is_said_in_words() -> None:
+    def said(kind: str, label: str) -> str:
+        return Region(0, 1, HEAP, kind, label, "rw-p", 0, 0, None).words
+
+    assert said("main thread stack", "thread 17") == "main thread stack, thread 17"
+    assert said("goroutine", "goroutine 17") == "goroutine 17"
+    assert said("malloc arena", "in use") == "malloc arena in use" and said("bss", "") == "bss"

@@ -36,7 +36,7 @@ def heap(grown: int, uses: Optional[Dict[str, int]] = None, **slots: int) -> Any
         (heap(100, free=50, waste=2), "52.0 MiB (52.0% of the heap) is free slots"),
         (
             heap(200, {pages.FREE: 70, pages.RETURNED: 100}, live=30),
-            "70.0 MiB (35.0% of the heap) is free",
+            "70.0 MiB (70.0% of what Go keeps of the heap) is free",
         ),
         (
             heap(100, {pages.STACKS: 90}),

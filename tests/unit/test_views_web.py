@@ -122,6 +122,14 @@ def test_the_policy_is_of_the_one_script_and_the_one_style() -> None:
     assert not [tag for tag, attributes, _ in found if {"src", "href", "onload", "style"} & set(attributes)]
 
 
+def test_nothing_but_lines_controls_a_terminal() -> None:
+    """Of the file itself, which somebody may print."""
+    name = "a\x1b[2J\n\u202eb\udcff"
+    text = "".join(page([moment(name)], name))
+    assert {one for one in text if not one.isprintable()} == {"\n"}
+    assert "<title>a\\x1b[2J\\n\\u202eb\\xff</title>" in text
+
+
 def test_modules_can_be_put_together() -> None:
     """Every module is in the page, and no two have one name for two things."""
     assert {path.stem for path in Path(HERE).glob("*.js")} == set(MODULES)

@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import Callable, List
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of, settings_of, write_problems
+from addrspace_gdb.commands.once import Visit, answer, settings_of, write_problems
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, cut_short
+from addrspace_gdb.common.problems import ProblemError, cut_short, problem_of
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.direct.base import DirectTarget
 from addrspace_gdb.debugger.direct.core_file import CoreTarget

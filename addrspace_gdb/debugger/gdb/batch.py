@@ -14,10 +14,10 @@ from typing import Callable, List
 
 import gdb
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of
+from addrspace_gdb.commands.once import Visit, answer
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, problem_of
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.gdb.attach import attach
 from addrspace_gdb.debugger.gdb.readonly import read_only

@@ -55,5 +55,4 @@ class _RegionFunction(gdb.Function):
             self._known = reading, Partition(*regions_of(reading), reading.mappings, size)
         mask = (1 << (8 * reading.info.pointer_size)) - 1
         region = self._known[1].region(address & mask)
-        words = region.label if region.label.startswith(region.kind) else f"{region.kind} {region.label}"
-        return f"{region.area}: {words.rstrip()}" if label else region.area
+        return f"{region.area}: {region.words}" if label else region.area

@@ -11,7 +11,7 @@ from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested, filled
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import GoneError, ProblemError, UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.aliases import help_of
 from addrspace_gdb.debugger.gdb.goroutine_selection import Selector
 from addrspace_gdb.debugger.gdb.readonly import read_only, users_own
@@ -19,6 +19,7 @@ from addrspace_gdb.debugger.gdb.session import GdbSession, guarded
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.values import evaluate
+from addrspace_gdb.debugger.shared.applying import apply_each, header_of
 
 if TYPE_CHECKING:
     from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
@@ -29,7 +30,6 @@ _OURS = "Select a goroutine, or show the selected one."
 _BEFORE = "maintenance addrspace-goroutine-before"
 _WHY = "Of addrspace-gdb: where Go's runtime-gdb.py was loaded last, `goroutine` is still addrspace-gdb's."
 _HELP = (["-h"], ["--help"])
-_FEW = 5  # numbers that no goroutine has, told in an error
 _kept: List[object] = []
 
 
@@ -140,8 +140,8 @@ A goroutine that runs on a thread, or is in a system call on one, is shown by se
 One that called C is shown from where it did; `goroutine --off` returns to the C code on its thread.
 
 It stays selected until the process moves; `thread N` and `goroutine --off` return to the thread.
-(While the thread itself stands in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
-`return` are commands to the thread, not to the goroutine.
+(While the thread itself is in main.main, `backtrace past-main` is on.) `step`, `jump`, `call` and
+`return` act on the thread, not on the goroutine.
 
 The last form runs one command, as in Go's runtime-gdb.py; `goroutine-apply` can do more. Where that
 script has defined this command, it is replaced, and a line says so: when the script was loaded first,
@@ -245,8 +245,8 @@ Numbers and ranges are alternatives, statuses too; everything that is given must
 REGEX with blanks.
 
   -q   no line that names the goroutine before the output
-  -c   print errors and go on; numbers that no goroutine has are passed over in any case
-  -s   pass over errors, and over goroutines for which CMD prints nothing
+  -c   print errors and go on; numbers that no goroutine has are always skipped
+  -s   skip errors, and goroutines for which CMD prints nothing
 
 CMD is run with the goroutine's innermost frame selected, in rising order of goids. Without -c and
 -s the first error ends it. Thread, goroutine and frame are put back at the end. It ends when CMD
@@ -279,39 +279,21 @@ def _apply_line(selector: Selector, line: str, from_tty: bool) -> None:
 
 def _apply(selector: Selector, wanted: Apply, from_tty: bool) -> None:
     census = selector.census()
-    found, gone = 0, []
+
+    def one(goid: int) -> None:
+        try:
+            _one(selector, census, goid, wanted, from_tty)
+        except gdb.error as error:
+            raise gdb.GdbError(str(error).strip()) from None
+
     with selector.kept():
-        for goid in census.chosen(wanted.chosen):
-            found += 1
-            moves = selector.moves
-            try:
-                _one(selector, census, goid, wanted, from_tty)
-            except GoneError as error:
-                gone.append(str(error))
-            except (gdb.error, gdb.GdbError, ProblemError) as error:
-                _failed(error, wanted)
-            if selector.moves != moves:
-                raise ProblemError("the command let the process move; the other goroutines are left out")
-    if not found and not wanted.silent:
-        raise ProblemError(f"no goroutine matches {printable(wanted.text)!r}")
-    _tell_gone(gone, found, wanted)
-
-
-def _tell_gone(gone: List[str], asked_for: int, wanted: Apply) -> None:
-    """Numbers that no goroutine has, or has any more, do not keep the others from their turn: they are told
-    behind them, and it is an error if there are no others."""
-    if wanted.silent:
-        return
-    if gone and len(gone) == asked_for and not wanted.go_on:
-        raise ProblemError("; ".join(gone[:_FEW]))
-    for line in gone:
-        gdb.write(f"addrspace: {line}\n")
+        apply_each(census, wanted, one, lambda: selector.moves, gdb.write, (gdb.GdbError,))
 
 
 def _one(selector: Selector, census: Census, goid: int, wanted: Apply, from_tty: bool) -> None:
     """Run the command for one goroutine."""
     place = census.place(goid)
-    header = "" if wanted.quiet else _header(place)
+    header = "" if wanted.quiet else header_of(place, "LWP ")
     try:
         selector.enter(census, place)
     except ProblemError:
@@ -336,22 +318,6 @@ def _run_for(wanted: Apply, header: str, from_tty: bool) -> None:
     else:
         gdb.write(header)
         gdb.execute(wanted.command, from_tty)
-
-
-def _header(place: GoroutinePlace) -> str:
-    """As `thread apply` has it: an empty line, then who it is."""
-    on = f" (thread {place.thread.number}, LWP {place.thread.tid})" if place.thread else ""
-    return f"\nG{place.label[1:]}{on}:\n"
-
-
-def _failed(error: Exception, wanted: Apply) -> None:
-    """As the flags say: go on without a word, go on, or end."""
-    ours = "addrspace: " if isinstance(error, ProblemError) else ""
-    text = ours + str(error).strip()
-    if wanted.go_on:
-        gdb.write(f"{text}\n")
-    elif not wanted.silent:
-        raise gdb.GdbError(text) from None
 
 
 class _GoroutineFunction(gdb.Function):

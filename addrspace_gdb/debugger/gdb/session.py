@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional
 
 import gdb
 
@@ -22,12 +22,12 @@ from addrspace_gdb.debugger.gdb.registers import REGISTERS
 from addrspace_gdb.debugger.gdb.target import GdbTarget, Known, kept_selection
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
+from addrspace_gdb.debugger.shared.readings import Kept, Readings
 from addrspace_gdb.debugger.shared.telling import DEFAULT_WIDTH, NARROWEST, WIDEST, is_internal, told
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.gdb.go_unwinder import GoFrames
-    from addrspace_gdb.goruntime.stripped.target import Findings
     from addrspace_gdb.space.moments.snapshot import Moments
     from addrspace_gdb.space.reading.whole import Reading
 
@@ -40,12 +40,8 @@ class GdbSession:
         so that the process can be let go before all is worked out."""
         self._known, self._keep = known, keep
         self._kept: List[GdbTarget] = []
-        self._targets: Dict[int, Target] = {}
-        self._findings: Dict[int, Findings] = {}
+        self._readings = Readings()
         self._frames: Optional[GoFrames] = None
-        self._readings: Dict[int, Tuple[bool, Reading]] = {}
-        self._snapshots: Optional[Moments] = None
-        self._moment = 0
         self._stops = StopWatch()
         for event in ("stop", "cont", "exited", "new_objfile", "memory_changed", "register_changed"):
             getattr(gdb.events, event).connect(self.forget)
@@ -56,25 +52,18 @@ class GdbSession:
     def forget(self, event: object = None) -> None:
         """Drop what was read: the inferior moved, or its memory or symbols changed."""
         if isinstance(event, (gdb.NewObjFileEvent, gdb.ClearObjFilesEvent)):
-            for findings in self._findings.values():
-                findings.unsettle()
-        self._targets.clear()
-        self._readings.clear()
-        self._moment += 1
+            self._readings.unsettle()
+        self._readings.forget()
 
     @property
     def snapshots(self) -> Moments:
         """Kept as long as gdb runs."""
-        from addrspace_gdb.space.moments.snapshot import Moments
-
-        if self._snapshots is None:
-            self._snapshots = Moments()
-        return self._snapshots
+        return self._readings.snapshots
 
     @property
     def moment(self) -> int:
         """Grows whenever an inferior moves, or its memory or symbols change."""
-        return self._moment
+        return self._readings.moment
 
     @property
     def inferior(self) -> int:
@@ -114,10 +103,11 @@ class GdbSession:
 
     def target(self) -> Target:
         """The selected inferior."""
-        number = gdb.selected_inferior().num
-        if number not in self._targets:
-            self._targets[number] = self._equipped(number, self._base())
-        return self._targets[number]
+        number = int(gdb.selected_inferior().num)
+        return (self._readings.of(number) or self._opened(number, self._base())).target
+
+    def _opened(self, number: int, base: GdbTarget) -> Kept:
+        return self._readings.keep(number, Kept(None, base, self._equipped(number, base)))
 
     def _base(self) -> GdbTarget:
         """ProblemError if there is no process, or if it runs."""
@@ -138,9 +128,7 @@ class GdbSession:
         base.variables = own_symbols(base)
         stripped = base.symbol("runtime.mheap_") is None or base.type("runtime.mspan") is None
         if stripped:
-            from addrspace_gdb.goruntime.stripped.target import Findings, with_runtime
-
-            target = with_runtime(base, self._findings.setdefault(number, Findings()))
+            target = self._readings.knowing(number, base)
         known = REGISTERS.get(target.arch)
         if self._frames is None and (stripped or (known is not None and known.link is not None)):
             from addrspace_gdb.debugger.gdb.go_unwinder import GoFrames
@@ -152,24 +140,12 @@ class GdbSession:
 
     def reading(self, check: bool = False, other_too: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since. The selected thread may differ."""
-        from addrspace_gdb.space.reading.whole import read, required
-
-        number = gdb.selected_inferior().num
+        number = int(gdb.selected_inferior().num)
         base = self._base()
-        key = selected_thread()
-        cached = self._readings.get(number)
-        if cached is not None and (cached[0] or not check) and self._same_thread(number, key):
-            return required(cached[1], other_too)
-        target = self._targets[number] = self._equipped(number, base)
-        with self.progress() as progress:
-            self._readings[number] = (check, read(target, check, progress, other_too))
-        return self._readings[number][1]
-
-    def _same_thread(self, number: int, thread: Optional[gdb.InferiorThread]) -> bool:
-        kept = self._targets.get(number)
-        if kept is None or thread is None:
-            return False
-        return any(t.selected and t.number == thread.num for t in kept.threads())
+        kept = self._readings.of(number)
+        if kept is None or not _same_thread(kept.target, selected_thread()):
+            kept = self._opened(number, base)
+        return kept.reading(check, other_too, self.progress)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -185,6 +161,11 @@ class GdbSession:
         text = "".join(pieces)
         with uncut_lines():
             gdb.write(text)
+
+
+def _same_thread(target: Target, thread: Optional[gdb.InferiorThread]) -> bool:
+    """Whether this is the thread that was selected when it was read."""
+    return thread is not None and any(t.selected and t.number == thread.num for t in target.threads())
 
 
 def _on_terminal() -> bool:

@@ -8,14 +8,14 @@ prints main.worker as main[worker], as of any Go program without DWARF, unless `
 from __future__ import annotations
 
 import atexit
-import os
 import re
 import tempfile
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 import gdb
 
 from addrspace_gdb.common.escape import printable
+from addrspace_gdb.common.folders import PrivateFolder
 from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.debugger.gdb.text import output_of, text_of
 from addrspace_gdb.goruntime import symtab
@@ -42,6 +42,7 @@ class FunctionNames:
 
     def __init__(self) -> None:
         self._seen: Dict[str, gdb.Objfile] = {}
+        self._folder: Optional[PrivateFolder] = None  # until gdb ends
 
     def give(self, target: Target) -> None:
         """Names for the code of the selected inferior's Go program and libraries, where gdb knows none.
@@ -61,13 +62,14 @@ class FunctionNames:
     def _was_seen(self, objfile: gdb.Objfile) -> bool:
         return self._seen.get(_name(objfile)) is objfile
 
-    @staticmethod
-    def _give(code: _Code, functions: List[Func]) -> None:
+    def _give(self, code: _Code, functions: List[Func]) -> None:
         try:
             with open_regular(_name(code.objfile)) as program:
                 data = symbol_file(program, _named(functions), code.start)
-            handle, path = tempfile.mkstemp(prefix="addrspace-gdb-names-", suffix=".debug")
-            atexit.register(_remove, path)
+            if self._folder is None:
+                self._folder = PrivateFolder()
+                atexit.register(self._folder.remove)
+            handle, path = tempfile.mkstemp(".debug", dir=self._folder.path)
             with open(handle, "wb") as file:
                 file.write(data)
         except Exception:  # noqa: BLE001  elftools raises many kinds for a damaged file; names are no more than a help
@@ -96,10 +98,3 @@ def _code() -> Iterator[_Code]:
         objfile = objfiles.get(file or program)
         if section == _TEXT and objfile is not None:
             yield _Code(int(start, 16), int(end, 16), objfile)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

@@ -15,10 +15,10 @@ from typing import Any, Callable, List, NoReturn
 
 import lldb
 
-from addrspace_gdb.commands.once import Visit, answer, problem_of
+from addrspace_gdb.commands.once import Visit, answer
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, problem_of
 from addrspace_gdb.common.request import Request
 from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.session import LldbSession

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.commands import ListedCommand, commands, loaded
-from addrspace_gdb.commands.command import run
-from addrspace_gdb.commands.options import HelpRequested, split
+from addrspace_gdb.commands.command import Command, run
+from addrspace_gdb.commands.options import HelpRequested, filled, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.lldb.api import answer_of
+from addrspace_gdb.debugger.lldb.completion import Completed, can_be, words_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.interrupts import interruptible
-from addrspace_gdb.debugger.lldb.parameters import help_text
+from addrspace_gdb.debugger.lldb.parameters import following, help_text
 from addrspace_gdb.debugger.lldb.session import LldbSession, put
 from addrspace_gdb.debugger.lldb.words import in_lldb
+from addrspace_gdb.debugger.shared.completing import may_be_symbol, offers, symbols
 from addrspace_gdb.debugger.shared.telling import is_internal, named, told
 
 if TYPE_CHECKING:
@@ -30,8 +33,9 @@ _goroutines: Dict[int, Goroutines] = {}  # by the session's id
 def register(debugger: Any) -> None:
     """Make the commands known to one of lldb's debuggers. Doing it twice is harmless."""
     answer_of(f"script import {_MODULE}", debugger)  # where lldb looks for the classes
-    for made, name in _CLASSES:
-        answer_of(f"command script add --overwrite --class {_MODULE}.{made} {name}", debugger)
+    for made in _OURS:
+        how = "--parsed --class" if issubclass(made, Completed) and can_be() else "--class"
+        answer_of(f"command script add --overwrite {how} {_MODULE}.{made.__name__} {made.name}", debugger)
 
 
 def session_of(debugger: Any) -> LldbSession:
@@ -72,18 +76,26 @@ class _Command:
     def __init__(self, debugger: Any, _internal: Any) -> None:
         self._session = session_of(debugger)
 
-    def __call__(self, debugger: Any, line: str, _context: Any, result: Any) -> None:
-        """Run it."""
+    def __call__(self, debugger: Any, typed: Any, _context: Any, result: Any) -> None:
+        """Run it; `typed` is what follows its name, as one string or as words."""
 
         def answer() -> Optional[str]:
             self._session.use(debugger, result)
-            return self.run(line)
+            return self.run(typed if isinstance(typed, str) else self.line_of(words_of(typed)))
 
         guarded(self._session, result, answer)
 
     def run(self, line: str) -> Optional[str]:
         """Answer what was typed after the name; what is damaged."""
-        return run(loaded(_listed()[self.name].module), self._session, line)
+        return run(_command(self.name), self._session, line)
+
+    def line_of(self, words: Sequence[str]) -> str:
+        """Words as `run` takes them."""
+        return _command(self.name).joined(words)
+
+    def offers(self, before: List[str]) -> List[str]:
+        """What the last of the words may become."""
+        return _offers(_command(self.name), self._session, before)
 
     def get_short_help(self) -> str:
         """The line in lldb's list of commands."""
@@ -94,7 +106,7 @@ class _Command:
         return in_lldb(_listed()[self.name].help)
 
 
-class AddrspaceCommand(_Command):
+class AddrspaceCommand(_Command, Completed):
     """`addrspace`, and all that begins with that word."""
 
     name = _PREFIX
@@ -102,13 +114,35 @@ class AddrspaceCommand(_Command):
     def run(self, line: str) -> Optional[str]:
         """`line` may begin with the rest of another command's name."""
         word, _, rest = line.strip().partition(" ")
-        command = _listed().get(f"{_PREFIX} {word}")
-        if command is not None:
-            return run(loaded(command.module), self._session, rest)
+        if f"{_PREFIX} {word}" in _listed():
+            return run(_command(f"{_PREFIX} {word}"), self._session, rest)
         if word in ("set", "show"):
             self._parameters(word, rest)
             return None
         return super().run(line)
+
+    def line_of(self, words: Sequence[str]) -> str:
+        """Words as `run` takes them."""
+        name = f"{_PREFIX} {words[0]}" if words else ""
+        if name in _listed():
+            return f"{words[0]} {_command(name).joined(words[1:])}"
+        return shlex.join(words) if words[:1] in (["set"], ["show"]) else super().line_of(words)
+
+    def offers(self, before: List[str]) -> List[str]:
+        """The rest of other commands' names too, and parameters."""
+        first, current = before[0], before[-1]
+        if len(before) == 1:
+            under = [name.partition(" ")[2] for name in _listed() if name.startswith(f"{_PREFIX} ")]
+            names = [name for name in (*under, "set", "show") if name.startswith(current)]
+            return list(dict.fromkeys(names + super().offers(before)))
+        if first in ("set", "show"):
+            return [word for word in following(before[:-1]) if word.startswith(current)]
+        name = f"{_PREFIX} {first}"
+        return (
+            _offers(_command(name), self._session, before[1:])
+            if name in _listed()
+            else super().offers(before)
+        )
 
     def _parameters(self, verb: str, rest: str) -> None:
         words = split(rest)
@@ -123,11 +157,11 @@ class AddrspaceCommand(_Command):
         """The diagram's help, with what else begins with the word."""
         names = [name for name in _listed() if name.startswith(f"{_PREFIX} ")]
         first = {name: in_lldb(_listed()[name].help).partition("\n")[0] for name in names}
-        listed = "\n".join(f"  {name:20} {text}" for name, text in first.items())
+        listed = filled("\n".join(f"  {name:20} {text}" for name, text in first.items()))
         return f"{super().get_long_help()}\nEach has its own help (`addrspace rss --help`):\n\n{listed}\n"
 
 
-class StacksCommand(_Command):
+class StacksCommand(_Command, Completed):
     """`goroutine-stacks`."""
 
     name = "goroutine-stacks"
@@ -167,6 +201,17 @@ class ApplyCommand(GoroutineCommand):
         return None
 
 
+def _command(name: str) -> Command:
+    return loaded(_listed()[name].module)
+
+
+def _offers(command: Command, session: LldbSession, before: List[str]) -> List[str]:
+    found = offers(command, session, before)
+    if not found and may_be_symbol(command, before):
+        found = symbols(session, before[-1])
+    return [offer.strip('"') for offer in found]  # lldb puts its own quotes around what has blanks
+
+
 def _listed() -> Dict[str, ListedCommand]:
     if not _known:
         _known.update({command.name: command for command in commands()})
@@ -176,4 +221,3 @@ def _listed() -> Dict[str, ListedCommand]:
 _known: Dict[str, ListedCommand] = {}
 _MODULE = __name__
 _OURS = (AddrspaceCommand, StacksCommand, GoroutineCommand, ApplyCommand)
-_CLASSES = tuple((made.__name__, made.name) for made in _OURS)

@@ -1,7 +1,9 @@
 """Frames of a goroutine in place of those that lldb would find, which are too few (lldb 22 and newer).
 
-No call of lldb's API may be made in what lldb calls here. A frame is a dictionary: `register read` in one
-that is an object ends lldb 23.
+No call of lldb's API may be made in what lldb calls here, not even for a thread's number: lldb asks while it
+holds the lock of the thread's frames, and `process continue` on another thread of its holds the one that the
+API takes and waits for this one. A frame is a dictionary: `register read` in one that is an object ends
+lldb 23.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from addrspace_gdb.debugger.lldb import made_up
 
 
 class GoFrames(ScriptedFrameProvider):  # type: ignore[misc]
-    """Those of the goroutine that is shown."""
+    """Those of the goroutine that is asked for."""
 
     def __init__(self, _frames: Any, _arguments: Any) -> None:
-        shown = made_up.STATE.shown
-        self._pcs = shown.pcs if shown is not None else []
+        shown = made_up.asked()
+        self._places = shown.places if shown is not None else []
 
     @staticmethod
     def get_description() -> str:
@@ -26,12 +28,10 @@ class GoFrames(ScriptedFrameProvider):  # type: ignore[misc]
         return "frames of goroutines, by Go's own tables"
 
     @staticmethod
-    def applies_to_thread(thread: Any) -> bool:
+    def applies_to_thread(_thread: Any) -> bool:
         """Only to what was made up."""
-        return int(thread.GetThreadID()) >= made_up.FIRST
+        return made_up.asked() is not None
 
     def get_frame_at_index(self, index: int) -> Optional[Dict[str, int]]:
-        """None behind the last one. Of a caller the end of the call: behind it the line may be another."""
-        if index >= len(self._pcs):
-            return None
-        return {"idx": index, "pc": self._pcs[index] - (index > 0)}
+        """None behind the last one."""
+        return {"idx": index, "pc": self._places[index]} if index < len(self._places) else None

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, List, Optional
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import GoneError, ProblemError
+from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.session import LldbSession
 from addrspace_gdb.debugger.lldb.thread_on_demand import can_be, select, shown_in
+from addrspace_gdb.debugger.shared.applying import apply_each, header_of
 from addrspace_gdb.views.stackparts import place as place_of
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
     from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
 
-_FEW = 5  # numbers that no goroutine has, told in an error
 _BACKTRACE = re.compile(r"(?:bt|backtrace|thread backtrace)(?:\s+(?:-c\s+)?(\d+))?")
 
 
@@ -93,11 +93,10 @@ class Goroutines:
         if place.thread is not None:
             self._session.process.SetSelectedThreadByID(place.thread.tid)
             return True
-        pid = target.pid if target.kind == "live" else None
         wanted = self._session.parameters["threads"] == "on"
-        if not wanted or not frames or not can_be(self._session.debugger, target.arch, pid):
+        if not wanted or not frames or not can_be(self._session.debugger, target.arch):
             return False
-        select(self._session.debugger, place.goid, place.label, place.bp, frames, pid)
+        select(self._session.debugger, place.label, place.bp, frames)
         return True
 
     def _off(self) -> None:
@@ -109,31 +108,23 @@ class Goroutines:
             self._session.process.SetSelectedThreadByID(first.GetThreadID())
 
     def _apply(self, wanted: Apply) -> None:
-        census = self.census()
-        found, gone = 0, []
-        before = self._session.process.GetSelectedThread().GetThreadID()
-        stop = self._session.process.GetStopID()
+        census, process = self.census(), self._session.process
+        before, stop = process.GetSelectedThread().GetThreadID(), process.GetStopID()
         try:
-            for goid in census.chosen(wanted.chosen):
-                found += 1
-                try:
-                    self._one(census, goid, wanted)
-                except GoneError as error:
-                    gone.append(str(error))
-                except ProblemError as error:
-                    self._failed(error, wanted)
-                if self._session.process.GetStopID() != stop:
-                    raise ProblemError("the command let the process move; the other goroutines are left out")
+            apply_each(
+                census,
+                wanted,
+                lambda goid: self._one(census, goid, wanted),
+                lambda: int(process.GetStopID()),
+                lambda text: self._session.write([text]),
+            )
         finally:
-            if self._session.process.GetStopID() == stop:
-                self._session.process.SetSelectedThreadByID(before)
-        if not found and not wanted.silent:
-            raise ProblemError(f"no goroutine matches {printable(wanted.text)!r}")
-        self._tell_gone(gone, found, wanted)
+            if process.GetStopID() == stop:
+                process.SetSelectedThreadByID(before)
 
     def _one(self, census: Census, goid: int, wanted: Apply) -> None:
         place = census.place(goid)
-        header = "" if wanted.quiet else _header(place)
+        header = "" if wanted.quiet else header_of(place)
         text = self._output(census, place, wanted.command)
         if text or not wanted.silent:
             self._session.write([header, text])
@@ -147,29 +138,10 @@ class Goroutines:
             raise ProblemError(f"{place.label} is parked: only `bt` can be run for it here")
         return answer_of(command, self._session.debugger, self._session.process.GetSelectedThread())
 
-    def _failed(self, error: ProblemError, wanted: Apply) -> None:
-        if wanted.go_on:
-            self._session.write([f"addrspace: {error}\n"])
-        elif not wanted.silent:
-            raise error
-
-    def _tell_gone(self, gone: List[str], asked_for: int, wanted: Apply) -> None:
-        """As in gdb: they do not keep the others from their turn, and are an error if there are no others."""
-        if wanted.silent:
-            return
-        if gone and len(gone) == asked_for and not wanted.go_on:
-            raise ProblemError("; ".join(gone[:_FEW]))
-        self._session.write([f"addrspace: {line}\n" for line in gone])
-
 
 def described(place: GoroutinePlace) -> str:
     """A goroutine with the thread that it runs on."""
     return place.label if place.thread is None else f"{place.label} on thread {place.thread.number}"
-
-
-def _header(place: GoroutinePlace) -> str:
-    on = f" (thread {place.thread.number}, {place.thread.tid})" if place.thread else ""
-    return f"\nG{place.label[1:]}{on}:\n"
 
 
 def frame_lines(frames: List[Frame]) -> List[str]:

@@ -1,16 +1,19 @@
-"""The goroutine that lldb shows as a thread of its own, as long as the process stands still.
+"""Goroutines that lldb shows as threads of their own, as long as the process stands still.
 
-lldb asks for it in callbacks in which no call of its API may be made (it deadlocks, or ends itself): all that
-is asked for is put here by the command that selects the goroutine.
+lldb asks for them in callbacks in which no call of its API may be made (it deadlocks, or ends itself): all
+that is asked for is put here by the command that selects a goroutine. At the next stop lldb asks which
+threads there are, and is told of none.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+import threading
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-FIRST = 1 << 30  # thread ids from here on are goroutines' (PID_MAX_LIMIT is 1 << 22)
+FIRST = 1 << 30  # thread ids from here on are goroutines' (PID_MAX_LIMIT is 1 << 22); lldb's have 32 bits
 ARCHITECTURES = ("amd64",)
 _NAMES = ("rax", "rbx", "rcx", "rdx", "rdi", "rsi", "rbp", "rsp") + (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags", "cs", "fs", "gs"),
@@ -25,54 +28,66 @@ _GENERIC = {"rip": "pc", "rsp": "sp", "rbp": "fp", "rflags": "flags"}
 class Shown(NamedTuple):
     """A goroutine as a thread."""
 
-    tid: int
+    moment: Tuple[int, int]  # the process and its stop, by lldb's numbers
     label: str
     pcs: List[int]  # of its frames, innermost first, at least one; those of callers are return addresses
     sp: int  # of the innermost frame
     bp: int  # its frame pointer; 0: not known
-    switches: Tuple[int, ...]  # what `switches_of` said when it was found
+
+    @property
+    def places(self) -> List[int]:
+        """Where its frames are: in a caller in the call, for behind it the line may be another."""
+        return [pc - (at > 0) for at, pc in enumerate(self.pcs)]
 
 
 class _State:
-    """What is shown; lldb makes its own objects of the classes that ask."""
+    """lldb makes its own objects of the classes that ask."""
 
-    shown: Optional[Shown] = None
-    pid: Optional[int] = None  # of the live process; None: a core
+    def __init__(self) -> None:
+        self.shown: Dict[int, Shown] = {}  # by the thread's id
+        self.next = count(FIRST)
+        self.asked: Optional[Shown] = None  # whose frames lldb asks for
+        self.asker: Optional[int] = None  # the thread of this Python on which it does
 
 
 STATE = _State()
 
 
-def show(shown: Shown, pid: Optional[int]) -> None:
-    """From now on this is the one; `pid` is the process that may move, None of a core."""
-    STATE.shown, STATE.pid = shown, pid
+def ids_of(shown: Shown) -> Iterator[int]:
+    """The thread ids under which a goroutine may be shown: those that it has at this stop, newest first, then
+    a new one."""
+    process, stop = shown.moment
+    there = STATE.shown.items()
+    STATE.shown = {tid: one for tid, one in there if one.moment[0] != process or one.moment[1] == stop}
+    yield from [tid for tid, one in reversed(STATE.shown.items()) if one == shown]
+    tid = next(STATE.next)
+    STATE.shown[tid] = shown
+    yield tid
 
 
-def current() -> Optional[Shown]:
-    """What is shown, unless the process has moved since."""
-    if STATE.shown is not None and switches_of(STATE.pid) != STATE.shown.switches:
-        STATE.shown = None
-    return STATE.shown
-
-
-def switches_of(pid: Optional[int]) -> Optional[Tuple[int, ...]]:
-    """How often each thread was given a processor: the same as long as none runs. Of a core nothing; None if
-    it is not known, as of a process that is gone."""
-    if pid is None:
-        return ()
-    found: List[int] = []
+@contextmanager
+def frames_are_asked_for(shown: Shown) -> Iterator[None]:
+    """A block in which lldb asks for frames, where the same thread of this Python asks it to, of `shown` and
+    of nothing else."""
+    STATE.asked, STATE.asker = shown, threading.get_ident()
     try:
-        for tid in sorted(os.listdir(f"/proc/{pid}/task")):
-            with open(f"/proc/{pid}/task/{tid}/schedstat", encoding="ascii") as file:
-                found += (int(tid), int(file.read().split()[2]))
-    except (OSError, ValueError, IndexError):
-        return None
-    return tuple(found)
+        yield
+    finally:
+        STATE.asked = STATE.asker = None
 
 
-def as_thread(shown: Shown) -> Dict[str, Any]:
+def asked() -> Optional[Shown]:
+    """Whose frames lldb asks for here; None: those of a thread that is not made up.
+
+    It may ask for those of other threads at any time, on a thread of its own, and which thread it asks for
+    cannot be told without a call of its API.
+    """
+    return STATE.asked if STATE.asker == threading.get_ident() else None
+
+
+def as_thread(tid: int, shown: Shown) -> Dict[str, Any]:
     """What lldb wants to know of a thread."""
-    return {"tid": shown.tid, "name": shown.label, "state": "stopped", "stop_reason": "none"}
+    return {"tid": tid, "name": shown.label, "state": "stopped", "stop_reason": "none"}
 
 
 def register_info() -> Dict[str, Any]:

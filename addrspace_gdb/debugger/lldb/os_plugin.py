@@ -17,14 +17,13 @@ class OperatingSystemPlugIn:
         """Nothing."""
 
     def get_thread_info(self) -> List[Dict[str, Any]]:
-        """The threads besides the kernel's."""
-        shown = made_up.current()
-        return [made_up.as_thread(shown)] if shown is not None else []
+        """The threads besides the kernel's, at a new stop: none, for goroutines are asked for one by one."""
+        return []
 
     def create_thread(self, tid: int, _context: int) -> Dict[str, Any]:
         """The one that is asked for."""
-        shown = made_up.current()
-        return made_up.as_thread(shown) if shown is not None and shown.tid == tid else {}
+        shown = made_up.STATE.shown.get(tid)
+        return made_up.as_thread(tid, shown) if shown is not None else {}
 
     def get_register_info(self) -> Dict[str, Any]:
         """Names and places."""
@@ -32,7 +31,5 @@ class OperatingSystemPlugIn:
 
     def get_register_data(self, tid: int) -> bytes:
         """Values of the innermost frame."""
-        shown = made_up.STATE.shown
-        if shown is None or shown.tid != tid:
-            return made_up.registers(0, 0, 0)
-        return made_up.registers(shown.pcs[0], shown.sp, shown.bp)
+        shown = made_up.STATE.shown.get(tid)
+        return made_up.registers(shown.pcs[0], shown.sp, shown.bp) if shown is not None else b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -22,7 +22,7 @@ PARAMETERS: Dict[str, Parameter] = {
     "color": Parameter("auto", _SWITCH, "Colour the output; auto follows `settings set use-color`."),
     "style": Parameter("quiet", (), "Pygments style of coloured output."),
     "width": Parameter("0", (), "Columns of the output; 0 follows the terminal."),
-    "threads": Parameter("off", ("on", "off"), "Make a parked goroutine a thread of lldb's (22 and newer)."),
+    "threads": Parameter("on", ("on", "off"), "Make a parked goroutine a thread of lldb's (22 and newer)."),
     "debug": Parameter("off", ("on", "off"), "Show Python's traceback of internal errors."),
 }
 _MOST = 1000  # columns
@@ -68,6 +68,14 @@ def _known(name: str, verb: str) -> Parameter:
     if name not in PARAMETERS:
         raise ProblemError(f"addrspace {verb}: {printable(name)!r} is not one of {', '.join(PARAMETERS)}")
     return PARAMETERS[name]
+
+
+def following(before: Sequence[str]) -> Sequence[str]:
+    """What may follow the words `set` or `show` and so on; empty if nothing is known."""
+    if len(before) == 1:
+        return list(PARAMETERS)
+    known = PARAMETERS.get(before[1]) if before[0] == "set" and len(before) == 2 else None
+    return known.values if known is not None else ()
 
 
 def help_text(verb: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.problems import ProblemError
@@ -14,24 +14,16 @@ from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.each_stop import StopWatch
 from addrspace_gdb.debugger.lldb.notices import Notices
 from addrspace_gdb.debugger.lldb.parameters import Parameters
+from addrspace_gdb.debugger.shared.readings import Kept, Readings
 from addrspace_gdb.debugger.shared.telling import DEFAULT_WIDTH, NARROWEST, WIDEST
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
     from addrspace_gdb.debugger.lldb.target import Given
-    from addrspace_gdb.goruntime.stripped.target import Findings
     from addrspace_gdb.space.moments.snapshot import Moments
     from addrspace_gdb.space.reading.whole import Reading
 
 OURS = ("addrspace", "goroutine", "goroutine-stacks", "goroutine-apply")
-
-
-class _Kept:
-    """What was read of one target, and when."""
-
-    def __init__(self, state: object, base: Any, target: Target) -> None:
-        self.state, self.base, self.target = state, base, target
-        self.readings: Dict[bool, Reading] = {}
 
 
 class LldbSession:
@@ -43,10 +35,7 @@ class LldbSession:
         self.debugger, self._given, self._keep = debugger, given, keep
         self.parameters = Parameters()
         self._result: Any = None
-        self._kept: Dict[int, _Kept] = {}
-        self._findings: Dict[int, Findings] = {}
-        self._snapshots: Optional[Moments] = None
-        self._moment = 0
+        self._readings = Readings()
         self._history = 0  # commands that were typed when ours last ended
         self._stops, self._notices = StopWatch(), Notices()
 
@@ -56,7 +45,7 @@ class LldbSession:
         for line in self._notices.of(self.process):
             result.AppendWarning(line)
         if self._others_were_typed():
-            self.forget()
+            self._readings.forget()
 
     def answer_to(self, stream: Any) -> None:
         """What is written from now on goes there: something runs at a stop."""
@@ -69,11 +58,6 @@ class LldbSession:
         new, self._history = typed[self._history :], len(typed)
         return any((words[:1] or [""])[0] not in OURS for words in map(str.split, new))
 
-    def forget(self) -> None:
-        """Drop what was read."""
-        self._kept.clear()
-        self._moment += 1
-
     @property
     def process(self) -> Any:
         """The selected target's."""
@@ -82,17 +66,13 @@ class LldbSession:
     @property
     def snapshots(self) -> Moments:
         """Kept as long as lldb runs."""
-        from addrspace_gdb.space.moments.snapshot import Moments
-
-        if self._snapshots is None:
-            self._snapshots = Moments()
-        return self._snapshots
+        return self._readings.snapshots
 
     @property
     def moment(self) -> int:
         """Grows whenever a target moves, or something else than our commands was typed."""
         self._current()
-        return self._moment
+        return self._readings.moment
 
     @property
     def inferior(self) -> int:
@@ -160,40 +140,26 @@ class LldbSession:
         moved = (process.GetUniqueID(), process.GetStopID()) if process.IsValid() else (0, 0)
         return (*moved, int(process.GetState()), thread, modules)
 
-    def _current(self) -> _Kept:
+    def _current(self) -> Kept:
         number, state = self.inferior, self._state()
-        kept = self._kept.get(number)
-        if kept is None or kept.state != state:
-            if kept is not None:
-                self._moment += 1
-            from addrspace_gdb.debugger.lldb.target import open_target
+        kept = self._readings.of(number)
+        if kept is not None and kept.state == state:
+            return kept
+        if kept is not None:
+            self._readings.moment += 1
+        from addrspace_gdb.debugger.lldb.target import open_target
 
-            base = open_target(self.process, self._given, self._keep)
-            kept = self._kept[number] = _Kept(state, base, self._equipped(number, base))
-        return kept
-
-    def _equipped(self, number: int, base: Any) -> Target:
-        from addrspace_gdb.goruntime.stripped.target import Findings, with_runtime
-
-        known: Target = with_runtime(base, self._findings.setdefault(number, Findings()))
-        base.known = known
-        return known
+        base = open_target(self.process, self._given, self._keep)
+        base.known = self._readings.knowing(number, base)
+        return self._readings.keep(number, Kept(state, base, base.known))
 
     def reading(self, check: bool = False, other_too: bool = False) -> Reading:
         """What was read of it; read now unless it has not moved since."""
-        from addrspace_gdb.space.reading.whole import read, required
-
-        kept = self._current()
-        found = kept.readings.get(True) or (None if check else kept.readings.get(False))
-        if found is not None:
-            return required(found, other_too)
-        with self.progress() as progress:
-            kept.readings[check] = read(kept.target, check, progress, other_too)
-        return kept.readings[check]
+        return self._current().reading(check, other_too, self.progress)
 
     def let_go(self) -> None:
         """The process that was read is about to run on."""
-        for kept in self._kept.values():
+        for kept in self._readings.all():
             if kept.base.kind == "live":
                 kept.base.let_go()
 

@@ -29,7 +29,7 @@ from addrspace_gdb.debugger.lldb.api import (
     threads_of,
 )
 from addrspace_gdb.debugger.lldb.hints import LLDB
-from addrspace_gdb.debugger.lldb.made_up import FIRST, current
+from addrspace_gdb.debugger.lldb.made_up import FIRST, STATE
 from addrspace_gdb.process.corenotes import siginfo
 from addrspace_gdb.process.elf import elf_type
 from addrspace_gdb.process.kept_memory import KeptMemory
@@ -97,8 +97,8 @@ class _Held(DirectTarget):
         return self._shown_register(name) if self._chosen >= FIRST else super().register(name)
 
     def _shown_register(self, name: str) -> Optional[int]:
-        """One of the goroutine that is selected as a thread; None if it is not known, or none is."""
-        shown = current()
+        """One of the goroutine that is selected as a thread; None if it is not known."""
+        shown = STATE.shown.get(self._chosen)
         if shown is None:
             return None
         pc, sp = shown.pcs[0], shown.sp

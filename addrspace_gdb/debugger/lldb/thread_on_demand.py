@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.lldb_words import in_lldb
@@ -16,40 +16,46 @@ if TYPE_CHECKING:
 
 OLDEST = 22  # what has frame providers: lldb's own way through Go's frames ends early
 _PROVIDER = "addrspace_gdb.debugger.lldb.frame_provider"
+_CLASS = f"{_PROVIDER}.GoFrames"
 _SETTING = "target.process.python-os-plugin-path"
 _PLUGIN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "os_plugin.py")
 
 
-def can_be(debugger: Any, arch: str, pid: Optional[int]) -> bool:
-    """Whether this lldb can show a goroutine as a thread; `pid` is None for a core."""
-    known = version() >= OLDEST and arch in made_up.ARCHITECTURES
-    return known and not _is_taken(debugger) and made_up.switches_of(pid) is not None
+def can_be(debugger: Any, arch: str) -> bool:
+    """Whether this lldb can show a goroutine as a thread."""
+    return version() >= OLDEST and arch in made_up.ARCHITECTURES and not _is_taken(debugger)
 
 
-def select(
-    debugger: Any, goid: int, label: str, bp: int, frames: Sequence[Frame], pid: Optional[int]
-) -> None:
-    """Select a goroutine by its frames, at least one; `pid` is None for a core. ProblemError."""
+def select(debugger: Any, label: str, bp: int, frames: Sequence[Frame]) -> None:
+    """Select a goroutine by its frames, at least one. ProblemError."""
     process = debugger.GetSelectedTarget().GetProcess()
-    tid = made_up.FIRST + goid % made_up.FIRST
     pcs = [one.pc for one in frames if not one.inlined]
-    shown = made_up.Shown(tid, label, pcs, frames[0].sp, bp, made_up.switches_of(pid) or ())
-    made_up.show(shown, pid)
-    _provide(debugger, process)
-    thread = process.CreateOSPluginThread(tid, 0)
-    if not thread.IsValid():  # it is older than our being loaded
-        prepare(debugger)
-        thread = process.CreateOSPluginThread(tid, 0)
-    if not thread.IsValid() or not process.SetSelectedThread(thread):
+    moment = (int(process.GetUniqueID()), int(process.GetStopID()))
+    _provide(debugger)  # first: by this lldb forgets all frames, and shows the selected thread anew
+    thread = _made(debugger, process, made_up.Shown(moment, label, pcs, frames[0].sp, bp))
+    if thread is None or not process.SetSelectedThread(thread):
         raise ProblemError(f"lldb makes no thread of {printable(label)}")
     thread.SetSelectedFrame(0)
 
 
+def _made(debugger: Any, process: Any, shown: made_up.Shown) -> Optional[Any]:
+    """lldb's thread that has the frames of `shown`; None if it makes none. One that it has made before at
+    this stop has others, as lldb found them, after symbols were added."""
+    for tid in made_up.ids_of(shown):
+        thread = process.CreateOSPluginThread(tid, 0)
+        if not thread.IsValid():  # lldb has not taken our plug-in for this process yet
+            prepare(debugger)
+            process.GetNumThreads()  # it lists its threads anew, by which it drops what it has made
+            thread = process.CreateOSPluginThread(tid, 0)
+        if thread.IsValid() and _frames_of(thread, shown) == shown.places:
+            return thread
+    return None
+
+
 def shown_in(process: Any) -> Optional[made_up.Shown]:
     """The goroutine that is selected as a thread; None if a thread is."""
-    shown = made_up.current()
     thread = process.GetSelectedThread()
-    return shown if shown is not None and thread.IsValid() and thread.GetThreadID() == shown.tid else None
+    return made_up.STATE.shown.get(int(thread.GetThreadID())) if thread.IsValid() else None
 
 
 def prepare(debugger: Any) -> None:
@@ -71,13 +77,15 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
-def _provide(debugger: Any, process: Any) -> None:
-    """Have it ask for their frames. It forgets that with the target."""
-    number = int(process.GetUniqueID())
-    if number not in _provided:
+def _frames_of(thread: Any, shown: made_up.Shown) -> List[int]:
+    """Where its frames are. If lldb has none of it yet, it asks for all of them now, before anybody else
+    looks at it."""
+    with made_up.frames_are_asked_for(shown):
+        return [int(thread.GetFrameAtIndex(at).GetPC()) for at in range(thread.GetNumFrames())]
+
+
+def _provide(debugger: Any) -> None:
+    """Have it ask for frames. It forgets that with the target."""
+    if _CLASS not in answer_of("target frame-provider list", debugger):
         answer_of(f"script import {_PROVIDER}", debugger)
-        answer_of(f"target frame-provider register -C {_PROVIDER}.GoFrames", debugger)
-        _provided.add(number)
-
-
-_provided: Set[int] = set()  # processes, by lldb's own numbers
+        answer_of(f"target frame-provider register -C {_CLASS}", debugger)

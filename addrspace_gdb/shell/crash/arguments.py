@@ -14,13 +14,12 @@ KEEP, TIME = 256 << 20, 30.0  # bytes, seconds
 _NEWEST = ""
 
 _DESCRIPTION = """\
-Keep what can be known of a program that dies, without a core file. The kernel
-starts it, as kernel.core_pattern says, with the core on standard input. It
-reads the threads and the signal of that, and everything else of the process,
-which is still there: what `fault` says, all goroutines, `rss`, `memstats` and
-the regions. They are put, as text and JSON, into a folder of their own. A
-panic ends with a core only if GOTRACEBACK is crash in the program's
-environment."""
+Keep what can be learned about a program that dies, without a core file. The
+kernel runs this command (kernel.core_pattern) with the core on standard input.
+It reads the threads and the signal from there, and everything else from the
+process itself, which still exists: what `fault` says, all goroutines, `rss`,
+`memstats` and the regions. Each crash gets a folder, with text and JSON. A Go
+panic dumps core only if the program has GOTRACEBACK=crash in its environment."""
 
 _EPILOG = """\
 PID TID SIGNAL are %P %i %s of core(5); a VALUE is another specifier's letter
@@ -36,7 +35,7 @@ def add_crash(commands: Any) -> None:
     """The sub-command."""
     made = commands.add_parser(
         "crash",
-        help="keep what can be known of a program that dies, without a core file",
+        help="keep what can be learned about a program that dies, without a core file",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -45,20 +44,20 @@ def add_crash(commands: Any) -> None:
     add = made.add_argument
     add("words", nargs="*", metavar="PID [TID [SIGNAL [VALUE ...]]]", help="as the kernel calls it")
     what = made.add_mutually_exclusive_group()
-    what.add_argument("--show", nargs="?", const=_NEWEST, metavar="FOLDER", help="print a crash, the last one"
-        " unless its folder is named")  # fmt: skip
+    what.add_argument("--show", nargs="?", const=_NEWEST, metavar="FOLDER", help="print a crash: the last"
+        " one, or that in FOLDER")  # fmt: skip
     what.add_argument("--status", action="store_true", help="what is set, and what is kept")
-    what.add_argument("--install", action="store_true", help="print what has the kernel call this, and what"
-        " has to be set for it")  # fmt: skip
+    what.add_argument("--install", action="store_true", help="print what makes the kernel run this, and"
+        " what has to be set for it")  # fmt: skip
     what.add_argument("--uninstall", action="store_true", help="print what was set before")
-    add("--yes", action="store_true", help="with --install and --uninstall: set it")
-    add("--forward", action="store_true", help="hand the core on, in full, to the handler that was set"
-        " before; of processes that are not Go nothing is kept then")  # fmt: skip
+    add("--yes", action="store_true", help="with --install or --uninstall: do it")
+    add("--forward", action="store_true", help="pass the whole core on to the handler that was set"
+        " before; nothing is kept then of processes that are not Go")  # fmt: skip
     add("--folder", metavar="DIR", help=f"where crashes are kept; default: ${VARIABLE}, else {DEFAULT}")
-    add("--keep", metavar="SIZE", type=size_value, default=KEEP, help="the oldest crashes go when all take"
-        " more; default: 256MiB")  # fmt: skip
-    add("--time", metavar="SECONDS", type=_seconds, default=TIME, help="the process is kept no longer than"
-        " that; default: %(default)g")  # fmt: skip
+    add("--keep", metavar="SIZE", type=size_value, default=KEEP, help="delete the oldest crashes when all"
+        " together take more (default: 256MiB)")  # fmt: skip
+    add("--time", metavar="SECONDS", type=_seconds, default=TIME, help="hold the dying process no longer than"
+        " this (default: %(default)g)")  # fmt: skip
 
 
 def _seconds(text: str) -> float:

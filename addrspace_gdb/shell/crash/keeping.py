@@ -9,11 +9,10 @@ from typing import Callable, Iterable, List, Optional, Tuple
 
 from addrspace_gdb import commands
 from addrspace_gdb.commands.command import Command, Look
-from addrspace_gdb.commands.once import problem_of
 from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, problem_of
 from addrspace_gdb.debugger.direct.answering import check_layouts
 from addrspace_gdb.debugger.direct.crashed import CrashedTarget
 from addrspace_gdb.debugger.direct.session import DirectSession

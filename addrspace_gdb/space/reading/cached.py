@@ -40,8 +40,8 @@ def once(make: Callable[[Read], Made]) -> Callable[[Read], Made]:
     return asked
 
 
-def forget(reading: Keeps, asked: Callable[[Read], Made]) -> None:
-    """What a function with `once` gave for this reading, which has changed."""
+def forget(reading: Keeps, asked: object) -> None:
+    """What a function with `once` gave for this reading, which has changed; or what stands under this key."""
     reading.kept.pop(getattr(asked, "__wrapped__", asked), None)
 
 

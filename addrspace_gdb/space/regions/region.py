@@ -63,6 +63,13 @@ class Region(NamedTuple):
     locked: bool = False  # in memory, by mlock or mlockall
 
     @property
+    def words(self) -> str:
+        """Kind and label in a sentence: "goroutine 17", "main thread stack, thread 4242"."""
+        if not self.label or self.label.startswith(self.kind):
+            return self.label or self.kind
+        return f"{self.kind}{',' if self.label.startswith('thread ') else ''} {self.label}"
+
+    @property
     def size(self) -> int:
         """Bytes of address space."""
         return self.end - self.start

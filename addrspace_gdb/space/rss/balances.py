@@ -225,7 +225,7 @@ def _limit(books: Books, stats: Dict[str, int], parts: List[Part]) -> Balance:
     for name, path in (("program", places.PROGRAM), ("Non-Go", (places.OTHERS,))):
         steps.append(Step(f"{name}: not in Sys", books.end(path)))
     if books.known:
-        steps.append(Step("resident where the heap has not grown to", books.end(places.RESERVED)))
+        steps.append(Step("resident of what is reserved, not yet used", books.end(places.RESERVED)))
     end = "resident" if books.known else "kept"
     value = stats["Sys"] - stats["HeapReleased"]
     ends = books.end((places.GO,), (places.OTHERS,))

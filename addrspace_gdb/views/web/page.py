@@ -15,6 +15,7 @@ from html import escape
 from typing import Iterator, List, Sequence
 
 from addrspace_gdb import __version__
+from addrspace_gdb.common.escape import printable
 from addrspace_gdb.views.documents.form import encode
 from addrspace_gdb.views.web.moment import Moment
 
@@ -42,7 +43,7 @@ def page(moments: Sequence[Moment], title: str) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f'<meta name="generator" content="addrspace-gdb {__version__}">\n'
-        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{_read('page.html')}"
+        f"<title>{escape(printable(title))}</title>\n<style>{style}</style>\n</head>\n<body>\n{_read('page.html')}"
     )
     for number, moment in enumerate(moments):
         data, columns = as_data(encode(moment.document)), moment.packed.blob()
