@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Optional
+from typing import List, Optional
 
 _NEEDED = {
     "elftools": "pyelftools",
@@ -56,6 +56,16 @@ def _missing() -> Optional[str]:
     return f"this Python lacks {', '.join(missing)}; to get what is missing run: {how}"
 
 
+def _needs_worker(words: List[str]) -> bool:
+    """Whether the graph of a heap is surely asked for, and not of a debugger: what works it out has so much
+    to load that it is started before all else."""
+    if words[:1] not in (["types"], ["holders"], ["retained"]) or os.environ.get("ADDRSPACE_DEBUGGER"):
+        return False
+    return len(words) > 1 and not any(
+        word == "-h" or word.startswith(("--h", "--gdb", "--debugger")) for word in words
+    )
+
+
 def main() -> int:
     """Run the command; returns its exit status."""
     _end_by_signals()
@@ -64,6 +74,12 @@ def main() -> int:
     if missing is not None:
         print(f"addrspace-gdb: {missing}", file=sys.stderr)
         return 1
+    if _needs_worker(sys.argv[1:]):
+        from addrspace_gdb.commands.engine import begin_any
+        from addrspace_gdb.common.streams import secure_streams
+
+        secure_streams()
+        begin_any()
     from addrspace_gdb.shell.cli import main as run
     from addrspace_gdb.shell.run_gdb import Signalled
 

@@ -1,23 +1,23 @@
 """The worker, as the debugger's side sees it: a process that is started, told, and asked.
 
 It is an ordinary Python, the one that the package was installed with: the debugger's own need not have numpy.
-It inherits the open memory of the process or the open core, so it needs no rights of its own.
+It is given the open memory of the process or the open core, so it needs no rights of its own.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands import compiled_folder
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.process.core_memory import extents
 
 PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
 _ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +41,8 @@ class Source:
         self.extents: List[Tuple[int, int, int]] = []
         try:
             if core is not None:
+                from addrspace_gdb.process.core_memory import extents  # the worker is started before
+
                 self.extents = extents(core)
                 self.descriptor = os.open(core, os.O_RDONLY | os.O_CLOEXEC)
             elif pid is not None:
@@ -49,7 +51,7 @@ class Source:
             raise ProblemError(f"memory cannot be opened for the worker: {error.strerror}") from None
 
     def close(self) -> None:
-        """Once the worker has inherited it."""
+        """Once the worker has it."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
@@ -57,24 +59,39 @@ class Source:
 class Engine:
     """A worker that runs until it is closed, or this process ends."""
 
-    def __init__(self, source: Source) -> None:
-        """ProblemError if there is no Python to start."""
-        inherited = [source.descriptor] if source.descriptor >= 0 else []
+    def __init__(self, source: Optional[Source] = None) -> None:
+        """`source`: what it reads; None: that is given later. ProblemError if there is no Python to start."""
+        self._descriptors, theirs = socket.socketpair()
         try:
             self._compiled = CompiledFolder()
             self._process = subprocess.Popen(
-                [interpreter(), "-I", "-c", _START, str(_ROOT)],
+                [interpreter(), "-I", "-c", _START, str(_ROOT), str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pass_fds=inherited,
+                pass_fds=[theirs.fileno()],
                 cwd="/",
                 env=_environment(self._compiled.path),
                 start_new_session=True,  # an interrupt is for the debugger
             )
         except OSError as error:
+            self._descriptors.close()
             raise ProblemError(f"the worker cannot be started: {error.strerror or error}") from None
+        finally:
+            theirs.close()
         self._owed = 0  # answers that nobody waited for
+        if source is not None:
+            self.give(source)
+
+    def give(self, source: Source) -> None:
+        """Hand over what a source has open, which is closed here."""
+        try:
+            if source.descriptor >= 0:
+                socket.send_fds(self._descriptors, [b"0"], [source.descriptor])
+        except OSError:
+            raise ProblemError(self._ended()) from None
+        finally:
+            source.close()
 
     def begin(self, header: Dict[str, object]) -> None:
         """Have it do something, whose answer nobody needs. ProblemError if it has died."""
@@ -86,22 +103,32 @@ class Engine:
         self._owed += 1
 
     def ask(
-        self, header: Dict[str, object], columns: Dict[str, Column], serve: Optional[Serve] = None
+        self,
+        header: Dict[str, object],
+        columns: Dict[str, Column],
+        serve: Optional[Serve] = None,
+        meanwhile: Optional[Callable[[], object]] = None,
     ) -> Message:
-        """What it answers; `serve` gives what it wants for that. ProblemError if it cannot, or has died."""
+        """What it answers; `serve` gives what it wants for that, and `meanwhile` is done while it works.
+        ProblemError if it cannot, or has died."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             for _ in range(self._owed):
                 receive(self._process.stdout)
             self._owed = 0
             send(self._process.stdin, header, columns)
+            self._owed += 1
+            if meanwhile is not None:
+                meanwhile()
             while True:
                 said = receive(self._process.stdout)
+                self._owed = 0
                 if "problem" in said.header:
                     raise ProblemError(str(said.header["problem"]))
                 if "want" not in said.header or serve is None:
                     return said
                 send(self._process.stdin, *serve(said))
+                self._owed = 1
         except ClosedError:
             raise ProblemError(self._ended()) from None
         except KeyboardInterrupt:  # it would answer to the next question
@@ -115,7 +142,7 @@ class Engine:
 
     def close(self) -> None:
         """End it."""
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._descriptors):
             if stream is not None:
                 try:
                     stream.close()
@@ -128,6 +155,51 @@ class Engine:
     def __del__(self) -> None:
         if hasattr(self, "_process"):
             self.close()
+
+
+class _Begun(NamedTuple):
+    engine: Engine
+    pid: Optional[int] = None
+    core: Optional[str] = None
+    source: Optional[Source] = None  # None: it waits for anyone
+
+
+_BEGUN: List[_Begun] = []
+
+
+def begin_any() -> None:
+    """Start a worker before it is known what for: it takes half a second to load what it stands on."""
+    try:
+        _BEGUN.append(_Begun(Engine()))
+    except ProblemError:  # it is said when somebody needs it
+        return
+
+
+def begun_for(pid: Optional[int], core: Optional[str]) -> Engine:
+    """A worker for a process or core, which waits until it is taken. ProblemError."""
+    source = Source(pid, core)
+    engine = _BEGUN.pop().engine if _BEGUN else Engine()
+    engine.give(source)
+    _BEGUN.append(_Begun(engine, pid, core, source))
+    return engine
+
+
+def taken(pid: Optional[int], core: Optional[str]) -> Tuple[Engine, Source]:
+    """The worker that waits for this process or core, or another. ProblemError."""
+    while _BEGUN:
+        one = _BEGUN.pop()
+        of_process = one.pid is not None and one.pid == pid
+        if one.source is not None and (of_process or (one.core is not None and core is not None)):
+            return one.engine, one.source
+        one.engine.close()
+    source = Source(pid if core is None else None, core)
+    return Engine(source), source
+
+
+def none_begun() -> None:
+    """End what nobody will take."""
+    while _BEGUN:
+        _BEGUN.pop().engine.close()
 
 
 def interpreter() -> str:

@@ -9,7 +9,7 @@ from array import array
 from functools import cached_property
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.commands.engine import Engine, Source, columns_of
+from addrspace_gdb.commands.engine import Engine, Source, begun_for, columns_of, taken
 from addrspace_gdb.commands.graph_roots import GraphRoots
 from addrspace_gdb.commands.graph_types import Debugged, GraphTypes, StaticRoots
 from addrspace_gdb.commands.options import Parser
@@ -40,10 +40,12 @@ _CLOSURE = re.compile(r"\.(func|gowrap|dwrap|deferwrap)\d|·dwrap·|-fm$|-range\
 
 class Use(NamedTuple):
     """What a graph is made for, which decides how much memory it takes: bytes that it may have (None: half of
-    what is free), and whether somebody will ask who keeps what."""
+    what is free), and whether somebody will ask who keeps what. `want`: the command that will ask, whose
+    answer is begun before it does; any other is given too."""
 
     memory: Optional[int] = None
     tree: bool = True
+    want: str = ""
 
 
 USUAL = Use()
@@ -87,7 +89,7 @@ class HeapGraph:
 
         names = ("extent_starts", "extent_ends", "extent_offsets")
         columns = {**told.columns, **columns_of(source.extents, names)}
-        header = {"do": "heap", "descriptor": source.descriptor, **told.header, **self._use._asdict()}
+        header = {"do": "heap", "given": source.descriptor >= 0, **told.header, **self._use._asdict()}
         if self.typed:
             where = ranges(of_go, named)
             self.parts = Parts(self._types.shapes, TypeFields(self._types.runtime, where), runtime.word)
@@ -205,7 +207,7 @@ class HeapGraph:
     def ask(self, do: str, **more: Any) -> Message:
         """Anything else, once the roots are there."""
         assert self._found
-        return self._engine.ask({"do": do, **more}, {})
+        return self._engine.ask({"do": do, **more}, {}, meanwhile=lambda: self.problems)
 
 
 class TypedGraph(HeapGraph):
@@ -286,22 +288,14 @@ def add_memory(made: Parser) -> None:
     )
 
 
-def prepare(pid: Optional[int], core: Optional[str], typed: bool) -> None:
+def prepare(pid: Optional[int], core: Optional[str], typed: bool, want: str) -> None:
     """Start the worker, and let it compile what is not compiled yet, before the process is stopped."""
-    source = Source(pid, core)
-    try:
-        engine = Engine(source)
-        warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed}
-        if pid is None:
-            engine.begin(warm)  # a core stands still anyhow
-        else:
-            engine.ask(warm, {})
-        _PREPARED.append((pid, core, engine, source))
-    finally:
-        source.close()
-
-
-_PREPARED: List[Tuple[Optional[int], Optional[str], Engine, Source]] = []
+    engine = begun_for(pid, core)
+    warm: Dict[str, object] = {"do": "warm", "order": sys.byteorder, "typed": typed, "want": want}
+    if pid is None:
+        engine.begin(warm)  # a core stands still anyhow
+    else:
+        engine.ask(warm, {})
 
 
 def _started(target: Target) -> Tuple[Engine, Source]:
@@ -309,15 +303,7 @@ def _started(target: Target) -> Tuple[Engine, Source]:
     proc = target.proc_files()
     pid = target.pid if proc is not None and proc.local else None
     core = target.core_file if target.kind == "core" else None
-    while _PREPARED:
-        for_pid, for_core, engine, source = _PREPARED.pop()
-        if (for_pid is not None and for_pid == pid) or (for_core is not None and target.kind == "core"):
-            return engine, source
-    source = Source(pid if core is None else None, core)
-    try:
-        return Engine(source), source
-    finally:
-        source.close()
+    return taken(pid, core)
 
 
 def _name(types: Types, address: int) -> Optional[str]:

@@ -92,7 +92,7 @@ class Answer:
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
-    return Answer(typed_graph_of(session, Use(arguments.memory)), asked, arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory, want="holders")), asked, arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -121,7 +121,7 @@ def _task(asked: Request, session: Session) -> Task:
     if graph is not None:
         from addrspace_gdb.commands.heap_graph import prepare
 
-        prepare(asked.pid, asked.core, graph == TYPED_GRAPH)
+        prepare(asked.pid, asked.core, graph == TYPED_GRAPH, name)
     if asked.format != "text":
         arguments.format = asked.format
     return Task(command, session, arguments)

@@ -167,7 +167,7 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior, and what the expressions come to."""
     asked = asked_of(session, arguments.expressions)
     made = typed_graph_of if _names_objects(arguments) else graph_of
-    return Answer(made(session, Use(arguments.memory)), asked, arguments)
+    return Answer(made(session, Use(arguments.memory, want="retained")), asked, arguments)
 
 
 def _names_objects(arguments: argparse.Namespace) -> bool:

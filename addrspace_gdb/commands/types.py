@@ -92,7 +92,7 @@ class Answer:
 
 def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
-    return Answer(typed_graph_of(session, Use(arguments.memory, tree=False)), arguments)
+    return Answer(typed_graph_of(session, Use(arguments.memory, tree=False, want="types")), arguments)
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:

@@ -161,6 +161,9 @@ def _run(asked: Asked, answer: AnswerFiles, core: Optional[str]) -> None:
 def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optional[str], why: str) -> None:
     """Ask a debugger what cannot be told without: gdb, or lldb if there is no gdb. ProblemError if none may
     be asked, or is there."""
+    from addrspace_gdb.commands.engine import none_begun
+
+    none_begun()
     kind, path = "gdb", None if asked.only else find_gdb(None)
     if path is None and not asked.only:
         kind, path = "lldb", _usable_lldb()

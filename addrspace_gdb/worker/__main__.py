@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import sys
@@ -11,14 +12,15 @@ from addrspace_gdb.common.messages import ClosedError
 
 
 def main() -> int:
-    """Serve until the other side ends."""
+    """Serve until the other side ends. The argument is a socket by which files are handed over."""
+    gc.disable()  # until all is loaded: it looks for nothing in a million new things
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints is no message
     threading.Thread(target=_end_with_the_other_side, daemon=True).start()
     from addrspace_gdb.worker.serving import Server
 
     try:
-        Server(sys.stdin.buffer, outgoing).serve()
+        Server(sys.stdin.buffer, outgoing, int(sys.argv[1])).serve()
     except (ClosedError, KeyboardInterrupt):
         pass
     return 0

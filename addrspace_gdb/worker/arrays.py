@@ -25,7 +25,7 @@ try:
 except ImportError:
     COMPILED = False
 
-_TYPES = {"B": "uint8", "H": "uint16", "I": "uint32", "i": "int32", "q": "int64"}
+_TYPES = {"B": "uint8", "b": "int8", "H": "uint16", "I": "uint32", "i": "int32", "q": "int64"}
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -45,7 +45,7 @@ def inlined(function: Kernel) -> Kernel:
 
 
 def zeros(count: int, code: str = "q") -> Ints:
-    """`count` zeros of array's type `code`: B, H, I, i or q."""
+    """`count` zeros of array's type `code`: B, b, H, I, i or q."""
     if COMPILED:
         return numpy.zeros(count, _TYPES[code])
     return array(code, bytes(array(code).itemsize * count))
@@ -79,12 +79,23 @@ def widened(column: Ints) -> Ints:
 
 
 def grown(column: Ints, count: int) -> Ints:
-    """The same array made longer; what is new may hold anything."""
+    """The same array made longer, if it is not; what is new may hold anything."""
     if COMPILED:
+        if len(column) >= count:
+            return column
         column.resize(count, refcheck=False)
         return column
     column.extend(array(column.typecode, bytes(column.itemsize * max(0, count - len(column)))))
     return column
+
+
+def moved(column: Ints, count: int) -> Ints:
+    """The same numbers in a much longer array. (In what `grown` adds there are no huge pages.)"""
+    if COMPILED:
+        longer = numpy.empty(count, column.dtype)
+        longer[: len(column)] = column
+        return longer
+    return grown(column, count)
 
 
 def cut(column: Ints, count: int) -> Ints:
@@ -94,6 +105,11 @@ def cut(column: Ints, count: int) -> Ints:
         return column
     del column[count:]
     return column
+
+
+def trimmed(column: Ints, count: int) -> Ints:
+    """At least its first `count` numbers. Memory that nobody has written to is none: it may stay."""
+    return column if COMPILED else cut(column, count)
 
 
 def order_of(column: Ints) -> Ints:

@@ -7,23 +7,24 @@ Werneck, "Finding Dominators in Practice", 2006).
 from __future__ import annotations
 
 from addrspace_gdb.worker.arrays import Ints, kernel
+from addrspace_gdb.worker.spans import span_of_number
 
 
 @kernel
-def reach(index: Ints, edges: Ints, start: int, parent: Ints, queue: Ints) -> int:
-    """Breadth first from `start`: the nodes that are reached, in that order, and from where each was; parent
-    is to hold -1 everywhere. How many there are."""
+def reach(index: Ints, edges: Ints, start: int, found: Ints, queue: Ints) -> int:
+    """Breadth first from `start`: the nodes that are reached, in that order; found, which is to hold -1
+    everywhere, becomes 0 for them. How many there are."""
     count = 1
     queue[0] = start
-    parent[start] = start
+    found[start] = 0
     at = 0
     while at < count:
         node = queue[at]
         at += 1
         for j in range(index[node], index[node + 1]):
             to = edges[j]
-            if parent[to] < 0:
-                parent[to] = node
+            if found[to] < 0:
+                found[to] = 0
                 queue[count] = to
                 count += 1
     return count
@@ -250,19 +251,15 @@ def list_owned(above: Ints, below: Ints, begin: Ints, to: Ints, count: int, inde
 
 
 @kernel
-def weigh(node_of: Ints, first: Ints, sizes: Ints, objects: int, bytes_: Ints, counts: Ints) -> None:
-    """Bytes of each numbered node's own, and 1 if it is an object. `first` and `sizes` are of the spans."""
+def weigh(
+    node_of: Ints, first: Ints, sizes: Ints, spans: Ints, objects: int, bytes_: Ints, counts: Ints
+) -> None:
+    """Bytes of each numbered node's own, and 1 if it is an object. `first` and `sizes` are of the spans, and
+    `spans` what finds them (fill_spans)."""
     for i in range(len(bytes_)):
         node = node_of[i]
         if node < objects:
-            low, high = 0, len(sizes)
-            while low < high:
-                middle = (low + high) >> 1
-                if first[middle + 1] <= node:
-                    low = middle + 1
-                else:
-                    high = middle
-            bytes_[i] = sizes[low]
+            bytes_[i] = sizes[span_of_number(node, first, spans)]
             counts[i] = 1
 
 

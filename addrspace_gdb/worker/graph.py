@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.common.problems import ProblemError
@@ -11,45 +11,33 @@ from addrspace_gdb.worker import scanning
 from addrspace_gdb.worker.arrays import (
     COMPILED,
     Ints,
-    cut,
     distinct,
     filled,
-    grown,
+    moved,
     of_bytes,
     order_of,
     picked,
+    trimmed,
     zeros,
 )
 from addrspace_gdb.worker.budget import Budget
-from addrspace_gdb.worker.noting import Noting
-from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, NONE, Edges, Heap, Masks, Part
+from addrspace_gdb.worker.noting import Noting, describe, put_noted, scan_and_note
+from addrspace_gdb.worker.ranges import BITS, Range, plan_blocks, ranges
+from addrspace_gdb.worker.scanning import ARENA_ONE, ARENA_TWO, LARGE, Batch, Edges, Masks, Part
+from addrspace_gdb.worker.spans import allocated, heap_of
 from addrspace_gdb.worker.stream import Words
+from addrspace_gdb.worker.turns import Turns, hands
 
-_PART = 8 << 20  # bytes of the heap that are read at a time
-_GAP = 1 << 16  # bytes of objects without pointers that are read with their neighbours
 _PAGE_SHIFT = 13
 _PAGE = 1 << _PAGE_SHIFT
-_MAX_GROUPS = 1 << 22  # of 64 MiB, from the lowest address to the highest
-_MAX_USED = 1 << 15  # of them that have spans: 2 TiB
 PLAIN_LIMIT = 64 << 20  # bytes of objects with pointers that are looked at without numba
 _MAX_EDGES = 1 << 31
-_BITS = 1 << 16  # bytes of allocation bits that are read at a time
-_FIRST = 1 << 12  # edges that there is room for: a power of two
-_ALL = (1 << 62) - 1
-_OTHER, _SMALL, _LARGE = range(3)  # sorts of spans
+_FIRST = 1 << 12  # edges that there is room for
+_SURE = 8  # parts of the heap of which one was read, before the rest is reckoned from it
+_LEARN, _PUT = range(2)  # gates
 
 # What is asked of a type: bytes are told in words, as space/graph says.
 TypesOf = Callable[[Sequence[int]], Message]
-
-
-class Range(NamedTuple):
-    """Spans [begin, end) that are read together, or a part of a large object."""
-
-    begin: int
-    end: int
-    address: int
-    size: int
-    offset: int  # of the part in the object; -1: whole spans
 
 
 class TypeTable:
@@ -118,87 +106,51 @@ class Graph:
         }
         order = order_of(columns["starts"])
         self.spans = {name: picked(column, order) for name, column in columns.items()}
-        self.heap = self._heap()
+        self.heap = heap_of(self.spans)
         self.objects = int(self.heap.first[len(self.spans["starts"])])
         self.types = TypeTable(types_of)
         self.type_of = zeros(self.objects, "i")
         self.noting = noting(said, self._shift) if header.get("typed") else None
-        mask = _ALL if self.noting is not None else _FIRST - 1
-        to, at = zeros(_FIRST, "i"), zeros(_FIRST, "i")
-        self.edges = Edges(to, zeros(self.objects + 1, "i"), zeros(1), at, mask)
+        self.edges = Edges(zeros(_FIRST, "i"), zeros(self.objects + 1, "i"), zeros(1))
         self.count = 0
         self._budget: Optional[Budget] = None
-        self._done = self._whole = 0  # bytes
+        self._ranges = ranges(self.spans)
+        self._done, self._whole = 0, sum(one.size for one in self._ranges)  # bytes
         self.allocated = self._find_allocated()
 
     def limit(self, budget: Budget) -> None:
         """What it may take. ProblemError if that is too little."""
         self._budget = budget
-        self._whole = sum(one.size for one in self._ranges())
         budget.check(self.objects, 0, 0, self._whole)
 
     def lost(self, holes: Sequence[Tuple[int, int]]) -> int:
         """Bytes of what could not be read, but for what lies between spans and was read with them."""
         if not holes:
             return 0
-        starts, ends, _ = self._extents()
+        starts = self.spans["starts"].tolist()
+        ends = [start + (count << _PAGE_SHIFT) for start, count in zip(starts, self.spans["pages"].tolist())]
         return sum(size for address, size in holes if not self._is_between(address, starts, ends))
 
     def _is_between(self, address: int, starts: Sequence[int], ends: Sequence[int]) -> bool:
         at = bisect_right(starts, address) - 1
         return at >= 0 and ends[at] <= address < self.heap.high
 
-    def _heap(self) -> Heap:
-        spans = self.spans
-        starts, pages, slots = spans["starts"], spans["pages"], spans["slots"]
-        count = len(starts)
-        first = zeros(count + 1)
-        scanning.add_slots(slots, first)
-        total = int(first[count])
-        if total >= 1 << 31:
-            raise ProblemError(f"{total:,} slots for objects are more than can be told apart (2^31)")
-        low = int(starts[0]) >> 26 << 26 if count else 0
-        high = max(
-            (start + (many << _PAGE_SHIFT) for start, many in zip(starts.tolist(), pages.tolist())), default=0
-        )
-        if (high - low) >> 26 >= _MAX_GROUPS:
-            raise ProblemError("the heap reaches over more addresses than a process has")
-        groups = filled(((high - low) >> 26) + 1, -1, "i")
-        used = scanning.group_pages(groups, starts, pages, low)
-        if used > _MAX_USED:
-            raise ProblemError(
-                f"spans take {used >> 4:,} GiB of addresses, which is more than can be looked at"
-            )
-        table = zeros(used * scanning.PAGES, "i")
-        scanning.fill_pages(table, groups, starts, pages, low)
-        state = zeros(total, "B")
-        sizes, rows = spans["sizes"], zeros(4 * count)
-        scanning.fill_rows(rows, starts, sizes, slots, first)
-        kinds = spans["kinds"]
-        return Heap(low, high, groups, table, starts, pages, sizes, slots, first, kinds, state, rows)
-
     def _find_allocated(self) -> int:
         """Which slots hold an object, by freeindex and allocBits."""
         places, bits = self._allocation_bits()
-        return scanning.allocated(self.heap, self.spans["freeindex"], places, bits)
+        return allocated(self.heap, self.spans["freeindex"], places, bits)
 
     def _allocation_bits(self) -> Tuple[Ints, Ints]:
         """The allocBits of all spans, block by block, and where those of each begin."""
         wanted, slots = self.spans["alloc_bits"], self.spans["slots"]
-        places = filled(len(wanted), -1)
-        blocks: List[bytes] = []
-        low = high = done = 0
-        addresses, counts = wanted.tolist(), slots.tolist()
-        for s in order_of(wanted):
-            address, size = addresses[s], (counts[s] + 7) >> 3
-            if not address:
-                continue
-            if not low <= address <= address + size <= high:
-                done += high - low
-                block = self._words.ahead(address, size, max(size, _BITS - address % _BITS))
-                low, high = address, address + len(block)
-                blocks.append(bytes(block))
-            places[s] = done + address - low
+        places, rows = filled(len(wanted), -1), zeros(3 * len(wanted))
+        count = int(plan_blocks(order_of(wanted), wanted, slots, BITS, rows, places))
+        listed = rows[: 3 * count].tolist()
+        blocks = []
+        for at in range(0, len(listed), 3):
+            address, needed, most = listed[at : at + 3]
+            block = self._words.ahead(address, needed, most)
+            blocks.append(bytes(block) + bytes(most - len(block)))
         return places, of_bytes(b"".join(blocks) or b"\0", "B")
 
     def read(self) -> Iterator[None]:
@@ -206,81 +158,51 @@ class Graph:
         if not COMPILED:
             yield from self._read_first()
             return
-        ranges = list(self._ranges())
-        for one, following in zip(ranges, [*ranges[1:], None]):
-            part = self._part(one, False)
-            if following is not None:
-                self._words.expect(following.address, following.size)
-            self._scan(one, part)
+        several = [Hand(self) for _ in range(min(hands(), max(1, len(self._ranges))))]
+        Turns(len(self._ranges), 2).run([hand.work for hand in several])
         self._finish()
         yield
 
     def _read_first(self) -> Iterator[None]:
         """Where scanning takes a hundred times as long as reading."""
-        ranges = list(self._ranges())
-        total = sum(one.size for one in ranges)
-        if total > PLAIN_LIMIT:
+        if self._whole > PLAIN_LIMIT:
             raise ProblemError(
-                f"{total >> 20:,} MiB of objects with pointers are more than the {PLAIN_LIMIT >> 20} that "
-                "can be looked at without numba: pip install 'addrspace-gdb[graph]'"
+                f"{self._whole >> 20:,} MiB of objects with pointers are more than the {PLAIN_LIMIT >> 20} "
+                "that can be looked at without numba: pip install 'addrspace-gdb[graph]'"
             )
-        parts = [self._part(one, True) for one in ranges]
-        if self.noting is not None:
-            for part in parts:
+        parts = [self.part(one, None) for one in self._ranges]
+        for one, part in zip(self._ranges, parts):
+            self.types.learn(self.headers(one, part))
+            if self.noting is not None:
                 self.noting.glance(part)
         yield
-        for one, part in zip(ranges, parts):
-            self._scan(one, part)
+        hand = Hand(self)
+        for one, part in zip(self._ranges, parts):
+            self.put(one, hand, hand.scan(one, part, self.types.masks))
         self._finish()
 
-    def _ranges(self) -> Iterator[Range]:
-        starts, ends, sorts = self._extents()
-        at, count = 0, len(starts)
-        while at < count:
-            begin, start = at, starts[at]
-            at += 1
-            if sorts[begin] == _LARGE:
-                for offset in range(0, ends[begin] - start, _PART):
-                    size = min(_PART, ends[begin] - start - offset)
-                    yield Range(begin, at, start + offset, size, offset)
-            elif sorts[begin] == _SMALL:
-                last, end = ends[begin], at
-                while end < count and sorts[end] != _LARGE and last <= starts[end] <= last + _GAP:
-                    if ends[end] - start > _PART:
-                        break
-                    end += 1
-                    if sorts[end - 1] == _SMALL:
-                        last, at = ends[end - 1], end
-                yield Range(begin, at, start, last - start, -1)
+    def range(self, number: int) -> Range:
+        """What is read together, by number."""
+        return self._ranges[number]
 
-    def _extents(self) -> Tuple[List[int], List[int], List[int]]:
-        """Where each span begins and ends, and whether it is of small objects, a large one or neither."""
-        starts, pages, kinds, slots = (
-            self.spans[name].tolist() for name in ("starts", "pages", "kinds", "slots")
-        )
-        ends = [start + (count << _PAGE_SHIFT) for start, count in zip(starts, pages)]
-        whole = (LARGE, ARENA_TWO, ARENA_ONE)
-        sorts = [
-            _OTHER if kind == NONE else _LARGE if kind in whole and many == 1 else _SMALL
-            for kind, many in zip(kinds, slots)
-        ]
-        return starts, ends, sorts
-
-    def _part(self, one: Range, keep: bool) -> Part:
-        """Read it, and ask for the types that it names."""
-        kind = self.heap.kinds[one.begin]
-        words = self._words.read(one.address, one.size, keep)
+    def part(self, one: Range, buffer: Optional[bytearray]) -> Part:
+        """Read it: into the buffer, if there is one."""
+        words = self._words.read(one.address, one.size, buffer)
         bits = dead = _NOTHING
-        if kind in (ARENA_TWO, ARENA_ONE):
+        if self.heap.kinds[one.begin] in (ARENA_TWO, ARENA_ONE):
             bits, dead = self._arena_bits(one)
-        part = Part(words, one.address, self._shift, self._tail, bits, dead)
-        if one.offset < 0:
-            found = zeros(one.size >> 9)
-            number = scanning.read_headers(one.begin, one.end, part, self.heap, found)
-            self.types.learn(distinct(found[:number]))
-        elif kind == LARGE:
-            self.types.learn([int(self.spans["large_types"][one.begin])])
-        return part
+        return Part(words, one.address, self._shift, self._tail, bits, dead)
+
+    def headers(self, one: Range, part: Part) -> List[int]:
+        """The types that it names."""
+        if one.offset >= 0:
+            large = self.heap.kinds[one.begin] == LARGE
+            return [int(self.spans["large_types"][one.begin])] if large else []
+        if not one.headers:
+            return []
+        found = zeros(one.size >> 9)
+        number = int(scanning.read_headers(one.begin, one.end, part, self.heap, found))
+        return distinct(found[:number])
 
     def _arena_bits(self, one: Range) -> Tuple[Ints, Ints]:
         """The bits of the range's words, arena by arena. Where there is none, nothing is a pointer."""
@@ -311,69 +233,118 @@ class Graph:
         bits += self._words.bits(arena[2] + (first >> 3), many)
         dead += self._words.bytes(arena[3] + (first >> unit >> 3), count >> unit >> 3)
 
-    def _scan(self, one: Range, part: Part) -> None:
-        self._done += one.size
-        need = self.count + (one.size >> self._shift)
-        if need >= _MAX_EDGES:
-            raise ProblemError(f"more than {self.count:,} pointers are more than can be told apart (2^31)")
-        if need > len(self.edges.to):
-            if self._budget is not None:
-                self._budget.check(self.objects, self.count, self._done - one.size, self._whole)
-            room = max(need, len(self.edges.to) * 3 // 2)
-            self.edges = self.edges._replace(to=grown(self.edges.to, room))
-            if self.noting is not None:
-                self.edges = self.edges._replace(at=grown(self.edges.at, room))
-        first = self.count
-        self._scan_part(one, part)
-        if self.noting is not None:
-            self.noting.add(first, self.count, part, self.heap, self.edges)
-            if one.offset < 0:
-                self.noting.add_codes(one.begin, one.end, part, self.heap)
-
-    def _scan_part(self, one: Range, part: Part) -> None:
+    def scan(self, one: Range, part: Part, masks: Masks, hand: Hand) -> Tuple[int, bool]:
+        """The edges of a part: how many, and whether its large object has no more."""
+        noting, batch = self.noting, hand.batch
         if one.offset < 0:
-            self.count = scanning.scan_spans(
-                one.begin, one.end, part, self.heap, self.types.masks, self.type_of, self.edges, self.count
-            )
-            return
-        number = int(self.heap.first[one.begin])
-        if self.heap.state[number] and one.offset not in self._closed(number, one.offset):
-            self._scan_large(one, part, number)
-        self.edges.index[number + 1] = self.count
+            spans = one.begin, one.end, part, self.heap, masks, self.type_of, batch
+            if noting is None:
+                return int(scanning.scan_spans(*spans)), False
+            return int(scan_and_note(*spans, hand.jotted, noting.where, noting.code)), False
+        many, closed = self._scan_large(one, part, masks, batch)
+        if noting is not None:
+            describe(many, part, batch, hand.jotted, noting.where)
+            hand.jotted.many[2] = 0
+        return many, closed
 
-    def _scan_large(self, one: Range, part: Part, number: int) -> None:
-        kind, s = int(self.heap.kinds[one.begin]), one.begin
-        type_ = self.types.place(int(self.spans["large_types"][s])) if kind == LARGE else -1
+    def _scan_large(self, one: Range, part: Part, masks: Masks, batch: Batch) -> Tuple[int, bool]:
+        number, s = int(self.heap.first[one.begin]), one.begin
+        if not self.heap.state[number]:
+            return 0, True
+        kind, type_ = int(self.heap.kinds[s]), -1
+        if kind == LARGE:
+            type_ = int(scanning.type_number(masks.types, int(self.spans["large_types"][s])))
         if type_ >= 0:
-            self.type_of[number] = self.types.masks.numbers[type_]
+            self.type_of[number] = masks.numbers[type_]
         stop = max(0, min(one.size, int(self.heap.sizes[s]) - one.offset)) >> self._shift
-        self.count, closed = scanning.scan_large(
-            stop,
-            one.offset >> self._shift,
-            kind,
-            type_,
-            part,
-            self.heap,
-            self.types.masks,
-            self.edges,
-            self.count,
+        many, closed = scanning.scan_large(
+            stop, one.offset >> self._shift, kind, type_, part, self.heap, masks, batch
         )
-        if closed:
-            self._ended = number
+        return int(many), bool(closed)
+
+    def put(self, one: Range, hand: Hand, scanned: Tuple[int, bool]) -> None:
+        """Put the edges of the next part with the others."""
+        (many, closed), first, number = scanned, self.count, int(self.heap.first[one.begin])
+        self._done += one.size
+        if one.offset > 0 and self._ended == number:
+            self.edges.index[number + 1] = first
+            return
+        self._make_room(first + many, one.size)
+        last = int(self.heap.first[one.end]) if one.offset < 0 else number
+        put = first, many, hand.batch, self.edges, number + 1, last + 1
+        if self.noting is None:
+            scanning.put_edges(*put)
+        else:
+            self.noting.make_room(hand.jotted, len(self.edges.to))
+            put_noted(*put, hand.jotted, self.noting.notes)
+            self.noting.add_codes(hand.jotted)
+        self.edges.wild[0] += hand.batch.wild[0]
+        self.count += many
+        if one.offset >= 0:
+            self.edges.index[number + 1] = self.count
+            self._ended = number if closed else self._ended
 
     _ended = -1  # the large object that has no more pointers
 
-    def _closed(self, number: int, offset: int) -> Tuple[int, ...]:
-        return (offset,) if offset and self._ended == number else ()
+    def _make_room(self, need: int, last: int) -> None:
+        """For so many edges in all; `last`: bytes of the part that was read last."""
+        if need >= _MAX_EDGES:
+            raise ProblemError(f"more than {self.count:,} pointers are more than can be told apart (2^31)")
+        if need <= len(self.edges.to):
+            return
+        if self._budget is not None:
+            self._budget.check(self.objects, self.count, self._done - last, self._whole)
+        room = 2 * need
+        if self._done * _SURE >= self._whole:  # as many again in what is left, and a little more
+            room = need * self._whole // self._done + need // 16
+        self.edges = self.edges._replace(to=moved(self.edges.to, room))
 
     def _finish(self) -> None:
         """Objects without pointers have no edges: theirs begin where the last ones end."""
         scanning.carry(self.edges.index)
-        at = cut(self.edges.at, self.count) if self.noting is not None else _NOTHING
-        self.edges = self.edges._replace(to=cut(self.edges.to, self.count), at=at)
+        self.edges = self.edges._replace(to=trimmed(self.edges.to, self.count))
+        if self.noting is not None:
+            self.noting.finish(self.count)
 
 
 _NOTHING = zeros(1, "B")
+
+
+class Hand:
+    """What one of the threads has to work with."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph, self._buffer = graph, bytearray()
+        self._make(0)
+
+    def _make(self, room: int) -> None:
+        self._room, noting = room, self._graph.noting
+        to, at, within, into = (zeros(room, code) for code in "iiiq")
+        self.batch = Batch(to, at, within, into, self._graph.edges.index, zeros(1))
+        if noting is not None:
+            self.jotted = noting.jotter(room)
+
+    def work(self, job: int, turns: Turns) -> None:
+        """Read a part and put its edges with the others."""
+        graph = self._graph
+        one = graph.range(job)
+        if len(self._buffer) < one.size:
+            self._buffer = bytearray(one.size)
+        part = graph.part(one, self._buffer)
+        met = graph.headers(one, part)
+        with turns.at(_LEARN, job):
+            graph.types.learn(met)
+            masks = graph.types.masks
+        scanned = self.scan(one, part, masks)
+        with turns.at(_PUT, job):
+            graph.put(one, self, scanned)
+
+    def scan(self, one: Range, part: Part, masks: Masks) -> Tuple[int, bool]:
+        """Find the edges of a part, and what there is to note of them."""
+        if self._room < len(part.words):
+            self._make(len(part.words))
+        self.batch.wild[0] = 0
+        return self._graph.scan(one, part, masks, self)
 
 
 def noting(said: Message, shift: int) -> Noting:

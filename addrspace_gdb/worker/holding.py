@@ -9,12 +9,14 @@ from addrspace_gdb.worker.arrays import Ints, filled, joined, kernel, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.noting import HEADER_BYTES, Noting
-from addrspace_gdb.worker.propagating import FUNCTION, span_at
+from addrspace_gdb.worker.propagating import FUNCTION
 from addrspace_gdb.worker.scanning import HEADER
+from addrspace_gdb.worker.spans import span_at
 from addrspace_gdb.worker.tree import Rooted
 from addrspace_gdb.worker.typed import Typed
 
 _NONE = -1
+_NOTHING = zeros(0, "i")
 _MAX_STEPS = 1 << 12  # of a way that are told: half of them at either end
 
 
@@ -116,6 +118,7 @@ class Holders:
 
     def __init__(self, rooted: Rooted, noting: Noting, word: int) -> None:
         self.rooted, self.noting, self.word = rooted, noting, word
+        self._last: Tuple[int, Ints, Ints] = (_NONE, _NOTHING, _NOTHING)
         graph, objects = rooted.graph, rooted.start
         self._begin = zeros(objects + 1, "I")
         count_sources(graph.edges.to, graph.count, self._begin)
@@ -124,11 +127,14 @@ class Holders:
         list_sources(graph.edges.index, graph.edges.to, objects, at, self._sources)
 
     def search(self, target: int) -> Tuple[Ints, Ints]:
-        """By object the next one on its way, and how many they are."""
-        objects = self.rooted.start
-        hop, far, queue = filled(objects, _NONE, "i"), zeros(objects, "i"), zeros(objects, "i")
-        lead_to(target, self._begin, self._sources, hop, far, queue)
-        return hop, far
+        """By object the next one on its way, and how many they are; what was found last is kept."""
+        if self._last[0] != target:
+            objects = self.rooted.start
+            self._last = (_NONE, _NOTHING, _NOTHING)  # room for the next
+            hop, far, queue = filled(objects, _NONE, "i"), zeros(objects, "i"), zeros(objects, "i")
+            lead_to(target, self._begin, self._sources, hop, far, queue)
+            self._last = (target, hop, far)
+        return self._last[1:]
 
     @cached_property
     def codes(self) -> Dict[int, int]:
@@ -166,7 +172,7 @@ class Ways:
         edge = int(edge_to(graph.edges.index, graph.edges.to, node, following))
         if edge < 0:
             return made
-        within = int(graph.edges.at[edge]) * self._holders.word
+        within = self._holders.noting.within_of(edge) * self._holders.word
         into = self._holders.noting.into_of(edge)
         return made._replace(offset=header + within, within=within, into=into)
 

@@ -10,7 +10,7 @@ from typing import List
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker.arrays import Ints, joined, kernel, of_bytes, order_of, picked, zeros
-from addrspace_gdb.worker.scanning import objects_at
+from addrspace_gdb.worker.spans import objects_at
 from addrspace_gdb.worker.tree import Rooted
 
 _REACHED = 1  # of what is noted of a node; 2: somebody waits for it

@@ -46,11 +46,11 @@ def narrowed(graph: Graph, noting: Noting, hop: Ints) -> Tuple[Graph, Noting]:
     begin = like(edges.index, len(hop) + 1)
     count = max(1, int(count_inner(edges.index, edges.to, hop, begin)))
     found = []
-    for column in (edges.to, edges.at, notes.into, notes.tags):
+    for column in (edges.to, notes.packed):
         found.append(like(column, count))
         copy_inner(edges.index, edges.to, hop, begin, column, found[-1])
-    to, at, into, tags = found
+    to, packed = found
     small, its_notes = copy(graph), copy(noting)
-    small.edges = edges._replace(to=to, index=begin, at=at)
-    its_notes.notes = notes._replace(into=into, tags=tags)
+    small.edges = edges._replace(to=to, index=begin)
+    its_notes.notes = notes._replace(packed=packed)
     return small, its_notes

@@ -7,8 +7,9 @@ from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, inlined, joined, kernel, zeros
-from addrspace_gdb.worker.scanning import Edges, Heap, Part
+from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, joined, kernel, moved, trimmed, zeros
+from addrspace_gdb.worker.scanning import Batch, Edges, Masks, Part, put_edges, scan_spans
+from addrspace_gdb.worker.spans import Heap
 
 # What a tag says of the words beside a pointer; higher ones stand for places in the ranges of types.
 NO_TAG, NEXT_IS_ZERO, FIRST_TAG = range(3)
@@ -19,15 +20,29 @@ HEADER_BYTES = 8
 
 
 class Notes(NamedTuple):
-    """By edge: `into`, bytes from the start of the object that it leads to, and `tags`. 65535 and more bytes
-    stand in `far_into`, for the edges that are in `far`."""
+    """By edge, in one number: which word of its object's value it is, from bit 32 on; from bit 16 on how many
+    bytes from the start of its target's value it leads to; and its tag. 65535 and more bytes stand in
+    `far_into`, for the edges that are in `far`."""
 
-    into: Ints
-    tags: Ints
+    packed: Ints
     met: Ints  # by place: the tag that stands for it
     many: Ints  # how many tags stand for one, and how many edges are far
     far: Ints
     far_into: Ints
+
+
+class Jotted(NamedTuple):
+    """Notes of one part: `packed` without the tags of types, the edges that have such and the places of
+    these, those that lead far and how far, and in `many` how many there are of both."""
+
+    packed: Ints
+    tagged: Ints
+    places: Ints
+    far: Ints
+    far_into: Ints
+    objects: Ints
+    pcs: Ints
+    many: Ints
 
 
 class Ranges(NamedTuple):
@@ -45,92 +60,107 @@ class Codes(NamedTuple):
     addresses: Ints
 
 
-@inlined
-def body_at(value: int, low: int, groups: Ints, table: Ints, rows: Ints, sizes: Ints, kinds: Ints) -> int:
-    """Where the object that an address lies in begins, behind its header. It lies in one."""
-    page = (value - low) >> 13
-    s = table[(groups[page >> 13] << 13) + (page & 8191)] - 1
-    start = rows[s << 2]
-    k = ((value - start) * rows[(s << 2) + 1]) >> 32
-    body = start + k * sizes[s]
-    if kinds[s] == 2:
-        body += 8
-    return body  # type: ignore[no-any-return]
-
-
 @kernel
-def describe(
-    first: int, last: int, part: Part, heap: Heap, edges: Edges, notes: Notes, where: Ranges
-) -> None:
-    """Note those edges, which are of this part."""
-    words, at, into, tags, met, many, far, far_into = (
-        part.words,
-        edges.at,
-        notes.into,
-        notes.tags,
-        notes.met,
-        notes.many,
-        notes.far,
-        notes.far_into,
+def describe(count: int, part: Part, batch: Batch, jotted: Jotted, where: Ranges) -> None:
+    """Take notes of the edges of a part."""
+    words, at, within, into = part.words, batch.at, batch.within, batch.into
+    packed, tagged, places, far, far_into = (
+        jotted.packed,
+        jotted.tagged,
+        jotted.places,
+        jotted.far,
+        jotted.far_into,
     )
-    low, groups, table, rows, sizes, kinds = (
-        heap.low,
-        heap.groups,
-        heap.table,
-        heap.rows,
-        heap.sizes,
-        heap.kinds,
-    )
-    starts, ends, first_places = where.starts, where.ends, where.places
-    ranges, end_of_words, base, shift = len(starts), len(words), part.base, part.shift
+    starts, ends, first_places, shift = where.starts, where.ends, where.places, part.shift
+    ranges, end_of_words, some, further = len(starts), len(words), 0, 0
     lowest, highest = 1 << 62, 0
     for r in range(ranges):
         lowest, highest = min(lowest, starts[r]), max(highest, ends[r])
-    for e in range(first, last):
-        j = at[e]
-        address, value = base + (j << shift), words[j]
-        at[e] = (address - body_at(address, low, groups, table, rows, sizes, kinds)) >> shift
-        inner = value - body_at(value, low, groups, table, rows, sizes, kinds)
+    for e in range(count):
+        j, inner, tag = at[e], into[e], 0
         if inner >= 65535:
-            far[many[1]], far_into[many[1]] = e, inner
-            many[1] += 1
+            far[further], far_into[further] = e, inner
+            further += 1
             inner = 65535
-        into[e] = inner
-        tag = 0
-        if j > 0:
-            before = words[j - 1]
-            if lowest <= before < highest:
-                for r in range(ranges):
-                    if starts[r] <= before < ends[r]:
-                        place = first_places[r] + ((before - starts[r]) >> shift)
-                        tag = met[place]
-                        if tag == 0:
-                            tag = min(2 + many[0], 65535)
-                            many[0] += 1
-                            met[place] = tag
-        if tag == 0 and j + 1 < end_of_words and words[j + 1] == 0:
+        before = words[j - 1] if j > 0 else -1
+        place = -1
+        if lowest <= before < highest:
+            for r in range(ranges):
+                if starts[r] <= before < ends[r]:
+                    place = first_places[r] + ((before - starts[r]) >> shift)
+        if place >= 0:
+            tagged[some], places[some] = e, place
+            some += 1
+        elif j + 1 < end_of_words and words[j + 1] == 0:
             tag = 1
-        tags[e] = tag
+        packed[e] = (within[e] << 32) | (inner << 16) | tag
+    jotted.many[0], jotted.many[1] = some, further
 
 
 @kernel
-def begin_with_code(
-    begin: int, end: int, part: Part, heap: Heap, code: Ints, objects: Ints, pcs: Ints
-) -> int:
-    """The objects of these spans that begin with an address in [code[0], code[1]); how many."""
-    count = 0
+def put_notes(first: int, count: int, jotted: Jotted, notes: Notes) -> None:
+    """Put the notes of a part with the others: those of edge `first` and the following ones."""
+    packed, met, many = notes.packed, notes.met, notes.many
+    for e in range(count):
+        packed[first + e] = jotted.packed[e]
+    for k in range(jotted.many[0]):
+        place = jotted.places[k]
+        tag = met[place]
+        if tag == 0:
+            tag = min(2 + many[0], 65535)
+            many[0] += 1
+            met[place] = tag
+        packed[first + jotted.tagged[k]] += tag
+    for k in range(jotted.many[1]):
+        notes.far[many[1]], notes.far_into[many[1]] = first + jotted.far[k], jotted.far_into[k]
+        many[1] += 1
+
+
+@kernel
+def begin_with_code(begin: int, end: int, part: Part, heap: Heap, code: Ints, jotted: Jotted) -> None:
+    """Note the objects of these spans that begin with an address in [code[0], code[1])."""
+    count, state, words = 0, heap.state, part.words
     for s in range(begin, end):
         if heap.kinds[s] != 0 and heap.kinds[s] != 3:
             at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
             if heap.kinds[s] == 2:
                 at += 8 >> part.shift
             for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
-                if heap.state[number] != 0 and code[0] <= part.words[at] < code[1]:
-                    objects[count] = number
-                    pcs[count] = part.words[at]
+                if state[number] != 0 and code[0] <= words[at] < code[1]:
+                    jotted.objects[count], jotted.pcs[count] = number, words[at]
                     count += 1
                 at += step
+    jotted.many[2] = count
+
+
+@kernel
+def scan_and_note(
+    begin: int,
+    end: int,
+    part: Part,
+    heap: Heap,
+    masks: Masks,
+    type_of: Ints,
+    batch: Batch,
+    jotted: Jotted,
+    where: Ranges,
+    code: Ints,
+) -> int:
+    """The edges of spans of small objects, and what there is to note of them; how many. (Each call of what
+    is compiled lets other threads in, who may keep this one waiting.)"""
+    count = scan_spans(begin, end, part, heap, masks, type_of, batch)
+    describe(count, part, batch, jotted, where)
+    begin_with_code(begin, end, part, heap, code, jotted)
     return count
+
+
+@kernel
+def put_noted(
+    first: int, count: int, batch: Batch, edges: Edges, begin: int, end: int, jotted: Jotted, notes: Notes
+) -> None:
+    """Put the edges of a part and their notes with the others."""
+    put_edges(first, count, batch, edges, begin, end)
+    put_notes(first, count, jotted, notes)
 
 
 class Noting:
@@ -150,12 +180,10 @@ class Noting:
                 f"types take {place << shift >> 20:,} MiB, which is more than can be looked at"
             )
         self.where = Ranges(*columns)
-        self.notes = Notes(
-            zeros(1, "H"), zeros(1, "H"), zeros(place + 1, "H"), zeros(2), zeros(1, "i"), zeros(1)
-        )
-        self._code = zeros(2)
-        self._code[0], self._code[1] = code
-        self._codes: List[Codes] = []
+        self.notes = Notes(zeros(1), zeros(place + 1, "H"), zeros(2), zeros(1, "i"), zeros(1))
+        self.code = zeros(2)
+        self.code[0], self.code[1] = code
+        self._begun: List[Codes] = []  # objects that begin with code, part by part
         self._words: Set[int] = set()  # of parts that are described only later
         self._pcs: Set[int] = set()
 
@@ -163,40 +191,50 @@ class Noting:
         """Note which types stand in a part that is to be described later: all that can be, and more."""
         for start, end in self._bounds:
             self._words.update(word for word in part.words if start <= word < end)
-        start, end = self._code
+        start, end = self.code
         self._pcs.update(word for word in part.words if start <= word < end)
 
-    def add(self, first: int, last: int, part: Part, heap: Heap, edges: Edges) -> None:
-        """Those edges are of this part."""
-        if len(self.notes.into) < len(edges.to):
-            into, tags = (grown(one, len(edges.to)) for one in (self.notes.into, self.notes.tags))
-            self.notes = self.notes._replace(into=into, tags=tags)
-        room = int(self.notes.many[1]) + last - first
-        if len(self.notes.far) < room:
-            far, far_into = (grown(one, room) for one in (self.notes.far, self.notes.far_into))
-            self.notes = self.notes._replace(far=far, far_into=far_into)
-        describe(first, last, part, heap, edges, self.notes, self.where)
+    def jotter(self, room: int) -> Jotted:
+        """Room for the notes of so many edges."""
+        packed, tagged, places, far, far_into, objects, pcs = (zeros(room, code) for code in "qiiiqiq")
+        return Jotted(packed, tagged, places, far, far_into, objects, pcs, zeros(3))
+
+    def make_room(self, jotted: Jotted, room: int) -> None:
+        """For the notes of the next part too; `room` for edges in all."""
+        if len(self.notes.packed) < room:
+            self.notes = self.notes._replace(packed=moved(self.notes.packed, room))
+        far = int(self.notes.many[1]) + int(jotted.many[1])
+        if len(self.notes.far) < far:
+            columns = (grown(one, far * 3 // 2) for one in (self.notes.far, self.notes.far_into))
+            self.notes = self.notes._replace(**dict(zip(("far", "far_into"), columns)))
+
+    def add_codes(self, jotted: Jotted) -> None:
+        """The objects of the next part that begin with code."""
+        count = int(jotted.many[2])
+        if count:
+            found = jotted.objects[:count], jotted.pcs[:count]
+            self._begun.append(Codes(joined([found[0]], "i"), joined([found[1]], "q")))
+
+    def finish(self, count: int) -> None:
+        """There are no more."""
+        self.notes = self.notes._replace(packed=trimmed(self.notes.packed, max(1, count)))
+
+    def within_of(self, edge: int) -> int:
+        """Which word of its object's value a pointer is."""
+        return int(self.notes.packed[edge]) >> 32
 
     def into_of(self, edge: int) -> int:
         """How many bytes from the start of an object its pointer leads."""
         notes = self.notes
-        found = int(notes.into[edge])
+        found = int(notes.packed[edge]) >> 16 & FAR
         if found < FAR:
             return found
         return int(notes.far_into[bisect_left(notes.far, edge, 0, int(notes.many[1]))])
 
-    def add_codes(self, begin: int, end: int, part: Part, heap: Heap) -> None:
-        """Those spans are in this part."""
-        room = int(heap.first[end] - heap.first[begin])
-        objects, pcs = zeros(room, "i"), zeros(room)
-        count = int(begin_with_code(begin, end, part, heap, self._code, objects, pcs))
-        if count:
-            self._codes.append(Codes(joined([objects[:count]], "i"), joined([pcs[:count]], "q")))
-
     def codes(self) -> Codes:
         """All of them."""
-        objects = joined([one.objects for one in self._codes] or [zeros(0, "i")], "i")
-        return Codes(objects, joined([one.addresses for one in self._codes] or [zeros(0)], "q"))
+        objects = joined([one.objects for one in self._begun] or [zeros(0, "i")], "i")
+        return Codes(objects, joined([one.addresses for one in self._begun] or [zeros(0)], "q"))
 
     def functions(self) -> List[int]:
         """Addresses of code that objects begin with."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
-from addrspace_gdb.worker.scanning import Heap
+from addrspace_gdb.worker.spans import Heap, span_of_number
 
 # How a pointer leads to its target.
 UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
@@ -49,6 +49,15 @@ class Found(NamedTuple):
     spans: Ints  # the span of every 64th object
 
 
+class Memo(NamedTuple):
+    """By pointer of a shape: which objects, those of a span, get which shape from one that leads to their
+    beginning."""
+
+    low: Ints
+    high: Ints
+    said: Ints
+
+
 class Dynamic(NamedTuple):
     """What an interface leads to, by the tag of its type."""
 
@@ -64,32 +73,6 @@ class Roots(NamedTuple):
     numbers: Ints
     hows: Ints
     targets: Ints
-
-
-@kernel
-def fill_spans(first: Ints, spans: Ints) -> None:
-    """Note the span of every 64th object, and at the end the last."""
-    at = 0
-    for s in range(len(first) - 1):
-        while at < len(spans) and at << 6 < first[s + 1]:
-            spans[at] = s
-            at += 1
-    while at < len(spans):
-        spans[at] = max(0, len(first) - 2)
-        at += 1
-
-
-@inlined
-def span_of_number(number: int, first: Ints, spans: Ints) -> int:
-    """The span of an object."""
-    low, high = spans[number >> 6], spans[(number >> 6) + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if first[middle + 1] <= number:
-            low = middle + 1
-        else:
-            high = middle
-    return low  # type: ignore[no-any-return]
 
 
 @kernel
@@ -128,12 +111,25 @@ def suits(
 
 
 @inlined
+def learn(number: int, said: int, begin: Ints, known: Ints, queue: Ints, counts: Ints, tail: int) -> int:
+    """Give an object a shape; where the queue ends then."""
+    known[number] = said
+    if begin[said + 1] == begin[said]:
+        return tail
+    if tail == len(queue):
+        counts[2] = 1
+        return tail
+    queue[tail] = number
+    return tail + 1
+
+
+@inlined
 def give(
     number: int,
+    span: int,
     into: int,
     how: int,
     shape: int,
-    first: Ints,
     kinds: Ints,
     sizes: Ints,
     shape_sizes: Ints,
@@ -145,17 +141,13 @@ def give(
     sure: Ints,
     queue: Ints,
     counts: Ints,
-    spans: Ints,
     loose: int,
     tail: int,
 ) -> int:
-    """Note what a pointer says of an object; where the queue ends then, or -1: it says of one without a type
-    what does not fit. (Arrays that stand in a tuple cost as much as all the rest each time that they are
-    taken out of it.)"""
+    """Note what a pointer says of an object, which is something and new; where the queue ends then, or -1: it
+    says of one without a type what does not fit. (Arrays that stand in a tuple cost as much as all the rest
+    each time that they are taken out of it.)"""
     known = known_shapes[number]
-    if how == 0 or shape == 0 or known == shape or (loose != 0 and known != 0):
-        return tail
-    span = span_of_number(number, first, spans)
     size, pointers = shape_sizes[shape], begin[shape + 1] > begin[shape]
     fits = loose != 0 or (into == 0 and (open_[shape] != 0 or slots[shape] == sizes[span]))
     said = suits(kinds[span], sizes[span], into, how, shape, size, pointers, open_[shape], fits)
@@ -164,14 +156,7 @@ def give(
     if said == known:
         return tail
     if known == 0 or known == 1 or (sure[number] == 0 and begins_with(said, known, firsts)):
-        known_shapes[number] = said
-        if begin[said + 1] == begin[said]:
-            return tail
-        if tail == len(queue):
-            counts[2] = 1
-            return tail
-        queue[tail] = number
-        return tail + 1
+        return learn(number, said, begin, known_shapes, queue, counts, tail)
     inside = shape_sizes[known] > 0 and (into == 65535 or into % shape_sizes[known] != 0)  # a part of it
     nested = begins_with(known, said, firsts) or begins_with(said, known, firsts)
     if said != 1 and not inside and not nested:
@@ -208,20 +193,19 @@ def count_place(shape: int, within: int, counts: Ints) -> None:
 
 
 @kernel
-def follow(
+def follow(  # noqa: C901  what its branches would return, as functions, costs twice the time of all the rest
     head: int,
     tail: int,
     to: Ints,
     index: Ints,
-    at: Ints,
-    into: Ints,
-    tags: Ints,
+    packed: Ints,
     first: Ints,
     kinds: Ints,
     sizes: Ints,
     shapes: Shapes,
     dynamic: Dynamic,
     found: Found,
+    memo: Memo,
     loose: int,
 ) -> int:
     """Follow the pointers of the objects in the queue, and of those that they give a type; where it ends."""
@@ -237,37 +221,51 @@ def follow(
     )
     shape_sizes, slots, open_, firsts = shapes.sizes, shapes.slots, shapes.open, shapes.firsts
     of_tags, led_to = dynamic.hows, dynamic.targets
+    memo_low, memo_high, memo_said = memo.low, memo.high, memo.said
     while head < tail:
         number = queue[head]
         head += 1
         shape = known[number]
-        period = periods[shape]
+        period, likely, last = periods[shape], begin[shape], begin[shape + 1]
         for e in range(index[number], index[number + 1]):
-            within = at[e]
+            note = packed[e]
+            within = note >> 32
             if within >= period and period > 0:
                 within %= period
-            p = pointer_at(shape, within, begin, offsets)
+            p = likely
+            if p >= last or offsets[p] != within:
+                p = pointer_at(shape, within, begin, offsets)
             if p < 0:
                 if open_[shape] == 0:  # others may have more than is known, as closures have
                     count_place(shape, within, counts)
                 continue
-            how, target = hows[p], targets[p]
+            likely = p + 1
+            how, target, usual = hows[p], targets[p], loose == 0
             if how == 3:
-                how, target = of_tags[tags[e]], led_to[tags[e]]
+                how, target, usual = of_tags[note & 65535], led_to[note & 65535], False
             elif how == 4:
                 how = 2
-                if tags[e] == 1:
-                    how, target = 1, others[p]
+                if note & 65535 == 1:
+                    how, target, usual = 1, others[p], False
             elif how == 5:
-                how = 1
+                how, usual = 1, False
                 if slots[target] != sizes[span_of_number(to[e], first, spans)]:
                     target = others[p]
+            other, into = to[e], (note >> 16) & 65535
+            was = known[other]
+            if how == 0 or target == 0 or was == target or (loose != 0 and was != 0):
+                continue
+            usual = usual and was == 0 and into == 0
+            if usual and memo_low[p] <= other < memo_high[p]:
+                tail = learn(other, memo_said[p], begin, known, queue, counts, tail)
+                continue
+            span = span_of_number(other, first, spans)
             got = give(
-                to[e],
-                into[e],
+                other,
+                span,
+                into,
                 how,
                 target,
-                first,
                 kinds,
                 sizes,
                 shape_sizes,
@@ -279,14 +277,15 @@ def follow(
                 sure,
                 queue,
                 counts,
-                spans,
                 loose,
                 tail,
             )
             if got < 0:
                 again[number] = 1
-            else:
-                tail = got
+                continue
+            tail = got
+            if usual:
+                memo_low[p], memo_high[p], memo_said[p] = first[span], first[span + 1], known[other]
     return tail
 
 
@@ -295,12 +294,14 @@ def give_one(
     number: int, into: int, how: int, shape: int, heap: Heap, shapes: Shapes, found: Found, tail: int
 ) -> int:
     """Note what something says of an object; where the queue ends then."""
+    if how == 0 or shape == 0 or found.shapes[number] == shape:
+        return tail
     got = give(
         number,
+        span_of_number(number, heap.first, found.spans),
         into,
         how,
         shape,
-        heap.first,
         heap.kinds,
         heap.sizes,
         shapes.sizes,
@@ -312,7 +313,6 @@ def give_one(
         found.sure,
         found.queue,
         found.counts,
-        found.spans,
         0,
         tail,
     )
@@ -337,14 +337,7 @@ def by_roots(roots: Roots, heap: Heap, shapes: Shapes, found: Found) -> int:
 
 @kernel
 def by_tags(
-    to: Ints,
-    index: Ints,
-    into: Ints,
-    tags: Ints,
-    heap: Heap,
-    shapes: Shapes,
-    dynamic: Dynamic,
-    found: Found,
+    to: Ints, index: Ints, packed: Ints, heap: Heap, shapes: Shapes, dynamic: Dynamic, found: Found
 ) -> int:
     """Take what looks like an interface in objects without a type for one; where the queue ends."""
     tail = 0
@@ -352,9 +345,11 @@ def by_tags(
     for number in range(len(known)):
         if known[number] == 0:
             for e in range(index[number], index[number + 1]):
-                how = of_tags[tags[e]]
+                tag = packed[e] & 65535
+                how = of_tags[tag]
                 if how != 0:
-                    tail = give_one(to[e], into[e], how, led_to[tags[e]], heap, shapes, found, tail)
+                    into = (packed[e] >> 16) & 65535
+                    tail = give_one(to[e], into, how, led_to[tag], heap, shapes, found, tail)
     return tail
 
 
@@ -438,9 +433,3 @@ def put_groups(shapes: Ints, slots: Ints, heap: Heap, group_of: Ints, groups: In
         for number in range(heap.first[s], heap.first[s + 1]):
             shape = shapes[number]
             groups[number] = group_of[2 * shape + (1 if slots[shape] != heap.sizes[s] else 0)]
-
-
-@kernel
-def span_at(number: int, first: Ints, spans: Ints) -> int:
-    """The span of an object."""
-    return span_of_number(number, first, spans)

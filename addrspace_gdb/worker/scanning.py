@@ -1,7 +1,6 @@
 """Kernels that go from the words of the heap to edges between objects.
 
-An object is a number: those of the spans in the order of their addresses, slot by slot. What an address leads
-to is found by its page.
+What an object is, and what an address leads to, is of spans.py.
 """
 
 from __future__ import annotations
@@ -9,28 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple, Tuple
 
 from addrspace_gdb.worker.arrays import Ints, inlined, kernel
+from addrspace_gdb.worker.spans import Heap
 
 # Where the bits are that say which words of an object are pointers: at the span's end and in front of the
 # object since Go 1.22, for large objects in the span; before in the arena, two bits a word up to Go 1.19.
 NONE, IN_SPAN, HEADER, LARGE, ARENA_TWO, ARENA_ONE = range(6)
-PAGES = 1 << 13  # of a group of pages, which is 64 MiB
-
-
-class Heap(NamedTuple):
-    """Every span, and what finds an object by its address."""
-
-    low: int
-    high: int  # no object lies outside
-    groups: Ints  # the number of each 64 MiB from `low` on that have spans; -1
-    table: Ints  # by page of those groups: the span that has it, plus 1
-    starts: Ints
-    pages: Ints
-    sizes: Ints  # bytes of a slot
-    slots: Ints
-    first: Ints  # the number of the first object
-    kinds: Ints
-    state: Ints  # by object: 1 if it is allocated
-    rows: Ints  # of each span, side by side: start, reciprocal of the size, slots, first
 
 
 class Masks(NamedTuple):
@@ -57,33 +39,25 @@ class Part(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """What is made: where each edge leads to, where those of each object begin, in wild[0] how many pointers
-    lead to what is no object, and which word each edge is: first of the part that is read, later of its
-    object (worker/noting.py)."""
+    """What is made: where each edge leads to, where those of each object begin, and in wild[0] how many
+    pointers lead to what is no object."""
 
     to: Ints
     index: Ints
     wild: Ints
+
+
+class Batch(NamedTuple):
+    """The edges of one part, before they are put with the others: where each leads to; which word of the part
+    it is, which of its object's value, and how many bytes from the start of its target's value it leads.
+    `index` is that of all edges; what is put there counts from the first of the part on."""
+
+    to: Ints
     at: Ints
-    mask: int  # which bits of an edge's number say its place in `at`, which is short where nobody asks for it
-
-
-@kernel
-def add_slots(slots: Ints, first: Ints) -> None:
-    """first[s] becomes the number of span s's first object, and the last of it how many there are."""
-    for s in range(len(slots)):
-        first[s + 1] = first[s] + slots[s]
-
-
-@kernel
-def fill_rows(rows: Ints, starts: Ints, sizes: Ints, slots: Ints, first: Ints) -> None:
-    """Put what finds an object side by side. The reciprocal is the runtime's own (divMul), for 32 bits."""
-    for s in range(len(starts)):
-        row = s << 2
-        rows[row] = starts[s]
-        rows[row + 1] = 0 if slots[s] == 1 else 4294967295 // sizes[s] + 1
-        rows[row + 2] = slots[s]
-        rows[row + 3] = first[s]
+    within: Ints
+    into: Ints
+    index: Ints
+    wild: Ints
 
 
 @kernel
@@ -95,80 +69,21 @@ def carry(index: Ints) -> None:
 
 
 @kernel
-def group_pages(groups: Ints, starts: Ints, pages: Ints, low: int) -> int:
-    """Number the groups of pages that have spans; how many there are."""
-    count = 0
-    for s in range(len(starts)):
-        at = (starts[s] - low) >> 26
-        last = (starts[s] + (pages[s] << 13) - 1 - low) >> 26
-        while at <= last:
-            if groups[at] < 0:
-                groups[at] = count
-                count += 1
-            at += 1
-    return count
-
-
-@kernel
-def fill_pages(table: Ints, groups: Ints, starts: Ints, pages: Ints, low: int) -> None:
-    """Note for each page the span that has it, plus 1."""
-    for s in range(len(starts)):
-        page = (starts[s] - low) >> 13
-        for k in range(page, page + pages[s]):
-            table[(groups[k >> 13] << 13) + (k & 8191)] = s + 1
-
-
-@kernel
-def allocated(heap: Heap, freeindex: Ints, places: Ints, bits: Ints) -> int:
-    """Set the state of each object that is allocated; how many are. `places`: where in `bits` those of each
-    span are, -1 for a span without."""
-    count = 0
-    for s in range(len(places)):
-        base, place = heap.first[s], places[s]
-        for k in range(heap.slots[s]):
-            if k < freeindex[s] or (place >= 0 and (bits[place + (k >> 3)] >> (k & 7)) & 1 != 0):
-                heap.state[base + k] = 1
-                count += 1
-    return count
-
-
-@inlined
-def slot_at(value: int, low: int, groups: Ints, table: Ints, rows: Ints) -> int:
-    """The object, or free slot, that an address within the heap lies in; -1 if it lies in none."""
-    page = (value - low) >> 13
-    group = groups[page >> 13]
-    if group < 0:
-        return -1
-    row = (table[(group << 13) + (page & 8191)] - 1) << 2
-    if row < 0:
-        return -1
-    k = ((value - rows[row]) * rows[row + 1]) >> 32
-    if k < 0 or k >= rows[row + 2]:
-        return -1
-    return rows[row + 3] + k  # type: ignore[no-any-return]
-
-
-@kernel
-def object_at(value: int, heap: Heap) -> int:
-    """The same by the heap."""
-    return slot_at(value, heap.low, heap.groups, heap.table, heap.rows)
-
-
-@kernel
-def objects_at(values: Ints, found: Ints, heap: Heap) -> None:
-    """The object that each address lies in, -1 for none that is allocated."""
-    for j in range(len(values)):
-        found[j] = -1
-        if heap.low <= values[j] < heap.high:
-            to = object_at(values[j], heap)
-            if to >= 0 and heap.state[to] != 0:
-                found[j] = to
+def put_edges(first: int, count: int, batch: Batch, edges: Edges, begin: int, end: int) -> None:
+    """Put the edges of a part with the others, as number `first` and the following ones; [begin, end) are the
+    places in the index that count from the first of the part on."""
+    to, found, index = edges.to, batch.to, edges.index
+    for e in range(count):
+        to[first + e] = found[e]
+    for n in range(begin, end):
+        index[n] += first
 
 
 @inlined
 def put(
     value: int,
     j: int,
+    origin: int,
     low: int,
     groups: Ints,
     table: Ints,
@@ -176,19 +91,29 @@ def put(
     state: Ints,
     to: Ints,
     at: Ints,
-    mask: int,
+    within: Ints,
+    into: Ints,
     wild: Ints,
     count: int,
 ) -> int:
-    """Add the edge that a pointer into the heap is, which is word `j` of what is read; how many there are
-    then. (Arrays that stand in a tuple cost as much as all the rest each time that they are taken out of it.)
-    """
-    number = slot_at(value, low, groups, table, rows)
-    if number < 0 or state[number] == 0:
+    """Add the edge that a pointer into the heap is, which is word `j` of what is read, in a value that starts
+    at word `origin`; how many there are then. (Arrays that stand in a tuple cost as much as all the rest each
+    time that they are taken out of it.)"""
+    page = (value - low) >> 13
+    group, row = groups[page >> 13], -1
+    if group >= 0:
+        row = (table[(group << 13) + (page & 8191)] - 1) << 3
+    if row < 0:
         wild[0] += 1
         return count
-    to[count] = number
-    at[count & mask] = j
+    k = ((value - rows[row]) * rows[row + 1]) >> 32
+    if k < 0 or k >= rows[row + 2] or state[rows[row + 3] + k] == 0:
+        wild[0] += 1
+        return count
+    to[count] = rows[row + 3] + k
+    at[count] = j
+    within[count] = j - origin
+    into[count] = value - rows[row + 5] - k * rows[row + 4]
     return count + 1
 
 
@@ -223,11 +148,11 @@ def type_number(types: Ints, address: int) -> int:
 
 
 @kernel
-def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> int:
+def by_span_bits(s: int, part: Part, heap: Heap, batch: Batch, count: int) -> int:
     """The edges of a span's objects, by the bits at its end."""
     words, state, groups, table, rows = part.words, heap.state, heap.groups, heap.table, heap.rows
-    to, index, wild, low, high = edges.to, edges.index, edges.wild, heap.low, heap.high
-    spots, mask_of_spots = edges.at, edges.mask
+    to, index, wild, low, high = batch.to, batch.index, batch.wild, heap.low, heap.high
+    spots, within, into = batch.at, batch.within, batch.into
     unit, step = part.shift + 3, heap.sizes[s] >> part.shift
     start, size, room = (
         (heap.starts[s] - part.base) >> part.shift,
@@ -255,6 +180,7 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
                             count = put(
                                 value,
                                 j,
+                                at,
                                 low,
                                 groups,
                                 table,
@@ -262,7 +188,8 @@ def by_span_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> in
                                 state,
                                 to,
                                 spots,
-                                mask_of_spots,
+                                within,
+                                into,
                                 wild,
                                 count,
                             )
@@ -282,7 +209,7 @@ def by_type(
     part: Part,
     heap: Heap,
     masks: Masks,
-    edges: Edges,
+    batch: Batch,
     count: int,
 ) -> int:
     """The edges of the object whose words are [at, stop), by the mask of its type, which counts again for
@@ -291,24 +218,40 @@ def by_type(
     if covered == 0:
         return count
     words, bits, low, high = part.words, masks.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, mask, wild = (
+    state, groups, table, rows, to, spots, within, into, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
-        edges.to,
-        edges.at,
-        edges.mask,
-        edges.wild,
+        batch.to,
+        batch.at,
+        batch.within,
+        batch.into,
+        batch.wild,
     )
-    tile, j = offset % size, at
+    tile, j, origin = offset % size, at, at - offset
     while j < stop:
         last = min(stop, j + covered - tile)
         while j < last:
             if (bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
                 value = words[j]
                 if value >= low and value < high:
-                    count = put(value, j, low, groups, table, rows, state, to, spots, mask, wild, count)
+                    count = put(
+                        value,
+                        j,
+                        origin,
+                        low,
+                        groups,
+                        table,
+                        rows,
+                        state,
+                        to,
+                        spots,
+                        within,
+                        into,
+                        wild,
+                        count,
+                    )
             tile += 1
             j += 1
         j += size - tile
@@ -317,55 +260,91 @@ def by_type(
 
 
 @kernel
-def by_two_bits(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: int) -> Tuple[int, bool]:
+def by_two_bits(
+    at: int, stop: int, origin: int, part: Part, heap: Heap, batch: Batch, count: int
+) -> Tuple[int, bool]:
     """The edges of the object whose words are [at, stop), by the arena's bits, up to the first word that says
     that no more follow; whether one did."""
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, mask, wild = (
+    state, groups, table, rows, to, spots, within, into, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
-        edges.to,
-        edges.at,
-        edges.mask,
-        edges.wild,
+        batch.to,
+        batch.at,
+        batch.within,
+        batch.into,
+        batch.wild,
     )
     for j in range(at, stop):
         both = bits[j >> 2] >> (j & 3)
         if both & 16 == 0:
             return count, True
         if both & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
+            count = put(
+                words[j],
+                j,
+                origin,
+                low,
+                groups,
+                table,
+                rows,
+                state,
+                to,
+                spots,
+                within,
+                into,
+                wild,
+                count,
+            )
     return count, False
 
 
 @kernel
-def by_one_bit(at: int, stop: int, part: Part, heap: Heap, edges: Edges, count: int) -> Tuple[int, bool]:
+def by_one_bit(
+    at: int, stop: int, origin: int, part: Part, heap: Heap, batch: Batch, count: int
+) -> Tuple[int, bool]:
     """The same since Go 1.20. A word of bits may say that what follows it does not count."""
     unit = part.shift + 3
     last = (1 << unit) - 1
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, mask, wild = (
+    state, groups, table, rows, to, spots, within, into, wild = (
         heap.state,
         heap.groups,
         heap.table,
         heap.rows,
-        edges.to,
-        edges.at,
-        edges.mask,
-        edges.wild,
+        batch.to,
+        batch.at,
+        batch.within,
+        batch.into,
+        batch.wild,
     )
     for j in range(at, stop):
         if (bits[j >> 3] >> (j & 7)) & 1 != 0 and low <= words[j] < high:
-            count = put(words[j], j, low, groups, table, rows, state, to, spots, mask, wild, count)
+            count = put(
+                words[j],
+                j,
+                origin,
+                low,
+                groups,
+                table,
+                rows,
+                state,
+                to,
+                spots,
+                within,
+                into,
+                wild,
+                count,
+            )
         if j & last == last and (part.dead[j >> (unit + 3)] >> ((j >> unit) & 7)) & 1 != 0:
             return count, True
     return count, False
 
 
 @kernel
-def by_headers(s: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, edges: Edges, count: int) -> int:
+def by_headers(s: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, batch: Batch, count: int) -> int:
     """The edges of a span's objects, each by the type in front of it."""
     at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
     for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
@@ -374,43 +353,44 @@ def by_headers(s: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, edge
             if type_ >= 0:
                 type_of[number] = masks.numbers[type_]
                 body = at + (8 >> part.shift)
-                count = by_type(body, at + step, 0, type_, part, heap, masks, edges, count)
-        edges.index[number + 1] = count
+                count = by_type(body, at + step, 0, type_, part, heap, masks, batch, count)
+        batch.index[number + 1] = count
         at += step
     return count
 
 
 @kernel
-def by_arena_bits(s: int, part: Part, heap: Heap, edges: Edges, count: int) -> int:
+def by_arena_bits(s: int, part: Part, heap: Heap, batch: Batch, count: int) -> int:
     """The edges of a span's objects, by the bits in the arena."""
     at, step = (heap.starts[s] - part.base) >> part.shift, heap.sizes[s] >> part.shift
     for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
         if heap.state[number] != 0:
             if heap.kinds[s] == 4:
-                count, _ = by_two_bits(at, at + step, part, heap, edges, count)
+                count, _ = by_two_bits(at, at + step, at, part, heap, batch, count)
             else:
-                count, _ = by_one_bit(at, at + step, part, heap, edges, count)
-        edges.index[number + 1] = count
+                count, _ = by_one_bit(at, at + step, at, part, heap, batch, count)
+        batch.index[number + 1] = count
         at += step
     return count
 
 
 @kernel
 def scan_spans(
-    begin: int, end: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, edges: Edges, count: int
+    begin: int, end: int, part: Part, heap: Heap, masks: Masks, type_of: Ints, batch: Batch
 ) -> int:
-    """The edges of spans of small objects, from edge `count` on; how many there are then."""
+    """The edges of spans of small objects; how many there are."""
+    count = 0
     for s in range(begin, end):
         kind = heap.kinds[s]
         if kind == 1:
-            count = by_span_bits(s, part, heap, edges, count)
+            count = by_span_bits(s, part, heap, batch, count)
         elif kind == 2:
-            count = by_headers(s, part, heap, masks, type_of, edges, count)
+            count = by_headers(s, part, heap, masks, type_of, batch, count)
         elif kind == 4 or kind == 5:
-            count = by_arena_bits(s, part, heap, edges, count)
+            count = by_arena_bits(s, part, heap, batch, count)
         else:
             for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
-                edges.index[number + 1] = count
+                batch.index[number + 1] = count
     return count
 
 
@@ -423,35 +403,14 @@ def scan_large(
     part: Part,
     heap: Heap,
     masks: Masks,
-    edges: Edges,
-    count: int,
+    batch: Batch,
 ) -> Tuple[int, bool]:
     """The edges of the first `stop` words of a part that is all of one large object, from its word `offset`
-    on. How many edges there are then, and whether it has no more pointers."""
+    on. How many there are, and whether it has no more pointers behind them."""
     if kind == 3:
         if type_ < 0:
-            return count, True
-        return by_type(0, stop, offset, type_, part, heap, masks, edges, count), False
+            return 0, True
+        return by_type(0, stop, offset, type_, part, heap, masks, batch, 0), False
     if kind == 4:
-        return by_two_bits(0, stop, part, heap, edges, count)
-    return by_one_bit(0, stop, part, heap, edges, count)
-
-
-@kernel
-def put_states(state: Ints, reached: Ints, found: Ints) -> None:
-    """0 for a free slot, 1 for an object that nothing leads to, 2 for one that is reached."""
-    for i in range(len(state)):
-        if state[i] != 0:
-            found[i] = 2 if reached[i] >= 0 else 1
-
-
-@kernel
-def total(heap: Heap, reached: Ints, only: bool) -> Tuple[int, int]:
-    """How many objects there are and their bytes; `only`: that are reached."""
-    count, size = 0, 0
-    for s in range(len(heap.starts)):
-        for number in range(heap.first[s], heap.first[s + 1]):
-            if heap.state[number] != 0 and (not only or reached[number] >= 0):
-                count += 1
-                size += heap.sizes[s]
-    return count, size
+        return by_two_bits(0, stop, -offset, part, heap, batch, 0)
+    return by_one_bit(0, stop, -offset, part, heap, batch, 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import gc
+import socket
+from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import Column, Message, receive, send
@@ -16,25 +18,32 @@ from addrspace_gdb.worker.holding import Holders, Way, Ways
 from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.noting import Noting
-from addrspace_gdb.worker.scanning import Heap, objects_at, put_states, total
+from addrspace_gdb.worker.spans import Heap, objects_at, put_states, total
 from addrspace_gdb.worker.stacks import roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.turns import Later
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
 
-_FEW = 1 << 20  # objects whose types are worked out at once for all questions
+_FEW = 1 << 20  # objects whose types are worked out at once for all questions, without numba
+REACHED, TREE, HELD, TYPED = "reached", "tree", "held", "typed"
+_BEGUN = {"types": REACHED, "retained": TREE, "holders": HELD}  # by what will be asked, once roots are there
 
 
 class Server:
     """One conversation: `heap`, then `roots`, then any questions; and again with other roots."""
 
-    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-        self._in, self._out = incoming, outgoing
+    def __init__(self, incoming: IO[bytes], outgoing: IO[bytes], descriptors: int) -> None:
+        """`descriptors`: a socket by which files are handed over."""
+        self._in, self._out, self._descriptors = incoming, outgoing, descriptors
+        self._lock = Lock()
         self._memory: Optional[Memory] = None
         self._graph: Optional[Graph] = None
         self._rooted: Optional[Rooted] = None
+        self._want = ""  # what will be asked, which is begun before it is
+        self._later: Dict[str, Later[Any]] = {}
         self._words: List[int] = []
         self._shapes: Optional[Message] = None
         self._word = 8
@@ -76,21 +85,26 @@ class Server:
         send(self._out, header, columns or {})
 
     def _ask(self, header: Dict[str, Any], columns: Optional[Dict[str, Column]] = None) -> Message:
-        self._say(header, columns)
-        return receive(self._in)
+        with self._lock:  # threads that read ask too
+            self._say(header, columns)
+            return receive(self._in)
 
     def _warm(self, said: Message) -> None:
         """Compile what is not compiled yet, while nothing stands still for it."""
         if COMPILED:
-            warm(str(said.header["order"]), typed=bool(said.header.get("typed")))
+            header = said.header
+            warm(str(header["order"]), typed=bool(header.get("typed")), want=str(header.get("want", "")))
         self._say({"compiled": COMPILED})
 
     def _heap(self, said: Message) -> None:
+        gc.freeze()  # what is there now stays
+        gc.enable()
         header = said.header
+        self._want = str(header.get("want", ""))
         extents = list(
             zip(*(said.column(name) for name in ("extent_starts", "extent_ends", "extent_offsets")))
         )
-        self._memory = Memory(int(header["descriptor"]), extents, self._read)
+        self._memory = Memory(self._given() if header["given"] else -1, extents, self._read)
         self._word = int(header["word"])
         words = Words(self._memory, self._word, str(header["order"]))
         self._graph = Graph(said, words, self._types_of)
@@ -108,6 +122,14 @@ class Server:
         self._say({"done": "stream"}, seeds)
         for _ in reading:
             pass
+
+    def _given(self) -> int:
+        """The open memory, or core, that the other side hands over."""
+        with socket.socket(fileno=self._descriptors) as stream:
+            _, found, _, _ = socket.recv_fds(stream, 1, 1)
+        if not found:
+            raise ProblemError("the worker was not given the memory")
+        return found[0]
 
     def _read(self, address: int, size: int) -> bytes:
         return self._ask({"want": "memory", "address": address, "size": size}).columns["memory"][1]
@@ -127,9 +149,10 @@ class Server:
     def _roots(self, said: Message) -> None:
         assert self._graph is not None and self._memory is not None
         graph = self._graph
+        self._end_all()
+        for of_other_roots in (REACHED, TREE, HELD):
+            self._later.pop(of_other_roots, None)
         self._rooted = Rooted(graph, said)
-        for worked_out in ("_reached", "_dominators"):  # of other roots
-            self.__dict__.pop(worked_out, None)
         self._say(
             {
                 "edges": graph.count,
@@ -139,6 +162,28 @@ class Server:
                 "owners_at": self._made.start,
             }
         )
+        if self._want in _BEGUN:
+            self._begin(_BEGUN[self._want])
+
+    def _begin(self, what: str) -> None:
+        """Work something out beside other work, if nobody has."""
+        works: Dict[str, Callable[[], Any]] = {
+            REACHED: self._made.reached,
+            TREE: lambda: Dominators(self._made),
+            HELD: self._hold,
+            TYPED: self._type,
+        }
+        if what not in self._later:
+            self._later[what] = Later(works[what])
+
+    def _result(self, what: str) -> Any:
+        self._begin(what)
+        return self._later[what].found
+
+    def _end_all(self) -> None:
+        """What follows changes what is worked with."""
+        for one in self._later.values():
+            one.end()
 
     def _totals(self, said: Message) -> None:
         """How much there is, and how much of it is reached."""
@@ -148,16 +193,23 @@ class Server:
         totals = {"objects": count, "bytes": size, "reached": reached, "reached_bytes": kept}
         self._say({name: int(value) for name, value in totals.items()})
 
-    @cached_property
+    @property
     def _reached(self) -> Ints:
-        return self._made.reached()
+        """By node: not below 0 if it is reached."""
+        found: Ints = self._dominators.number if TREE in self._later else self._result(REACHED)
+        return found
 
-    @cached_property
+    @property
     def _dominators(self) -> Dominators:
-        return Dominators(self._made)
+        found: Dominators = self._result(TREE)
+        return found
 
-    @cached_property
+    @property
     def _typed(self) -> Typed:
+        found: Typed = self._result(TYPED)
+        return found
+
+    def _type(self) -> Typed:
         graph = self._made.graph
         assert graph.noting is not None
         return self._types_in(graph, graph.noting)
@@ -187,24 +239,28 @@ class Server:
         """What types are made of, once for all."""
         self._shapes = said
         self._say({"done": "shapes"})
+        if self._want in _BEGUN:
+            self._begin(TYPED)
 
     def _variables(self, said: Message) -> None:
         """The variables of packages and their types, by the debug information in a file."""
         found = read_variables(str(said.header["path"]))
         self._say(found._asdict())
 
-    @cached_property
-    def _held(self) -> Holders:
+    def _hold(self) -> Holders:
         noting = self._made.graph.noting
         assert noting is not None
         return Holders(self._made, noting, self._word)
 
     def _ways_to(self, node: int) -> Ways:
         if node not in self._ways:
-            known = "_typed" in self.__dict__ or self._made.graph.objects <= _FEW
-            typed = self._typed if known else None
+            every = COMPILED or self._made.graph.objects <= _FEW
+            if every:
+                self._begin(TYPED)
+            held: Holders = self._result(HELD)
             # One at a time: each is as long as the graph.
-            self._ways = {node: Ways(self._held, node, typed, self._types_in)}
+            held.search(node)  # while types are worked out
+            self._ways = {node: Ways(held, node, self._typed if every else None, self._types_in)}
         return self._ways[node]
 
     def _holders(self, said: Message) -> None:
@@ -255,6 +311,7 @@ class Server:
 
     def _leaked(self, said: Message) -> None:
         """Which of the goroutines that are blocked nothing can wake; the graph is another afterwards."""
+        self._end_all()
         self._say({}, {"places": _column(leaked(self._made, said))})
 
     def _grouped(self, said: Message) -> None:

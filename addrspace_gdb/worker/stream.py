@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
-from threading import Lock, Thread
+from threading import Lock
 from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 from addrspace_gdb.common.problems import ProblemError
@@ -30,11 +30,6 @@ class Memory:
         self._lock = Lock()
         self.lost = 0
         self.holes: List[Tuple[int, int]] = []  # addresses and bytes: what cannot be read
-
-    @property
-    def at_hand(self) -> bool:
-        """Nobody has to be asked for it: it can be read beside other work."""
-        return self._descriptor >= 0
 
     def fill(self, view: memoryview, address: int) -> None:
         """Read as many bytes as there is room for."""
@@ -81,30 +76,6 @@ class Memory:
         return size
 
 
-class _Coming:
-    """A part of memory that is being read."""
-
-    def __init__(self, memory: Memory, view: memoryview, address: int) -> None:
-        self.address, self.size = address, len(view)
-        self._memory, self._view = memory, view
-        self._error: Optional[Exception] = None
-        self._thread = Thread(target=self._fill, daemon=True)
-        self._thread.start()
-
-    def _fill(self) -> None:
-        try:
-            self._memory.fill(self._view, self.address)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is raised where the words are wanted
-            self._error = error
-
-    def view(self) -> memoryview:
-        """The bytes, once they are there. What went wrong is raised."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._view
-
-
 class Words:
     """Memory as words of the target."""
 
@@ -112,32 +83,12 @@ class Words:
         self._memory, self._word = memory, word
         self._code = "q" if word == 8 else "I"
         self._swapped = order != sys.byteorder
-        self._buffer, self._spare = bytearray(), bytearray()
-        self._coming: Optional[_Coming] = None
 
-    def read(self, address: int, size: int, keep: bool = False) -> Ints:
-        """The words of `size` bytes; they are to be used before others are read, but with `keep`."""
-        coming, self._coming = self._coming, None
-        if coming is not None and (coming.address, coming.size) == (address, size) and not keep:
-            self._buffer, self._spare = self._spare, self._buffer
-            return self._words(coming.view())
-        if coming is not None:
-            coming.view()
-        if keep:
-            buffer = bytearray(size)
-        else:
-            if len(self._buffer) < size:
-                self._buffer = bytearray(size)
-            buffer = self._buffer
-        self._memory.fill(memoryview(buffer)[:size], address)
-        return self._words(memoryview(buffer)[:size])
-
-    def expect(self, address: int, size: int) -> None:
-        """Begin to read what will be asked for next, beside what is done with what was read last."""
-        if self._memory.at_hand and self._coming is None:
-            if len(self._spare) < size:
-                self._spare = bytearray(size)
-            self._coming = _Coming(self._memory, memoryview(self._spare)[:size], address)
+    def read(self, address: int, size: int, buffer: Optional[bytearray] = None) -> Ints:
+        """The words of `size` bytes, which stand in the buffer, if there is one."""
+        view = memoryview(bytearray(size) if buffer is None else buffer)[:size]
+        self._memory.fill(view, address)
+        return self._words(view)
 
     def bits(self, address: int, size: int) -> bytearray:
         """Bytes of a bitmap that the runtime keeps in words, the lowest bits first."""

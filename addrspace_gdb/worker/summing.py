@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Dict, NamedTuple, Sequence
 
 from addrspace_gdb.worker.arrays import Ints, cut, filled, inlined, joined, kernel, zeros
-from addrspace_gdb.worker.propagating import Found, Shapes, span_at
+from addrspace_gdb.worker.propagating import Found, Shapes
+from addrspace_gdb.worker.spans import span_at
 from addrspace_gdb.worker.tree import Dominators, Rooted
 from addrspace_gdb.worker.typed import Typed
 

@@ -12,7 +12,7 @@ from addrspace_gdb.common.messages import Column, Message
 from addrspace_gdb.worker import dominating
 from addrspace_gdb.worker.arrays import Ints, filled, grown, joined, of_bytes, picked, zeros
 from addrspace_gdb.worker.graph import Graph
-from addrspace_gdb.worker.scanning import object_at, objects_at
+from addrspace_gdb.worker.spans import marks, object_at, objects_at
 
 _FEW = 64  # children that are picked out without sorting all
 
@@ -62,11 +62,11 @@ class Rooted:
         graph.edges = edges._replace(to=to, index=index)
 
     def reached(self) -> Ints:
-        """For each node the node it was first reached from, breadth first; -1: it was not."""
+        """By node: 0 if it is reached, else -1."""
         edges = self.graph.edges
-        parent = filled(self.nodes, -1, "i")
-        dominating.reach(edges.index, edges.to, self.start, parent, zeros(self.nodes, "i"))
-        return parent
+        found = filled(self.nodes, -1, "b")
+        dominating.reach(edges.index, edges.to, self.start, found, zeros(self.nodes, "i"))
+        return found
 
 
 def _above(first: int, count: int) -> Ints:
@@ -90,9 +90,8 @@ class Dominators:
         self.count = int(count)
         self._dominate(parent, stack)
         self.bytes, self.objects = zeros(self.count), zeros(self.count)
-        dominating.weigh(
-            self.node_of, graph.heap.first, graph.heap.sizes, rooted.start, self.bytes, self.objects
-        )
+        heap, spans = graph.heap, marks(graph.heap)
+        dominating.weigh(self.node_of, heap.first, heap.sizes, spans, rooted.start, self.bytes, self.objects)
         dominating.add_up(self.dominator, self.count, self.bytes, self.objects)
         self._list()
 

@@ -9,8 +9,8 @@ from addrspace_gdb.worker import propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
-from addrspace_gdb.worker.propagating import Dynamic, Found, Shapes
-from addrspace_gdb.worker.scanning import objects_at
+from addrspace_gdb.worker.propagating import Dynamic, Found, Memo, Shapes
+from addrspace_gdb.worker.spans import marks, objects_at, span_at
 
 _OF_ROOTS = ("values", "hows", "targets")
 _PER_SHAPE = 4  # rows that are counted
@@ -26,6 +26,7 @@ class Typed:
         columns = {name: of_bytes(said.column(name), "q") for name in Shapes._fields}
         self.shapes = Shapes(**columns)
         self._dynamic = self._of_words(said, words)
+        self._memo = Memo(*(zeros(len(self.shapes.offsets), "i") for _ in Memo._fields))
         objects = graph.objects
         self.found = Found(
             zeros(objects, "i"),
@@ -33,9 +34,8 @@ class Typed:
             zeros(max(1, objects), "i"),
             zeros(propagating.COUNTED),
             zeros(objects, "B"),
-            zeros((objects >> 6) + 2, "i"),
+            marks(graph.heap),
         )
-        propagating.fill_spans(graph.heap.first, self.found.spans)
         self._propagate(of_bytes(said.column("type_shapes"), "q"), said)
 
     def _of_words(self, said: Message, words: List[int]) -> Dynamic:
@@ -56,7 +56,7 @@ class Typed:
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         conflicts = int(self.found.counts[propagating.CONFLICTS])
         tail = propagating.by_tags(
-            edges.to, edges.index, notes.into, notes.tags, heap, self.shapes, self._dynamic, self.found
+            edges.to, edges.index, notes.packed, heap, self.shapes, self._dynamic, self.found
         )
         self.found.counts[propagating.CONFLICTS] = conflicts  # what looks like an interface need not be one
         self._follow(tail, 0)
@@ -110,15 +110,14 @@ class Typed:
                 int(tail),
                 edges.to,
                 edges.index,
-                edges.at,
-                notes.into,
-                notes.tags,
+                notes.packed,
                 heap.first,
                 heap.kinds,
                 heap.sizes,
                 self.shapes,
                 self._dynamic,
                 self.found,
+                self._memo,
                 loose,
             )
             if not self.found.counts[propagating.AGAIN]:
@@ -156,7 +155,7 @@ class Typed:
         sums: Dict[Tuple[int, int], List[int]] = {}
         for number, pc in zip(codes.objects.tolist(), codes.addresses.tolist()):
             if self.found.shapes[number] == propagating.FUNCTION:
-                s = propagating.span_at(number, heap.first, self.found.spans)
+                s = span_at(number, heap.first, self.found.spans)
                 row = sums.setdefault((pc, int(heap.sizes[s])), [0, 0])
                 row[int(reached[number] < 0)] += 1
         rows = [(*key, *row) for key, row in sorted(sums.items())]

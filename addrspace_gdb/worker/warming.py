@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.worker import propagating
@@ -13,9 +13,8 @@ from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.holding import Holders, Ways
 from addrspace_gdb.worker.leaking import leaked
 from addrspace_gdb.worker.majority import commonest_shapes
-from addrspace_gdb.worker.narrowing import narrowed
 from addrspace_gdb.worker.propagating import Shapes
-from addrspace_gdb.worker.scanning import put_states, total
+from addrspace_gdb.worker.spans import objects_at, put_states, total
 from addrspace_gdb.worker.stacks import Roots, Stacks, roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
@@ -28,8 +27,9 @@ _WAITERS, _AWAITED = ("first", "blocked", "waiters"), ("awaited", "sudogs", "hid
 _KINDS = range(6)  # a span of each kind
 
 
-def warm(order: str, word: int = 8, typed: bool = False) -> None:
-    """Do all that is done for a real heap; `typed`: also what gives its objects types."""
+def warm(order: str, word: int = 8, typed: bool = False, want: str = "") -> None:
+    """Do all that is done for a real heap, or, if what will be asked is among `WANTS`, all that this takes;
+    `typed`: also what gives its objects types."""
     size = 8192
     memory = Memory(-1, [], lambda address, many: bytes(many))
     graph = Graph(_spans(word, size, typed), Words(memory, word, order), _types_of)
@@ -37,30 +37,60 @@ def warm(order: str, word: int = 8, typed: bool = False) -> None:
         pass
     columns = {"parents": [0], "values": [_START], "owners": [0], "finalized": [_START]}
     rooted = Rooted(graph, Message({"finalizer": 0}, _columns(columns)))
-    reached = rooted.reached()
-    total(graph.heap, reached, True)
-    put_states(graph.heap.state, reached, zeros(graph.objects, "B"))
-    tree = Dominators(rooted)
-    tree.children(rooted.start, 1)
     nothing = Codes(*(zeros(1) for _ in Codes._fields))
     find_entries(of_bytes(b"\0", "B"), joined([[0, 1, 0]], "q"), 1, nothing, zeros(1), zeros(1))
-    if graph.noting is not None:
-        made = Typed(graph, graph.noting, _shapes(), [_TYPE])
+    made = Typed(graph, graph.noting, _shapes(), [_TYPE]) if graph.noting is not None else None
+    objects_at(zeros(1), zeros(1), graph.heap)
+    roots_of(Message({"low": 0, "high": 2, "no_frame": 0, "first": 1, "every": 0, "names": 1}, _stacks()))
+    for one in WANTS.get(want, (_reached, _tree, _ways, _spans_of, _leaked)):
+        one(rooted, made, word)
+
+
+def _reached(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
+    reached, heap = rooted.reached(), rooted.graph.heap
+    total(heap, reached, True)
+    put_states(heap.state, reached, zeros(rooted.graph.objects, "B"))
+    if made is not None:
         made.counted(reached)
-        commonest_shapes(graph.heap.state, graph.heap.first, graph.heap.sizes, made)
+
+
+def _tree(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
+    tree, heap = Dominators(rooted), rooted.graph.heap
+    tree.children(rooted.start, 1)
+    tree.kept_by(rooted.start, 1)
+    total(heap, tree.number, True)
+    if made is not None:
         groups = filled(rooted.nodes, -1, "i")
-        propagating.put_groups(made.found.shapes, made.shapes.slots, graph.heap, zeros(4), groups)
+        propagating.put_groups(made.found.shapes, made.shapes.slots, heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)
-        holders = Holders(rooted, graph.noting, word)
-        narrowed(graph, graph.noting, holders.search(0)[0])
+        summed(rooted, tree, made, [0], [-1])
+
+
+def _ways(rooted: Rooted, made: Optional[Typed], word: int) -> None:
+    noting = rooted.graph.noting
+    if made is not None and noting is not None:
+        holders = Holders(rooted, noting, word)
         ways = Ways(holders, 0, made, lambda _, __: made)
         ways.all()
         ways.steps(0)
-        summed(rooted, tree, made, [0], [-1])
-    tree.kept_by(rooted.start, 1)
-    roots_of(Message({"low": 0, "high": 2, "no_frame": 0, "first": 1, "every": 0, "names": 1}, _stacks()))
+
+
+def _spans_of(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
+    heap = rooted.graph.heap
+    if made is not None:
+        commonest_shapes(heap.state, heap.first, heap.sizes, made)
+
+
+def _leaked(rooted: Rooted, _made: Optional[Typed], _word: int) -> None:
     waits = {**{name: [0] for name in _WAITERS}, **{name: [_START] for name in _AWAITED}}
     leaked(rooted, Message({}, _columns(waits)))  # the graph is another then
+
+
+WANTS: Dict[str, Sequence[Callable[[Rooted, Optional[Typed], int], None]]] = {
+    "types": (_reached,),
+    "retained": (_tree,),
+    "holders": (_ways,),
+}
 
 
 def _spans(word: int, size: int, typed: bool) -> Message:

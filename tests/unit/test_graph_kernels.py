@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import time
 from array import array
 from pathlib import Path
 from typing import Dict, List, Sequence, Set, Tuple
@@ -21,6 +22,7 @@ from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.tree import Dominators, Rooted
+from addrspace_gdb.worker.turns import Turns
 from addrspace_gdb.worker.warming import warm
 
 START, TYPE, PAGE = 1 << 32, 0x5000, 8192
@@ -299,20 +301,42 @@ def test_a_graph_that_needs_too_much_is_refused_before_it_is_made(monkeypatch: p
     assert budget.free_memory() > 0 and resident() > 1 << 20
 
 
-def test_what_is_expected_is_read_beside_other_work(tmp_path: Path) -> None:
+def test_jobs_pass_a_gate_in_order_whoever_is_faster() -> None:
+    passed: List[int] = []
+
+    def work(job: int, turns: Turns) -> None:
+        time.sleep((job * 7 % 5) / 1000)
+        with turns.at(0, job):
+            passed.append(job)
+
+    Turns(40, 1).run([work, work, work])
+    assert passed == [*range(40)]
+
+
+def test_of_jobs_that_fail_the_first_is_told_and_those_before_it_are_done() -> None:
+    passed: List[int] = []
+
+    def work(job: int, turns: Turns) -> None:
+        time.sleep(0.002 if job % 2 else 0)
+        if job in (7, 8, 20):
+            raise ProblemError(f"job {job}")
+        with turns.at(0, job):
+            passed.append(job)
+
+    with pytest.raises(ProblemError, match="^job 7$"):
+        Turns(40, 1).run([work, work])
+    assert passed == [*range(7)]
+
+
+def test_words_are_read_into_a_buffer_that_is_there(tmp_path: Path) -> None:
     file = tmp_path / "memory"
     file.write_bytes(array("q", range(4096)).tobytes())
     with file.open("rb") as opened:
         memory = Memory(opened.fileno(), [(0, 4096 * 8, 0)], lambda *_: b"")
-        words = Words(memory, 8, "little")
-        words.expect(800, 1600)
-        first = words.read(800, 1600)
-        words.expect(8000, 800)
-        assert first.tolist() == [*range(100, 300)]
+        words, buffer = Words(memory, 8, "little"), bytearray(2000)
+        assert words.read(800, 1600, buffer).tolist() == [*range(100, 300)]
+        assert buffer[:1600] == file.read_bytes()[800:2400]
         assert words.read(8000, 800).tolist() == [*range(1000, 1100)]
-        words.expect(0, 80)
-        assert words.read(160, 80).tolist() == [*range(20, 30)]  # other than what was expected
         memory.lost = 1 << 30
-        words.expect(4096 * 8, 80)
         with pytest.raises(ProblemError, match="cannot be read"):
             words.read(4096 * 8, 80)

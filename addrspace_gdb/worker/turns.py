@@ -1,0 +1,107 @@
+"""Work that several threads share, where some of it is done one at a time and in order."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from threading import Condition, Thread
+from typing import Callable, Generic, Iterator, List, Optional, Sequence, TypeVar
+
+T = TypeVar("T")
+
+_MOST = 4  # threads: more would wait for memory
+
+
+class Turns:
+    """Jobs by number. What comes out depends on no thread's speed as long as a job changes what others see
+    only while it is its turn at a gate."""
+
+    def __init__(self, count: int, gates: int) -> None:
+        self._count, self._taken = count, 0
+        self._passed = [0] * gates
+        self._changed = Condition()
+        self._failed = count  # the first job that did
+        self._error: Optional[BaseException] = None
+
+    @contextmanager
+    def at(self, gate: int, job: int) -> Iterator[None]:
+        """Wait until all jobs before this one have passed a gate, and pass it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._passed[gate] == job or self._failed < job)
+            if self._failed < job:
+                raise _StopError
+        yield
+        with self._changed:
+            self._passed[gate] = job + 1
+            self._changed.notify_all()
+
+    def run(self, works: Sequence[Callable[[int, Turns], None]]) -> None:
+        """Do all jobs, with a thread for each of `works`. What goes wrong is raised: of several the first."""
+        threads = [Thread(target=self._loop, args=(work,), daemon=True) for work in works[1:]]
+        for thread in threads:
+            thread.start()
+        self._loop(works[0])
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _loop(self, work: Callable[[int, Turns], None]) -> None:
+        for job in iter(self._take, None):
+            try:
+                work(job, self)
+            except _StopError:
+                return
+            except BaseException as error:  # noqa: BLE001  whatever it is, it is raised by `run`
+                self._fail(job, error)
+                return
+
+    def _take(self) -> Optional[int]:
+        with self._changed:
+            job = self._taken
+            self._taken += 1
+            return job if job < self._failed else None
+
+    def _fail(self, job: int, error: BaseException) -> None:
+        with self._changed:
+            if job < self._failed:
+                self._failed, self._error = job, error
+            self._changed.notify_all()
+
+
+class _StopError(Exception):
+    """A job before this one has failed."""
+
+
+class Later(Generic[T]):
+    """Something that is worked out beside other work."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._found: List[T] = []
+        self._error: Optional[BaseException] = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._found.append(self._work())
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised where it is wanted
+            self._error = error
+
+    def end(self) -> None:
+        """Wait until it is done, or has failed."""
+        self._thread.join()
+
+    @property
+    def found(self) -> T:
+        """What came out, once it is done. What went wrong is raised."""
+        self.end()
+        if self._error is not None:
+            raise self._error
+        return self._found[0]
+
+
+def hands() -> int:
+    """How many threads can work at a time."""
+    return max(1, min(_MOST, len(os.sched_getaffinity(0))))
