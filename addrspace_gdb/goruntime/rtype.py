@@ -26,6 +26,7 @@ _KINDS = (
 _KIND_MASK = 31
 _UNCOMMON, _EXTRA_STAR, _NAMED = 1, 2, 4  # TFlag
 _MAX_NAME = 4096  # bytes
+_MAX_SIZE = 1 << 47  # of a value, in bytes
 _MAX_METHODS = 1 << 12
 _MAX_FIELDS = 1 << 14
 _FLAGS = frozenset(
@@ -139,7 +140,7 @@ class Types:
         size, with_pointers, _, tflag, align, field_align, kind, _, _, name_offset, _ = self._head.unpack(raw)
         kind &= _KIND_MASK
         possible = align == field_align and align in (1, 2, 4, 8) and tflag < 64
-        if not possible or not 0 < kind < len(_KINDS) or with_pointers > size:
+        if not possible or not 0 < kind < len(_KINDS) or not with_pointers <= size <= _MAX_SIZE:
             return None
         name = self._name(address, name_offset)
         if name is None:

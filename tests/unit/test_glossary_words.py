@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHOWN = ("addrspace_gdb/views", "addrspace_gdb/commands", "addrspace_gdb/space")
 
+PAGE = "addrspace_gdb/views/web"
+
 
 @cache
 def shown_texts() -> str:
@@ -25,8 +27,9 @@ def shown_texts() -> str:
 
 
 def _texts() -> Iterator[str]:
-    """Strings of the rooms that word what is shown, without docstrings, and the help and README."""
+    """Strings of the rooms that word what is shown, without docstrings, the page, the help and README."""
     yield README
+    yield from (path.read_text(encoding="utf-8") for path in sorted((ROOT / PAGE).glob("*.js")))
     yield from (command.help for command in commands())
     for folder in SHOWN:
         for path in sorted((ROOT / folder).rglob("*.py")):

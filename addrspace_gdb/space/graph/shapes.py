@@ -37,7 +37,10 @@ class Sizes:
             return -(-size // PAGE) * PAGE
         if pointers and self._header and size > self._in_span:
             size += self._header
-        return self._classes[bisect_left(self._classes, size)] if size else 0
+        at = bisect_left(self._classes, size)
+        if at == len(self._classes):  # the table is damaged
+            return -(-size // PAGE) * PAGE
+        return self._classes[at] if size else 0
 
 
 def ranges(modules: Sequence[Module], types: Types) -> List[Tuple[int, int]]:

@@ -48,6 +48,7 @@ export function card() {
     fill(
       byId("card"),
       el("p", { class: "quiet" }, "Nothing is selected. Click into the map or the ladder, or search."),
+      whole(),
     );
     return;
   }
@@ -74,7 +75,8 @@ export function card() {
     ]);
     if (span.slots) rows.push(["slots", `${count(span.used)} of ${count(span.slots)} taken`]);
     const type = space().typeOf(span.number);
-    if (type !== null) rows.push(["type", `${type || "not known"}${span.slots > 1 ? ", of most objects in the span" : ""}`]);
+    if (type !== null)
+      rows.push(["type", `${type || "not known"}${span.slots > 1 ? ", of most objects in the span" : ""}`]);
     const there = space().resident(span.start, span.end);
     if (there !== null) rows.push(["in memory", `${size(there)} of ${size(span.size)}`]);
   }
@@ -89,6 +91,23 @@ export function card() {
   if (span && !stack) commands.push(`addrspace spans ${at}`);
   if (goid !== null) commands.push(`goroutine-stacks ${goid} --frames`);
   facts(at, rows, commands, span && span.slots ? slots(span) : null, goid === null ? null : frames(goid));
+}
+
+/** What the whole heap is used for; null where that is not known. */
+function whole() {
+  const { heap } = space().told;
+  if (!heap) return null;
+  const rows = heap.uses.filter((one) => one.size);
+  return table(
+    "the whole heap",
+    [
+      { name: "Pages", left: true, of: (row) => USE_WORDS[row.use] || row.use },
+      { name: "Size", of: (row) => row.size, text: size },
+      { name: "Resident", of: (row) => row.resident, text: size },
+    ],
+    rows,
+    (row) => act.light(`use:${row.use}`),
+  );
 }
 
 /** The frames of a goroutine, the innermost first. */
@@ -135,7 +154,7 @@ function slots(span) {
     if (slot < states.length) act.select(span.start + slot * span.element);
   });
   const words = {
-    live: "live at the last GC",
+    live: "survived the last GC",
     since: "allocated since",
     dead: "dead, not swept yet",
     free: "free",

@@ -1,6 +1,7 @@
 // Which pages of the heap something is in that was chosen elsewhere: a node of a tree, a row of a table.
 import { count, size } from "./format.js";
 import { PAGE } from "./where.js";
+import { USE_WORDS } from "./pages.js";
 
 const USE_OF_NODE = {
   objects: "objects",
@@ -23,6 +24,7 @@ export function litWords(lit) {
     return `${objects} ${scan === "scan" ? "with" : "without"} pointers`;
   }
   if (what === "stack") return "the stacks of some goroutines";
+  if (what === "use") return USE_WORDS[value] || value;
   return value || "objects of no type that is known";
 }
 
@@ -31,14 +33,19 @@ function parts(lit) {
   return [lit.slice(0, at), lit.slice(at + 1)];
 }
 
-/** Calls `mark(first page, pages)` for all of `lit`: "node:NAME", "class:SIZE,SCAN", "type:NAME", "stack:NUMBER". */
+/** Calls `mark(first page, pages)` for all of `lit`: "node:NAME", "use:USE", "class:SIZE,SCAN", "type:NAME", "stack:NUMBER". */
 export function eachLit(space, lit, mark) {
   const [what, value] = parts(lit);
   if (what === "stack") return eachStack(space, Number(value), mark);
+  if (what === "use") return space.eachUse((page, pages, use) => use === value && mark(page, pages));
   if (what === "node" && Object.hasOwn(USE_OF_NODE, value))
     return space.eachUse((page, pages, use) => use === USE_OF_NODE[value] && mark(page, pages));
   const starts = space.columns["span.page"];
-  const tests = new Map([["node", ofNode], ["class", ofClass], ["type", ofType]]);
+  const tests = new Map([
+    ["node", ofNode],
+    ["class", ofClass],
+    ["type", ofType],
+  ]);
   if (!starts || !tests.has(what)) return undefined;
   const fits = tests.get(what)(space, value);
   for (let at = 0; at < starts.length; at += 1)
@@ -62,7 +69,8 @@ function ofClass(space, value) {
   const [element, scan] = value.split(",");
   return byKind(
     space,
-    (kind) => (kind.size_class ? String(kind.element) : "large") === element && (scan === "scan") === !kind.noscan,
+    (kind) =>
+      (kind.size_class ? String(kind.element) : "large") === element && (scan === "scan") === !kind.noscan,
   );
 }
 

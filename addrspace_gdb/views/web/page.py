@@ -22,21 +22,9 @@ from addrspace_gdb.views.web.moment import Moment
 HERE = os.path.dirname(__file__)
 # In the order in which they stand in the page: each uses those before it.
 MODULES = (
-    *(
-        "format",
-        "data",
-        "where",
-        "colors",
-        "dom",
-        "state",
-        "table",
-        "icicle",
-        "ladder",
-        "lit",
-        "pages",
-        "layer",
-    ),
-    *("modes", "pagemap", "moments", "card", "trees", "tables", "search", "app"),
+    *("format", "data", "where", "colors", "dom", "state", "table"),
+    *("icicle", "ladder", "pages", "lit", "layer", "modes", "pagemap"),
+    *("moments", "card", "trees", "tables", "search", "app"),
 )
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=const |let |function |async |class )", re.MULTILINE)

@@ -126,7 +126,11 @@ export class PageMap {
   litItem() {
     if (this.lit === null) return null;
     const words = `✕ only ${litWords(this.lit)}: ${size(this.layer.litPages * PAGE)} of pages`;
-    const press = el("button", { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) }, words);
+    const press = el(
+      "button",
+      { type: "button", title: "show all (Esc)", onclick: () => this.says.light(null) },
+      words,
+    );
     return el("li", {}, press);
   }
 
@@ -370,7 +374,11 @@ export class PageMap {
     });
     canvas.addEventListener("keydown", (event) => this.key(event));
     box.addEventListener("scroll", () => this.ask());
-    new ResizeObserver(() => this.layer && this.lay()).observe(box);
+    new ResizeObserver(() => {
+      if (!this.layer) return;
+      this.lay();
+      this.draw(); // before it is painted, which would stretch what was drawn
+    }).observe(box);
     box.addEventListener(
       "wheel",
       (event) => {

@@ -54,24 +54,22 @@ function typeHits(wanted) {
   return types.types
     .filter((row) => holds(row.type, wanted))
     .map((row) =>
-      hit(
-        `type ${row.type}: ${size(row.bytes)}, ${plural(row.objects, "object")}`,
-        () => {
-          state.table = "types";
-          act.open("tables");
-          filterBy(row.type);
-          if (space().columns["span.type"]) {
-            act.colour("type");
-            act.light(`type:${row.type}`);
-          }
-        },
-      ),
+      hit(`type ${row.type}: ${size(row.bytes)}, ${plural(row.objects, "object")}`, () => {
+        state.table = "types";
+        act.open("tables");
+        filterBy(row.type);
+        if (space().columns["span.type"]) {
+          act.colour("type");
+          act.light(`type:${row.type}`);
+        }
+      }),
     );
 }
 
 /** As if a text had been typed into the filter of the first table. */
 function filterBy(text) {
   const filter = document.querySelector("#panel .table input");
+  if (filter === null) return;
   filter.value = text;
   filter.dispatchEvent(new Event("input"));
 }

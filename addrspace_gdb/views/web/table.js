@@ -2,6 +2,7 @@
 import { el, fill } from "./dom.js";
 
 const MOST_ROWS = 400; // rows at once
+const FEW_ROWS = 7; // that need no filter
 
 /**
  * A table. `columns`: {name, of: row => value, text: value => text, left, depth: row => levels}; a click on a row calls `chosen`.
@@ -91,7 +92,7 @@ export function table(caption, columns, rows, chosen = null) {
   return el(
     "section",
     { class: "table" },
-    filter,
+    rows.length > FEW_ROWS ? filter : null,
     el("div", { class: "scroll" }, el("table", {}, el("caption", {}, caption), head, body)),
     more,
   );

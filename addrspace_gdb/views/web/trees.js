@@ -42,7 +42,12 @@ export function resident() {
       known ? "Resident bytes: " : "Kept bytes (a core does not record residency): ",
       el("b", {}, exact(root.value)),
     ),
-    icicle(root, { text: size, say: tell, chosen: (one) => act.light(one.lit), label: "resident bytes as a tree" }),
+    icicle(root, {
+      text: size,
+      say: tell,
+      chosen: (one) => act.light(one.lit),
+      label: "resident bytes as a tree",
+    }),
     table(
       "the same as a table",
       [
@@ -145,11 +150,23 @@ export function stackTable(stacks) {
   );
 }
 
+const SHARED = {
+  globals: "several variables together",
+  goroutines: "several groups of goroutines together",
+};
+
+/** A root or an object that keeps others alive, in words. */
+function keeper(row) {
+  if (row.kind === "shared") return SHARED[row.root] || "roots of several kinds together";
+  if (row.kind === "group") return `${plural(row.goroutines, "goroutine")} of ${row.root}`;
+  if (row.kind === "goroutine") return `goroutine ${row.goid} of ${row.root}`;
+  return row.root || row.type || (row.address ? `object ${row.address}` : "objects of no type that is known");
+}
+
 export function retained() {
   const told = space().told.retained;
-  const name = (row) => row.root || row.type || (row.address ? `object ${row.address}` : "objects");
   const tree = (row) => ({
-    name: row.type && row.root ? `${row.root} (${row.type})` : name(row),
+    name: row.type && row.root ? `${keeper(row)} (${row.type})` : keeper(row),
     value: row.bytes,
     told: row,
     note: row.address,
@@ -166,15 +183,20 @@ export function retained() {
     );
   return [
     el("p", { class: "total" }, "Kept alive: ", el("b", {}, exact(root.value))),
-    icicle(root, { text: size, say: tell, label: "what keeps what alive" }),
+    icicle(root, {
+      text: size,
+      say: tell,
+      chosen: (one) => one.note && act.select(number(one.note), true),
+      label: "what keeps what alive",
+    }),
     table(
       "roots",
       [
-        { name: "Root", left: true, of: name },
-        { name: "Kind", left: true, of: (row) => row.kind },
+        { name: "Root", left: true, of: keeper },
         { name: "Keeps", of: (row) => row.bytes, text: size },
         { name: "Bytes", of: (row) => row.bytes, text: count },
         { name: "Objects", of: (row) => row.objects, text: count },
+        { name: "Kind", left: true, of: (row) => row.kind },
         { name: "Type", left: true, of: (row) => row.type },
       ],
       told.retained,
