@@ -16,7 +16,7 @@ from addrspace_gdb.space.goroutines.stack_roots import StackRoots
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.holding import Roots
 from addrspace_gdb.space.graph.owners import OF_STACKS, Owners
-from addrspace_gdb.space.graph.statics import leaders
+from addrspace_gdb.space.graph.statics import ExtentOf, leaders
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Names, Target
@@ -99,21 +99,24 @@ class GraphRoots:
             if self.of_goroutines[at] >= 0:
                 owners.doubt(self.of_goroutines[at])
 
-    def owners(self, target: Target) -> Owners:
-        """With the variables under their names."""
+    def owners(self, target: Target, extent_of: ExtentOf) -> Owners:
+        """With the variables under their names; `extent_of` as `leaders` has it."""
         low, high = self._heap
         slots = [one for one in zip(self.slots.addresses, self.slots.values) if low <= one[1] < high]
         names = _names(target, [address for address, _ in slots])
-        led = self._led(target, [at for (at, _), name in zip(slots, names) if name is None])
+        nameless = [at for (at, _), name in zip(slots, names) if name is None]
+        led = self._led(target, nameless, extent_of)
         every = self._owners.number(0, kinds.GLOBALS, "")
         for (address, value), name in zip(slots, names):
             start, text = name if name is not None else led.get(address, (address, ""))
             self._owners.put(self._owners.number(every, "global", text, address=start), value, address)
         return self._owners
 
-    def _led(self, target: Target, nameless: Sequence[int]) -> Dict[int, Tuple[int, str]]:
+    def _led(
+        self, target: Target, nameless: Sequence[int], extent_of: ExtentOf
+    ) -> Dict[int, Tuple[int, str]]:
         """Where composite literals of packages begin, called by the pointers that lead to them."""
-        found = leaders(self.slots, nameless)
+        found = leaders(self.slots, nameless, extent_of)
         of_slots = {slot for _, slot in found.values()}
         named = dict(zip(of_slots, _names(target, [*of_slots])))
         made = {}

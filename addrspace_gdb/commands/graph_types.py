@@ -12,6 +12,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.gostructs import GoStructs
 from addrspace_gdb.goruntime.mgcroots import Slots
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.own_objects import Own
@@ -130,6 +131,7 @@ class GraphTypes:
         self.runtime = Runtime(ConstantsTarget(runtime.target, ranges), runtime.problems, runtime.progress)
         self.named = Types(self.runtime, modules)
         self.shapes = Shapes(self.runtime, self.named)
+        self.shapes.hidden = GoStructs(self.shapes, runtime.word).pointers
         self._sizes = Sizes(runtime, reader)
         self._range = ranges[0] if ranges else (0, 0)
         self.runtime.layout("runtime.hchan")
@@ -149,6 +151,30 @@ class GraphTypes:
         """The shape of the variable that begins there, once all was told; NOTHING: it is not known."""
         place = debugged.places.get(address)
         return self._debug.of(place) if self._debug is not None and place is not None else NOTHING
+
+    def extent_of(self, debugged: Debugged, address: int, behind: int) -> Optional[int]:
+        """How many bytes the variable that begins there leads to, if it is a pointer, a slice or a string;
+        `behind` is the word behind its first."""
+        place = debugged.places.get(address)
+        type_ = debugged.types[place] if place is not None else None
+        if type_ is None or type_.kind not in ("pointer", "slice", "string"):
+            return None
+        size: Optional[int] = 1
+        if type_.kind != "string":
+            size = self._element_size(type_, debugged.types)
+        return size if size is None or type_.kind == "pointer" else size * behind
+
+    def _element_size(self, type_: GoType, types: Sequence[GoType]) -> Optional[int]:
+        """Of what a pointer or slice leads to."""
+        if not type_.descriptor:
+            return next((types[place].size for _, place, _ in type_.parts), None)
+        start, end = self._range
+        address = start + type_.descriptor if type_.descriptor < end - start else type_.descriptor
+        try:
+            element = self.named.at(self.runtime.word_at(address + (48 if self.runtime.word == 8 else 32)))
+        except (UnreadableError, OverflowError):  # what is damaged leads anywhere
+            return None
+        return element.size if element is not None else None
 
     def _say_allocated(self, met: Met, said: Said) -> None:
         def closure(code: int, type_: int) -> int:

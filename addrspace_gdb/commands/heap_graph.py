@@ -126,7 +126,7 @@ class HeapGraph:
     def _found(self) -> Dict[str, Any]:
         """What the worker says once it has the roots, which takes the process no more."""
         assert self._stacked
-        found = self._engine.ask(*self.roots.owners(self.target).told()).header
+        found = self._engine.ask(*self.roots.owners(self.target, self._extent_of).told()).header
         if found["lost"]:
             lost = f"{found['lost']:,} bytes of the heap cannot be read; what they lead to may be missing"
             self.reading.problems.add(lost)
@@ -137,6 +137,10 @@ class HeapGraph:
         """Once the roots on stacks are known, which takes the process no more."""
         self.roots.put_stacks(self._engine.ask)
         return True
+
+    def _extent_of(self, slot: int, behind: int) -> Optional[int]:
+        """How many bytes the variable at a slot leads to, by its type and the word behind the pointer."""
+        return self._types.extent_of(self._debugged, slot, behind)
 
     def root_type(self, address: int) -> Optional[str]:
         """The type of the variable at an address, by debug information."""

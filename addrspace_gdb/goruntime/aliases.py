@@ -18,11 +18,19 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
     Shapes,
+    named_parts,
 )
 
 _TIMERS = ("time.Timer", "time.Ticker")
-# What debug information, and what stands before a large directory, calls parts of any map.
-_OF_MAPS = {"directory of ": "*maps.table", "table of ": "maps.table"}
+# What debug information, and what stands before a large directory, calls parts of any map; and any channel.
+_OF_MAPS = (
+    ("map", "directory of ", "*maps.table"),
+    ("map", "table of ", "maps.table"),
+    ("map", "overflow of ", "runtime.mapextra"),
+    ("map", "map[", "maps.Map"),
+    ("map", "map[", "runtime.hmap"),  # until Go 1.24
+    ("chan", "chan ", "runtime.hchan"),
+)
 _MAPS = "internal/runtime/maps"
 _NODE, _ENTRY, _INDIRECT = (
     f"sync.{what}[interface {{}},interface {{}}]" for what in ("node", "entry", "indirect")
@@ -37,7 +45,7 @@ def put_aliases(shapes: Shapes, timer: int, word: int) -> None:
     _nodes_of_maps(shapes, names, word)
     _bytes_are_text(shapes, names)
     _widen_timers(shapes, names, timer, word)
-    _parts_of_maps(shapes, names)
+    _parts_of_maps(shapes, names, word)
     for group in _of_one_kind(shapes):
         _in_one_chain(shapes, group)
     _generic(shapes, names)
@@ -74,14 +82,17 @@ def _of_channels(shapes: Shapes, timer: int, whole: int) -> None:
             shapes.all[number] = shape._replace(pointers=pointers)
 
 
-def _parts_of_maps(shapes: Shapes, names: Names) -> None:
-    """The runtime's types of a map's parts say less than the map does that leads there."""
-    for start, name in _OF_MAPS.items():
-        first = next((at for at in names.get(name, ()) if shapes.all[at].package in (None, _MAPS)), NOTHING)
+def _parts_of_maps(shapes: Shapes, names: Names, word: int) -> None:
+    """The runtime's types of maps, of their parts and of channels say less than the map or channel does that
+    leads there, which is no value of such a type: that is a pointer."""
+    for kind, start, name in _OF_MAPS:
+        of_runtime = (None, "runtime", _MAPS)
+        first = next((at for at in names.get(name, ()) if shapes.all[at].package in of_runtime), NOTHING)
         if first != NOTHING:
             shapes.vague.add(first)
             for number, shape in enumerate(shapes.all):
-                if shape.kind == "map" and shape.name.startswith(start):
+                is_pointer = shape.size == word and not start.startswith("directory")
+                if number != first and shape.kind == kind and shape.name.startswith(start) and not is_pointer:
                     shapes.all[number] = shape._replace(first=first)
 
 
@@ -107,7 +118,8 @@ def _entry(shapes: Shapes, word: int) -> int:
     number = shapes.reserve()
     pointers = [Pointer(word, ONE, number), Pointer(3 * word, DYNAMIC), Pointer(5 * word, DYNAMIC)]
     made = Shape(_ENTRY, "struct", "internal/sync", 6 * word, 6 * word, pointers)
-    shapes.put(number, made)
+    parts = [(0, ".isEntry"), (word, ".overflow"), (2 * word, ".key"), (4 * word, ".value")]
+    shapes.put(number, made, named_parts(parts))
     return number
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from itertools import compress
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import MAX_READ, Runtime
 from addrspace_gdb.process.dwarf.gonames import with_path, without_shapes
@@ -264,11 +264,15 @@ class Types:
 
 
 def _itab_table(runtime: Runtime) -> List[int]:
-    """Every itab, ascending, from runtime.itabTable (itabTableType): size, count, then `size` entries."""
+    """Every itab, ascending, from runtime.itabTable (itabTableType): size, count, then `size` entries; none
+    where that cannot be found."""
     try:
         table = runtime.global_word("runtime.itabTable")
         size = runtime.word_at(table)
     except UnreadableError:
+        return []
+    except ProblemError as error:
+        runtime.problems.add(f"itabs: {error}; what interfaces with methods hold is not known")
         return []
     if size > 1 << 22:
         return []

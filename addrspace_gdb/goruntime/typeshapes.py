@@ -78,6 +78,19 @@ class Named(NamedTuple):
 PathOf = Callable[[int], Named]
 
 
+def named_parts(parts: Sequence[Tuple[int, str]]) -> PathOf:
+    """Names what begins at those offsets, ascending from 0 on, and goes to the next one."""
+
+    def path(within: int) -> Named:
+        start, name = max((one for one in parts if one[0] <= within), default=(0, ""))
+        return Named(name, 0, within - start)
+
+    return path
+
+
+Hidden = Callable[[str, Optional[str], int], Optional[Sequence[Pointer]]]
+
+
 class Shapes:
     """Shapes by number, made as they are asked for. What is damaged has no pointers that lead anywhere."""
 
@@ -100,6 +113,7 @@ class Shapes:
         self.vague: Set[int] = set()  # what stands before an object says too little if it is one of these
         self._paths: Dict[int, PathOf] = {}
         self.struct: Callable[[str], int] = lambda name: NOTHING  # the shape of one of the runtime's structs
+        self.hidden: Hidden = lambda name, package, size: None  # pointers of structs that say too little
 
     @cached_property
     def _itabs(self) -> FrozenSet[int]:
@@ -309,6 +323,9 @@ class Shapes:
 
     def _parts(self, type_: RType, depth: int) -> Sequence[Pointer]:
         kind, at = type_.kind, type_.address
+        hidden = self.hidden(type_.name, type_.package, type_.size) if kind == "struct" else None
+        if hidden is not None:
+            return hidden
         if kind in ("struct", "array"):
             return self._of_parts(type_, depth)
         if kind == "string":

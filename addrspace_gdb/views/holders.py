@@ -47,7 +47,9 @@ def nothing_words(held: Held) -> str:
 def _object(one: Step) -> str:
     if one.type is None:
         return "an object"
-    return f"values of {one.type}" if one.several else f"a {one.type}"
+    if one.several:
+        return f"values of {one.type}"
+    return f"{'an' if one.type[:1] in 'aeioAEIO' else 'a'} {one.type}"
 
 
 def path_lines(path: Path, pointer_size: int, width: int, unicode: bool) -> Iterator[tokens.Pair]:

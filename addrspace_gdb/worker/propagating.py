@@ -377,6 +377,19 @@ def count_typed(heap: Heap, shapes: Ints, sums: Ints) -> None:
 
 
 @kernel
+def suits_edges(number: int, shape: int, index: Ints, packed: Ints, shapes: Shapes) -> bool:
+    """Whether an object has pointers only where a value of a shape has them."""
+    period = shapes.periods[shape]
+    for e in range(index[number], index[number + 1]):
+        within = packed[e] >> 32
+        if within >= period and period > 0:
+            within %= period
+        if pointer_at(shape, within, shapes.begin, shapes.offsets) < 0:
+            return shapes.open[shape] != 0  # type: ignore[no-any-return]
+    return True
+
+
+@kernel
 def by_tags(
     to: Ints, index: Ints, packed: Ints, heap: Heap, shapes: Shapes, dynamic: Dynamic, found: Found
 ) -> int:
@@ -388,7 +401,7 @@ def by_tags(
             for e in range(index[number], index[number + 1]):
                 tag = packed[e] & 65535
                 how = of_tags[tag]
-                if how != 0:
+                if how != 0 and suits_edges(to[e], led_to[tag], index, packed, shapes):
                     into = (packed[e] >> 16) & 65535
                     tail = give_one(to[e], into, how, led_to[tag], heap, shapes, found, tail)
     return tail

@@ -326,6 +326,7 @@ def test_a_sentence_says_what_it_is_and_whether_it_is_held() -> None:
     )
     sentence = held_sentence(held._replace(asked=1 << 32, roots=2, object=step(None)), 8)
     assert sentence == "0x000100000000, an object of 48 B, is held by 2 roots:"
+    assert ", an io.Reader of 48 B, " in held_sentence(held._replace(object=step("io.Reader")), 8)
     partial = held._replace(asked=1 << 32, partial=True)
     assert "nothing that could be read" in held_sentence(partial, 8)
     assert held_sentence(partial._replace(roots=2), 8).endswith("is held by at least 2 roots:")

@@ -108,6 +108,12 @@ def test_what_has_no_name_is_found_by_what_leads_to_it() -> None:
         DATA + 80: (DATA + 80, DATA + 8),
     }
     assert ascending(Slots(*(column[::-1] for column in found))) == found
+    extents = dict.fromkeys(found.addresses, 8)
+    assert leaders(found, [DATA + 72, DATA + 80], lambda slot, _: extents[slot]).keys() == {DATA + 80}
+    asked: List[Tuple[int, int]] = []
+    leaders(found, [DATA + 72], lambda *one: asked.append(one))
+    at = list(found.addresses).index(asked[0][0])
+    assert asked == [(found.addresses[at], found.behind[at])]
 
 
 class Described:

@@ -142,10 +142,9 @@ def test_what_contradicts_is_counted_and_the_first_stays() -> None:
         0: (WORDS[PAIR], at(1)),
         1: (at(1), 0),
         2: (WORDS[FACES], at(1)),  # looks like an interface, and need not be one
-        3: (WORDS[SINGLE], at(4)),
         4: (at(4), TEXT_AT),
     }
-    made = typed(slots, [(at(1), ONE, PAIR), (at(1), ONE, SINGLE)])
+    made = typed(slots, [(at(1), ONE, PAIR), (at(1), ONE, SINGLE), (at(4), ONE, SINGLE)])
     assert made.found.shapes[1] == PAIR and made.found.shapes[4] == SINGLE
     assert made.conflicts == 1 and made.misplaced == 1 and made.examples == [(PAIR, SINGLE)]
 
@@ -192,6 +191,11 @@ def test_what_may_be_larger_than_is_known_may_have_more_pointers() -> None:
     opened = [number in (*range(4), SINGLE) for number in range(len(SHAPES))]
     made.columns["open"] = columns({"open": opened})["open"]
     assert typed({0: (at(1), at(1)), 2: (at(1), at(1))}, roots, made).misplaced == 0
+
+
+def test_a_guess_that_pointers_belie_is_none() -> None:
+    made = typed({0: (WORDS[SINGLE], at(1)), 1: (0, at(2)), 2: (0, 0), 3: (WORDS[SINGLE], at(2))})
+    assert [made.found.shapes[one] for one in range(4)] == [0, 0, SINGLE, 0] and made.misplaced == 0
 
 
 def test_closures_lead_to_what_they_capture() -> None:

@@ -7,7 +7,9 @@ from typing import List
 
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
+from addrspace_gdb.goruntime.gostructs import GoStructs
 from addrspace_gdb.goruntime.typeshapes import (
+    DYNAMIC,
     EITHER,
     FUNCTION,
     MANY,
@@ -15,6 +17,7 @@ from addrspace_gdb.goruntime.typeshapes import (
     ONE,
     TEXT,
     UNKNOWN,
+    Named,
     Pointer,
     Shape,
     Shapes,
@@ -68,10 +71,13 @@ def test_parts_of_maps_are_of_a_map_where_one_leads_to_them() -> None:
         Shape("directory of map[int]int", "map", None, 8, 8, ()),
         Shape("table of map[int]int", "map", None, 32, 32, ()),
         struct("maps.table", 32, [], "x/maps"),
+        Shape("chan int", "chan", None, 96, 96, (), open=True),
+        struct("runtime.hchan", 96, [], "runtime"),
+        Shape("chan int", "chan", None, 8, 8, ()),
     ]
     shapes = shapes_of(parts)
     put_aliases(shapes, NOTHING, 8)
-    assert [one.first for one in shapes.all[4:]] == [0, 0, 4, 5, 0] and shapes.vague == {4, 5}
+    assert [one.first for one in shapes.all[4:]] == [0, 0, 4, 5, 0, 10, 0, 0] and shapes.vague == {4, 5, 10}
 
 
 def test_nodes_of_a_sync_map_are_one_of_two() -> None:
@@ -146,3 +152,23 @@ def test_an_atomic_pointer_leads_to_what_it_is_of() -> None:
     number = made.of(0)
     made.finish()
     assert shapes.all[number].pointers == [Pointer(0, UNKNOWN)]
+
+
+def test_what_pools_and_interfaces_taken_apart_lead_to_is_known() -> None:
+    shapes = shapes_of([])
+    known = GoStructs(shapes, 8)
+    pool = known.pointers("sync.Pool", "sync", 40)
+    assert pool == [Pointer(0, MANY, 4), Pointer(16, MANY, 4), Pointer(32, ONE, FUNCTION)]
+    assert known.pointers("sync.Pool", "sync", 40) == pool and len(shapes.all) == 7
+    assert [(one.name, one.size) for one in shapes.all[4:]] == [
+        ("sync.poolLocal", 128),
+        ("sync.poolChainElt", 48),
+        ("sync.eface", 16),
+    ]
+    assert shapes.all[5].pointers == [Pointer(8, MANY, 6), Pointer(32, ONE, 5), Pointer(40, ONE, 5)]
+    assert [shapes.path(4, at) for at in (8, 24)] == [Named(".private", 0, 8), Named(".shared.tail", 0, 0)]
+    eface = [Pointer(0, UNKNOWN), Pointer(8, DYNAMIC)]
+    assert known.pointers("sync.eface", "sync", 16) == eface == shapes.all[6].pointers
+    assert (
+        known.pointers("sync.Pool", "x/sync", 40) is None and known.pointers("sync.Pool", "sync", 48) is None
+    )

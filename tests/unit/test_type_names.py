@@ -6,6 +6,8 @@ from typing import Optional
 
 import pytest
 
+from addrspace_gdb.common.problems import ProblemError, Problems
+from addrspace_gdb.goruntime.rtype import Types
 from addrspace_gdb.goruntime.typeshapes import Shape
 from addrspace_gdb.process.dwarf.gonames import TypeNames, package_of, with_path
 from addrspace_gdb.space.graph.kept import TYPE, Size, counted_rows, group_of, told_apart
@@ -75,3 +77,23 @@ def test_types_of_one_name_in_two_packages_are_two_rows() -> None:
     groups, rows = group_of(shapes, TYPE)
     assert groups[2::2] == [1, 3, 5, 1] and rows[1] == Kept(TYPE, "json.T", Size(), package="encoding/json")
     assert len(counted_rows(rows, [8] * len(rows), [1] * len(rows))) == 7
+
+
+class NoSymbols:
+    """A runtime whose variables nothing finds."""
+
+    word, order, target = 8, "little", None
+
+    def __init__(self) -> None:
+        self.problems = Problems()
+
+    def global_word(self, name: str) -> int:
+        raise ProblemError(f"{name} needs the program's symbols, which it lacks")
+
+
+def test_without_the_table_of_itabs_there_are_types() -> None:
+    runtime = NoSymbols()
+    types = Types(runtime, [])  # type: ignore[arg-type]
+    assert types.itab_addresses() == [] and types.itab(0x1000) is None
+    (problem,) = runtime.problems
+    assert problem.startswith("itabs: runtime.itabTable needs the program's symbols")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.mgcroots import Slots
@@ -23,6 +23,7 @@ from addrspace_gdb.goruntime.typeshapes import (
 
 _MAX_VISITS = 1 << 20
 _NEAR = 1 << 12  # bytes
+_MAX_LEADERS = 16  # to one variable
 
 
 class Visit(NamedTuple):
@@ -69,15 +70,27 @@ class Said:
         }
 
 
-def leaders(slots: Slots, addresses: Sequence[int]) -> Dict[int, Tuple[int, int]]:
+ExtentOf = Callable[[int, int], Optional[int]]
+
+
+def leaders(
+    slots: Slots, addresses: Sequence[int], extent_of: ExtentOf = lambda slot, behind: None
+) -> Dict[int, Tuple[int, int]]:
     """Variables without a name, which others lead to: for each of these addresses where that one begins, and
-    the slot that leads there. Those that nothing leads to, or only from afar, are left out."""
-    to = sorted(zip(slots.values, slots.addresses))
+    the slot that leads there. Those that nothing leads to, or only from afar, are left out. `extent_of`: how
+    many bytes a slot leads to, with the word behind it; None: that is not known."""
+    to = sorted(zip(slots.values, slots.addresses, slots.behind))
     found = {}
     for address in addresses:
-        at = bisect_left(to, (address + 1, 0)) - 1
-        if at >= 0 and address - to[at][0] < _NEAR:
-            found[address] = to[bisect_left(to, (to[at][0], 0))]
+        at = bisect_left(to, (address + 1, 0, 0)) - 1
+        if at < 0 or address - to[at][0] >= _NEAR:
+            continue
+        first = bisect_left(to, (to[at][0], 0, 0))
+        for value, slot, behind in to[first : min(at + 1, first + _MAX_LEADERS)]:
+            extent = extent_of(slot, behind)
+            if extent is None or address < value + extent:
+                found[address] = value, slot
+                break
     return found
 
 
