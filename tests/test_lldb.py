@@ -468,6 +468,51 @@ def test_an_lldb_that_is_none_or_too_old(says: str, line: str, sleeper: Process,
     assert_refused(done, line.format(re.escape(str(lldb))))
 
 
+# A Python that lacks an optional part, by which processes are held; of its own folder it has no debugger.
+WITHOUT_CTYPES = """
+import sys
+sys.modules["ctypes"], sys.prefix = None, sys.argv.pop(1)
+from addrspace_gdb.shell.cli import main
+sys.exit(main())
+"""
+
+
+def where_there_is_only(lldb: Path, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """What the command says where it needs a debugger, and `lldb` is all that there is on PATH."""
+    (folder / "path").mkdir()
+    (folder / "path" / "lldb").symlink_to(lldb)
+    named = ("ADDRSPACE_GDB", "ADDRSPACE_LLDB", "ADDRSPACE_DEBUGGER")
+    env = {name: value for name, value in os.environ.items() if name not in named}
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_CTYPES, str(folder), *map(str, words)],
+        env={**env, "PYTHONPATH": str(CHECKOUT), "PATH": str(folder / "path")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_shell_takes_lldb_by_itself_where_there_is_no_gdb(
+    live: Live, lldb_exe: Lldb, tmp_path: Path
+) -> None:
+    refuse_old(lldb_exe)
+    stop(live.process)
+    command = ("gc", live.process.pid, "--format", "json")
+    done = where_there_is_only(lldb_exe.path, tmp_path, *command)
+    assert (done.returncode, done.stderr) == (0, "this Python lacks ctypes: lldb was asked\n")
+    assert MOVES.sub("", done.stdout) == MOVES.sub("", cli(*command, "--debugger", "none").stdout)
+
+
+def test_the_shell_takes_no_lldb_that_is_too_old(sleeper: Process, tmp_path: Path) -> None:
+    lldb = tmp_path / "lldb"
+    lldb.write_text("#!/bin/sh\necho 'lldb version 14.0.6'\n")
+    lldb.chmod(0o755)
+    done = where_there_is_only(lldb, tmp_path, "gc", sleeper.pid)
+    assert_refused(done, "this Python lacks ctypes; it takes gdb, or lldb 19 or newer")
+
+
 def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
     assert cli("init", "--lldb").stdout == f"command script import {in_lldb(str(LOADER))}\n"
     folder = tmp_path / "a folder's \\ # $HOME"
