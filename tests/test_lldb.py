@@ -26,7 +26,7 @@ from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
 from test_direct import MOVES
 
-from addrspace_gdb.common.lldb_words import in_lldb
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 
 FEW = (
@@ -514,15 +514,15 @@ def test_the_shell_takes_no_lldb_that_is_too_old(sleeper: Process, tmp_path: Pat
 
 
 def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
-    assert cli("init", "--lldb").stdout == f"command script import {in_lldb(str(LOADER))}\n"
+    assert cli("init", "--lldb").stdout == f"command script import {path_in_lldb(str(LOADER))}\n"
     folder = tmp_path / "a folder's \\ # $HOME"
     folder.mkdir()
     (folder / "loads_lldb.py").write_text("def __lldb_init_module(debugger, _):\n    print('here')\n")
-    line = f"command script import {in_lldb(str(folder / 'loads_lldb.py'))}"
+    line = f"command script import {path_in_lldb(str(folder / 'loads_lldb.py'))}"
     assert run_lldb(lldb_exe, [line], load=False).stdout.endswith("\nhere\n")
     for name in ("a`b", "a\nb", "a'b\"c"):
         with pytest.raises(ProblemError):
-            in_lldb(f"/tmp/{name}/load_lldb.py")
+            path_in_lldb(f"/tmp/{name}/load_lldb.py")
 
 
 FOREVER = """

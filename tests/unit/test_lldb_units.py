@@ -12,7 +12,7 @@ from typing import List
 import pytest
 
 from addrspace_gdb.commands import commands
-from addrspace_gdb.common.lldb_words import in_lldb as quoted
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.parameters import PARAMETERS, Parameters, help_text
@@ -73,10 +73,10 @@ def test_parameters() -> None:
     ],
 )
 def test_paths_in_commands_of_lldb(path: str, word: str) -> None:
-    assert quoted(path) == word
+    assert path_in_lldb(path) == word
     for wrong in ("`", "\n", "'\""):
         with pytest.raises(ProblemError):
-            quoted(path + wrong)
+            path_in_lldb(path + wrong)
 
 
 SHOWN = made_up.Shown((1, 5), "goroutine 7", [0x401100, 0x402000, 0x403000], 0xC000001000, 0xC000001040)
