@@ -350,26 +350,69 @@ TABS = {
     "addrspace nothing x": [],
     "addrspace gc --output /dev/nul": ["/dev/null"],
     "goroutine-stacks --group st": ["stack", "status"],
+    "goroutine --o": ["--off"],
+    "goroutine al": ["all"],
+    "goroutine-apply wai": ["waiting"],
+    "goroutine-apply waiting func": ["function:"],
+    "goroutine-apply waiting -": ["-q", "-c", "-s"],
+    "goroutine-apply 1 -q thread backtr": ["backtrace"],
+    "goroutine 1 register re": ["read"],
 }
+
+
+def tabs_script(lines: List[str], said: Path) -> str:
+    """A script that writes what is offered behind each line."""
+    return (
+        "import json, lldb\n"
+        "def __lldb_init_module(debugger, _):\n"
+        "    said = []\n"
+        f"    for line in {lines!r}:\n"
+        "        found = lldb.SBStringList()\n"
+        "        debugger.GetCommandInterpreter().HandleCompletion(line, len(line), 0, -1, found)\n"
+        "        said.append([found.GetStringAtIndex(at) for at in range(1, found.GetSize())])\n"
+        f"    open({str(said)!r}, 'w').write(json.dumps(said))\n"
+    )
 
 
 def test_completion(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
     """Of the words, options, values, parameters, symbols, files, and what there is in the session."""
     script = tmp_path / "script.py"
-    script.write_text(
-        "import json, lldb\n"
-        "def __lldb_init_module(debugger, _):\n"
-        "    said = []\n"
-        f"    for line in {list(TABS)!r}:\n"
-        "        found = lldb.SBStringList()\n"
-        "        debugger.GetCommandInterpreter().HandleCompletion(line, len(line), 0, -1, found)\n"
-        "        said.append([found.GetStringAtIndex(at) for at in range(1, found.GetSize())])\n"
-        f"    open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(said))\n"
-    )
+    script.write_text(tabs_script(list(TABS), tmp_path / "said"))
     run = on(lldb_exe, live, "addrspace snapshot early", f"command script import {script}")
     assert run.status == 0, run.stderr
     said = json.loads((tmp_path / "said").read_text())
     assert said == (list(TABS.values()) if lldb_exe.major >= 22 else [[] for _ in TABS])
+
+
+def test_goroutines_are_completed(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Each by its number."""
+    if lldb_exe.major < 22:
+        pytest.skip("this lldb completes no commands of Python's")
+    script, out = tmp_path / "script.py", tmp_path / "stacks.json"
+    script.write_text(tabs_script(["goroutine ", "goroutine-apply ", "goroutine 1"], tmp_path / "said"))
+    lines = [f"goroutine-stacks --system --format json --output {out}", f"command script import {script}"]
+    assert on(lldb_exe, live, *lines).status == 0
+    goids = {str(one["goid"]) for one in json.loads(out.read_text())["goroutines"]}
+    first, second, third = map(set, json.loads((tmp_path / "said").read_text()))
+    assert {"all", "--off", "1"} < first <= goids | {"all", "--off"} and {
+        "all",
+        "waiting",
+        "-q",
+        "1",
+    } < second
+    assert "1" in third and third == {goid for goid in goids if goid.startswith("1")}
+    assert max(map(len, (first, second))) <= 200 < len(goids)  # no more than can be looked at
+
+
+def test_a_command_for_goroutines_is_run_as_it_was_typed(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Where lldb takes the line apart, too."""
+    refuse_text(lldb_exe)
+    written = tmp_path / "written"
+    pattern = """goroutine-apply function:"^main[.]main$" -q bt 1"""
+    write = f"""goroutine-apply 1 -q script open("{written}", 'w').write('a  "b"')"""
+    run = on(lldb_exe, live, write, "addrspace set threads off", pattern)
+    assert (run.status, written.read_text()) == (0, 'a  "b"'), run.stderr
+    assert "  frame #0" in answer_to(pattern, run)
 
 
 def test_words_of_a_line_are_those_of_gdb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, List
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.session import LldbSession
@@ -59,6 +59,13 @@ class Goroutines:
         if line.split()[:1] in (["-h"], ["--help"]):
             raise HelpRequested(APPLY_HELP)
         self._apply(parse_apply(line, _variable))
+
+    def goids(self) -> List[str]:
+        """The numbers of all goroutines; none where they cannot be known."""
+        try:
+            return [str(goid) for goid in self.census().goids]
+        except (ProblemError, UnreadableError):
+            return []
 
     def _current(self) -> None:
         shown = shown_in(self._session.process)
