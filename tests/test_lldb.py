@@ -26,7 +26,7 @@ from harness.terminal import LldbTerminal
 from harness.toolchains import Toolchain
 from test_direct import MOVES
 
-from addrspace_gdb.common.lldb_words import in_lldb
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 
 FEW = (
@@ -350,26 +350,69 @@ TABS = {
     "addrspace nothing x": [],
     "addrspace gc --output /dev/nul": ["/dev/null"],
     "goroutine-stacks --group st": ["stack", "status"],
+    "goroutine --o": ["--off"],
+    "goroutine al": ["all"],
+    "goroutine-apply wai": ["waiting"],
+    "goroutine-apply waiting func": ["function:"],
+    "goroutine-apply waiting -": ["-q", "-c", "-s"],
+    "goroutine-apply 1 -q thread backtr": ["backtrace"],
+    "goroutine 1 register re": ["read"],
 }
+
+
+def tabs_script(lines: List[str], said: Path) -> str:
+    """A script that writes what is offered behind each line."""
+    return (
+        "import json, lldb\n"
+        "def __lldb_init_module(debugger, _):\n"
+        "    said = []\n"
+        f"    for line in {lines!r}:\n"
+        "        found = lldb.SBStringList()\n"
+        "        debugger.GetCommandInterpreter().HandleCompletion(line, len(line), 0, -1, found)\n"
+        "        said.append([found.GetStringAtIndex(at) for at in range(1, found.GetSize())])\n"
+        f"    open({str(said)!r}, 'w').write(json.dumps(said))\n"
+    )
 
 
 def test_completion(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
     """Of the words, options, values, parameters, symbols, files, and what there is in the session."""
     script = tmp_path / "script.py"
-    script.write_text(
-        "import json, lldb\n"
-        "def __lldb_init_module(debugger, _):\n"
-        "    said = []\n"
-        f"    for line in {list(TABS)!r}:\n"
-        "        found = lldb.SBStringList()\n"
-        "        debugger.GetCommandInterpreter().HandleCompletion(line, len(line), 0, -1, found)\n"
-        "        said.append([found.GetStringAtIndex(at) for at in range(1, found.GetSize())])\n"
-        f"    open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(said))\n"
-    )
+    script.write_text(tabs_script(list(TABS), tmp_path / "said"))
     run = on(lldb_exe, live, "addrspace snapshot early", f"command script import {script}")
     assert run.status == 0, run.stderr
     said = json.loads((tmp_path / "said").read_text())
     assert said == (list(TABS.values()) if lldb_exe.major >= 22 else [[] for _ in TABS])
+
+
+def test_goroutines_are_completed(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Each by its number."""
+    if lldb_exe.major < 22:
+        pytest.skip("this lldb completes no commands of Python's")
+    script, out = tmp_path / "script.py", tmp_path / "stacks.json"
+    script.write_text(tabs_script(["goroutine ", "goroutine-apply ", "goroutine 1"], tmp_path / "said"))
+    lines = [f"goroutine-stacks --system --format json --output {out}", f"command script import {script}"]
+    assert on(lldb_exe, live, *lines).status == 0
+    goids = {str(one["goid"]) for one in json.loads(out.read_text())["goroutines"]}
+    first, second, third = map(set, json.loads((tmp_path / "said").read_text()))
+    assert {"all", "--off", "1"} < first <= goids | {"all", "--off"} and {
+        "all",
+        "waiting",
+        "-q",
+        "1",
+    } < second
+    assert "1" in third and third == {goid for goid in goids if goid.startswith("1")}
+    assert max(map(len, (first, second))) <= 200 < len(goids)  # no more than can be looked at
+
+
+def test_a_command_for_goroutines_is_run_as_it_was_typed(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
+    """Where lldb takes the line apart, too."""
+    refuse_text(lldb_exe)
+    written = tmp_path / "written"
+    pattern = """goroutine-apply function:"^main[.]main$" -q bt 1"""
+    write = f"""goroutine-apply 1 -q script open("{written}", 'w').write('a  "b"')"""
+    run = on(lldb_exe, live, write, "addrspace set threads off", pattern)
+    assert (run.status, written.read_text()) == (0, 'a  "b"'), run.stderr
+    assert "  frame #0" in answer_to(pattern, run)
 
 
 def test_words_of_a_line_are_those_of_gdb(live: Live, lldb_exe: Lldb, tmp_path: Path) -> None:
@@ -468,16 +511,61 @@ def test_an_lldb_that_is_none_or_too_old(says: str, line: str, sleeper: Process,
     assert_refused(done, line.format(re.escape(str(lldb))))
 
 
+# A Python that lacks an optional part, by which processes are held; of its own folder it has no debugger.
+WITHOUT_CTYPES = """
+import sys
+sys.modules["ctypes"], sys.prefix = None, sys.argv.pop(1)
+from addrspace_gdb.shell.cli import main
+sys.exit(main())
+"""
+
+
+def where_there_is_only(lldb: Path, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """What the command says where it needs a debugger, and `lldb` is all that there is on PATH."""
+    (folder / "path").mkdir()
+    (folder / "path" / "lldb").symlink_to(lldb)
+    named = ("ADDRSPACE_GDB", "ADDRSPACE_LLDB", "ADDRSPACE_DEBUGGER")
+    env = {name: value for name, value in os.environ.items() if name not in named}
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_CTYPES, str(folder), *map(str, words)],
+        env={**env, "PYTHONPATH": str(CHECKOUT), "PATH": str(folder / "path")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_shell_takes_lldb_by_itself_where_there_is_no_gdb(
+    live: Live, lldb_exe: Lldb, tmp_path: Path
+) -> None:
+    refuse_old(lldb_exe)
+    stop(live.process)
+    command = ("gc", live.process.pid, "--format", "json")
+    done = where_there_is_only(lldb_exe.path, tmp_path, *command)
+    assert (done.returncode, done.stderr) == (0, "this Python lacks ctypes: lldb was asked\n")
+    assert MOVES.sub("", done.stdout) == MOVES.sub("", cli(*command, "--debugger", "none").stdout)
+
+
+def test_the_shell_takes_no_lldb_that_is_too_old(sleeper: Process, tmp_path: Path) -> None:
+    lldb = tmp_path / "lldb"
+    lldb.write_text("#!/bin/sh\necho 'lldb version 14.0.6'\n")
+    lldb.chmod(0o755)
+    done = where_there_is_only(lldb, tmp_path, "gc", sleeper.pid)
+    assert_refused(done, "this Python lacks ctypes; it takes gdb, or lldb 19 or newer")
+
+
 def test_the_line_for_lldbinit(lldb_exe: Lldb, tmp_path: Path) -> None:
-    assert cli("init", "--lldb").stdout == f"command script import {in_lldb(str(LOADER))}\n"
+    assert cli("init", "--lldb").stdout == f"command script import {path_in_lldb(str(LOADER))}\n"
     folder = tmp_path / "a folder's \\ # $HOME"
     folder.mkdir()
     (folder / "loads_lldb.py").write_text("def __lldb_init_module(debugger, _):\n    print('here')\n")
-    line = f"command script import {in_lldb(str(folder / 'loads_lldb.py'))}"
+    line = f"command script import {path_in_lldb(str(folder / 'loads_lldb.py'))}"
     assert run_lldb(lldb_exe, [line], load=False).stdout.endswith("\nhere\n")
     for name in ("a`b", "a\nb", "a'b\"c"):
         with pytest.raises(ProblemError):
-            in_lldb(f"/tmp/{name}/load_lldb.py")
+            path_in_lldb(f"/tmp/{name}/load_lldb.py")
 
 
 FOREVER = """

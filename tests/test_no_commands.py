@@ -30,7 +30,7 @@ EXCEPTIONS: Dict[str, str] = {
     "commands.py:register": "names of classes and commands: constants of that module",
     "thread_on_demand.py:prepare": "the path of a file of ours, which stands in what the user imported",
     "goroutines.py:_output": "the command of lldb that the user gave to goroutine-apply for this",
-    "goroutine_commands.py:_offer": "the command of gdb that the user is typing, for completion",
+    "goroutine_commands.py:_commands": "the command of gdb that the user is typing, for completion",
     "goroutine_commands.py:_run_for": "the command of gdb that the user gave to goroutine-apply for this",
     "goroutine_selection.py:_add_hooks": "names of gdb's commands: constants of that module",
     "goroutine_selection.py:_hooked": "names of gdb's commands: constants of that module",

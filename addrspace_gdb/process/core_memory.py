@@ -150,8 +150,13 @@ class CoreMemory:
         mapping = self._mapping(address)
         if mapping is None or not 0 <= mapping.dumped < mapping.size:
             return ""
-        may_be_cut = mapping.file is None or mapping.permissions[1] == "w"
-        return CUT if self._core.truncated and may_be_cut else NOT_HELD
+        return why_missing(mapping, self._core.truncated)
+
+
+def why_missing(mapping: Mapping, truncated: bool) -> str:
+    """Why a core lacks memory of a mapping that no file stands in for; `truncated`: the core is cut off."""
+    may_be_cut = mapping.file is None or mapping.permissions[1] == "w"
+    return CUT if truncated and may_be_cut else NOT_HELD
 
 
 def memory_of(core: Core) -> Callable[[int, int], bytes]:

@@ -22,7 +22,7 @@ from addrspace_gdb.shell.compressed import format_of, unpacked
 from addrspace_gdb.shell.precheck import check_core, check_process
 from addrspace_gdb.shell.processes import is_pid, number_of, resolved
 from addrspace_gdb.shell.run_gdb import AnswerFiles, Debugger, find_gdb, run_gdb
-from addrspace_gdb.shell.run_lldb import find_lldb, run_lldb
+from addrspace_gdb.shell.run_lldb import OLDEST, find_lldb, run_lldb
 from addrspace_gdb.shell.stopping import PATIENCE, wait_stoppable
 
 
@@ -168,7 +168,8 @@ def _instead(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Option
     if path is None and not asked.only:
         kind, path = "lldb", _usable_lldb()
     if path is None:
-        raise ProblemError(f"{why}; it takes gdb (--debugger gdb)")
+        needed = "gdb (--debugger gdb)" if asked.only else f"gdb, or lldb {OLDEST} or newer"
+        raise ProblemError(f"{why}; it takes {needed}")
     answer.note(f"{why}: {kind} was asked")
     debugger = asked.debugger._replace(path=path, kind=kind)
     _by_debugger(asked._replace(debugger=debugger), answer, core, exe)

@@ -24,7 +24,7 @@ from addrspace_gdb.commands.options import add_look
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
-from addrspace_gdb.common.lldb_words import in_lldb
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError, cut_short
 from addrspace_gdb.common.streams import secure_streams, speaks_unicode, stdout_is_terminal, tell, to_stdout
 from addrspace_gdb.process.elf import elf_type
@@ -192,7 +192,7 @@ def _add_from_dumps(commands: Any) -> None:
 def init(options: argparse.Namespace) -> int:
     """Carry out ``init``."""
     if options.lldb:
-        to_stdout([b"command script import " + os.fsencode(in_lldb(str(LLDB_LOADER))) + b"\n"])
+        to_stdout([b"command script import " + os.fsencode(path_in_lldb(str(LLDB_LOADER))) + b"\n"])
         return 0
     if "\n" in str(LOADER):
         raise ProblemError(f"gdb cannot source a file in a folder of this name: {printable(str(LOADER))}")

@@ -12,11 +12,11 @@ from typing import List
 import pytest
 
 from addrspace_gdb.commands import commands
-from addrspace_gdb.common.lldb_words import in_lldb as quoted
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.parameters import PARAMETERS, Parameters, help_text
-from addrspace_gdb.debugger.lldb.words import in_lldb
+from addrspace_gdb.debugger.lldb.words import as_typed, in_lldb
 from addrspace_gdb.shell.run_lldb import version_of
 
 
@@ -73,10 +73,27 @@ def test_parameters() -> None:
     ],
 )
 def test_paths_in_commands_of_lldb(path: str, word: str) -> None:
-    assert quoted(path) == word
+    assert path_in_lldb(path) == word
     for wrong in ("`", "\n", "'\""):
         with pytest.raises(ProblemError):
-            quoted(path + wrong)
+            path_in_lldb(path + wrong)
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "line"),
+    [
+        ([], [], ""),
+        (["1", "bt"], ["goroutine-apply 1 bt"], "1 bt"),
+        (["1", "p", "a  b"], ["goroutine-apply  1 p 'a  b' "], "1 p 'a  b' "),
+        (["1", "p", "a  b"], ["goroutine-apply 1 bt"], "1 p 'a  b'"),
+        (["1", "p", "it's", ""], [], """1 p 'it'"'"'s' ''"""),
+        (["function:a b", "reason:select", "bt"], ["x"], "function:'a b' reason:select bt"),
+        (["1", "goroutine", "2"], ["goroutine 2", "goroutine 1 goroutine 2"], "1 goroutine 2"),
+        (["2"], ["goroutine 2", "goroutine 1 goroutine 2"], "2"),
+    ],
+)
+def test_a_line_that_lldb_took_apart(words: List[str], typed: List[str], line: str) -> None:
+    assert as_typed(words, typed) == line
 
 
 SHOWN = made_up.Shown((1, 5), "goroutine 7", [0x401100, 0x402000, 0x403000], 0xC000001000, 0xC000001040)

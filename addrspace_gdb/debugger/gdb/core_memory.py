@@ -11,9 +11,9 @@ import re
 from bisect import bisect_right
 from typing import List, Optional, Tuple
 
-from addrspace_gdb.common.problems import CUT, NOT_HELD, ProblemError, UnreadableError
+from addrspace_gdb.common.problems import NOT_HELD, ProblemError, UnreadableError
 from addrspace_gdb.debugger.gdb.text import output_of
-from addrspace_gdb.process.core_memory import FilePart, program_parts
+from addrspace_gdb.process.core_memory import FilePart, program_parts, why_missing
 from addrspace_gdb.process.corefile import Core, part_of, read_core
 from addrspace_gdb.process.corenotes import AT_ENTRY
 from addrspace_gdb.process.mappings import Mapping
@@ -58,15 +58,11 @@ class HeldMemory:
         while index < len(self._lost) and self._lost[index][0] < address + size:
             low, high, mapping = self._lost[index]
             if not self._replaced(mapping, max(low, address), min(high, address + size)):
-                raise UnreadableError(address, size, self._why(mapping))
+                raise UnreadableError(address, size, why_missing(mapping, self._truncated))
             if self._parts and mapping.file == self._program:
                 return self._of_file(address, size)
             index += 1
         return None
-
-    def _why(self, mapping: Mapping) -> str:
-        may_be_cut = mapping.file is None or mapping.permissions[1] == "w"
-        return CUT if self._truncated and may_be_cut else NOT_HELD
 
     def _replaced(self, mapping: Mapping, start: int, end: int) -> bool:
         """Whether a file has what is missing: not what the process may have changed."""

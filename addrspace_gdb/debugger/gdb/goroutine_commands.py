@@ -20,6 +20,7 @@ from addrspace_gdb.debugger.gdb.text import output_of, text_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.values import evaluate
 from addrspace_gdb.debugger.shared.applying import apply_each, header_of
+from addrspace_gdb.debugger.shared.completing import goroutine_offers
 
 if TYPE_CHECKING:
     from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
@@ -222,13 +223,14 @@ def _offer(text: str, word: Optional[str], words: List[str]) -> List[str]:
     """Completions of the last word: ours, and once goroutines are given those of gdb for the command."""
     if word is None:
         return []  # newer gdbs first ask only which characters break words
-    given, _flags, command = goroutine_args.split(text)
-    current = command if command or text[-1:].isspace() or not given else given[-1]
-    found = [offer for offer in words if offer.startswith(current)]
-    if given and current is command:
-        with read_only():
-            found += output_of(f"complete {command}").splitlines() if command else []
+    with read_only():
+        found, current = goroutine_offers(text, words, _commands)
     return [offer[len(current) - len(word) :] for offer in found]
+
+
+def _commands(command: str) -> List[str]:
+    """What gdb offers for a command of its own."""
+    return output_of(f"complete {command}").splitlines()
 
 
 class _ApplyCommand(gdb.Command):

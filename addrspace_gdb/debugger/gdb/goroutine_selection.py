@@ -15,6 +15,7 @@ from addrspace_gdb.debugger.gdb.target import GdbTarget
 from addrspace_gdb.debugger.gdb.text import output_of
 from addrspace_gdb.debugger.gdb.threads import selected_thread
 from addrspace_gdb.debugger.gdb.unwinder import Injected, Injector, first_frame
+from addrspace_gdb.debugger.shared.kept_census import KeptCensus
 from addrspace_gdb.target.protocol import Target
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Selector:
     def __init__(self, session: GdbSession) -> None:
         self._session = session
         self._injector = Injector()
-        self._census: Optional[Census] = None
+        self._census = KeptCensus(self._was_read)
         self._witness: Optional[gdb.InferiorThread] = None
         self._names: Optional[FunctionNames] = None
         self.moves = 0  # how often the inferior moved
@@ -96,14 +97,11 @@ class Selector:
         GdbTarget()  # says it if there is no process, or if it runs
         if self._witness is not None and not self._witness.is_valid():
             self._session.forget()
-        target = self._session.target()
-        if self._census is None or self._census.target is not target:
-            from addrspace_gdb.space.goroutines.census import Census
+        return self._census.of(self._session.target())
 
-            self._census = Census(target)
-            self._name_functions(target)
-            self._witness = gdb.selected_inferior().threads()[0]
-        return self._census
+    def _was_read(self, target: Target) -> None:
+        self._name_functions(target)
+        self._witness = gdb.selected_inferior().threads()[0]
 
     def _name_functions(self, target: Target) -> None:
         from addrspace_gdb.goruntime.stripped.target import StrippedTarget

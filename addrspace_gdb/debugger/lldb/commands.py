@@ -5,20 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
-from addrspace_gdb.commands import ListedCommand, commands, loaded
+from addrspace_gdb.commands import ListedCommand, commands, goroutine_args, loaded
 from addrspace_gdb.commands.command import Command, run
 from addrspace_gdb.commands.options import HelpRequested, filled, split
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.debugger.lldb.api import answer_of
-from addrspace_gdb.debugger.lldb.completion import Completed, can_be, words_of
+from addrspace_gdb.debugger.lldb.completion import MOST, Completed, can_be, lldbs_offers, words_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.interrupts import interruptible
 from addrspace_gdb.debugger.lldb.parameters import following, help_text
-from addrspace_gdb.debugger.lldb.session import LldbSession, put
-from addrspace_gdb.debugger.lldb.words import in_lldb
-from addrspace_gdb.debugger.shared.completing import may_be_symbol, offers, symbols
+from addrspace_gdb.debugger.lldb.session import LldbSession, put, typed_commands
+from addrspace_gdb.debugger.lldb.words import as_typed, in_lldb
+from addrspace_gdb.debugger.shared.completing import goroutine_offers, may_be_symbol, offers, symbols
 from addrspace_gdb.debugger.shared.telling import is_internal, named, told
 
 if TYPE_CHECKING:
@@ -167,16 +168,27 @@ class StacksCommand(_Command, Completed):
     name = "goroutine-stacks"
 
 
-class GoroutineCommand(_Command):
+class GoroutineCommand(_Command, Completed):
     """`goroutine`."""
 
     name = "goroutine"
     text = HELP
+    own: Sequence[str] = ("all", "--off")  # words that may follow
 
     def run(self, line: str) -> Optional[str]:
         """Show or select one."""
         self._goroutines.select(line)
         return None
+
+    def line_of(self, words: Sequence[str]) -> str:
+        """As they were typed: a command of lldb's own may be among them."""
+        return as_typed(words, typed_commands(self._session.debugger))
+
+    def offers(self, before: List[str]) -> List[str]:
+        """Goroutines and what chooses them, then lldb's commands."""
+        known = [*self.own, *self._goroutines.goids()]
+        lldbs = partial(lldbs_offers, self._session.debugger)
+        return goroutine_offers(" ".join(before), known, lldbs)[0][:MOST]
 
     @property
     def _goroutines(self) -> Goroutines:
@@ -194,6 +206,7 @@ class ApplyCommand(GoroutineCommand):
 
     name = "goroutine-apply"
     text = APPLY_HELP
+    own = goroutine_args.words()
 
     def run(self, line: str) -> Optional[str]:
         """Run a command for each."""

@@ -10,6 +10,7 @@ import lldb
 from addrspace_gdb.debugger.lldb.api import version
 
 OLDEST = 22
+MOST = 200  # of what there may be thousands: as many as gdb shows (max-completions)
 _LONGEST = 1 << 16  # bytes of a word
 
 
@@ -59,3 +60,11 @@ def words_of(given: Any) -> List[str]:
     """The words that lldb hands over."""
     items = [given.GetItemAtIndex(at) for at in range(given.GetSize())]
     return [str(item.GetStringValue(_LONGEST)) for item in items]
+
+
+def lldbs_offers(debugger: Any, command: str) -> List[str]:
+    """What the last word of a command of lldb's own may become."""
+    found = lldb.SBStringList()
+    debugger.GetCommandInterpreter().HandleCompletion(command, len(command.encode()), 0, MOST, found)
+    beyond_what_all_share = range(1, found.GetSize())
+    return [str(found.GetStringAtIndex(at)) for at in beyond_what_all_share]

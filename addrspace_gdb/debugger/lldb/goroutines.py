@@ -8,17 +8,18 @@ lldb can (22 and newer), and is text where it cannot.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, List
 
 from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_select
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.session import LldbSession
 from addrspace_gdb.debugger.lldb.thread_on_demand import can_be, select, shown_in
 from addrspace_gdb.debugger.shared.applying import apply_each, header_of
+from addrspace_gdb.debugger.shared.kept_census import KeptCensus
 from addrspace_gdb.views.stackparts import place as place_of
 
 if TYPE_CHECKING:
@@ -33,16 +34,11 @@ class Goroutines:
 
     def __init__(self, session: LldbSession) -> None:
         self._session = session
-        self._census: Optional[Census] = None
+        self._kept = KeptCensus()
 
     def census(self) -> Census:
         """ProblemError if there is no process, or if they cannot be read."""
-        target = self._session.target()
-        if self._census is None or self._census.target is not target:
-            from addrspace_gdb.space.goroutines.census import Census
-
-            self._census = Census(target)
-        return self._census
+        return self._kept.of(self._session.target())
 
     def select(self, line: str) -> None:
         """What was typed after `goroutine`. ProblemError."""
@@ -63,6 +59,13 @@ class Goroutines:
         if line.split()[:1] in (["-h"], ["--help"]):
             raise HelpRequested(APPLY_HELP)
         self._apply(parse_apply(line, _variable))
+
+    def goids(self) -> List[str]:
+        """The numbers of all goroutines; none where they cannot be known."""
+        try:
+            return [str(goid) for goid in self.census().goids]
+        except (ProblemError, UnreadableError):
+            return []
 
     def _current(self) -> None:
         shown = shown_in(self._session.process)

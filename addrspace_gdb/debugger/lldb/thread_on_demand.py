@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.lldb_words import in_lldb
+from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.api import answer_of, version
@@ -61,7 +61,7 @@ def shown_in(process: Any) -> Optional[made_up.Shown]:
 def prepare(debugger: Any) -> None:
     """Have a debugger of lldb's ask for goroutines, of processes that it gets from now on."""
     if version() >= OLDEST and not _is_taken(debugger):
-        answer_of(f"settings set {_SETTING} {in_lldb(_PLUGIN)}", debugger)
+        answer_of(f"settings set {_SETTING} {path_in_lldb(_PLUGIN)}", debugger)
 
 
 def _is_taken(debugger: Any) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import List, Sequence
+from typing import Callable, List, Sequence, Tuple
 
+from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.command import Command
 from addrspace_gdb.commands.options import LOOK
 from addrspace_gdb.commands.session import Session
@@ -39,6 +40,20 @@ def may_be_symbol(command: Command, before: Sequence[str]) -> bool:
     """Whether the last of the words `before` may be an expression."""
     is_value = len(before) > 1 and command.parser().takes_value(before[-2])
     return command.expressions and not is_value and not (before and before[-1].startswith("-"))
+
+
+def goroutine_offers(
+    text: str, words: Sequence[str], debuggers: Callable[[str], List[str]]
+) -> Tuple[List[str], str]:
+    """What the last word of `text`, typed after `goroutine` or `goroutine-apply`, may become, and that word,
+    or the whole command that it is in: one of `words`, and behind goroutines what `debuggers` says of a
+    command of the debugger's own."""
+    given, _flags, command = goroutine_args.split(text)
+    current = command if command or text[-1:].isspace() or not given else given[-1]
+    found = [offer for offer in words if offer.startswith(current)]
+    if given and current is command and command:
+        found += debuggers(command)
+    return found, current
 
 
 def symbols(session: Session, current: str) -> List[str]:
