@@ -10,7 +10,7 @@ from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError, problem_of
-from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker import counting
 from addrspace_gdb.worker.arrays import COMPILED, COMPILED_IN, Ints, filled, of_bytes, zeros
 from addrspace_gdb.worker.budget import Budget
 from addrspace_gdb.worker.debuginfo import read_variables
@@ -327,7 +327,7 @@ class Server:
         rooted, of_shapes = self._made, of_bytes(said.column("groups"), "q")
         groups = filled(rooted.nodes, -1, "i")
         typed = self._typed
-        propagating.put_groups(typed.found.shapes, typed.shapes.slots, rooted.graph.heap, of_shapes, groups)
+        counting.put_groups(typed.found.shapes, typed.shapes.slots, rooted.graph.heap, of_shapes, groups)
         nodes = said.header["nodes"] or [rooted.start]
         kept, counts = self._dominators.grouped(nodes, groups, int(said.header["many"]))
         self._say({}, {"bytes": kept, "objects": counts})

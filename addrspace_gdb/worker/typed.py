@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker import counting, propagating
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
@@ -91,7 +91,7 @@ class Typed:
 
     def _typed(self) -> List[int]:
         sums = zeros(2)
-        propagating.count_typed(self._graph.heap, self.found.shapes, sums)
+        counting.count_typed(self._graph.heap, self.found.shapes, sums)
         return [int(one) for one in sums]
 
     def _follow_closures(self, loose: int, unknown: bool = False) -> None:
@@ -155,11 +155,11 @@ class Typed:
         heap, found = self._graph.heap, self.found
         rows = _PER_SHAPE * len(self.shapes.sizes)
         objects, bytes_ = zeros(rows), zeros(rows)
-        propagating.count_shapes(
+        counting.count_shapes(
             heap.state, reached, heap.first, heap.sizes, self.shapes.slots, found.shapes, objects, bytes_
         )
         untyped = zeros(max(1, 2 * len(heap.sizes)))
-        propagating.count_untyped(heap.state, reached, heap.first, found.shapes, untyped)
+        counting.count_untyped(heap.state, reached, heap.first, found.shapes, untyped)
         return {"objects": objects, "bytes": bytes_, **self._by_size(untyped), **self._functions(reached)}
 
     def _by_size(self, untyped: Ints) -> Dict[str, Ints]:

@@ -6,7 +6,7 @@ from array import array
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker import counting
 from addrspace_gdb.worker.arrays import filled, joined, of_bytes, zeros
 from addrspace_gdb.worker.debuginfo import Codes, find_entries
 from addrspace_gdb.worker.graph import Graph
@@ -61,7 +61,7 @@ def _tree(rooted: Rooted, made: Optional[Typed], _word: int) -> None:
     total(heap, tree.number, True)
     if made is not None:
         groups = filled(rooted.nodes, -1, "i")
-        propagating.put_groups(made.found.shapes, made.shapes.slots, heap, zeros(4), groups)
+        counting.put_groups(made.found.shapes, made.shapes.slots, heap, zeros(4), groups)
         tree.grouped([rooted.start], groups, 1)
         summed(rooted, tree, made, [0], [-1])
 
