@@ -27,6 +27,18 @@ def _too_old(version: str) -> Optional[str]:
     return None
 
 
+def _without_its_module(debugger: Any) -> Optional[str]:
+    """Why the objects that lldb hands over have no methods, and what helps; None if they have: Debian's 14
+    looks for its own Python module in a folder that there is not."""
+    if hasattr(debugger, "GetVersionString"):
+        return None
+    root = os.path.dirname(os.path.dirname(os.path.realpath("/proc/self/exe")))
+    python = ".".join(str(part) for part in sys.version_info[:2])
+    place = os.path.join(root, "lib", f"python{python}", "dist-packages")
+    line = "this lldb's Python does not find lldb's own module"
+    return f"{line}; start lldb with PYTHONPATH={shlex.quote(place)}" if os.path.isdir(place) else line
+
+
 def _missing(parent: str) -> Optional[str]:
     """Which dependencies cannot be found, and how to get them for a package in the folder `parent`."""
     # Module name, and the distribution that brings it: as in pyproject.toml.
@@ -74,7 +86,7 @@ def _load(debugger: Any, version: str) -> Optional[str]:
 def __lldb_init_module(debugger: Any, _internal: Any) -> None:
     """Load, and tell any failure in one line on stderr; after it, the import may be tried again."""
     try:
-        problem = _load(debugger, str(debugger.GetVersionString()))
+        problem = _without_its_module(debugger) or _load(debugger, str(debugger.GetVersionString()))
     except Exception as error:  # noqa: BLE001  whatever it is, it is said in one line
         problem = f"cannot load: {type(error).__name__}: {error}"
         for name in [name for name in sys.modules if name.partition(".")[0] == "addrspace_gdb"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -112,6 +113,19 @@ def test_the_oldest_lldb_says_the_same(live: Live, tmp_path: Path) -> None:
     if lldb is None:
         pytest.skip("the oldest lldb is not in the cache")
     run = on(lldb, live, f"addrspace gc --format json --output {out}", "goroutine 1")
+    assert run.status == 0, run.stderr
+    assert json.loads(out.read_text())["schema"] == "gc/1" and goroutine_of(answer_to("goroutine 1", run))
+
+
+def test_debians_lldb_14(live: Live, tmp_path: Path) -> None:
+    """It says how it is made to find its own module, and answers then."""
+    path = shutil.which("lldb-14")
+    if path is None:
+        pytest.skip("no lldb-14 on PATH")
+    lldb, out = Lldb(Path(path), "14.0.6"), tmp_path / "gc.json"
+    said = re.search(r"(?m)^addrspace-gdb: .* PYTHONPATH=(\S+)$", run_lldb(lldb, []).stderr)
+    env = {"PYTHONPATH": said.group(1)} if said is not None else {}
+    run = on(lldb, live, f"addrspace gc --format json --output {out}", "goroutine 1", env=env)
     assert run.status == 0, run.stderr
     assert json.loads(out.read_text())["schema"] == "gc/1" and goroutine_of(answer_to("goroutine 1", run))
 

@@ -11,6 +11,7 @@ from typing import List
 
 import pytest
 
+from addrspace_gdb import load_lldb
 from addrspace_gdb.commands import commands
 from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
@@ -77,6 +78,13 @@ def test_paths_in_commands_of_lldb(path: str, word: str) -> None:
     for wrong in ("`", "\n", "'\""):
         with pytest.raises(ProblemError):
             path_in_lldb(path + wrong)
+
+
+def test_an_lldb_that_does_not_find_its_own_module(capsys: pytest.CaptureFixture[str]) -> None:
+    load_lldb.__lldb_init_module(object(), None)
+    said = capsys.readouterr().err
+    assert said.startswith("addrspace-gdb: this lldb's Python does not find lldb's own module")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
