@@ -44,7 +44,7 @@ def _verdict(found: Retained) -> str:
         return f"No single root keeps a tenth of {whole}{_together(found)}."
     alone = "by itself" if len(suspects) == 1 else "each by itself"
     named = suspects[0] if len(suspects) == 1 else f"{', '.join(suspects[:-1])} and {suspects[-1]}"
-    return f"Of {whole}, {named} alive {alone}; --depth 2 shows through what."
+    return f"Of {whole}, {named} alive {alone}{_deeper(found, '; ', 'what')}."
 
 
 def _together(found: Retained) -> str:
@@ -53,7 +53,12 @@ def _together(found: Retained) -> str:
     if 2 * kept < whole or not whole:
         return ""
     share = sizes.share(kept, whole)
-    return f"; several together keep {sizes.size(kept)} ({share}): --depth 2 shows through which objects"
+    return f"; several together keep {sizes.size(kept)} ({share}){_deeper(found, ': ', 'which objects')}"
+
+
+def _deeper(found: Retained, mark: str, what: str) -> str:
+    """How to see more, unless it is shown below."""
+    return "" if any(row.children for row in found.rows) else f"{mark}--depth 2 shows through {what}"
 
 
 def _by_groups(found: Retained, whole: str) -> str:

@@ -88,7 +88,7 @@ def known_lines(found: Counted) -> List[str]:
         share = sizes.share(reached - found.untyped_reached.bytes, reached)
         known += f" ({share} of those that are reached)"
     lines = [f"{known}; {sizes.size(rest.bytes)} in {sizes.plural(rest.objects, 'object')} have none known"]
-    if found.sites.known:
+    if found.sites.typed.objects:
         lines.append(_sites_line(found.sites))
     if found.sites.conflicts:
         have = "has another type than its" if found.sites.conflicts == 1 else "have other types than their"
