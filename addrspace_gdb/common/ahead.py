@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections import deque
 from queue import SimpleQueue
 from typing import Callable, Deque, Generator, Generic, Iterable, Iterator, List, Optional, Tuple, TypeVar
+
+from addrspace_gdb.common.later import leave_signals_alone
 
 AHEAD = 2  # calls made while a result is used, each in a thread: two processors copy twice as fast as one
 
@@ -60,7 +61,7 @@ class _Hand(Generic[Made]):
         self._thread.join()
 
     def _work(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the other threads
+        leave_signals_alone()
         for call in iter(self._calls.get, None):
             try:
                 self._made.put(([call()], None))

@@ -8,6 +8,7 @@ import socket
 from threading import Lock
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence
 
+from addrspace_gdb.common.later import Later
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError, problem_of
 from addrspace_gdb.worker import counting
@@ -24,7 +25,6 @@ from addrspace_gdb.worker.stacks import roots_of
 from addrspace_gdb.worker.stream import Memory, Words
 from addrspace_gdb.worker.summing import summed
 from addrspace_gdb.worker.tree import Dominators, Rooted
-from addrspace_gdb.worker.turns import Later
 from addrspace_gdb.worker.typed import Typed
 from addrspace_gdb.worker.warming import warm
 

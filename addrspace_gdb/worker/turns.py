@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from threading import Condition, Thread
-from typing import Callable, Generic, Iterator, List, Optional, Sequence, TypeVar
+from functools import partial
+from threading import Condition
+from typing import Callable, Iterator, Optional, Sequence
 
-T = TypeVar("T")
+from addrspace_gdb.common.later import Later
 
 _MOST = 4  # threads: more would wait for memory
 
@@ -37,12 +38,10 @@ class Turns:
 
     def run(self, works: Sequence[Callable[[int, Turns], None]]) -> None:
         """Do all jobs, with a thread for each of `works`. What goes wrong is raised: of several the first."""
-        threads = [Thread(target=self._loop, args=(work,), daemon=True) for work in works[1:]]
-        for thread in threads:
-            thread.start()
+        others = [Later(partial(self._loop, work)) for work in works[1:]]
         self._loop(works[0])
-        for thread in threads:
-            thread.join()
+        for other in others:
+            other.end()
         if self._error is not None:
             raise self._error
 
@@ -71,35 +70,6 @@ class Turns:
 
 class _StopError(Exception):
     """A job before this one has failed."""
-
-
-class Later(Generic[T]):
-    """Something that is worked out beside other work."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
-        self._found: List[T] = []
-        self._error: Optional[BaseException] = None
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._found.append(self._work())
-        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised where it is wanted
-            self._error = error
-
-    def end(self) -> None:
-        """Wait until it is done, or has failed."""
-        self._thread.join()
-
-    @property
-    def found(self) -> T:
-        """What came out, once it is done. What went wrong is raised."""
-        self.end()
-        if self._error is not None:
-            raise self._error
-        return self._found[0]
 
 
 def hands() -> int:

@@ -1,37 +1,29 @@
-"""Threads of the worker: what they share out, and what is worked out later."""
+"""How many threads the worker has, and that it does without."""
 
 from __future__ import annotations
 
 import threading
+from typing import List
 
 import pytest
 
-from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.turns import Later, hands
-
-
-def test_what_is_worked_out_later_is_there_when_it_is_wanted() -> None:
-    go = threading.Event()
-
-    def work() -> int:
-        assert go.wait(30)
-        return 7
-
-    later = Later(work)
-    go.set()
-    assert later.found == 7 and later.found == 7
-
-
-def test_what_goes_wrong_later_is_raised_where_it_is_wanted() -> None:
-    def work() -> int:
-        raise ProblemError("no")
-
-    later = Later(work)
-    later.end()
-    for _ in range(2):
-        with pytest.raises(ProblemError, match="^no$"):
-            later.found  # noqa: B018
+from addrspace_gdb.worker.turns import Turns, hands
 
 
 def test_there_is_a_thread_at_least() -> None:
     assert hands() >= 1
+
+
+def test_without_threads_every_job_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    passed: List[int] = []
+
+    def work(job: int, turns: Turns) -> None:
+        with turns.at(0, job):
+            passed.append(job)
+
+    Turns(9, 1).run([work, work, work])
+    assert passed == [*range(9)]

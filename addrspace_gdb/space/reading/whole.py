@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import compress
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
-from addrspace_gdb.common.beside import beside
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.later import Later
 from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
@@ -129,7 +129,7 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     core, page_size = opening.core, opening.page_size
     mappings, proc, inferred = opening.listed
     # First of all: reading the target's memory makes more of its files resident, and require_go may.
-    begun = beside(partial(proc.read, "smaps")) if check and proc is not None and proc.local else None
+    begun = Later(partial(proc.read, "smaps")) if check and proc is not None and proc.local else None
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
     kernel = read_kernel_counts(proc, mappings) if check else None
@@ -208,15 +208,13 @@ class _Before:
         return found.sp if found is not None else None
 
 
-def _smaps(
-    proc: Optional[ProcFiles], begun: Optional[Callable[[], bytes]], problems: Problems
-) -> Optional[bytes]:
+def _smaps(proc: Optional[ProcFiles], begun: Optional[Later[bytes]], problems: Problems) -> Optional[bytes]:
     """What the kernel says of each mapping, for which it goes through all page tables once more; `begun` if
     that was begun already, beside other walks of them."""
     if proc is None:
         return None
     try:
-        return begun() if begun is not None else proc.read("smaps")
+        return begun.found if begun is not None else proc.read("smaps")
     except OSError as error:
         problems.add(
             f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
