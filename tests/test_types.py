@@ -54,7 +54,11 @@ def types(target: object, *options: str, plain: str = "") -> Json:
 
 def counted(live: Process) -> List[Tuple[str, int]]:
     """What the program says that it made."""
-    text = live.output["stdout"].decode()
+    return counts_in(live.output["stdout"].decode())
+
+
+def counts_in(text: str) -> List[Tuple[str, int]]:
+    """Types and how many objects, as a program prints them."""
     return [(name, int(many)) for many, name in re.findall(r"^count (\d+) (.*)$", text, re.MULTILINE)]
 
 
@@ -64,18 +68,19 @@ def of_type(document: Json, name: str) -> Json:
     return {what: sum(row[what] for row in rows) for what in ("objects", "bytes")}
 
 
+def miscounted(document: Json, made: List[Tuple[str, int]]) -> List[Tuple[str, int, int]]:
+    """Those of which there are as many, and the document has another number."""
+    found = [(name, many, of_type(document, name)["objects"]) for name, many in made]
+    return [(name, many, ours) for name, many, ours in found if ours != many]
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_objects_are_those_that_the_program_made(
     variant: str, go: Toolchain, build_program: Builder, frozen: Any
 ) -> None:
     live = frozen(build_program("typed", go, variant).path)
     document = types(live.pid, "--report", "types --limit all")
-    wrong = [
-        (name, many, of_type(document, name)["objects"])
-        for name, many in counted(live)
-        if of_type(document, name)["objects"] != many
-    ]
-    assert len(counted(live)) == 17 and not wrong
+    assert len(counted(live)) == 17 and not miscounted(document, counted(live))
     totals = document["totals"]
     for what in ("bytes", "objects"):
         assert sum(row[what] for row in document["types"]) == totals["allocated"][what]
@@ -92,11 +97,7 @@ def test_objects_that_only_variables_lead_to(
     live = frozen(build_program("fifty", go, variant).path)
     document = types(live.pid, "--report", "types --limit all")
     made = counted(live)
-    wrong = [
-        (name, many, of_type(document, name)["objects"])
-        for name, many in made
-        if of_type(document, name)["objects"] != many
-    ]
+    wrong = miscounted(document, made)
     totals = document["totals"]
     untyped = [row for row in document["types"] if row["type"] is None]
     assert sum(row["bytes"] for row in untyped) == totals["untyped"]["bytes"]
@@ -116,9 +117,7 @@ def test_objects_that_only_places_in_the_program_name(
     live = frozen(build_program("sited", go, variant).path)
     document = types(live.pid, "--report", "types --limit all")
     made = counted(live)
-    wrong = [(name, many, of_type(document, name)) for name, many in made]
-    wrong = [one for one in wrong if one[1] != one[2]["objects"]]
-    assert len(made) == 11 and not wrong
+    assert len(made) == 11 and not miscounted(document, made)
     sites, totals = document["sites"], document["totals"]
     assert sites["samples"] >= sites["known"] >= sum(many for _, many in made) - 40
     assert sites["conflicts"] == 0 and sites["bytes"] > 0.4 * totals["allocated"]["bytes"]
@@ -137,9 +136,8 @@ def test_places_in_programs_for_other_architectures(
     except Unavailable as problem:
         pytest.skip(str(problem))
     document = types(died.path, "--exe", str(binary.path), "--report", "types --limit all")
-    made = [(name, int(many)) for many, name in re.findall(r"^count (\d+) (.*)$", died.stderr, re.MULTILINE)]
-    wrong = [(name, many, of_type(document, name)) for name, many in made]
-    assert len(made) == 11 and [one for one in wrong if one[1] != one[2]["objects"]] == []
+    made = counts_in(died.stderr)
+    assert len(made) == 11 and not miscounted(document, made)
 
 
 def test_rows_go_by_package_and_kind_and_order(

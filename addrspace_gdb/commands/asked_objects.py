@@ -28,4 +28,4 @@ def no_object(asked: Asked) -> ProblemError:
     """What is said of an address where the heap has no object."""
     where = f"{asked.address:#x}"
     what = where if asked.text.lower() == where else f"{asked.text} ({where})"
-    return ProblemError(f"{what} is not an object of the heap (see `addrspace whereis`)")
+    return ProblemError(f"{what} is not an object of the heap (see `addrspace whereis {where}`)")

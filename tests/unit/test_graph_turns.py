@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import List
 
 import pytest
@@ -27,3 +28,19 @@ def test_without_threads_every_job_is_done_all_the_same(monkeypatch: pytest.Monk
 
     Turns(9, 1).run([work, work, work])
     assert passed == [*range(9)]
+
+
+def test_what_others_still_do_is_waited_for() -> None:
+    taken, passed = threading.Event(), []
+
+    def first(job: int, _turns: Turns) -> None:
+        assert taken.wait(30)
+        passed.append(job)
+
+    def slow(job: int, _turns: Turns) -> None:
+        taken.set()
+        time.sleep(0.2)
+        passed.append(job)
+
+    Turns(2, 1).run([first, slow])
+    assert sorted(passed) == [0, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from addrspace_gdb.commands import REPORTS, report
+from addrspace_gdb.commands.asked_objects import Asked, no_object
 from addrspace_gdb.commands.spoken import for_shell
 from addrspace_gdb.shell.words import take_apart
 from addrspace_gdb.views.kit.text import clean, spoken
@@ -39,6 +40,13 @@ def test_what_a_shell_is_told(text: str, in_shell: str) -> None:
     assert clean(text) == text
     with spoken(for_shell("")):
         assert clean(text) == text
+
+
+def test_what_is_no_object_can_be_asked_about() -> None:
+    speak = for_shell("42")
+    assert speak is not None
+    for asked in (Asked("0x10", 16), Asked("main.x", 16)):
+        assert speak(str(no_object(asked))).endswith("(see `addrspace-gdb whereis 42 0x10`)")
 
 
 @pytest.mark.parametrize("name", [name for name in REPORTS if name not in ("addrspace", "profile", "html")])
