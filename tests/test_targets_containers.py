@@ -137,9 +137,15 @@ def test_from_a_sibling(contained: Contained) -> None:
     assert_of_the_process(document, contained.pid)
     listed = from_a_sibling(contained, "goroutine-stacks", "app", "--system", "--format", "json")
     outside = shell("goroutine-stacks", contained.pid, "--system", "--format", "json")
-    theirs, ours = (json.loads(one.stdout)["goroutines"] for one in (listed, outside))
-    where = [(g["goid"], g["function"]) for g in ours if g["status"] == "waiting"]
-    assert where and where == [(g["goid"], g["function"]) for g in theirs if g["status"] == "waiting"]
+    theirs, ours = (where_they_wait(json.loads(one.stdout)) for one in (listed, outside))
+    in_both = theirs.keys() & ours.keys()  # those of the runtime wake now and then
+    assert len(in_both) > 50
+    assert [theirs[goid] for goid in in_both] == [ours[goid] for goid in in_both]
+
+
+def where_they_wait(document: Json) -> Dict[int, str]:
+    """goid to function."""
+    return {g["goid"]: g["function"] for g in document["goroutines"] if g["status"] == "waiting"}
 
 
 @pytest.mark.parametrize("sysroot", [None, "/"])
