@@ -83,6 +83,14 @@ def places(column: array[int], value: int) -> Iterator[int]:
         at = data.find(wanted, at + 1)
 
 
+def ones(mask: bytes) -> Iterator[int]:
+    """The positions where `mask` has 1, ascending: quick where that is rare."""
+    at = mask.find(1)
+    while at >= 0:
+        yield at
+        at = mask.find(1, at + 1)
+
+
 def chosen(columns: Columns, mask: bytes) -> Columns:
     """The rows where `mask`, a byte a row, has 1 (and 0 elsewhere)."""
     if mask.find(0) < 0:
