@@ -24,7 +24,7 @@ from addrspace_gdb.space.reading.claims import THREAD_STACK, all_claims, rest_in
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.overlay import normalise, overlay
-from addrspace_gdb.space.regions.partition import partition
+from addrspace_gdb.space.regions.partition import partition, total
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.amounts import amount_of
@@ -81,10 +81,7 @@ def rss_tree(
     """
     with no_cycle_collection():
         regions = _regions(reading, owners)
-        leaves = Leaves()
-        for region in regions:
-            kept = region.size if places.is_kept(region) else 0
-            leaves.add(places.place(region), Amount(region.size, region.resident, region.swapped, kept))
+        leaves = _leaves(regions)
         notes: List[str] = []
         _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
         for kind in (areas.MAIN_STACK_KIND, THREAD_STACK):
@@ -101,6 +98,20 @@ def rss_tree(
             return RssTree(root, regions, slots, locked, notes=notes)
         live = _live_class(slots, own_of(reading, target))
         return RssTree(root, regions, slots, locked, live, pinned_of(reading, target), notes)
+
+
+def _leaves(regions: List[Region]) -> Leaves:
+    """Each region in its place, those together that differ in nothing but where they are."""
+    alike: Dict[Tuple[object, ...], List[Region]] = {}
+    for region in regions:
+        alike.setdefault((region.file, *region[2:6]), []).append(region)  # area, kind, label, permissions
+    leaves = Leaves()
+    for some in alike.values():
+        size = sum(region.size for region in some)
+        kept = size if places.is_kept(some[0]) else 0
+        there, swapped = total(one.resident for one in some), total(one.swapped for one in some)
+        leaves.add(places.place(some[0]), Amount(size, there, swapped, kept))
+    return leaves
 
 
 def _live_class(slots: Slots, own: List[OwnSlots]) -> Optional[LiveClass]:
