@@ -26,6 +26,12 @@ def spoken(by: Optional[Callable[[str], str]]) -> Iterator[None]:
         _SPOKEN.reset(token)
 
 
+def as_spoken(text: str) -> str:
+    """Commands in `text` as they are typed where it is read."""
+    by = _SPOKEN.get()
+    return by(text) if by is not None else text
+
+
 def clean(text: str, unicode: bool = True) -> str:
     """`text` on one line with nothing in it that a terminal obeys; plain ASCII unless `unicode`.
 
@@ -34,8 +40,7 @@ def clean(text: str, unicode: bool = True) -> str:
     if not text.isprintable():
         text = printable(text)
     if "`" in text:
-        by = _SPOKEN.get()
-        text = by(text) if by is not None else text
+        text = as_spoken(text)
     if not unicode and not text.isascii():
         text = (
             text.replace(ellipsis(True), ellipsis(False)).encode("ascii", "backslashreplace").decode("ascii")
