@@ -223,7 +223,7 @@ def test_why_it_died(
         pytest.skip("no gdb")
     subject = Subject(made.path, made.scene.program or tmp_path, tmp_path)
     for found in compared(subject, ["fault"], tmp_path).lldbs:
-        assert json.loads(found["fault "][0])["schema"] == "fault/1"
+        assert '"schema": "fault/1"' in found["fault "][0]
 
 
 def assert_frames(found: Tuple[str, str], expected: Tuple[str, str]) -> None:
