@@ -104,7 +104,8 @@ def test_a_line_that_lldb_took_apart(words: List[str], typed: List[str], line: s
     assert as_typed(words, typed) == line
 
 
-SHOWN = made_up.Shown((1, 5), "goroutine 7", [0x401100, 0x402000, 0x403000], 0xC000001000, 0xC000001040)
+PCS = [0x401100, 0x402000, 0x403000]
+SHOWN = made_up.Shown((1, 5), "goroutine 7", PCS, 0xC000001000, 0xC000001040, 0x401101)
 
 
 def test_a_goroutine_has_one_thread_at_one_stop() -> None:

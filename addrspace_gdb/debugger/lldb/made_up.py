@@ -33,11 +33,13 @@ class Shown(NamedTuple):
     pcs: List[int]  # of its frames, innermost first, at least one; those of callers are return addresses
     sp: int  # of the innermost frame
     bp: int  # its frame pointer; 0: not known
+    resumed: int  # the innermost pc, as if it were behind a call in any case
 
     @property
     def places(self) -> List[int]:
-        """Where its frames are: in a caller in the call, for behind it the line may be another."""
-        return [pc - (at > 0) for at, pc in enumerate(self.pcs)]
+        """Where its frames are: in the call, also the one by which it parked, for behind it the line may be
+        another."""
+        return [pc - 1 for pc in (self.resumed, *self.pcs[1:])]
 
 
 class _State:

@@ -13,6 +13,7 @@ from addrspace_gdb.debugger.lldb.api import answer_of, version
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
+    from addrspace_gdb.space.goroutines.census import GoroutinePlace
 
 OLDEST = 22  # what has frame providers: lldb's own way through Go's frames ends early
 _PROVIDER = "addrspace_gdb.debugger.lldb.frame_provider"
@@ -26,15 +27,16 @@ def can_be(debugger: Any, arch: str) -> bool:
     return version() >= OLDEST and arch in made_up.ARCHITECTURES and not _is_taken(debugger)
 
 
-def select(debugger: Any, label: str, bp: int, frames: Sequence[Frame]) -> None:
+def select(debugger: Any, place: GoroutinePlace, frames: Sequence[Frame]) -> None:
     """Select a goroutine by its frames, at least one. ProblemError."""
     process = debugger.GetSelectedTarget().GetProcess()
     pcs = [one.pc for one in frames if not one.inlined]
     moment = (int(process.GetUniqueID()), int(process.GetStopID()))
     _provide(debugger)  # first: by this lldb forgets all frames, and shows the selected thread anew
-    thread = _made(debugger, process, made_up.Shown(moment, label, pcs, frames[0].sp, bp))
+    shown = made_up.Shown(moment, place.label, pcs, frames[0].sp, place.bp, place.pc)
+    thread = _made(debugger, process, shown)
     if thread is None or not process.SetSelectedThread(thread):
-        raise ProblemError(f"lldb makes no thread of {printable(label)}")
+        raise ProblemError(f"lldb makes no thread of {printable(place.label)}")
     thread.SetSelectedFrame(0)
 
 
