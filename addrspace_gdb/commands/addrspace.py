@@ -23,10 +23,6 @@ from addrspace_gdb.views.kit.tokens import Tokens
 from addrspace_gdb.views.regions import checks_table
 
 HTML = "html"
-_WORDS = ("--classic", "--format", "--output", "--check", "--stacks") + (
-    *("regions", "memstats", "gc"),
-    *("snapshot", "diff", "compare"),
-)
 
 
 def parser() -> Parser:
@@ -138,17 +134,11 @@ def _wrong(space: AddressSpace) -> Iterable[str]:
             yield f"{c.name}: {c.ours:,} is not {c.source}'s {c.theirs:,}"
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return list(_WORDS)
-
-
 COMMAND = Command(
     "addrspace",
     parser,
     ask,
     {"text": drawn(draw), "classic": drawn(draw_classic), "json": document(as_json), HTML: as_page},
     verdict,
-    words,
     parse=parse,
 )

@@ -52,6 +52,16 @@ class Parser(argparse.ArgumentParser):
             actions.remove(action)
             actions.insert(0, action)
 
+    def words(self) -> List[str]:
+        """What a line may have: options by their long names, and words that are fixed choices."""
+        found: List[str] = []
+        for action in self._actions:
+            if action.option_strings and action.help != argparse.SUPPRESS and action.dest != "help":
+                found.append(max(action.option_strings, key=len))
+            elif not action.option_strings:
+                found += map(str, action.choices or ())
+        return found
+
     def values_of(self, option: str) -> List[str]:
         """What may follow an option; empty if that is no fixed set of words."""
         action = self._option_string_actions.get(option)
@@ -138,7 +148,6 @@ def add_look(parser: argparse.ArgumentParser) -> None:
 
 SVG = "svg"
 COLORS = ("auto", "on", "off")
-LOOK = ("--width", "--ascii", "--color")  # the same as completion offers them
 
 
 def width_value(text: str) -> int:

@@ -221,18 +221,13 @@ def _joined(pieces: List[str]) -> List[str]:
     return made
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output", "--table", "--graph", "goroutine:"]
-
-
 COMMAND = Command(
     "addrspace whereis",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
+    words=("goroutine:",),
     parse=parse,
     joined=line_of,
     expressions=True,

@@ -224,7 +224,6 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using spans' -l debugger -xka
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using spans' -l gdb -xka "(__fish_complete_path (commandline -ct))" -d 'read through this gdb; plain --debugger gdb takes $ADDRSPACE_GDB, this environment'"'"'s, or the one on PATH'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using spans' -l wait -x -d 'give up on a process that does not stop, or a gdb that hangs, after so long; default: 10'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using spans; and test $_shtab_addrspace_gdb_npos -eq 0' -ka "(__addrspace_targets)" -d 'a process, by its number, its name or the :PORT that it listens on (exactly one must match); or a core file'
-complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using spans; and test $_shtab_addrspace_gdb_npos -ge 1' -ka "small large user-arena freed-arena stacks other unswept cached" -d 'an address: the span there, and its slots'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrspace_gdb_npos -eq 0' -a types -d 'show what the objects of the heap are: bytes and objects by Go type'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using types' -s h -l help -d 'show this help message and exit'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using types' -l sort -xka "bytes objects name" -d 'order of the rows (default: bytes)'
