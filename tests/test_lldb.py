@@ -283,6 +283,9 @@ def test_a_parked_goroutine_as_a_thread(live: Live, lldb_exe: Lldb, tmp_path: Pa
     (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
     label, _ = goroutine_of(answer_to("goroutine 1", run))
     assert_selected(label, frames, run)
+    before, _, answered = answer_to("goroutine 1", run).partition("[Switching to")
+    assert "stop reason" not in answered  # lldb has shown one of its threads before that, and no others
+    assert before.count("stop reason") < len(os.listdir(f"/proc/{live.process.pid}/task")) - 1
     assert f"[Current {label}]" in answer_to("goroutine", run)
     registers = re.findall(r"r[is]p = 0x0*([0-9a-f]+)", answer_to(lines[5], run))
     expected = [frames[0]["pc"], frames[0]["sp"]]

@@ -57,6 +57,8 @@ ASKED: Dict[str, Sequence[str]] = {
 # Of a program that did not die, and keeps no such profiles.
 UNANSWERED = {"fault ", *(f"profile {kind}" for kind in ("heap", "allocs", "block", "mutex"))}
 OF_SEVERAL = ("snapshot", "diff", "compare")  # which take a session, or a dump
+# What is asked instead of variables where gdb knows none; without it the runtime's own are found by its code.
+NAMELESS = (r"\*\(void\*\*\)&runtime\.allgs|&?runtime\.\w+", "$sp")
 NO_JSON = ("html", "profile")
 # A snapshot knows when it was taken, and a debugger has numbers of its own for what it holds.
 FRAMES = "goroutine-apply all bt" if full_matrix() else "goroutine-apply 1-30 200-210 bt"
@@ -76,6 +78,7 @@ class Subject(NamedTuple):
     core: Path
     program: Path
     dump: Path
+    stripped: bool = False
 
 
 @pytest.fixture(params=PROGRAMS if full_matrix() else [(NEWEST, "plain")], ids="-".join)
@@ -90,7 +93,7 @@ def subject(
         pytest.skip("no gdb to make a core")
     version, variant = request.param
     binary = build_program("sample", toolchain_or_skip(version), variant)
-    made = Subject(tmp_path / "core", binary.path, tmp_path / "dump.json")
+    made = Subject(tmp_path / "core", binary.path, tmp_path / "dump.json", variant == "stripped")
     live = start(processes, binary, oracle_file)
     gcore(gdbs()[-1], attach(live, binary), made.core)
     assert cli("dump", live.pid, "--format", "json", "--output", made.dump).returncode == 0
@@ -115,6 +118,7 @@ def answers(ask: Ask, names: Sequence[str], number: int, subject: Subject, folde
         form = "" if name in NO_JSON else "--format json "
         for more in ASKED[name]:
             words = more.replace("SELF", str(number)).replace("DUMP", str(subject.dump))
+            words = re.sub(*NAMELESS, words) if subject.stripped else words
             lines.append(f"{loaded(name).name} {form}--output {folder / str(len(lines))} {words}".strip())
     ended = ask([*lines, FRAMES], folder)
     asked = [f"{name} {more}" for name in names for more in ASKED[name]]
@@ -237,7 +241,7 @@ def assert_frames(found: Tuple[str, str], expected: Tuple[str, str]) -> None:
         assert hidden in ([], ["runtime.main", "runtime.goexit"]), (goid, hidden)
         for theirs, frame in zip(shown, ours):
             assert common(theirs.function) == common(frame.function), (goid, shown, ours)
-            assert f"{theirs.file}:{theirs.line}".endswith(f"/{frame.place}"), (goid, shown, ours)
+            assert f"{theirs.file}:{theirs.line}".endswith(frame.place), (goid, shown, ours)
 
 
 class Framed(NamedTuple):

@@ -9,7 +9,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
-from addrspace_gdb.debugger.lldb.api import answer_of, version
+from addrspace_gdb.debugger.lldb.api import answer_of, drop_thread_events, handled, version
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
@@ -32,7 +32,7 @@ def select(debugger: Any, place: GoroutinePlace, frames: Sequence[Frame]) -> Non
     process = debugger.GetSelectedTarget().GetProcess()
     pcs = [one.pc for one in frames if not one.inlined]
     moment = (int(process.GetUniqueID()), int(process.GetStopID()))
-    _provide(debugger)  # first: by this lldb forgets all frames, and shows the selected thread anew
+    _provide(debugger)  # first: by this lldb forgets all frames
     shown = made_up.Shown(moment, place.label, pcs, frames[0].sp, place.bp, place.pc)
     thread = _made(debugger, process, shown)
     if thread is None or not process.SetSelectedThread(thread):
@@ -87,7 +87,12 @@ def _frames_of(thread: Any, shown: made_up.Shown) -> List[int]:
 
 
 def _provide(debugger: Any) -> None:
-    """Have it ask for frames. It forgets that with the target."""
-    if _CLASS not in answer_of("target frame-provider list", debugger):
-        answer_of(f"script import {_PROVIDER}", debugger)
+    """Have it ask for frames. It forgets that with the target. Of each thread it then tells itself that the
+    frames are others, and shows it anew: it is kept busy with the first, and forgets the others."""
+    if _CLASS in answer_of("target frame-provider list", debugger):
+        return
+    answer_of(f"script import {_PROVIDER}", debugger)
+    with made_up.others_wait():
         answer_of(f"target frame-provider register -C {_CLASS}", debugger)
+        drop_thread_events(debugger)
+    handled(debugger)
