@@ -10,6 +10,7 @@ from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
 from addrspace_gdb.debugger.lldb.api import answer_of, drop_thread_events, handled, version
+from addrspace_gdb.debugger.lldb.interrupts import interrupted_later
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
@@ -32,11 +33,15 @@ def select(debugger: Any, place: GoroutinePlace, frames: Sequence[Frame]) -> Non
     process = debugger.GetSelectedTarget().GetProcess()
     pcs = [one.pc for one in frames if not one.inlined]
     moment = (int(process.GetUniqueID()), int(process.GetStopID()))
-    _provide(debugger)  # first: by this lldb forgets all frames
-    shown = made_up.Shown(moment, place.label, pcs, frames[0].sp, place.bp, place.pc)
+    with interrupted_later():
+        _provide(debugger)  # first: by this lldb forgets all frames
+        _select(debugger, process, made_up.Shown(moment, place.label, pcs, frames[0].sp, place.bp, place.pc))
+
+
+def _select(debugger: Any, process: Any, shown: made_up.Shown) -> None:
     thread = _made(debugger, process, shown)
     if thread is None or not process.SetSelectedThread(thread):
-        raise ProblemError(f"lldb makes no thread of {printable(place.label)}")
+        raise ProblemError(f"lldb makes no thread of {printable(shown.label)}")
     thread.SetSelectedFrame(0)
 
 
