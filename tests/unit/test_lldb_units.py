@@ -182,10 +182,15 @@ def test_ctrl_c_waits_while_lldb_calls_python() -> None:
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     done: List[str] = []
+
+    @interrupted_later()
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+
     try:
-        with pytest.raises(KeyboardInterrupt), interrupted_later():
-            signal.raise_signal(signal.SIGINT)
-            done.append("whole")
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
         with interrupted_later():
             done.append("again")
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
