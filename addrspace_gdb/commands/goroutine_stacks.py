@@ -63,7 +63,7 @@ registers are; Go's own dump starts at the call of entersyscall, which is a fram
   goroutine-stacks 17 --frames             one goroutine, with its frames
   goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
   goroutine-stacks --leaked --group stack  what can never run again, and what it keeps
-  goroutine-stacks --status "chan receive" --waiting-longer 1m30s
+  goroutine-stacks --status select --waiting-longer 2h
   goroutine-stacks --by-frame              which functions take the stack space"""
 
 

@@ -79,6 +79,7 @@ complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using; and test $_shtab_addrs
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -s h -l help -d 'show this help message and exit'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l report -x -d 'run this command instead (quote it with its options): addrspace, regions, rss, memstats, gc, heap, arenas, spans, types, retained, holders, whereis, fault, goroutine-stacks, profile, html'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l format -xka "text classic json svg html" -d 'form of the output (default: text)'
+complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l classic -d 'a simplified eight-row picture, for teaching'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE (atomically)'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l check -d 'also check every sum against the kernel'"'"'s and Go'"'"'s own'
 complete -c addrspace-gdb -n '_shtab_addrspace_gdb_using dump' -l stacks -d 'with --format json: include goroutine stacks so that `diff` can group them'
