@@ -15,11 +15,10 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.layouts import Layouts
 from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.record import Record, Runtime
-from addrspace_gdb.goruntime.stripped.checks import MIN_HEAP, PROT_READ_WRITE, Find, least_heap
+from addrspace_gdb.goruntime.stripped.checks import MIN_HEAP, PROT_READ_WRITE, USUAL_THREADS, Find, least_heap
 
 _PIECE, _MAX_SEARCHED = 1 << 16, 1 << 26  # bytes that are read at once, and in all
 _MAX_GOROUTINES, _MAX_PS = 1 << 25, 1 << 12
-_USUAL_THREADS = 10000  # sched.maxmcount, unless debug.SetMaxThreads was called (src/runtime/proc.go)
 _MAX_FOUND = 4096  # places
 _DAMAGE = (UnreadableError, ProblemError, KeyError, ArithmeticError)  # a divisor may be 0
 
@@ -147,7 +146,7 @@ class Scan:
             return False
 
     def _sched(self) -> Iterator[int]:
-        code = struct.Struct("<I" if self._runtime.order == "little" else ">I").pack(_USUAL_THREADS)
+        code = struct.Struct("<I" if self._runtime.order == "little" else ">I").pack(USUAL_THREADS)
         offset = self._offset("sched", "maxmcount")
         for start, words in self._data():
             if self._runtime.order == "big":
