@@ -6,12 +6,14 @@ each of 100,000 stacks.
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from bisect import bisect_right
 from functools import partial
-from typing import Any, Callable, Iterator, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from addrspace_gdb.common.ahead import AHEAD, ahead
+from addrspace_gdb.common.later import Later
 
 AT_ONCE = 1024  # IOV_MAX
 _MANY = 16 * AT_ONCE  # pieces for which it pays to read in other threads
@@ -66,6 +68,60 @@ def read_runs(
         return first, after, memoryview(buffer)[:length] if got == most else None
 
     yield from ahead(calls()) if turns > 1 else (one() for one in calls())
+
+
+class Pieces:
+    """Pieces of memory that are copied one behind the other, as many as there is room for, in a thread."""
+
+    def __init__(self, pid: int, addresses: array[int], sizes: array[int], room: int) -> None:
+        """`sizes` bytes at each of the `addresses`; `room` bytes are taken at most. The copying begins at
+        once."""
+        self._pid, self._sizes = pid, sizes
+        self._wanted = array("Q", bytes(16 * len(sizes)))
+        self._wanted[0::2], self._wanted[1::2] = addresses, sizes
+        self.runs = [*self._fitting(room)]
+        self._held = mmap.mmap(-1, max(1, sum(size for _, _, size in self.runs)))  # of pages that are touched
+        self._work = Later(self._copy)
+
+    def _fitting(self, room: int) -> Iterator[Tuple[int, int, int]]:
+        """The first and one past the last of those that are copied at a time, and their bytes."""
+        for first in range(0, len(self._sizes), AT_ONCE):
+            size = sum(self._sizes[first : first + AT_ONCE])
+            room -= size
+            if room < 0:
+                return
+            yield first, min(first + AT_ONCE, len(self._sizes)), size
+
+    def _copy(self) -> List[Tuple[int, int]]:
+        import ctypes
+
+        call, missed = _call(), []
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._held))
+        from_, into = self._wanted.buffer_info()[0], array("Q", [0, 0])
+        for first, after, size in self.runs:
+            into[0], into[1] = base, size
+            got = call(self._pid, into.buffer_info()[0], 1, from_ + 16 * first, after - first, 0)
+            if got != size:
+                missed.append((first, after))
+            base += size
+        return missed
+
+    @property
+    def count(self) -> int:
+        """How many of them there was room for: the first ones."""
+        return self.runs[-1][1] if self.runs else 0
+
+    @property
+    def missed(self) -> List[Tuple[int, int]]:
+        """The first and one past the last of those that were not copied because some could not be read, once
+        all that can be are there."""
+        return self._work.found
+
+    @property
+    def data(self) -> memoryview:
+        """The bytes, once they are there."""
+        self._work.end()
+        return memoryview(self._held)
 
 
 def is_there() -> bool:

@@ -6,7 +6,7 @@ little things of single goroutines: `target.kept` remembers what is read here an
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Callable, Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.columns import pick, places
@@ -44,9 +44,10 @@ def gather_rest(reading: GoroutineReading) -> None:
     are found among these when the process has been let go."""
     with no_cycle_collection():
         system_of(reading)
-        for at in odd(reading):
-            if not reading.goroutines.dead[at]:
-                walk(reading, at)
+        if not fold_of(reading).has_copies:  # else those were walked
+            for at in odd(reading):
+                if not reading.goroutines.dead[at]:
+                    walk(reading, at)
         _labels(reading, range(len(reading.goroutines)))
 
 
@@ -74,6 +75,30 @@ def gather_stacks(reading: GoroutineReading, positions: Sequence[int]) -> None:
     if kept_of(reading.runtime.target) is not None:
         with no_cycle_collection():
             fold_of(reading).add(positions)
-            system_of(reading)
-            for at in reading.live:
-                start_of(reading, at)
+            _gather_starts(reading)
+
+
+def begin_stacks(reading: GoroutineReading) -> Callable[[], None]:
+    """Begin to read the stacks of all goroutines, beside whatever else is read; the function that is to be
+    called when the process is about to be let go. Frames are found when it runs again."""
+    kept = kept_of(reading.runtime.target) is not None
+    fold = fold_of(reading)
+    with no_cycle_collection():
+        copying = kept and fold.copy()
+
+    def end() -> None:
+        with no_cycle_collection():
+            if copying:
+                fold.copied()
+            elif kept:
+                fold.add(range(len(reading.goroutines)))
+            if kept:
+                _gather_starts(reading)
+
+    return end
+
+
+def _gather_starts(reading: GoroutineReading) -> None:
+    system_of(reading)
+    for at in reading.live:
+        start_of(reading, at)

@@ -1,0 +1,107 @@
+"""Stacks copied as they are while the process stands still, to be looked at when it runs again.
+
+A thread copies them, beside whatever else is read: what there is room for, one stack behind the other in the
+order of the goroutines.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from itertools import accumulate, compress
+from typing import Dict, Iterator, List, Literal, Optional, Sequence, Tuple
+
+from addrspace_gdb.goruntime.columns import chosen, pick
+from addrspace_gdb.goruntime.record import direct_pid
+from addrspace_gdb.process.vm_readv import TOGETHER, Pieces, is_there
+from addrspace_gdb.space.goroutines.alike import Alike, SideBySide, odd_rows, parked
+from addrspace_gdb.space.goroutines.columns import differences
+from addrspace_gdb.space.reading.goroutines import GoroutineReading
+
+_MANY = 4096  # goroutines for which it pays
+ROOM = 160 << 20  # bytes of stacks that are kept
+
+
+class Copies:
+    """The stacks of goroutines that are simply parked, as many as there is room for."""
+
+    def __init__(self, reading: GoroutineReading, pid: int, mask: bytearray) -> None:
+        """Begin to copy those with 1 in `mask`, a byte a position, but for what is very large."""
+        self._columns, self._word, self._mask = reading.goroutines.columns, reading.runtime.word, mask
+        self._sizes = self._used()
+        if self._sizes and not self._are_small():
+            self._leave_out_large()
+        self._pieces = Pieces(pid, self._of("sp"), array("Q", self._sizes.tobytes()), ROOM)
+
+    def _of(self, name: str) -> array[int]:
+        return chosen({name: self._columns[name]}, bytes(self._mask))[name]
+
+    def _used(self) -> array[int]:
+        return differences(self._of("hi"), self._of("sp"))
+
+    def _are_small(self) -> bool:
+        sizes = self._sizes
+        return min(sizes) > 0 and max(sizes) <= TOGETHER and not any(odd_rows(sizes, self._word))
+
+    def _leave_out_large(self) -> None:
+        """And what is no size at all."""
+        for at, size in zip(list(self._positions), self._sizes):
+            self._mask[at] = 0 < size <= TOGETHER and size % self._word == 0
+        self._sizes = self._used()
+
+    @property
+    def _positions(self) -> Sequence[int]:
+        everybody = range(len(self._mask))
+        return everybody if self._mask.find(0) < 0 else array("I", compress(everybody, self._mask))
+
+    def lacking(self, dead: bytes) -> Iterator[Sequence[int]]:
+        """Positions of those that live and are not copied: they are not simply parked, there was no room, or
+        their stacks cannot be read."""
+        positions = self._positions
+        for first, after in self._pieces.missed:
+            yield positions[first:after]
+        yield positions[self._pieces.count :]
+        yield [at for at in _zeros(self._mask) if not dead[at]]
+
+    def blocks(self) -> Iterator[SideBySide]:
+        """Those that are there, some that are alike at a time."""
+        count, data, positions = self._pieces.count, self._pieces.data, self._positions
+        sizes, pcs = self._sizes[:count], self._of("pc")[:count]
+        groups: Dict[Tuple[int, int], List[int]] = defaultdict(list)
+        for row, key in enumerate(zip(pcs, sizes)):
+            groups[key].append(row)
+        missed = {row for first, after in self._pieces.missed for row in range(first, after)}
+        places = array("Q", accumulate(sizes, initial=0))
+        code: Literal["Q", "I"] = "Q" if self._word == 8 else "I"
+        for (pc, size), rows in groups.items():
+            most, of = TOGETHER // size, Alike(pc, size, [])
+            rows = [row for row in rows if row not in missed] if missed else rows
+            for start in range(0, len(rows), most):
+                some = rows[start : start + most]
+                words = _side_by_side(data, pick(places, some), size).cast(code)
+                yield SideBySide(of, list(pick(positions, some)), words)
+
+
+def _zeros(mask: bytearray) -> Iterator[int]:
+    """Where they are, of which there are few."""
+    at = mask.find(0)
+    while at >= 0:
+        yield at
+        at = mask.find(0, at + 1)
+
+
+def _side_by_side(data: memoryview, places: Sequence[int], size: int) -> memoryview:
+    """So many bytes at each of the ascending places."""
+    if places[-1] - places[0] == (len(places) - 1) * size:
+        return data[places[0] : places[-1] + size]
+    return memoryview(b"".join([data[place : place + size] for place in places]))
+
+
+def copies_of(reading: GoroutineReading) -> Optional[Copies]:
+    """The stacks, which from now on are copied; None where they are few, or there is no way to copy them."""
+    columns = reading.goroutines.columns
+    mask = parked(reading, range(len(reading.goroutines)))
+    if mask is None or mask.count(1) < _MANY or not is_there():
+        return None
+    pid = direct_pid(reading.runtime.target, chosen({"sp": columns["sp"]}, bytes(mask))["sp"], TOGETHER)
+    return Copies(reading, pid, mask) if pid is not None else None
