@@ -83,6 +83,13 @@ def places(column: array[int], value: int) -> Iterator[int]:
         at = data.find(wanted, at + 1)
 
 
+def nonzero(column: Sequence[int]) -> Iterator[int]:
+    """The positions of what is not 0, ascending. Often there is nothing, which the bytes say soonest."""
+    if isinstance(column, array) and not column.tobytes().strip(b"\0"):
+        return iter(())
+    return compress(range(len(column)), column)
+
+
 def chosen(columns: Columns, mask: bytes) -> Columns:
     """The rows where `mask`, a byte a row, has 1 (and 0 elsewhere)."""
     if mask.find(0) < 0:

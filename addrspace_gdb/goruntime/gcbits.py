@@ -6,11 +6,12 @@ are read whole; bits that lie in none (a damaged list or pointer) are read by th
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_right
 from itertools import compress, repeat
 from operator import rshift
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
@@ -20,7 +21,8 @@ IN_USE = ("next", "current", "previous")
 EVERY_LIST = ("free", *IN_USE)
 
 _MAX_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
-_PAGE_SHIFT = 12  # chunks are mapped, in whole pages
+_GRANULE_SHIFT = 16
+_GRANULE = 1 << _GRANULE_SHIFT
 _SPARE = 16 << 20
 _MAX_SINGLE = 1 << 12  # reads outside the chunks
 _MAX_LOST = 1 << 8  # of them that fail before no more are tried
@@ -106,33 +108,28 @@ class GcBits:
                 low, high, block = self._low, self._high, self._block
             yield block[address - low : address - low + size]
 
-    def gather(self, addresses: array[int], counts: Callable[[], Sequence[int]]) -> None:
-        """Read the bits of all spans that will be asked for: from then on nothing is read. `counts` gives how
-        many each has, for those that do not lie in a chunk."""
-        pages = {
-            page
-            for start, block in zip(self._starts, self._blocks)
-            for page in range(start >> _PAGE_SHIFT, (start + len(block)) >> _PAGE_SHIFT)
-        }
-        rows = self._outside(addresses, pages)
-        if rows:
-            many = counts()
-            for at in rows:
-                self.bits(addresses[at], many[at])
+    def gather(self, addresses: array[int], count: Callable[[int], int], wanted: bytes) -> None:
+        """Read the bits at those of the `addresses` that have a 1 in `wanted`; `count` says how many are
+        at a position."""
+        for at in self._outside(addresses):
+            if wanted[at]:
+                self.bits(addresses[at], count(at))
+
+    def end(self) -> None:
+        """All bits that will be asked for were gathered: from now on nothing is read."""
         self._all_read = True
 
-    @staticmethod
-    def _outside(addresses: array[int], pages: Set[int]) -> List[int]:
-        """Positions of the addresses whose bits may touch a page that is not among `pages`."""
-        own = array("Q", map(rshift, addresses, repeat(_PAGE_SHIFT)))
-        met = set(own)
-        outside, last = met - pages, {page for page in met if page + 1 not in pages}
-        suspects = outside | last
-        if not suspects:
-            return []
-        rows = compress(range(len(own)), map(suspects.__contains__, own))
-        ends = ((at, (addresses[at] + _MAX_BITS - 1) >> _PAGE_SHIFT) for at in rows)
-        return [at for at, end in ends if own[at] in outside or end not in pages]
+    def _outside(self, addresses: array[int]) -> List[int]:
+        """Positions of the addresses whose bits may not all lie in one block."""
+        own = _granules(addresses)
+        suspects = {one for one in set(own) if not self._holds(one << _GRANULE_SHIFT, _GRANULE + _MAX_BITS)}
+        rows = compress(range(len(own)), map(suspects.__contains__, own)) if suspects else ()
+        return [at for at in rows if not self._holds(addresses[at], _MAX_BITS)]
+
+    def _holds(self, address: int, size: int) -> bool:
+        """Whether [address, address + size) lies in one block."""
+        index = bisect_right(self._starts, address) - 1
+        return index >= 0 and address + size <= self._starts[index] + len(self._blocks[index])
 
     def _find(self, address: int, size: int) -> bool:
         """Make the block with [address, address + size) the current one."""
@@ -159,6 +156,17 @@ class GcBits:
             self._lost += 1
             return None
         return int.from_bytes(raw, "little") & ((1 << count) - 1)
+
+
+def _granules(addresses: array[int]) -> array[int]:
+    """In which 64 KiB each of them is. Nearly always the middle four bytes of an address say it."""
+    data = addresses.tobytes()
+    top = data[7::8] + data[6::8] if sys.byteorder == "little" else data[0::8] + data[1::8]
+    if addresses.itemsize != 8 or top.strip(b"\0"):
+        return array("Q", map(rshift, addresses, repeat(_GRANULE_SHIFT)))
+    if sys.byteorder == "little":
+        return array("I", data[2:] + bytes(2))[0::2] if data else array("I")
+    return array("I", bytes(2) + data[:-2])[1::2] if data else array("I")
 
 
 def green_tea(runtime: Runtime) -> bool:

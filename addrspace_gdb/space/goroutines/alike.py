@@ -14,7 +14,7 @@ from itertools import accumulate, chain, compress
 from operator import and_, lt, sub
 from typing import Callable, Dict, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.columns import pick
+from addrspace_gdb.goruntime.columns import nonzero, pick
 from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
@@ -66,10 +66,7 @@ def parked(reading: GoroutineReading, positions: Sequence[int]) -> Optional[byte
         mask = bytearray(map(lt, los, sps))
     else:
         mask = bytearray(map(and_, map(plain.__getitem__, statuses), map(lt, los, sps)))
-    rows = range(len(mask))
-    for row in chain(
-        compress(rows, calls), odd_rows(sps, reading.runtime.word), _live_rows(reading, positions)
-    ):
+    for row in chain(nonzero(calls), odd_rows(sps, reading.runtime.word), _live_rows(reading, positions)):
         mask[row] = 0
     return mask
 

@@ -61,7 +61,8 @@ class Copies:
         for first, after in self._pieces.missed:
             yield positions[first:after]
         yield positions[self._pieces.count :]
-        yield [at for at in _zeros(self._mask) if not dead[at]]
+        either = int.from_bytes(self._mask, "big") | int.from_bytes(dead, "big")
+        yield list(_zeros(either.to_bytes(len(dead), "big")))
 
     def blocks(self) -> Iterator[SideBySide]:
         """Those that are there, some that are alike at a time."""
@@ -82,7 +83,7 @@ class Copies:
                 yield SideBySide(of, list(pick(positions, some)), words)
 
 
-def _zeros(mask: bytearray) -> Iterator[int]:
+def _zeros(mask: bytes) -> Iterator[int]:
     """Where they are, of which there are few."""
     at = mask.find(0)
     while at >= 0:
