@@ -112,13 +112,10 @@ class SlotReader:
     def gather(self) -> None:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""
         spans = self._spans
-        in_use, unswept = spans["state"].tobytes().translate(_IS_IN_USE), self._unswept()
-        slots, pinned = spans["slots"], list(nonzero(spans["pinner_bits"]))
-        self.gc_bits.gather(spans["alloc_bits"], slots.__getitem__, in_use)
-        for name, rows, bits in (("mark_bits", unswept, 1), ("pinner_bits", pinned, 2)):
-            chosen, counts = array("Q", pick(spans[name], rows)), [bits * slots[at] for at in rows]
-            self.gc_bits.gather(chosen, counts.__getitem__, b"\1" * len(rows))
-        self.gc_bits.end()
+        unswept, pinned = self._unswept(), list(nonzero(spans["pinner_bits"]))
+        self.gc_bits.gather(spans["alloc_bits"])
+        self.gc_bits.gather(array("Q", pick(spans["mark_bits"], unswept)))
+        self.gc_bits.gather(array("Q", pick(spans["pinner_bits"], pinned)))
         if self.inline is None:
             return
         offset, size = self.inline
