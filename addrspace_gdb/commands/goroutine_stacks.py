@@ -35,13 +35,7 @@ from addrspace_gdb.commands.values import (
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.space.goroutines.chosen import Chosen
-from addrspace_gdb.space.goroutines.gather import (
-    begin_stacks,
-    gather_every,
-    gather_list,
-    gather_rest,
-    gather_stacks,
-)
+from addrspace_gdb.space.goroutines.gather import gather_every, gather_list, gather_rest, gather_stacks
 from addrspace_gdb.space.goroutines.listing import Listing, choose, sort
 from addrspace_gdb.space.goroutines.summary import matches, summarise
 from addrspace_gdb.space.goroutines.user_frame import Users
@@ -178,13 +172,12 @@ def _ask_leaked(session: Session, arguments: argparse.Namespace) -> Answer:
 
 def _by_frame(reading: GoroutineReading) -> Callable[[], ByFrame]:
     """Adds up the frames: at once, or later."""
-    from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size
+    from addrspace_gdb.space.goroutines.by_frame import by_frame, guard_size, living
 
     if kept_of(reading.runtime.target) is not None:
-        end_stacks = begin_stacks(reading)
         _ = reading.stacks  # which reads
         guard_size(reading)
-        end_stacks()
+        gather_stacks(reading, living(reading))
     return partial(by_frame, reading)
 
 
@@ -197,10 +190,9 @@ def _gather(answer: Answer) -> None:
         return
     if _wants_all(arguments, len(reading.goroutines)):
         if with_frames:
-            end_stacks = begin_stacks(reading)
+            gather_stacks(reading, range(len(reading.goroutines)))
             if arguments.group != "stack":
                 gather_rest(reading)
-            end_stacks()
         else:
             answer.users = gather_every(reading)
         return

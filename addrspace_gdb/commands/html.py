@@ -16,7 +16,7 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.gather import begin_stacks
+from addrspace_gdb.space.goroutines.gather import begin_stacks, expect_stacks
 from addrspace_gdb.space.graph.counted import name_of
 from addrspace_gdb.space.heap.summary import gather_slots, heap_of
 from addrspace_gdb.space.profiles.source import time_of
@@ -61,8 +61,9 @@ class Answer:
 
     def __init__(self, session: Session, types_too: bool, retained_too: bool) -> None:
         """Read everything that needs the process. ProblemError, UnreadableError."""
-        self._reading = session.reading(check=True, other_too=True)
         self._target = session.target()
+        room = expect_stacks(self._target)
+        self._reading = session.reading(check=True, other_too=True)
         self._taken = time_of(self._target) / 1e9
         self._slots: Optional[SlotReader] = None
         self._goroutines: Optional[GoroutineReading] = None
@@ -72,7 +73,7 @@ class Answer:
             runtime = Runtime(self._target, self._reading.problems)
             self._goroutines = self._tried("goroutines", lambda: of_reading(self._target, self._reading))
             if self._goroutines is not None:
-                end_stacks = begin_stacks(self._goroutines)
+                end_stacks = begin_stacks(self._goroutines, room)
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
             self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
         self._read = rss.gathered(self._target, self._reading, self._goroutines)

@@ -17,7 +17,7 @@ from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
-from addrspace_gdb.process.vm_readv import TOGETHER
+from addrspace_gdb.process.vm_readv import TOGETHER, Room
 from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.stack_copies import Copies, copies_of
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
@@ -122,10 +122,10 @@ class Fold:
         self._taker: Optional[Taker] = None
         self._copies: Optional[Copies] = None  # stacks that are not looked at yet
 
-    def copy(self) -> bool:
+    def copy(self, room: Optional[Room] = None) -> bool:
         """Begin to copy the stacks of all goroutines, which `copied` must end while the process stands still;
         False if that is no way to read them, or there are few."""
-        self._copies = copies_of(self._reading)
+        self._copies = copies_of(self._reading, room)
         return self._copies is not None
 
     @property

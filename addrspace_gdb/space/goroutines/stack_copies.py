@@ -11,27 +11,30 @@ from collections import defaultdict
 from itertools import accumulate, compress
 from typing import Dict, Iterator, List, Literal, Optional, Sequence, Tuple
 
+from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import chosen, pick
-from addrspace_gdb.goruntime.record import direct_pid
-from addrspace_gdb.process.vm_readv import TOGETHER, Pieces, is_there
+from addrspace_gdb.goruntime.record import Runtime, direct_pid
+from addrspace_gdb.process.vm_readv import TOGETHER, Pieces, Room, is_there
 from addrspace_gdb.space.goroutines.alike import Alike, SideBySide, odd_rows, parked
 from addrspace_gdb.space.goroutines.columns import differences
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
+from addrspace_gdb.target.protocol import Target
 
 _MANY = 4096  # goroutines for which it pays
+_MOST, _SAMPLE = 1 << 25, 64
 ROOM = 160 << 20  # bytes of stacks that are kept
 
 
 class Copies:
     """The stacks of goroutines that are simply parked, as many as there is room for."""
 
-    def __init__(self, reading: GoroutineReading, pid: int, mask: bytearray) -> None:
+    def __init__(self, reading: GoroutineReading, pid: int, mask: bytearray, room: Room) -> None:
         """Begin to copy those with 1 in `mask`, a byte a position, but for what is very large."""
         self._columns, self._word, self._mask = reading.goroutines.columns, reading.runtime.word, mask
         self._sizes = self._used()
         if self._sizes and not self._are_small():
             self._leave_out_large()
-        self._pieces = Pieces(pid, self._of("sp"), array("Q", self._sizes.tobytes()), ROOM)
+        self._pieces = Pieces(pid, self._of("sp"), array("Q", self._sizes.tobytes()), room)
 
     def _of(self, name: str) -> array[int]:
         return chosen({name: self._columns[name]}, bytes(self._mask))[name]
@@ -55,12 +58,13 @@ class Copies:
         return everybody if self._mask.find(0) < 0 else array("I", compress(everybody, self._mask))
 
     def lacking(self, dead: bytes) -> Iterator[Sequence[int]]:
-        """Positions of those that live and are not copied: they are not simply parked, there was no room, or
-        their stacks cannot be read."""
-        positions = self._positions
+        """Positions of those that are not copied: there was no room, their stacks cannot be read, or they are
+        not simply parked. The dead ones are left out but for those where there is no room any more."""
+        positions, count = self._positions, self._pieces.count
+        if count < len(positions):
+            yield range(positions[count], len(dead))
         for first, after in self._pieces.missed:
             yield positions[first:after]
-        yield positions[self._pieces.count :]
         either = int.from_bytes(self._mask, "big") | int.from_bytes(dead, "big")
         yield list(_zeros(either.to_bytes(len(dead), "big")))
 
@@ -98,11 +102,31 @@ def _side_by_side(data: memoryview, places: Sequence[int], size: int) -> memoryv
     return memoryview(b"".join([data[place : place + size] for place in places]))
 
 
-def copies_of(reading: GoroutineReading) -> Optional[Copies]:
+def room_for(target: Target) -> Optional[Room]:
+    """Room for what is in use of all stacks, going by some of them; None where they are few, or damaged. It is
+    made ready while other things are read."""
+    runtime = Runtime(target, Problems())
+    try:
+        count, first = (runtime.global_word(f"runtime.{name}") for name in ("allglen", "allgptr"))
+        if not _MANY <= count < _MOST:
+            return None
+        used = [_used_of(runtime, first + count * at // _SAMPLE * runtime.word) for at in range(_SAMPLE)]
+    except (UnreadableError, ProblemError, KeyError):
+        return None
+    return Room(ROOM, sum(used) * count // _SAMPLE * 9 // 8)
+
+
+def _used_of(runtime: Runtime, place: int) -> int:
+    """Bytes in use of the stack of the goroutine that a place of the list of all names."""
+    g = runtime.record("runtime.g", runtime.word_at(place))
+    return min(TOGETHER, max(0, g.number("stack.hi") - g.number("sched.sp")))
+
+
+def copies_of(reading: GoroutineReading, room: Optional[Room]) -> Optional[Copies]:
     """The stacks, which from now on are copied; None where they are few, or there is no way to copy them."""
-    columns = reading.goroutines.columns
     mask = parked(reading, range(len(reading.goroutines)))
     if mask is None or mask.count(1) < _MANY or not is_there():
         return None
-    pid = direct_pid(reading.runtime.target, chosen({"sp": columns["sp"]}, bytes(mask))["sp"], TOGETHER)
-    return Copies(reading, pid, mask) if pid is not None else None
+    sps = chosen({"sp": reading.goroutines.columns["sp"]}, bytes(mask))["sp"]
+    pid = direct_pid(reading.runtime.target, sps, TOGETHER)
+    return Copies(reading, pid, mask, room or Room(ROOM)) if pid is not None else None
