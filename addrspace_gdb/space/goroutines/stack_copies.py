@@ -103,7 +103,7 @@ def _side_by_side(data: memoryview, places: Sequence[int], size: int) -> memoryv
 
 
 def room_for(target: Target) -> Optional[Room]:
-    """Room for what is in use of all stacks, going by some of them; None where they are few, or damaged. It is
+    """Room for what is in use of all stacks, going by some of them; None where they are few or damaged. It is
     made ready while other things are read."""
     runtime = Runtime(target, Problems())
     try:
