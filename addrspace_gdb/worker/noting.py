@@ -7,7 +7,18 @@ from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, joined, kernel, moved, reserved, trimmed, zeros
+from addrspace_gdb.worker.arrays import (
+    COMPILED,
+    Ints,
+    distinct,
+    grown,
+    joined,
+    kernel,
+    moved,
+    reserved,
+    trimmed,
+    zeros,
+)
 from addrspace_gdb.worker.scanning import Batch, Edges, Masks, Part, put_edges, scan_spans
 from addrspace_gdb.worker.spans import Heap
 
@@ -217,7 +228,7 @@ class Noting:
             self.notes = self.notes._replace(**dict(zip(("far", "far_into"), columns)))
 
     def add(self, first: int, jotted: Jotted) -> None:
-        """What there is to do in order with the notes of the next part, whose first edge is number `first`."""
+        """What is done in order with the notes of the next part, whose first edge is number `first`."""
         number_tags(first, jotted, self.notes)
         count = int(jotted.many[2])
         if count:

@@ -83,8 +83,8 @@ def put_edges(first: int, count: int, batch: Batch, edges: Edges, begin: int, en
 @kernel
 def resolve(count: int, heap: Heap, batch: Batch) -> int:
     """Find what the first `count` pointers of a batch lead to; -1 where it is no object. How many are none.
-    (An array that stands in a tuple costs as much as all the rest each time that it is taken out of it, and as
-    much where it is handed to what is inlined.)"""
+    (An array that stands in a tuple costs as much as all the rest each time that it is taken out of it, or
+    handed to what is inlined.)"""
     to, into, wild = batch.to, batch.into, 0
     low, groups, table, rows, state = heap.low, heap.groups, heap.table, heap.rows, heap.state
     for e in range(count):
@@ -315,7 +315,7 @@ def scan_spans(
         else:
             for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
                 batch.index[number + 1] = count
-    return settle(count, heap, batch, heap.first[begin] + 1, heap.first[end] + 1)  # type: ignore[no-any-return]
+    return settle(count, heap, batch, heap.first[begin] + 1, heap.first[end] + 1)
 
 
 @kernel

@@ -107,7 +107,7 @@ def allocated(heap: Heap, freeindex: Ints, places: Ints, bits: Ints) -> int:
 
 @kernel
 def row_of(value: int, low: int, groups: Ints, table: Ints) -> int:
-    """Where the row of the span begins that an address within the heap lies in; below 0 if it lies in none."""
+    """Where the row of the span begins that an address in the heap lies in; below 0 if it is in none."""
     page = (value - low) >> 13
     group = groups[page >> 13]
     if group < 0:
