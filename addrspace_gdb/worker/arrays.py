@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from typing import Any, Callable, List, Sequence, TypeVar
+from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
 COMPILED_IN = "NUMBA_CACHE_DIR"  # in the environment: where numba keeps what it compiles
 PLAIN = "ADDRSPACE_GRAPH_PLAIN"  # in the environment: do without numba, even if it is there
@@ -111,6 +111,17 @@ def cut(column: Ints, count: int) -> Ints:
 def trimmed(column: Ints, count: int) -> Ints:
     """At least its first `count` numbers. Memory that nobody has written to is none: it may stay."""
     return column if COMPILED else cut(column, count)
+
+
+def reserved(count: int, code: str) -> Optional[Ints]:
+    """An array as long as it can ever become, which takes memory only where it was written to. None where
+    there is no such thing: without numpy, or where all memory that is asked for counts."""
+    if not COMPILED:
+        return None
+    try:
+        return numpy.empty(count, _TYPES[code])
+    except MemoryError:
+        return None
 
 
 def order_of(column: Ints) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
 from addrspace_gdb.common.problems import ProblemError
@@ -17,6 +17,7 @@ from addrspace_gdb.worker.arrays import (
     of_bytes,
     order_of,
     picked,
+    reserved,
     trimmed,
     zeros,
 )
@@ -80,6 +81,16 @@ class TypeTable:
         return scanning.type_number(self.masks.types, address)
 
 
+class Place(NamedTuple):
+    """Where the edges of a part are put: the first, how many, and [begin, end) of the index, where they count
+    from the first of the part on."""
+
+    first: int
+    many: int
+    begin: int
+    end: int
+
+
 class Graph:
     """Objects and the edges between them."""
 
@@ -116,6 +127,8 @@ class Graph:
         self.noting = noting(said, self._shift) if header.get("typed") else None
         self.edges = Edges(zeros(_FIRST, "i"), zeros(self.objects + 1, "i"), zeros(1))
         self.count = 0
+        self._room = _FIRST  # for edges, before their number is looked at again
+        self._is_reserved = False  # there is room for all that can be
         self._ranges = ranges(self.spans)
         self._done, self._whole = 0, sum(one.size for one in self._ranges)  # bytes
         self.allocated = self._find_allocated()
@@ -160,6 +173,7 @@ class Graph:
         if not COMPILED:
             yield from self._read_first()
             return
+        self._is_reserved = self._reserve()
         several = [Hand(self) for _ in range(min(hands(), max(1, len(self._ranges))))]
         Turns(len(self._ranges), 2).run([hand.work for hand in several])
         self._finish()
@@ -180,7 +194,8 @@ class Graph:
         yield
         hand = Hand(self)
         for one, part in zip(self._ranges, parts):
-            self.put(one, hand, hand.scan(one, part, self.types.masks))
+            scanned = hand.scan(one, part, self.types.masks)
+            self.put(hand, self.take(one, hand, scanned))
         self._finish()
 
     def range(self, number: int) -> Range:
@@ -264,27 +279,46 @@ class Graph:
         )
         return int(many), bool(closed)
 
-    def put(self, one: Range, hand: Hand, scanned: Tuple[int, bool]) -> None:
-        """Put the edges of the next part with the others."""
+    def _reserve(self) -> bool:
+        most = min(self._whole >> self._shift, _MAX_EDGES) + _FIRST
+        to = reserved(most, "i")
+        if to is None or (self.noting is not None and not self.noting.reserve(most)):
+            return False
+        self.edges = self.edges._replace(to=to)
+        return True
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether edges stay where they are put, so that several can put theirs at a time."""
+        return self._is_reserved
+
+    def take(self, one: Range, hand: Hand, scanned: Tuple[int, bool]) -> Place:
+        """The place for the edges of the next part; what has to be done in order is done."""
         (many, closed), first, number = scanned, self.count, int(self.heap.first[one.begin])
         self._done += one.size
         if one.offset > 0 and self._ended == number:
             self.edges.index[number + 1] = first
-            return
+            return Place(first, 0, 0, 0)
         self._make_room(first + many, one.size)
         last = int(self.heap.first[one.end]) if one.offset < 0 else number
-        put = first, many, hand.batch, self.edges, number + 1, last + 1
-        if self.noting is None:
-            scanning.put_edges(*put)
-        else:
+        if self.noting is not None:
             self.noting.make_room(hand.jotted, len(self.edges.to))
-            put_noted(*put, hand.jotted, self.noting.notes)
-            self.noting.add_codes(hand.jotted)
+            self.noting.add(first, hand.jotted)
         self.edges.wild[0] += hand.batch.wild[0]
         self.count += many
         if one.offset >= 0:
             self.edges.index[number + 1] = self.count
             self._ended = number if closed else self._ended
+            return Place(first, many, 0, 0)
+        return Place(first, many, number + 1, last + 1)
+
+    def put(self, hand: Hand, place: Place) -> None:
+        """Put the edges of a part where their place is."""
+        put = place.first, place.many, hand.batch, self.edges, place.begin, place.end
+        if self.noting is None:
+            scanning.put_edges(*put)
+        else:
+            put_noted(*put, hand.jotted, self.noting.notes)
 
     _ended = -1  # the large object that has no more pointers
 
@@ -292,14 +326,16 @@ class Graph:
         """For so many edges in all; `last`: bytes of the part that was read last."""
         if need >= _MAX_EDGES:
             raise ProblemError(f"more than {self.count:,} pointers are more than can be told apart (2^31)")
-        if need <= len(self.edges.to):
+        if need <= self._room:
             return
         if self._budget is not None:
             self._budget.check(self.objects, self.count, self._done - last, self._whole)
         room = 2 * need
         if self._done * _SURE >= self._whole:  # as many again in what is left, and a little more
             room = need * self._whole // self._done + need // 16
-        self.edges = self.edges._replace(to=moved(self.edges.to, room))
+        self._room = room
+        if not self._is_reserved:
+            self.edges = self.edges._replace(to=moved(self.edges.to, room))
 
     def _finish(self) -> None:
         """Objects without pointers have no edges: theirs begin where the last ones end."""
@@ -334,12 +370,18 @@ class Hand:
             self._buffer = bytearray(one.size)
         part = graph.part(one, self._buffer)
         met = graph.headers(one, part)
-        with turns.at(_LEARN, job):
-            graph.types.learn(met)
-            masks = graph.types.masks
-        scanned = self.scan(one, part, masks)
+        if met:
+            with turns.at(_LEARN, job):
+                graph.types.learn(met)
+        else:
+            turns.skip(_LEARN, job)
+        scanned = self.scan(one, part, graph.types.masks)
         with turns.at(_PUT, job):
-            graph.put(one, self, scanned)
+            place = graph.take(one, self, scanned)
+            if not graph.is_reserved:
+                graph.put(self, place)
+        if graph.is_reserved:
+            graph.put(self, place)
 
     def scan(self, one: Range, part: Part, masks: Masks) -> Tuple[int, bool]:
         """Find the edges of a part, and what there is to note of them."""

@@ -7,7 +7,18 @@ from bisect import bisect_left
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.worker.arrays import COMPILED, Ints, distinct, grown, joined, kernel, moved, trimmed, zeros
+from addrspace_gdb.worker.arrays import (
+    COMPILED,
+    Ints,
+    distinct,
+    grown,
+    joined,
+    kernel,
+    moved,
+    reserved,
+    trimmed,
+    zeros,
+)
 from addrspace_gdb.worker.scanning import Batch, Edges, Masks, Part, put_edges, scan_spans
 from addrspace_gdb.worker.spans import Heap
 
@@ -98,11 +109,10 @@ def describe(count: int, part: Part, batch: Batch, jotted: Jotted, where: Ranges
 
 
 @kernel
-def put_notes(first: int, count: int, jotted: Jotted, notes: Notes) -> None:
-    """Put the notes of a part with the others: those of edge `first` and the following ones."""
-    packed, met, many = notes.packed, notes.met, notes.many
-    for e in range(count):
-        packed[first + e] = jotted.packed[e]
+def number_tags(first: int, jotted: Jotted, notes: Notes) -> None:
+    """What only one part at a time can do, and in order: give its places their tags, and put what leads far
+    with the others. `first`: the number of its first edge."""
+    packed, met, many = jotted.packed, notes.met, notes.many
     for k in range(jotted.many[0]):
         place = jotted.places[k]
         tag = met[place]
@@ -110,7 +120,7 @@ def put_notes(first: int, count: int, jotted: Jotted, notes: Notes) -> None:
             tag = min(2 + many[0], 65535)
             many[0] += 1
             met[place] = tag
-        packed[first + jotted.tagged[k]] += tag
+        packed[jotted.tagged[k]] += tag
     for k in range(jotted.many[1]):
         notes.far[many[1]], notes.far_into[many[1]] = first + jotted.far[k], jotted.far_into[k]
         many[1] += 1
@@ -160,7 +170,9 @@ def put_noted(
 ) -> None:
     """Put the edges of a part and their notes with the others."""
     put_edges(first, count, batch, edges, begin, end)
-    put_notes(first, count, jotted, notes)
+    packed = notes.packed
+    for e in range(count):
+        packed[first + e] = jotted.packed[e]
 
 
 class Noting:
@@ -199,6 +211,13 @@ class Noting:
         packed, tagged, places, far, far_into, objects, pcs = (zeros(room, code) for code in "qiiiqiq")
         return Jotted(packed, tagged, places, far, far_into, objects, pcs, zeros(3))
 
+    def reserve(self, most: int) -> bool:
+        """Take room for so many edges, once for all; whether there is any."""
+        packed = reserved(most, "q")
+        if packed is not None:
+            self.notes = self.notes._replace(packed=packed)
+        return packed is not None
+
     def make_room(self, jotted: Jotted, room: int) -> None:
         """For the notes of the next part too; `room` for edges in all."""
         if len(self.notes.packed) < room:
@@ -208,8 +227,9 @@ class Noting:
             columns = (grown(one, far * 3 // 2) for one in (self.notes.far, self.notes.far_into))
             self.notes = self.notes._replace(**dict(zip(("far", "far_into"), columns)))
 
-    def add_codes(self, jotted: Jotted) -> None:
-        """The objects of the next part that begin with code."""
+    def add(self, first: int, jotted: Jotted) -> None:
+        """What is done in order with the notes of the next part, whose first edge is number `first`."""
+        number_tags(first, jotted, self.notes)
         count = int(jotted.many[2])
         if count:
             found = jotted.objects[:count], jotted.pcs[:count]

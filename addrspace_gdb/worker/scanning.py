@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Tuple
 
-from addrspace_gdb.worker.arrays import Ints, inlined, kernel
-from addrspace_gdb.worker.spans import Heap
+from addrspace_gdb.worker.arrays import Ints, kernel
+from addrspace_gdb.worker.spans import Heap, row_of
 
 # Where the bits are that say which words of an object are pointers: at the span's end and in front of the
 # object since Go 1.22, for large objects in the span; before in the arena, two bits a word up to Go 1.19.
@@ -49,7 +49,8 @@ class Edges(NamedTuple):
 
 class Batch(NamedTuple):
     """The edges of one part, before they are put with the others: where each leads to; which word of the part
-    it is, which of its object's value, and how many bytes from the start of its target's value it leads.
+    it is, which of its object's value, and how many bytes from the start of its target's value it leads
+    (before that is known, the pointer).
     `index` is that of all edges; what is put there counts from the first of the part on."""
 
     to: Ints
@@ -79,42 +80,52 @@ def put_edges(first: int, count: int, batch: Batch, edges: Edges, begin: int, en
         index[n] += first
 
 
-@inlined
-def put(
-    value: int,
-    j: int,
-    origin: int,
-    low: int,
-    groups: Ints,
-    table: Ints,
-    rows: Ints,
-    state: Ints,
-    to: Ints,
-    at: Ints,
-    within: Ints,
-    into: Ints,
-    wild: Ints,
-    count: int,
-) -> int:
-    """Add the edge that a pointer into the heap is, which is word `j` of what is read, in a value that starts
-    at word `origin`; how many there are then. (Arrays that stand in a tuple cost as much as all the rest each
-    time that they are taken out of it.)"""
-    page = (value - low) >> 13
-    group, row = groups[page >> 13], -1
-    if group >= 0:
-        row = (table[(group << 13) + (page & 8191)] - 1) << 3
-    if row < 0:
-        wild[0] += 1
-        return count
-    k = ((value - rows[row]) * rows[row + 1]) >> 32
-    if k < 0 or k >= rows[row + 2] or state[rows[row + 3] + k] == 0:
-        wild[0] += 1
-        return count
-    to[count] = rows[row + 3] + k
-    at[count] = j
-    within[count] = j - origin
-    into[count] = value - rows[row + 5] - k * rows[row + 4]
-    return count + 1
+@kernel
+def resolve(count: int, heap: Heap, batch: Batch) -> int:
+    """Find what the first `count` pointers of a batch lead to; -1 where it is no object. How many are none.
+    (An array that stands in a tuple costs as much as all the rest each time that it is taken out of it, or
+    handed to what is inlined.)"""
+    to, into, wild = batch.to, batch.into, 0
+    low, groups, table, rows, state = heap.low, heap.groups, heap.table, heap.rows, heap.state
+    for e in range(count):
+        value = into[e]
+        row, found = row_of(value, low, groups, table), -1
+        if row >= 0:
+            k = ((value - rows[row]) * rows[row + 1]) >> 32
+            if 0 <= k < rows[row + 2] and state[rows[row + 3] + k] != 0:
+                found = rows[row + 3] + k
+                into[e] = value - rows[row + 5] - k * rows[row + 4]
+        to[e] = found
+        if found < 0:
+            wild += 1
+    return wild
+
+
+@kernel
+def drop_wild(count: int, batch: Batch, begin: int, end: int) -> int:
+    """Take those that lead to no object out of a batch, and out of places [begin, end) of the index; how many
+    are left."""
+    to, at, within, into, index = batch.to, batch.at, batch.within, batch.into, batch.index
+    kept, e = 0, 0
+    for n in range(begin, end + 1):
+        last = index[n] if n < end else count
+        while e < last:
+            if to[e] >= 0:
+                to[kept], at[kept], within[kept], into[kept] = to[e], at[e], within[e], into[e]
+                kept += 1
+            e += 1
+        if n < end:
+            index[n] = kept
+    return kept
+
+
+@kernel
+def settle(count: int, heap: Heap, batch: Batch, begin: int, end: int) -> int:
+    """Make edges of the first `count` pointers of a batch, which places [begin, end) of the index count; how
+    many edges there are."""
+    wild = resolve(count, heap, batch)
+    batch.wild[0] += wild
+    return drop_wild(count, batch, begin, end) if wild else count
 
 
 @kernel
@@ -150,8 +161,7 @@ def type_number(types: Ints, address: int) -> int:
 @kernel
 def by_span_bits(s: int, part: Part, heap: Heap, batch: Batch, count: int) -> int:
     """The edges of a span's objects, by the bits at its end."""
-    words, state, groups, table, rows = part.words, heap.state, heap.groups, heap.table, heap.rows
-    to, index, wild, low, high = batch.to, batch.index, batch.wild, heap.low, heap.high
+    words, state, index, low, high = part.words, heap.state, batch.index, heap.low, heap.high
     spots, within, into = batch.at, batch.within, batch.into
     unit, step = part.shift + 3, heap.sizes[s] >> part.shift
     start, size, room = (
@@ -177,22 +187,8 @@ def by_span_bits(s: int, part: Part, heap: Heap, batch: Batch, count: int) -> in
                     if mask & 1 != 0:
                         value = words[j]
                         if value >= low and value < high:
-                            count = put(
-                                value,
-                                j,
-                                at,
-                                low,
-                                groups,
-                                table,
-                                rows,
-                                state,
-                                to,
-                                spots,
-                                within,
-                                into,
-                                wild,
-                                count,
-                            )
+                            spots[count], within[count], into[count] = j, j - at, value
+                            count += 1
                     mask >>= 1
                     j += 1
         index[number + 1] = count
@@ -218,17 +214,7 @@ def by_type(
     if covered == 0:
         return count
     words, bits, low, high = part.words, masks.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, within, into, wild = (
-        heap.state,
-        heap.groups,
-        heap.table,
-        heap.rows,
-        batch.to,
-        batch.at,
-        batch.within,
-        batch.into,
-        batch.wild,
-    )
+    spots, within, into = batch.at, batch.within, batch.into
     tile, j, origin = offset % size, at, at - offset
     while j < stop:
         last = min(stop, j + covered - tile)
@@ -236,22 +222,8 @@ def by_type(
             if (bits[place + (tile >> 3)] >> (tile & 7)) & 1 != 0:
                 value = words[j]
                 if value >= low and value < high:
-                    count = put(
-                        value,
-                        j,
-                        origin,
-                        low,
-                        groups,
-                        table,
-                        rows,
-                        state,
-                        to,
-                        spots,
-                        within,
-                        into,
-                        wild,
-                        count,
-                    )
+                    spots[count], within[count], into[count] = j, j - origin, value
+                    count += 1
             tile += 1
             j += 1
         j += size - tile
@@ -266,38 +238,14 @@ def by_two_bits(
     """The edges of the object whose words are [at, stop), by the arena's bits, up to the first word that says
     that no more follow; whether one did."""
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, within, into, wild = (
-        heap.state,
-        heap.groups,
-        heap.table,
-        heap.rows,
-        batch.to,
-        batch.at,
-        batch.within,
-        batch.into,
-        batch.wild,
-    )
+    spots, within, into = batch.at, batch.within, batch.into
     for j in range(at, stop):
         both = bits[j >> 2] >> (j & 3)
         if both & 16 == 0:
             return count, True
         if both & 1 != 0 and low <= words[j] < high:
-            count = put(
-                words[j],
-                j,
-                origin,
-                low,
-                groups,
-                table,
-                rows,
-                state,
-                to,
-                spots,
-                within,
-                into,
-                wild,
-                count,
-            )
+            spots[count], within[count], into[count] = j, j - origin, words[j]
+            count += 1
     return count, False
 
 
@@ -309,35 +257,11 @@ def by_one_bit(
     unit = part.shift + 3
     last = (1 << unit) - 1
     words, bits, low, high = part.words, part.bits, heap.low, heap.high
-    state, groups, table, rows, to, spots, within, into, wild = (
-        heap.state,
-        heap.groups,
-        heap.table,
-        heap.rows,
-        batch.to,
-        batch.at,
-        batch.within,
-        batch.into,
-        batch.wild,
-    )
+    spots, within, into = batch.at, batch.within, batch.into
     for j in range(at, stop):
         if (bits[j >> 3] >> (j & 7)) & 1 != 0 and low <= words[j] < high:
-            count = put(
-                words[j],
-                j,
-                origin,
-                low,
-                groups,
-                table,
-                rows,
-                state,
-                to,
-                spots,
-                within,
-                into,
-                wild,
-                count,
-            )
+            spots[count], within[count], into[count] = j, j - origin, words[j]
+            count += 1
         if j & last == last and (part.dead[j >> (unit + 3)] >> ((j >> unit) & 7)) & 1 != 0:
             return count, True
     return count, False
@@ -391,7 +315,7 @@ def scan_spans(
         else:
             for number in range(heap.first[s], heap.first[s] + heap.slots[s]):
                 batch.index[number + 1] = count
-    return count
+    return settle(count, heap, batch, heap.first[begin] + 1, heap.first[end] + 1)
 
 
 @kernel
@@ -407,10 +331,11 @@ def scan_large(
 ) -> Tuple[int, bool]:
     """The edges of the first `stop` words of a part that is all of one large object, from its word `offset`
     on. How many there are, and whether it has no more pointers behind them."""
-    if kind == 3:
-        if type_ < 0:
-            return 0, True
-        return by_type(0, stop, offset, type_, part, heap, masks, batch, 0), False
+    count, closed = 0, True
     if kind == 4:
-        return by_two_bits(0, stop, -offset, part, heap, batch, 0)
-    return by_one_bit(0, stop, -offset, part, heap, batch, 0)
+        count, closed = by_two_bits(0, stop, -offset, part, heap, batch, 0)
+    elif kind != 3:
+        count, closed = by_one_bit(0, stop, -offset, part, heap, batch, 0)
+    elif type_ >= 0:
+        count, closed = by_type(0, stop, offset, type_, part, heap, masks, batch, 0), False
+    return settle(count, heap, batch, 0, 0), closed

@@ -105,26 +105,26 @@ def allocated(heap: Heap, freeindex: Ints, places: Ints, bits: Ints) -> int:
     return count
 
 
-@inlined
-def slot_at(value: int, low: int, groups: Ints, table: Ints, rows: Ints) -> int:
-    """The object, or free slot, that an address within the heap lies in; -1 if it lies in none."""
+@kernel
+def row_of(value: int, low: int, groups: Ints, table: Ints) -> int:
+    """Where the row of the span begins that an address in the heap lies in; below 0 if it is in none."""
     page = (value - low) >> 13
     group = groups[page >> 13]
     if group < 0:
         return -1
-    row = (table[(group << 13) + (page & 8191)] - 1) << 3
+    return (table[(group << 13) + (page & 8191)] - 1) << 3  # type: ignore[no-any-return]
+
+
+@kernel
+def object_at(value: int, heap: Heap) -> int:
+    """The object, or free slot, that an address within the heap lies in; -1 if it lies in none."""
+    row, rows = row_of(value, heap.low, heap.groups, heap.table), heap.rows
     if row < 0:
         return -1
     k = ((value - rows[row]) * rows[row + 1]) >> 32
     if k < 0 or k >= rows[row + 2]:
         return -1
     return rows[row + 3] + k  # type: ignore[no-any-return]
-
-
-@kernel
-def object_at(value: int, heap: Heap) -> int:
-    """The same by the heap."""
-    return slot_at(value, heap.low, heap.groups, heap.table, heap.rows)
 
 
 @kernel

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from functools import partial
 from threading import Condition
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence, Set
 
 from addrspace_gdb.common.later import Later
 
@@ -20,6 +20,7 @@ class Turns:
     def __init__(self, count: int, gates: int) -> None:
         self._count, self._taken = count, 0
         self._passed = [0] * gates
+        self._skipped: List[Set[int]] = [set() for _ in range(gates)]
         self._changed = Condition()
         self._failed = count  # the first job that did
         self._error: Optional[BaseException] = None
@@ -33,8 +34,22 @@ class Turns:
                 raise _StopError
         yield
         with self._changed:
-            self._passed[gate] = job + 1
-            self._changed.notify_all()
+            self._pass(gate, job)
+
+    def skip(self, gate: int, job: int) -> None:
+        """Let those behind this one pass a gate once all before it have; it need not."""
+        with self._changed:
+            self._skipped[gate].add(job)
+            if self._passed[gate] == job:
+                self._pass(gate, job)
+
+    def _pass(self, gate: int, job: int) -> None:
+        job += 1
+        while job in self._skipped[gate]:
+            self._skipped[gate].remove(job)
+            job += 1
+        self._passed[gate] = job
+        self._changed.notify_all()
 
     def run(self, works: Sequence[Callable[[int, Turns], None]]) -> None:
         """Do all jobs, with a thread for each of `works`. What goes wrong is raised: of several the first."""

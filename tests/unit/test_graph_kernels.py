@@ -18,6 +18,7 @@ from addrspace_gdb.common.problems import ProblemError
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.worker import arrays, budget, dominating, spans
+from addrspace_gdb.worker import graph as graph_module
 from addrspace_gdb.worker.budget import Budget, resident
 from addrspace_gdb.worker.graph import PLAIN_LIMIT, Graph
 from addrspace_gdb.worker.stream import Memory, Words
@@ -113,6 +114,42 @@ def test_wild_pointers_lead_nowhere_and_are_counted() -> None:
     )
     assert heap.reached([START, START + 16, START + 32, *wild]) == [0, 1, 2]
     assert heap.graph.edges.wild[0] == 2 and heap.graph.count == 0
+
+
+def test_wild_pointers_among_others_take_no_place_in_the_index() -> None:
+    at, wild = [START + 16 * slot for slot in range(4)], START + 16 * 300
+    heap = Heap(
+        [(16, 504, 1, 4)],
+        in_span({0: (wild, at[1]), 1: (at[2] + 8, wild), 2: (wild, wild), 3: (at[0], at[1])}),
+    )
+    edges = heap.graph.edges
+    assert edges.index.tolist()[:6] == [0, 1, 2, 2, 4, 4] and edges.to.tolist()[:4] == [1, 2, 0, 1]
+    assert edges.wild[0] == 4 and heap.graph.count == 4
+
+
+def _in_parts() -> Graph:
+    """A heap that is read in five parts: three of small objects and two large ones, which lead to them."""
+    made: Spans = [(16, 504, 1, 6) if number % 2 == 0 else (PAGE, 1, 3, 1) for number in range(5)]
+    words = in_span({0: (START + 16, START + PAGE), 3: (START + 2 * PAGE, START + 16 * 400)})
+    words[START + PAGE], words[START + PAGE + 8] = START + 4 * PAGE + 16, START + 5 * PAGE
+    words[START + 3 * PAGE + 16] = START
+    return Heap(made, words).graph
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_threads_make_the_same_graph_whether_or_not_room_can_be_reserved(
+    room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = _in_parts()
+    monkeypatch.setattr(graph_module, "COMPILED", True)
+    if room:
+        monkeypatch.setattr(graph_module, "reserved", arrays.zeros)
+    several = _in_parts()
+    assert several.is_reserved == room
+    assert several.count == alone.count == 5
+    assert several.edges.index.tolist() == alone.edges.index.tolist()
+    assert several.edges.to.tolist()[:5] == alone.edges.to.tolist()[:5]
+    assert several.edges.wild[0] == alone.edges.wild[0] == 1
 
 
 @pytest.mark.parametrize("kind", [2, 3])

@@ -44,3 +44,25 @@ def test_what_others_still_do_is_waited_for() -> None:
 
     Turns(2, 1).run([first, slow])
     assert sorted(passed) == [0, 1]
+
+
+def test_who_need_not_pass_a_gate_does_not_wait_at_it_but_lets_nobody_by() -> None:
+    turns, passed = Turns(5, 1), []
+    for job in (1, 2, 4):
+        turns.skip(0, job)
+    for job in (0, 3):
+        with turns.at(0, job):
+            passed.append(job)
+    assert passed == [0, 3]
+    behind, order = Turns(3, 1), []
+
+    def work(job: int, turns: Turns) -> None:
+        if job == 1:
+            turns.skip(0, job)
+            return
+        with turns.at(0, job):
+            time.sleep(0.1 if job == 0 else 0)
+            order.append(job)
+
+    behind.run([work, work, work])
+    assert order == [0, 2]
