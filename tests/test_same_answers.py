@@ -18,7 +18,7 @@ from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Result, run_gdb
-from harness.lldbs import Lldb, lldbs, run_lldb
+from harness.lldbs import Lldb, for_lldb, lldbs, run_lldb
 from harness.processes import Processes
 from harness.scenes import attach, gcore, kernel_core, open_core, start
 from harness.toolchains import NEWEST, Toolchain, Unavailable, toolchain_or_skip
@@ -96,6 +96,7 @@ def subject(
     made = Subject(tmp_path / "core", binary.path, tmp_path / "dump.json", variant == "stripped")
     live = start(processes, binary, oracle_file)
     gcore(gdbs()[-1], attach(live, binary), made.core)
+    for_lldb(made.core)
     assert cli("dump", live.pid, "--format", "json", "--output", made.dump).returncode == 0
     return made
 
@@ -225,7 +226,7 @@ def test_why_it_died(
         pytest.skip(str(problem))
     if not gdbs():
         pytest.skip("no gdb")
-    subject = Subject(made.path, made.scene.program or tmp_path, tmp_path)
+    subject = Subject(for_lldb(made.path), made.scene.program or tmp_path, tmp_path)
     for found in compared(subject, ["fault"], tmp_path).lldbs:
         assert '"schema": "fault/1"' in found["fault "][0]
 
