@@ -127,7 +127,7 @@ def answers(ask: Ask, names: Sequence[str], number: int, subject: Subject, folde
 
 
 def numbers(words: str, subject: Subject) -> str:
-    """The same without names of variables: gdb knows none, where else they are found by the runtime's code."""
+    """The same without names of variables: gdb knows none; without it they are found by the code."""
     target = with_runtime(CoreTarget(str(subject.core), str(subject.program), "", None, SHELL))
     symbol = target.symbol("runtime.allgs")
     assert symbol is not None
