@@ -80,11 +80,12 @@ class ThreadUse(NamedTuple):
 
 
 class Keeper(NamedTuple):
-    """A variable, or goroutines, and what they alone keep alive."""
+    """A variable, or goroutines, or an object that several roots hold, and what is kept alive by it alone."""
 
     name: str
     bytes: int
     objects: int
+    address: Optional[int] = None  # of such an object
 
 
 class Circumstances(NamedTuple):
