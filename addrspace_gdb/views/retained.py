@@ -19,7 +19,6 @@ SHARED_BY = {
     kinds.GOROUTINES: "several groups of goroutines together",
 }
 NOT_READ = "are reached by nothing that could be read"  # of objects, where there are problems
-VERDICT_LINES = 12  # at most: it ends with a command, which may not be cut
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
 _MAX_TYPE = 40  # letters of a type in the verdict
@@ -82,7 +81,9 @@ def _together(found: Retained) -> str:
 def _deeper(found: Retained, mark: str, what: str) -> str:
     """How to see more, unless it is shown below."""
     only = found.suspects or found.rows  # what several hold is shown without being asked for
-    return "" if any(row.children for row in only) else f"{mark}--depth 2 shows through {what}"
+    if any(row.children for row in only):
+        return ""
+    return f"{mark}`addrspace retained --depth 2` shows through {what}"
 
 
 def _by_groups(found: Retained, whole: str) -> str:
