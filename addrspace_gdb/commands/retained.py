@@ -44,7 +44,7 @@ from addrspace_gdb.views.documents.retained import retained_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
-from addrspace_gdb.views.retained import VERDICT_LINES, retained_table, verdict_line, whole_line
+from addrspace_gdb.views.retained import retained_table, verdict_line, whole_line
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
@@ -210,7 +210,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
     found = with_paths(answer.found)
     width = look.width or 1 << 16
-    yield from wrapped(HEADING, verdict_line(found), width, look.unicode, VERDICT_LINES)
+    yield from wrapped(HEADING, verdict_line(found), width, look.unicode)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]

@@ -19,7 +19,6 @@ SHARED_BY = {
     kinds.GOROUTINES: "several groups of goroutines together",
 }
 NOT_READ = "are reached by nothing that could be read"  # of objects, where there are problems
-VERDICT_LINES = 12  # at most: it ends with a command, which may not be cut
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
 _MAX_TYPE = 40  # letters of a type in the verdict

@@ -64,4 +64,5 @@ def test_objects_that_only_several_roots_hold_are_suspects_too() -> None:
         "(14.6%): `addrspace holders 0x00000000c000` says which roots."
     )
     both = verdict_line(found._replace(rows=[rows[0], Row("global", "main.cache", Size(400, 1))]))
-    assert " main.cache keeps 400 B (19.5%) alive by itself; --depth 2 shows through what. Several " in both
+    assert " main.cache keeps 400 B (19.5%) alive by itself; `addrspace retained --depth 2` shows " in both
+    assert " through what. Several roots together hold main.Server, which keeps 1.2 KiB (58.6%)" in both
