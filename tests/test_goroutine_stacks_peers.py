@@ -73,14 +73,13 @@ def test_stack_bytes_are_those_of_runtime_metrics(
     build_program: Builder, go: Toolchain, tmp_path: Path
 ) -> None:
     binary = build_program("parked", go)
-    scene = launch_to_breakpoint(
-        binary, tmp_path / "oracle", "300"
-    )  # where the runtime starts no thread more
+    scene = launch_to_breakpoint(binary, tmp_path / "oracle", "300")  # the runtime starts no thread since
     frames, space = tmp_path / "by-frame", tmp_path / "space.json"
     commands = [
         f"goroutine-stacks --by-frame --output {frames}",
         f"addrspace --format json --output {space}",
     ]
+    commands += ["delete", "tbreak addrspace.test/kit.Wait", "continue"]  # until its oracle is written
     result = run_gdb(gdbs()[0], commands, scene, load=True)
     metrics = read_oracle(tmp_path / "oracle").metrics
     total = re.search(r"^([\d,]+) bytes in all", frames.read_text(), re.MULTILINE)
