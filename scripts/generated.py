@@ -90,7 +90,7 @@ def _offers(name: str) -> Dict[str, List[str]]:
         return {}
     command = report(name)
     found = {option: list(values) for option, values in command.values.items()}
-    found[""] = [one for one in command.words() if _PLAIN.fullmatch(one)]
+    found[""] = [one for one in command.words if _PLAIN.fullmatch(one)]
     return found
 
 

@@ -18,7 +18,8 @@ from harness.processes import Processes
 from harness.scenes import start
 from harness.toolchains import Toolchain
 
-from addrspace_gdb.views.web.moment import Moment
+from addrspace_gdb.common import sizes
+from addrspace_gdb.views.web.moment import Moment, commands
 from addrspace_gdb.views.web.pack import Packed
 from addrspace_gdb.views.web.page import page
 
@@ -106,7 +107,10 @@ def test_every_sum_is_that_of_the_json(opened: Browser, looked: Looked) -> None:
 
 def test_what_is_shown_is_that_of_the_json(opened: Browser, looked: Looked) -> None:
     assert opened.text("#panel .total b") == f"{looked.rss['tree']['resident']:,} bytes"
-    assert looked.rss["findings"][0]["sentence"] in opened.text("#findings")
+    first = looked.rss["findings"][0]["sentence"].replace(
+        "`addrspace heap`", f"addrspace-gdb heap {looked.pid}"
+    )
+    assert first in opened.text("#findings") and "`" not in first
     assert "unexplained: 0 B" in opened.text("#badge")
     nodes = [looked.rss["tree"]]
     for node in nodes:
@@ -170,11 +174,11 @@ def test_the_mouse(opened: Browser, looked: Looked) -> None:
     opened.point(x, y, click=True)
     assert opened.text("#card h2") == address
     assert f"#a={address}&" in opened.run("return location.hash")
-    assert f"addrspace whereis {address}" in opened.text("#card .commands")
+    assert f"addrspace-gdb whereis {looked.pid} {address}" in opened.text("#card .commands")
     assert "taken" in opened.text("#card dl")
     x, y = opened.ask("pointOf", int(address, 16))
     opened.point(x, y, drag_to=(x + 12, y))
-    assert "addrspace spans --range" in opened.text("#card .commands")
+    assert f"addrspace-gdb spans {looked.pid} --range" in opened.text("#card .commands")
     assert "objects" in opened.text("#card dl")
     facts = opened.text("#card dl")
     hash_ = opened.run("return location.hash")
@@ -272,6 +276,14 @@ def test_the_address_bar_keeps_the_selection(browser: Browser, looked: Looked) -
         assert browser.log() == []
 
 
+def test_a_size_is_said_as_a_terminal_says_it(opened: Browser) -> None:
+    rng = random.Random(17)
+    amounts = [0, 1, 1023, 1024, 132 << 10, (1 << 20) - 1, (1 << 40) - 1, 10 << 40, 128 << 40, 1 << 60]
+    amounts += [round(2 ** rng.uniform(0, 50)) for _ in range(200)]
+    said = opened.run("return arguments[0].map((one) => [one, -one].map(addrspace.size))", amounts)
+    assert said == [[sizes.size(one), sizes.size(-one) if one else "0 B"] for one in amounts]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_both_themes_can_be_read(browser: Browser, looked: Looked, theme: str) -> None:
     browser.theme(theme)
@@ -294,6 +306,7 @@ def test_nothing_is_cut_off_at_any_size(browser: Browser, looked: Looked, width:
     browser.open(looked.page)
     assert browser.run("return document.documentElement.scrollWidth") <= width
     assert browser.run("return document.getElementById('mapbox').clientHeight") >= 180
+    assert browser.ask("overlaps") == []
 
 
 NAMES = (
@@ -340,6 +353,7 @@ def hostile(names: Sequence[str]) -> Moment:
         "notes": list(names),
         "problems": list(names),
         "checks": [],
+        "commands": commands(),
         "heap": None,
         "goroutine_stacks": {"texts": [f"{n}\t{n}:1" for n in names], "stacks": stacks, "left_out": one},
         "gc_phase": one,
@@ -396,10 +410,14 @@ def test_moments(browser: Browser, looked: Looked, tmp_path: Path) -> None:
     def change() -> str:
         return next(str(row[4]) for row in browser.ask("rows") if row[0] == "heap")
 
-    assert change() == ""
+    assert "3 of 3" in browser.text("#moments output") and change() == "\u22124.0 KiB"  # what is looked for
+    browser.ask("choose", "#moments input", "0")
+    assert "1 of 3" in browser.text("#moments output") and change() == ""
     browser.ask("choose", "#moments input", "2")
-    assert "3 of 3" in browser.text("#moments output")
     assert change() == "\u22124.0 KiB"
+    for width in (1280, 1920, 800):
+        browser.resize(width, 720)
+        assert (width, browser.ask("overlaps")) == (width, [])
     assert browser.ask("options", "#mode") == ["use", "change"]
     first = next(region for region in told["regions"] if region["area"] == "heap" and region["resident"])
     browser.ask("choose", "#wipe input", "64")

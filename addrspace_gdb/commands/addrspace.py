@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Dict, Iterable, List, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
-from addrspace_gdb.commands.options import SVG, Parser, add_output
+from addrspace_gdb.commands.options import SVG, Parser, UsageError, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.space.diagram.rows import build
@@ -23,10 +23,6 @@ from addrspace_gdb.views.kit.tokens import Tokens
 from addrspace_gdb.views.regions import checks_table
 
 HTML = "html"
-_WORDS = ("--classic", "--format", "--output", "--check", "--stacks") + (
-    *("regions", "memstats", "gc"),
-    *("snapshot", "diff", "compare"),
-)
 
 
 def parser() -> Parser:
@@ -52,6 +48,10 @@ def parser() -> Parser:
 def parse(line: str) -> argparse.Namespace:
     """Take apart what was typed."""
     arguments = parser().parse_line(line)
+    if arguments.classic and arguments.format not in ("text", "classic", SVG):
+        raise UsageError(
+            "addrspace", f"--classic is a picture: there is none with --format {arguments.format}"
+        )
     if arguments.classic and arguments.format != SVG:
         arguments.format = "classic"
     return arguments
@@ -138,17 +138,11 @@ def _wrong(space: AddressSpace) -> Iterable[str]:
             yield f"{c.name}: {c.ours:,} is not {c.source}'s {c.theirs:,}"
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return list(_WORDS)
-
-
 COMMAND = Command(
     "addrspace",
     parser,
     ask,
     {"text": drawn(draw), "classic": drawn(draw_classic), "json": document(as_json), HTML: as_page},
     verdict,
-    words,
     parse=parse,
 )

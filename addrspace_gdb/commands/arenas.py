@@ -18,8 +18,6 @@ from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import HEADING, Pair
 from addrspace_gdb.views.spans import arena_table, arenas_total
 
-_OPTIONS = ("--use", "--min-size", "--range", "--user", "--sort", "--limit", "--format", "--output")
-
 SORTS: Dict[str, Callable[[ArenaUse], int]] = {
     "address": lambda arena: arena.arena.start,
     "resident": lambda arena: -(arena.resident or 0),
@@ -115,11 +113,4 @@ def _chosen(answer: Answer) -> List[ArenaUse]:
     return sorted(found, key=SORTS[arguments.sort])
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return [*_OPTIONS, *pages.USES]
-
-
-COMMAND = Command(
-    "addrspace arenas", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
-)
+COMMAND = Command("addrspace arenas", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict)

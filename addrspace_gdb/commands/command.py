@@ -64,10 +64,10 @@ class Command(NamedTuple):
     ask: Callable[[Session, argparse.Namespace], Any]  # None: it has acted, and there is nothing to show
     forms: Mapping[str, Form]  # by what --format says
     verdict: Callable[[Any], Optional[str]]  # one line that says what is damaged, None if nothing is
-    words: Callable[[], List[str]]  # what completion offers
-    names: Optional[Callable[[Session], List[str]]] = None  # what it offers of this session
+    names: Optional[Callable[[Session], List[str]]] = None  # what completion offers of this session
     parse: Optional[Callable[[str], argparse.Namespace]] = None  # of lines that the parser alone cannot read
     graph: Optional[Callable[[argparse.Namespace], Optional[str]]] = None  # what it takes of the heap's graph
+    words: Sequence[str] = ()  # what completion offers besides options and fixed choices
     values: Mapping[str, Sequence[str]] = {}  # what completion offers after an option, besides fixed choices
     lists: Mapping[str, Callable[[Session], List[str]]] = {}  # the same, of this session
     expressions: bool = False  # it takes expressions, whose symbols the debugger completes

@@ -139,17 +139,11 @@ def _inferior(session: Session, inferior: int, each_goroutine: bool) -> Side:
     return Side(name, snapshot, reading.mappings, PageWords(proc, reading.info.page_size), resident)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace compare",
     parser,
     ask,
     {"text": drawn(draw), "json": document(compare_json)},
     verdict,
-    words,
     parse=parse,
 )

@@ -160,18 +160,13 @@ class _Watch:
         self._session.write(COMMAND.forms["text"](Answer(before, now, self._rows), look))
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--every", "--limit", "--format", "--output", LAST, NOW]
-
-
 COMMAND = Command(
     "addrspace diff",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
-    kept_names,
-    parse,
+    names=kept_names,
+    words=(LAST, NOW),
+    parse=parse,
 )

@@ -67,11 +67,4 @@ def verdict(answer: Answer) -> Optional[str]:
     return first_of(answer.problems)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output"]
-
-
-COMMAND = Command(
-    "addrspace fault", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
-)
+COMMAND = Command("addrspace fault", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict)

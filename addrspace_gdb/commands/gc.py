@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 from addrspace_gdb.commands.command import Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
@@ -62,11 +62,4 @@ def verdict(answer: Answer) -> Optional[str]:
     return first_of(wrong)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output"]
-
-
-COMMAND = Command(
-    "addrspace gc", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
-)
+COMMAND = Command("addrspace gc", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict)

@@ -52,22 +52,6 @@ if TYPE_CHECKING:
 SORTS = ("size", "used", "goid", "wait")
 GROUPS = ("function", "stack", "created-by", "status")
 
-_OPTIONS = (
-    *("--status", "--function", "--without", "--label", "--waiting-longer", "--min-size", "--system"),
-    "--leaked",
-    *(
-        "--dead",
-        "--sort",
-        "--limit",
-        "--frames",
-        "--group",
-        "--by-frame",
-        "--threads",
-        "--format",
-        "--output",
-    ),
-)
-
 _EPILOG = """\
 The list shows the user's function: the first frame that is neither the runtime's nor one of
 the standard library's ways to block (sync, time.Sleep, os, net, io, syscall, reflect, internal).
@@ -79,7 +63,7 @@ registers are; Go's own dump starts at the call of entersyscall, which is a fram
   goroutine-stacks 17 --frames             one goroutine, with its frames
   goroutine-stacks --group stack           the same stacks as one: a leak shows at the top
   goroutine-stacks --leaked --group stack  what can never run again, and what it keeps
-  goroutine-stacks --status "chan receive" --waiting-longer 1m30s
+  goroutine-stacks --status select --waiting-longer 2h
   goroutine-stacks --by-frame              which functions take the stack space"""
 
 
@@ -365,11 +349,6 @@ def _list(listing: Listing, arguments: argparse.Namespace, look: Look) -> Iterat
         yield from wrapped(token, text, look.width, look.unicode)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return list(_OPTIONS)
-
-
 def goids(session: Session) -> List[str]:
     """The numbers of goroutines that there are, as completion offers them."""
     from addrspace_gdb.space.goroutines.census import Census
@@ -397,7 +376,6 @@ COMMAND = Command(
     ask,
     {"text": drawn(draw), "json": as_json},
     verdict,
-    words,
     graph=lambda arguments: PLAIN_GRAPH if arguments.leaked else None,
     names=goids,
     values={"--status": STATUSES},

@@ -18,9 +18,10 @@ from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.own_objects import Own
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
+from addrspace_gdb.goruntime.shape import FUNCTION, NOTHING, Direct
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import FUNCTION, NOTHING, Direct, Shapes
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.space.graph.allocated import Allocated, say_allocated
 from addrspace_gdb.space.graph.counted import package_of

@@ -34,7 +34,6 @@ from addrspace_gdb.views.kit.said import said_lines
 from addrspace_gdb.views.kit.text import Line
 from addrspace_gdb.views.kit.tokens import NEWLINE, QUIET, Pair
 
-_OPTIONS = ("--sizes", "--large", "--free", "--map", "--limit", "--format", "--output")
 _SAID_LINES = 3
 _MAP_ROWS = 12
 _TALL = 48  # rows of a map that is asked for
@@ -169,11 +168,4 @@ def _more(count: int, one: str, many: str, option: str, look: Look) -> Iterator[
         yield from Line(look.screen, look.unicode).put(QUIET, text)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return list(_OPTIONS)
-
-
-COMMAND = Command(
-    "addrspace heap", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
-)
+COMMAND = Command("addrspace heap", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict)

@@ -21,10 +21,11 @@ from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.gctypes import GcTypes
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
+from addrspace_gdb.goruntime.shape import NOTHING, Shape
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.goruntime.symtab import go_minor, modules
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.space.graph.allocated import Allocated, gather_allocated
 from addrspace_gdb.space.graph.kept import Size, Totals, several_name
 from addrspace_gdb.space.graph.owners import Owners

@@ -125,18 +125,12 @@ def _held_lines(held: Held, pointer_size: int, width: int, unicode: bool) -> Ite
         yield from Line(width, unicode).put(QUIET, text)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--all", "--limit", "--memory", "--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace holders",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
     parse=parse,
     joined=line_of,
     expressions=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands.heap_graph import TypedGraph
-from addrspace_gdb.goruntime.typeshapes import FUNCTION
+from addrspace_gdb.goruntime.shape import FUNCTION
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.holding import Group, Held, Path, Root, Step, Way, folded, merged
 from addrspace_gdb.space.where.answers import Where

@@ -177,14 +177,9 @@ def verdict(answer: Answer) -> Optional[str]:
     return first_of(answer.problems)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--types", "--retained", "--output"]
-
-
 def graph_wanted(arguments: argparse.Namespace) -> Optional[str]:
     """What `types` or `retained` take."""
     return TYPED_GRAPH if arguments.types else PLAIN_GRAPH if arguments.retained else None
 
 
-COMMAND = Command("addrspace html", parser, ask, {"html": as_html}, verdict, words, graph=graph_wanted)
+COMMAND = Command("addrspace html", parser, ask, {"html": as_html}, verdict, graph=graph_wanted)

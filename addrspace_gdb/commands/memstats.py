@@ -138,11 +138,11 @@ def verdict(chosen: Answer) -> Optional[str]:
     return first_of(wrong)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output", *(field.name for field in FIELDS), *ARRAYS, *NAMES]
-
-
 COMMAND = Command(
-    "addrspace memstats", parser, ask, {"text": drawn(draw), "json": document(as_json)}, verdict, words
+    "addrspace memstats",
+    parser,
+    ask,
+    {"text": drawn(draw), "json": document(as_json)},
+    verdict,
+    words=(*(field.name for field in FIELDS), *ARRAYS, *NAMES),
 )

@@ -128,7 +128,8 @@ def _task(asked: Request, session: Session) -> Task:
 def write_problems(asked: Request, problems: Sequence[str]) -> None:
     """Each in a line of its file. OSError."""
     speak = for_shell(asked.typed)
-    write_whole(asked.problems, (f"{speak(line) if speak is not None else line}\n" for line in problems))
+    lines = (line.removeprefix("addrspace ") for line in problems)  # a shell's command is called otherwise
+    write_whole(asked.problems, (f"{speak(line) if speak is not None else line}\n" for line in lines))
 
 
 def write_whole(path: str, pieces: Iterable[str]) -> None:

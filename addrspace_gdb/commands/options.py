@@ -17,11 +17,11 @@ class HelpRequested(Exception):
 
 
 class UsageError(ProblemError):
-    """What was typed is wrong; `message` says it without the command's name."""
+    """What was typed is wrong; `message` says it without the name of the command, which is `prog`."""
 
     def __init__(self, prog: str, message: str) -> None:
         super().__init__(f"{prog}: {message} (see `help {prog}`)")
-        self.message = message
+        self.prog, self.message = prog, message
 
 
 _WIDTH = 79  # columns of help, whatever the terminal's are
@@ -51,6 +51,16 @@ class Parser(argparse.ArgumentParser):
         for actions in (self._actions, self._positionals._group_actions):  # noqa: SLF001  no other way
             actions.remove(action)
             actions.insert(0, action)
+
+    def words(self) -> List[str]:
+        """What a line may have: options by their long names, and words that are fixed choices."""
+        found: List[str] = []
+        for action in self._actions:
+            if action.option_strings and action.help != argparse.SUPPRESS and action.dest != "help":
+                found.append(max(action.option_strings, key=len))
+            elif not action.option_strings:
+                found += map(str, action.choices or ())
+        return found
 
     def values_of(self, option: str) -> List[str]:
         """What may follow an option; empty if that is no fixed set of words."""
@@ -133,12 +143,22 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--width", type=width_value, metavar="N", help="columns of text, from 40 to 1000")
     add("--ascii", action="store_true", help="draw with ASCII characters only")
-    add("--color", choices=COLORS, default="auto", help="colour the text (default: auto, at a terminal)")
+    add(
+        "--color",
+        type=color_value,
+        choices=COLORS,
+        default="auto",
+        help="colour the text (default: auto, at a terminal)",
+    )
 
 
 SVG = "svg"
 COLORS = ("auto", "on", "off")
-LOOK = ("--width", "--ascii", "--color")  # the same as completion offers them
+
+
+def color_value(text: str) -> str:
+    """One of COLORS; `always` and `never` are what ls, grep and git call two of them."""
+    return {"always": "on", "never": "off"}.get(text, text)
 
 
 def width_value(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, Optional, Sequence
 
 from addrspace_gdb.commands import PROFILES
 from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, drawn, first_of
@@ -173,18 +173,12 @@ def as_pprof(answer: Answer, _look: Look) -> Iterator[str]:
         yield from as_text(profile_pieces(answer.profile))
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return [*PROFILES, "--format", "--value", "--limit", "--output"]
-
-
 COMMAND = Command(
     "addrspace profile",
     parser,
     ask,
     {"text": drawn(draw), "folded": as_folded, "pprof": as_pprof},
     verdict,
-    words,
     parse=parse,
     graph=lambda arguments: TYPED_GRAPH if arguments.kind == "retained" else None,
 )

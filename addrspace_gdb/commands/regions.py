@@ -160,18 +160,13 @@ class _Holds:
         return region.start <= self.address < region.end
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output", "--summary", "--limit", "resident", *AREAS]
-
-
 COMMAND = Command(
     "addrspace regions",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
+    words=("resident", *AREAS),
     parse=parse,
     expressions=True,
 )

@@ -205,18 +205,12 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     yield from said_lines(found.problems, found.notes, width, look.unicode)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--by", "--depth", "--memory", "--limit", "--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace retained",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
     parse=parse,
     joined=line_of,
     expressions=True,

@@ -242,17 +242,11 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
             yield Line(width, unicode).put(TEXT, part)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--depth", "--reconcile", "--by-class", "--graph", "--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace rss",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
     graph=lambda arguments: PLAIN_GRAPH if arguments.graph else None,
 )

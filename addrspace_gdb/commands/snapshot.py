@@ -90,17 +90,11 @@ def _delete(session: Session, names: List[str]) -> None:
         session.snapshots.delete(name)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--delete", "--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace snapshot",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
     kept_names,
 )

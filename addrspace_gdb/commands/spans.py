@@ -28,11 +28,6 @@ from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.tokens import HEADING, Pair
 from addrspace_gdb.views.spans import span_card, span_table, spans_total
 
-_OPTIONS = ("--class", "--state", "--scan", "--noscan", "--min-size", "--range", "--sort", "--limit") + (
-    "--format",
-    "--output",
-)
-
 _EPILOG = """\
 EXPR is anything that the debugger evaluates to an address: 0xc000010000, $sp, &main.table, p.
 With it the span there is shown with its slots, and the slot that the address is in.
@@ -157,18 +152,12 @@ def verdict(answer: Answer) -> Optional[str]:
     return first_of(answer.reading.problems)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return [*_OPTIONS, *STATES]
-
-
 COMMAND = Command(
     "addrspace spans",
     parser,
     ask,
     {"text": drawn(draw), "json": as_json},
     verdict,
-    words,
     parse=parse,
     joined=expression_line,
     expressions=True,

@@ -4,6 +4,7 @@ the shell it is `addrspace-gdb rss 4242`."""
 from __future__ import annotations
 
 import re
+import shlex
 from functools import partial
 from typing import Callable, Match, Optional
 
@@ -26,4 +27,18 @@ def _typed(target: str, found: Match[str]) -> str:
     if word == "profile":
         kind, _, rest = rest.strip().partition(" ")
         word, rest = f"profile {kind}", f" {rest}" if rest else ""
-    return f"`addrspace-gdb {word} {target}{rest}`"
+    return f"`addrspace-gdb {word} {target}{quoted(rest)}`"
+
+
+_WORD = re.compile(r'"[^"]*"|\S+')
+_PLAIN = re.compile(r'"[^"]*"|[\w@%+=:,./-]+', re.ASCII)  # a shell hands it on as it stands, or is quoted
+
+
+def quoted(words: str) -> str:
+    """A debugger's words as a shell takes them: `$sp` is no variable there."""
+    return _WORD.sub(lambda one: one[0] if _PLAIN.fullmatch(one[0]) else _in_quotes(one[0]), words)
+
+
+def _in_quotes(word: str) -> str:
+    """Double quotes where those do: names of Go stand in single ones."""
+    return f'"{word}"' if "'" in word and not set(word) & set('$`"\\') else shlex.quote(word)

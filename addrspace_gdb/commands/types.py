@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import cached_property
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.heap_graph import TypedGraph, Use, add_memory, typed_graph_of
@@ -128,17 +128,11 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     yield from said_lines(found.problems, found.notes, wide, look.unicode)
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--sort", "--by", "--unreachable", "--limit", "--memory", "--format", "--output"]
-
-
 COMMAND = Command(
     "addrspace types",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
     graph=lambda _: TYPED_GRAPH,
 )

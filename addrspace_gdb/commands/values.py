@@ -42,7 +42,7 @@ def limit_value(text: str) -> int:
     if text == "all":
         return ALL
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number")
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a number from 0 up, nor `all`")
     digits = text.lstrip("0") or "0"
     return int(digits) if len(digits) <= _MAX_DIGITS else ALL
 

@@ -31,7 +31,8 @@ WITH_VALUE = ("--format", "--output", "-o", "--width", "--color")  # options
 _OPERATORS = re.compile(r"[-+*/%@&|^<>=!.,]+")
 
 _EPILOG = """\
-EXPR is anything that the debugger evaluates, in its current language or in C:
+EXPR is anything that the debugger evaluates, in its current language or in C (in the shell, where none reads
+unless --debugger says so, it has numbers, registers, symbols, goroutine:N, *, &, + and @N):
   0xc000012345, $sp, $rax, &'main.Table', p, *(void**)$rsp@16 (an array made with @: each element),
   or goroutine:GOID: its g, and where its stack pointer is.
 A string, slice, interface or func value is what it points to; &x is the variable itself. Write
@@ -221,18 +222,13 @@ def _joined(pieces: List[str]) -> List[str]:
     return made
 
 
-def words() -> List[str]:
-    """What completion offers."""
-    return ["--format", "--output", "--table", "--graph", "goroutine:"]
-
-
 COMMAND = Command(
     "addrspace whereis",
     parser,
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    words,
+    words=("goroutine:",),
     parse=parse,
     joined=line_of,
     expressions=True,

@@ -9,17 +9,8 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Sequence, Tuple
 
-from addrspace_gdb.goruntime.typeshapes import (
-    DYNAMIC,
-    EITHER,
-    NOTHING,
-    ONE,
-    TEXT,
-    Pointer,
-    Shape,
-    Shapes,
-    named_parts,
-)
+from addrspace_gdb.goruntime.shape import DYNAMIC, EITHER, NOTHING, ONE, TEXT, Pointer, Shape, named_parts
+from addrspace_gdb.goruntime.typeshapes import Shapes
 
 _TIMERS = ("time.Timer", "time.Ticker")
 # What debug information, and what stands before a large directory, calls parts of any map; and any channel.

@@ -14,6 +14,7 @@ from itertools import chain, compress
 from operator import itemgetter, sub
 from typing import Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
+from addrspace_gdb.common.lanes import differences, unequal
 from addrspace_gdb.goruntime.record import Runtime, bulk, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, read_runs
 from addrspace_gdb.target.layout import Located, Type
@@ -83,6 +84,14 @@ def places(column: array[int], value: int) -> Iterator[int]:
         at = data.find(wanted, at + 1)
 
 
+def ones(mask: bytes) -> Iterator[int]:
+    """The positions where `mask` has 1, ascending: quick where that is rare."""
+    at = mask.find(1)
+    while at >= 0:
+        yield at
+        at = mask.find(1, at + 1)
+
+
 def chosen(columns: Columns, mask: bytes) -> Columns:
     """The rows where `mask`, a byte a row, has 1 (and 0 elsewhere)."""
     if mask.find(0) < 0:
@@ -115,7 +124,7 @@ def _copies(
 ) -> Iterator[Tuple[_Structs, Sequence[int]]]:
     """The structs side by side, some at a time, with the addresses of those that could be read."""
     stride = _stride(addresses, size)
-    breaks = list(compress(range(1, len(addresses)), map(stride.__ne__, map(sub, addresses[1:], addresses))))
+    breaks = _breaks(addresses, stride)
     done = 0
     for first, after, data in _direct(runtime.target, addresses, (size, stride), breaks):
         if data is None:
@@ -134,6 +143,16 @@ def _copies(
     yield _Structs(b"".join(held), stride, runtime.order), [*chain.from_iterable(runs)]
 
 
+def _breaks(addresses: Sequence[int], stride: int) -> List[int]:
+    """Positions of those of the ascending addresses that are not so far behind the one before."""
+    rows = range(1, len(addresses))
+    if isinstance(addresses, array) and addresses.itemsize == 8:
+        steps = differences(addresses[1:], addresses[:-1])
+        if steps is not None:
+            return list(compress(rows, unequal(steps, array("Q", [stride]) * len(steps))))
+    return list(compress(rows, map(stride.__ne__, map(sub, addresses[1:], addresses))))
+
+
 def _direct(
     target: Target, addresses: Sequence[int], lie: Tuple[int, int], breaks: List[int]
 ) -> Iterator[Tuple[int, int, Optional[memoryview]]]:
@@ -145,7 +164,7 @@ def _direct(
     """
     size, stride = lie
     few = len(addresses) <= _FEW or stride > TOGETHER
-    pid = None if few else direct_pid(target, addresses, size)
+    pid = None if few else direct_pid(target, addresses, size, ascending=True)
     if pid is None:
         return
     firsts = array("Q", _not_longer([0, *breaks, len(addresses)], TOGETHER // stride))

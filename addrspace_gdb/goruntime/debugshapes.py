@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.sametypes import is_atomic_pointer
-from addrspace_gdb.goruntime.typeshapes import (
+from addrspace_gdb.goruntime.shape import (
     DYNAMIC,
     FUNCTION,
     MANY,
@@ -18,9 +18,9 @@ from addrspace_gdb.goruntime.typeshapes import (
     Named,
     Pointer,
     Shape,
-    Shapes,
     placed,
 )
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.process.dwarf.gotypes import GoType
 

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.typeshapes import (
-    DYNAMIC,
-    FUNCTION,
-    MANY,
-    ONE,
-    UNKNOWN,
-    Pointer,
-    Shape,
-    Shapes,
-    named_parts,
-)
+from addrspace_gdb.goruntime.shape import DYNAMIC, FUNCTION, MANY, ONE, UNKNOWN, Pointer, Shape, named_parts
+from addrspace_gdb.goruntime.typeshapes import Shapes
 
 # An interface as they take it apart: the type or itab, and behind it the value.
 _INTERFACES = {

@@ -69,6 +69,16 @@ class _Sum:
         self.resident: Optional[Parts] = Parts()
 
 
+def slots_of(addresses: Sequence[int], start: int, element: int, slots: int) -> int:
+    """The bits of the slots of a span that have one of the `addresses`, which are in it."""
+    if len(addresses) == slots and addresses == list(range(start, start + slots * element, element)):
+        return (1 << slots) - 1
+    found = 0
+    for address in addresses:
+        found |= 1 << (address - start) // element
+    return found
+
+
 class _Counter:
     def __init__(self, reader: SlotReader, spans: Spans, resident: Optional[Settled]) -> None:
         self._reader, self._resident = reader, resident
@@ -115,9 +125,7 @@ class _Counter:
         bits = self._reader.bits(columns["alloc_bits"][at], slots)
         if bits is None:
             return False
-        wanted = 0
-        for address in inside:
-            wanted |= 1 << (address - start) // element
+        wanted = slots_of(inside, start, element, slots)
         taken = self._taken.get(start, 0)
         self._taken[start] = taken | wanted
         wanted &= ~taken
@@ -128,8 +136,8 @@ class _Counter:
 
     def _by_span(self, addresses: Sequence[int]) -> Iterator[Tuple[int, Sequence[int]]]:
         """The addresses of each span that has some, and its position in the columns."""
-        at = 0
-        while at < len(addresses):
+        at, count, slots = 0, len(addresses), self._columns["slots"]
+        while at < count:
             index = bisect_right(self._starts, addresses[at]) - 1
             start = self._starts[index] if index >= 0 else 0
             end = start + (self._pages[self._rows[index]] << PAGE_SHIFT) if index >= 0 else 0
@@ -137,17 +145,18 @@ class _Counter:
                 following = self._starts[index + 1] if index + 1 < len(self._starts) else 1 << 64
                 at = bisect_left(addresses, following, at + 1)
                 continue
-            after = bisect_left(addresses, end, at + 1)
-            yield self._rows[index], addresses[at:after]
+            row = self._rows[index]
+            after = at + slots[row]  # if they are in all of them
+            if not at < after < count or addresses[after] < end or addresses[after - 1] >= end:
+                after = bisect_left(addresses, end, at + 1)
+            yield row, addresses[at:after]
             at = after
 
     def _add(self, kind: str, row: SpanRow, inside: Sequence[int]) -> None:
         masks = self._reader.masks(row)
         if masks is None:
             return
-        wanted = 0
-        for slot in {(address - row.start) // row.element for address in inside}:
-            wanted |= 1 << slot
+        wanted = slots_of(inside, row.start, row.element, row.slots)
         taken = self._taken.get(row.start, 0)
         mine = Masks(*(mask & wanted & ~taken for mask in masks))
         self._taken[row.start] = taken | wanted

@@ -305,20 +305,25 @@ def pieces(target: Target, ranges: Sequence[Tuple[int, int]]) -> Iterator[Option
         yield data if data is not None else _read(target, address, size)
 
 
-def direct_pid(target: Target, addresses: Sequence[int], size: int) -> Optional[int]:
+def direct_pid(target: Target, addresses: Sequence[int], size: int, ascending: bool = False) -> Optional[int]:
     """The process from which `size` bytes at each of the `addresses` may be read past
     `Target.read`: one of this machine that has no file there. None where there is no such way."""
     proc = target.proc_files()
     if proc is None or not proc.local or target.pid is None:
         return None
     backed = target.file_backed() if isinstance(target, MapsFiles) else None
-    return None if backed is not None and _in_files(backed, addresses, size) else target.pid
+    in_files = backed is not None and _in_files(backed, addresses, size, ascending)
+    return None if in_files else target.pid
 
 
-def _in_files(backed: FileMemory, addresses: Sequence[int], size: int) -> bool:
+def _in_files(backed: FileMemory, addresses: Sequence[int], size: int, ascending: bool) -> bool:
     """Whether any of those bytes are a file's. Mostly no file is mapped between the stacks at all."""
-    low, high = min(addresses, default=0), max(addresses, default=0) + size
-    return backed.covers(low, high - low) and backed.covers_any(sorted(addresses), size)
+    if not addresses:
+        return False
+    low, high = (addresses[0], addresses[-1]) if ascending else (min(addresses), max(addresses))
+    if not backed.covers(low, high + size - low):
+        return False
+    return backed.covers_any(addresses if ascending else sorted(addresses), size)
 
 
 def _read(target: Target, address: int, size: int) -> Optional[bytes]:

@@ -10,11 +10,13 @@ and goroutines come to is worked out when it is asked for.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from functools import cached_property
 from itertools import compress
-from operator import lt
+from operator import lt, or_
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from addrspace_gdb.common import lanes
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.mspan import ManualSpan, Spans
@@ -75,9 +77,24 @@ class Stacks:
         """Stacks of g0s that are not in the heap (m0's, cgo threads')."""
         return self._cut[1]
 
+    @property
+    def unnamed(self) -> Tuple[Pieces, List[Piece]]:
+        """`pieces` and `outside`, but that goroutines may have no numbers: of a million that takes half the
+        time."""
+        return self._cut if "_cut" in vars(self) else self._cut_unnamed
+
     @cached_property
     def _cut(self) -> Tuple[Pieces, List[Piece]]:
-        return cut([self._place(span) for span in self._sound[0]], _owners(self._goroutines, self._scheduler))
+        return cut(self._places, _owners(self._goroutines, self._scheduler))
+
+    @cached_property
+    def _cut_unnamed(self) -> Tuple[Pieces, List[Piece]]:
+        owners = _unnamed_owners(self._goroutines, self._scheduler)
+        return cut(self._places, owners) if owners is not None else self._cut
+
+    @property
+    def _places(self) -> List[StackSpan]:
+        return [self._place(span) for span in self._sound[0]]
 
     @cached_property
     def _free(self) -> Dict[int, str]:
@@ -167,7 +184,7 @@ def no_stacks(spans: Spans, goroutines: Goroutines, scheduler: Scheduler) -> Sta
 
 def free_stacks(stacks: Stacks) -> FreeStacks:
     """What `stackpool.read_free_stacks` counts, from stack memory that was read piece by piece."""
-    pieces = stacks.pieces
+    pieces, _ = stacks.unnamed
 
     def total(kind: str) -> int:
         mask = pieces.mask(kind)
@@ -187,7 +204,45 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     found.kinds = bytearray(pick(goroutines.dead, order)).translate(_BY_DEATH)
     if not all(map(lt, found.starts, found.ends)):
         found = found.chosen(bytes(map(lt, found.starts, found.ends)))
-    others = []
+    return with_others(found, _of_threads(scheduler))
+
+
+def _unnamed_owners(goroutines: Goroutines, scheduler: Scheduler) -> Optional[Pieces]:
+    """The same, with 0 for the numbers of goroutines; None if one of their stacks cannot be where it is said
+    to be.
+
+    What is sorted are the low ends by themselves: an address of a stack leaves its lowest bits free for what
+    else there is to know. If the stacks then turn out to be disjoint, each has its own.
+    """
+    los, his = (lanes.wide(goroutines.column(name)) for name in ("lo", "hi"))
+    sizes = lanes.differences(his, los)
+    codes = lanes.exponents(sizes) if sizes is not None else None
+    if codes is None:
+        return None
+    tags = bytes(map(or_, codes, goroutines.dead.translate(_TAGS))) if 1 in goroutines.dead else codes
+    tagged = lanes.tagged(los, tags)
+    if tagged is None:
+        return None
+    ascending = array("Q", sorted(tagged))
+    found = Pieces()
+    found.starts, tags = lanes.untagged(ascending[bisect_left(ascending, 1 << 8) :])
+    found.ends = lanes.total(found.starts, lanes.powers(tags.translate(_CODES)))
+    if b"\0" in tags.translate(_CODES) or lanes.differences(found.starts[1:], found.ends[:-1]) is None:
+        return None
+    found.kinds = bytearray(tags.translate(_BY_TAG))
+    found.owners = array("Q", bytes(8 * len(tags)))
+    return with_others(found, _of_threads(scheduler))
+
+
+_DEAD = 1 << 6  # in the tag of a stack: its other bits are its size
+_TAGS = bytes([0, _DEAD]) + bytes(254)
+_CODES = bytes(tag & _DEAD - 1 for tag in range(256))
+_BY_TAG = bytes(KINDS.index(DEAD_GOROUTINE if tag & _DEAD else GOROUTINE) for tag in range(256))
+
+
+def _of_threads(scheduler: Scheduler) -> List[Piece]:
+    """The stacks that Ms have for the runtime's own code."""
+    others: List[Piece] = []
     for m in scheduler.ms:
         for (lo, hi), kind in ((m.g0_stack, SYSTEM_STACK), (m.gsignal_stack, SIGNAL_STACK)):
             if lo < hi:
@@ -195,7 +250,7 @@ def _owners(goroutines: Goroutines, scheduler: Scheduler) -> Pieces:
     lo, hi = scheduler.crash_stack
     if lo < hi:
         others.append(Piece(lo, hi, CRASH_STACK, 0))
-    return with_others(found, others)
+    return others
 
 
 def _follow(runtime: Runtime, span: ManualSpan) -> _Free:

@@ -8,7 +8,8 @@ from itertools import compress
 from operator import and_, le, lt, not_, sub
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.goruntime.columns import pick
+from addrspace_gdb.common import lanes
+from addrspace_gdb.goruntime.columns import ones, pick
 from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, SYSCALL, Goroutines, M, Scheduler
 from addrspace_gdb.target.protocol import Thread
 
@@ -25,23 +26,41 @@ class StackUse(NamedTuple):
 
 def stack_use(goroutines: Goroutines, running: Mapping[int, int]) -> StackUse:
     """Add up the stacks of live goroutines. `running` is what `running_sp` says."""
-    los, his, sps = _stacks(goroutines, running)
+    los, his, sps = map(lanes.wide, _stacks(goroutines, running))
     dead = goroutines.dead.count(1)
     if dead:  # as stacks of one byte, all used: leaving them out costs more
         los, his = los[:], his[:]
-        for at in compress(range(len(los)), goroutines.dead):
+        for at in ones(goroutines.dead):
             los[at], his[at], sps[at] = 0, 1, 1
-    sizes = Counter(map(sub, his, los))
+    sizes = _sizes(his, los)
     sizes[1] -= dead
     allocated = sum(size * count for size, count in sizes.items() if size > 0)
-    unknown = 0
-    if not (all(map(lt, los, sps)) and all(map(le, sps, his))):
-        known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
-        unknown = known.count(0)
-        his, sps = (array("Q", compress(column, known)) for column in (his, sps))
-    used = sum(his) - sum(sps)
-    largest = max((size for size, count in sizes.items() if count), default=0)
-    return StackUse(len(los) - dead, allocated, used, unknown, max(0, largest))
+    largest = max(0, max((size for size, count in sizes.items() if count), default=0))
+    used = lanes.differences(his, sps)
+    deep = lanes.differences(sps, los)
+    if used is not None and deep is not None and all(deep):
+        return StackUse(len(los) - dead, allocated, sum(used), 0, largest)
+    known = bytes(map(and_, map(lt, los, sps), map(le, sps, his)))
+    his, sps = (array("Q", compress(column, known)) for column in (his, sps))
+    return StackUse(len(los) - dead, allocated, sum(his) - sum(sps), known.count(0), largest)
+
+
+def _sizes(his: array[int], los: array[int]) -> Counter[int]:
+    """How many stacks have each size."""
+    sizes = lanes.differences(his, los)
+    codes = lanes.exponents(sizes) if sizes is not None else None
+    if codes is None:
+        return Counter(map(sub, his, los))
+    return Counter({1 << code >> 1: codes.count(code) for code in set(codes)})
+
+
+def ascending_sps(goroutines: Goroutines, running: Mapping[int, int]) -> array[int]:
+    """Where the sp of each live goroutine is, ascending."""
+    sps = _stacks(goroutines, running)[2]
+    return array("Q", sorted(compress(sps, goroutines.dead.translate(_NOT)) if 1 in goroutines.dead else sps))
+
+
+_NOT = bytes([1, 0]) + bytes(254)
 
 
 def live_stacks(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import compress
-from operator import eq, ne, or_
 from typing import Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+
+from addrspace_gdb.common.lanes import changes, unequal
 
 # What a piece of a manual span is.
 GOROUTINE = "goroutine"
@@ -96,8 +97,9 @@ class Pieces:
         starts, ends, kinds = self.starts, self.ends, self.kinds
         if not starts:
             return []
-        breaks = map(or_, map(ne, starts[1:], ends), map(ne, kinds[1:], kinds))
-        firsts = [0, *compress(range(1, len(starts)), breaks)]
+        rows = range(1, len(starts))
+        apart = compress(rows, unequal(starts[1:], ends[:-1]))
+        firsts = sorted({0, *apart, *compress(rows, changes(bytes(kinds)))})
         lasts = [*(first - 1 for first in firsts[1:]), len(starts) - 1]
         return [(starts[first], ends[last], KINDS[kinds[first]]) for first, last in zip(firsts, lasts)]
 
@@ -113,7 +115,7 @@ def with_others(claims: Pieces, others: List[Piece]) -> Pieces:
             done = at
         made.extend(claims, done, len(claims))
         claims = made
-    if not any(map(eq, claims.starts, claims.starts[1:])):
+    if all(unequal(claims.starts[1:], claims.starts[:-1])):
         return claims
     made = Pieces()  # which of those with one start comes first, everything else says
     for piece in sorted(claims):
@@ -127,13 +129,16 @@ def cut(places: Sequence[StackSpan], owners: Pieces) -> Tuple[Pieces, List[Piece
 
     Places that are full of stacks, as nearly all are, are taken as they lie in the columns.
     """
-    starts, ends = owners.starts, owners.ends
-    breaks = [*compress(range(len(starts)), map(ne, ends, starts[1:])), len(starts)]
+    starts, ends, many = owners.starts, owners.ends, len(owners)
+    breaks = [*compress(range(many), unequal(ends[:-1], starts[1:])), many]
     made, outside = Pieces(), []
     held = at = broken = 0  # the owners from `held` to `at` fill places, and wait to be copied together
     for place in places:
-        begin = bisect_left(starts, place.start, at)
-        after = bisect_left(starts, place.end, begin)
+        begin, after = at, at + (place.end - place.start) // max(place.element, 1)
+        if begin == many or starts[begin] != place.start:
+            begin = bisect_left(starts, place.start, at)
+        if not begin < after < many or starts[after] < place.end or starts[after - 1] >= place.end:
+            after = bisect_left(starts, place.end, begin)
         while breaks[broken] < begin:
             broken += 1
         whole = breaks[broken] >= after - 1 and begin < after

@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Dict, List, Optional, Tuple
 
-from addrspace_gdb.goruntime.typeshapes import (
+from addrspace_gdb.goruntime.shape import (
     DYNAMIC,
     FUNCTION,
     MANY,
@@ -18,9 +18,9 @@ from addrspace_gdb.goruntime.typeshapes import (
     Named,
     Pointer,
     Shape,
-    Shapes,
     placed,
 )
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.target.layout import Type
 
 _MAX_DEPTH = 16

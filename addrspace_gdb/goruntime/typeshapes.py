@@ -9,86 +9,37 @@ from __future__ import annotations
 
 import struct
 from functools import cached_property
-from itertools import chain, islice
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from itertools import chain
+from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
 from addrspace_gdb.goruntime.sametypes import channel_name, is_atomic_pointer
+from addrspace_gdb.goruntime.shape import (
+    DIRECTORY,
+    DYNAMIC,
+    FUNCTION,
+    MANY,
+    MAX_POINTERS,
+    NOTHING,
+    ONE,
+    TEXT,
+    UNKNOWN,
+    Direct,
+    Hidden,
+    Named,
+    PathOf,
+    Pointer,
+    Shape,
+    placed,
+)
 
-# How a pointer leads to its target, as worker/propagating.py has it.
-UNKNOWN, ONE, MANY, DYNAMIC, DIRECTORY, EITHER = range(6)
-# Shapes that every table has.
-NOTHING, TINY, TEXT, FUNCTION = range(4)
-MAX_POINTERS = 1 << 12  # of one value that are told apart
 _MAX_DEPTH = 32
 _MAX_SHAPES = 1 << 20
 # Pointers of an hchan, src/runtime/chan.go.
 _OF_CHANNEL = ("buf", "timer", "recvq.first", "recvq.last", "sendq.first", "sendq.last", "bubble")
 _FIELDS_OF_STRUCT = 3  # words: name, type, offset
-
-
-class Pointer(NamedTuple):
-    """A word of a value that is a pointer."""
-
-    offset: int  # bytes
-    how: int
-    target: int = NOTHING  # number of a shape
-    other: int = NOTHING  # of DIRECTORY and EITHER: what else it may lead to, by its tag or its slot
-
-
-def placed(parts: Iterable[Tuple[int, Sequence[Pointer]]]) -> List[Pointer]:
-    """The pointers of values that stand at those offsets, no more than are told apart: damaged types claim
-    any number of parts within parts."""
-    moved = (one._replace(offset=start + one.offset) for start, pointers in parts for one in pointers)
-    return list(islice(moved, MAX_POINTERS))
-
-
-class Shape(NamedTuple):
-    """A kind of value. `period`: bytes after which the pointers are at the same places again; `open`: an
-    object of it may be larger than it says."""
-
-    name: str
-    kind: str  # of the type; "map", "channel", "function", "text" for what has none
-    package: Optional[str]
-    size: int
-    period: int
-    pointers: Sequence[Pointer]
-    open: bool = False
-    first: int = NOTHING  # the shape of what it begins with
-
-
-class Direct(NamedTuple):
-    """What an interface's second word leads to, by the type in its first."""
-
-    how: int
-    target: int
-
-
-class Named(NamedTuple):
-    """The name of a part of a value, as far as it goes. The rest is byte `rest` of a value of the `type` that
-    stands there: the address of a descriptor, or 0."""
-
-    text: str
-    type: int
-    rest: int
-
-
-PathOf = Callable[[int], Named]
-
-
-def named_parts(parts: Sequence[Tuple[int, str]]) -> PathOf:
-    """Names what begins at those offsets, ascending from 0 on, and goes to the next one."""
-
-    def path(within: int) -> Named:
-        start, name = max((one for one in parts if one[0] <= within), default=(0, ""))
-        return Named(name, 0, within - start)
-
-    return path
-
-
-Hidden = Callable[[str, Optional[str], int], Optional[Sequence[Pointer]]]
 
 
 class Shapes:

@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from operator import sub
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 
 class Whole(NamedTuple):
@@ -39,10 +39,15 @@ class Settled(NamedTuple):
 
     def run_at(self, address: int) -> Tuple[int, int]:
         """The run that holds `address`; empty if there is none."""
-        index = bisect_right(self.starts, address) - 1
-        if index < 0 or address >= self.ends[index]:
-            return 0, 0
-        return self.starts[index], self.ends[index]
+        return run_at(self.starts, self.ends, address)
+
+
+def run_at(starts: Sequence[int], ends: Sequence[int], address: int) -> Tuple[int, int]:
+    """The one of the ascending runs that holds `address`; empty if there is none."""
+    index = bisect_right(starts, address) - 1
+    if index < 0 or address >= ends[index]:
+        return 0, 0
+    return starts[index], ends[index]
 
 
 class PageRuns:
@@ -122,6 +127,17 @@ class PageRuns:
                 return None
             total += part - (self._below(high) - self._below(low))
         return total
+
+    def counts(self, starts: Iterable[int], ends: Iterable[int]) -> Iterator[Optional[int]]:
+        """`count` of each of many ranges, the quicker the more neighbours lie in one run."""
+        low = high = 0
+        for start, end in zip(starts, ends):
+            if low <= start < end <= high:
+                yield end - start
+                continue
+            if not self._wholes:
+                low, high = run_at(self.starts, self.ends, start)
+            yield self.count(start, end)
 
     def _below(self, address: int) -> int:
         """Bytes in runs below `address`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import sys
-from typing import Dict, List, Optional, Sequence, Tuple
+from itertools import repeat
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.problems import Problems
 from addrspace_gdb.process.mappings import Mapping, parse_smaps_totals
@@ -26,6 +27,7 @@ _PAGEMAP_BUDGET = 64 << 30  # bytes of address space whose pagemap the fallback 
 _FEWEST = 3  # mappings of any program
 _DENIED = (errno.EACCES, errno.EPERM)
 
+Optionals = Iterable[Optional[int]]
 Totals = Dict[int, Tuple[int, int]]  # mapping start to (Rss, Swap) in bytes
 
 
@@ -61,6 +63,12 @@ class Residency:
     def swapped(self, start: int, end: int) -> Optional[int]:
         """Bytes of [start, end) in swap (smaps: Swap); None where that cannot be known."""
         return self.swapped_runs.count(start, end) if self.known else None
+
+    def of_many(self, starts: Sequence[int], ends: Sequence[int]) -> Tuple[Optionals, Optionals]:
+        """`resident` and `swapped` of each of many ranges."""
+        if not self.known:
+            return repeat(None, len(starts)), repeat(None, len(starts))
+        return self.resident_runs.counts(starts, ends), self.swapped_runs.counts(starts, ends)
 
     def doubt(self, reason: str) -> None:
         """Record once why not every answer is exact."""

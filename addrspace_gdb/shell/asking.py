@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
-from addrspace_gdb.commands import REPORTS
+from addrspace_gdb.commands import REPORTS, report
+from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common import request as requests
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
@@ -114,6 +116,9 @@ def _check_report(question: Question) -> None:
         raise ProblemError(f"--report: {error}") from None
     if not words or words[0] not in REPORTS:
         raise ProblemError(f"--report: not one of {', '.join(REPORTS)}")
+    name, _, line = (question.report or "").strip().partition(" ")
+    with suppress(HelpRequested):  # which is an answer
+        report(name).arguments(line)
     if question.format == "classic":
         raise ProblemError("--format classic is of the diagram, and does not go with --report")
 
@@ -206,15 +211,20 @@ def _by_gdb(asked: Asked, answer: AnswerFiles, core: Optional[str], exe: Optiona
     run_gdb(asked.debugger, _request(asked, answer, core, exe, sysroot is not None), answer)
 
 
-_LONG = 40  # columns of a path in the middle of a sentence
+_LONG = 45  # columns in the middle of a sentence
 
 
 def _typed(asked: Asked) -> str:
-    """The process or core as it may be typed again."""
-    if asked.pid is not None:
-        return str(asked.pid)
-    typed = shlex.quote(asked.question.target)
-    return typed if typed.isprintable() and len(typed) <= _LONG else "CORE"
+    """The process or core as it may be typed again, with what else was given to read it."""
+    question = asked.question
+    words = [str(asked.pid) if asked.pid is not None else question.target]
+    given = [("--exe", question.exe), ("--sysroot", question.sysroot), ("--gdb", question.gdb)]
+    for option, value in (*given, ("--debugger", question.debugger if not question.gdb else None)):
+        words += [option, value] if value else []
+    typed = shlex.join(words)
+    if typed.isprintable() and len(typed) <= _LONG:
+        return typed
+    return str(asked.pid) if asked.pid is not None else "CORE"
 
 
 def _request(

@@ -20,7 +20,7 @@ from typing import Any, Optional, Sequence
 
 from addrspace_gdb import __version__
 from addrspace_gdb.commands import PROFILES, REPORTS
-from addrspace_gdb.commands.options import add_look
+from addrspace_gdb.commands.options import UsageError, add_look
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.folders import PrivateFolder
@@ -37,6 +37,7 @@ from addrspace_gdb.shell.pictures import add_html
 from addrspace_gdb.shell.processes import resolved
 from addrspace_gdb.shell.run_gdb import LOADER, Signalled, catch_signals
 from addrspace_gdb.shell.run_lldb import LOADER as LLDB_LOADER
+from addrspace_gdb.shell.typed import CommandLine, ordered, told_of_usage
 from addrspace_gdb.shell.watch import add_watch
 from addrspace_gdb.shell.words import WORDS, first_lines, run_word, whole_word
 
@@ -46,13 +47,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         secure_streams()
         catch_signals()
-        words = list(sys.argv[1:] if argv is None else argv)
+        words = ordered(list(sys.argv[1:] if argv is None else argv))
         if words[:1] and words[0] in WORDS:
             return run_word(words[0], words[1:])
-        options = parser().parse_args(words)
+        options = parser().parsed(words)
         return int(options.run(options))
+    except UsageError as wrong:
+        return told_of_usage(wrong)
     except ProblemError as problem:
-        tell(str(problem))
+        tell(str(problem).removeprefix("addrspace "))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -72,14 +75,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 1
 
 
-def parser(whole: bool = False) -> argparse.ArgumentParser:
+def parser(whole: bool = False) -> CommandLine:
     """What is typed; the words of `words` have their options only if it is to be `whole`: for what is
     generated of it."""
-    made = argparse.ArgumentParser(
-        prog="addrspace-gdb", description="See where every byte of a Go process lives."
-    )
+    made = CommandLine(prog="addrspace-gdb", description="See where every byte of a Go process lives.")
     made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = made.add_commands()
     init_parser = commands.add_parser(
         "init", help="print the line for ~/.gdbinit, or ~/.lldbinit, that brings the commands in"
     )
@@ -111,6 +112,7 @@ def parser(whole: bool = False) -> argparse.ArgumentParser:
         f" {', '.join(REPORTS)}")  # fmt: skip
     add("--format", choices=("text", "classic", "json", "svg", "html"), default="text",
         help="form of the output (default: %(default)s)")  # fmt: skip
+    add("--classic", action="store_true", help="a simplified eight-row picture, for teaching")
     add("-o", "--output", metavar="FILE", help="write to FILE (atomically)")
     add_check(dump_parser)
     add("--stacks", action="store_true",
@@ -285,7 +287,12 @@ def _asked_target(name: str) -> Optional[str]:
 
 def dump(options: argparse.Namespace) -> int:
     """Carry out ``dump``; returns 0 or 1."""
-    return answered(question_of(options), options.output)
+    question = question_of(options)
+    if options.classic:
+        if question.report is not None:
+            raise UsageError("addrspace", "--classic is of the diagram, and does not go with --report")
+        question = question._replace(report=f"addrspace --classic --format {question.format}", format="text")
+    return answered(question, options.output)
 
 
 def profile(options: argparse.Namespace) -> int:
@@ -297,4 +304,4 @@ def profile(options: argparse.Namespace) -> int:
     for name, given in (("--value", options.value), ("--limit", limit)):
         words += [name, given] if given else []
     options.report = shlex.join(words)
-    return dump(options)
+    return answered(question_of(options), options.output)

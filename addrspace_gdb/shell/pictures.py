@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any, List
 
+from addrspace_gdb.commands.spoken import for_shell
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import ProblemError
@@ -88,6 +89,7 @@ def _moments(path: str, most: int, damage: List[str]) -> List[Moment]:
     """The moments in a file: of a dump one, of a watch at most so many, and what is damaged. ProblemError."""
     from addrspace_gdb.space.moments.dump_file import read_dump
     from addrspace_gdb.space.moments.watch_file import is_watch, read_watch
+    from addrspace_gdb.views.kit.text import spoken
     from addrspace_gdb.views.web.moment import moment_of_dump
     from addrspace_gdb.views.web.watched import moment_of_sample
 
@@ -97,6 +99,8 @@ def _moments(path: str, most: int, damage: List[str]) -> List[Moment]:
         made = list(map(moment_of_sample, seen))
     else:
         snapshot = read_dump(path).snapshot
-        problems, made = snapshot.problems, [moment_of_dump(snapshot)]
+        info = snapshot.target
+        with spoken(for_shell(str(info.pid) if info.kind == "live" and info.pid else "CORE")):
+            problems, made = snapshot.problems, [moment_of_dump(snapshot)]
     damage += [f"{printable(os.path.basename(path))}: {problem}" for problem in problems[:1]]
     return made

@@ -44,7 +44,7 @@ def resolved(text: str) -> str:
         return text
     named = _named(text)
     if not named and not os.path.exists(text):
-        raise ProblemError(f"no process and no file is called {printable(text)}")
+        raise ProblemError(f"no process and no file is called {printable(text) or repr(text)}")
     return _only(named, f"are called {printable(text)}") if named else text
 
 

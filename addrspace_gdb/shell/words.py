@@ -13,11 +13,12 @@ from typing import List, Sequence, Tuple
 from addrspace_gdb.commands import REPORTS, report
 from addrspace_gdb.commands.command import Command
 from addrspace_gdb.commands.options import HelpRequested, Parser, UsageError
-from addrspace_gdb.commands.spoken import for_shell
+from addrspace_gdb.commands.spoken import for_shell, quoted
 from addrspace_gdb.common.problems import ProblemError
-from addrspace_gdb.common.streams import tell, to_stdout
+from addrspace_gdb.common.streams import to_stdout
 from addrspace_gdb.shell.answering import answered, question_of
 from addrspace_gdb.shell.arguments import TARGET, TARGET_HELP, add_check, add_gdb, add_stats
+from addrspace_gdb.shell.typed import told_of_usage
 
 # `dump` is the diagram, `profile` has its kind before the process, and `html` takes dumps too.
 WORDS = tuple(name for name in REPORTS if name not in ("addrspace", "profile", "html"))
@@ -33,9 +34,8 @@ def run_word(name: str, words: Sequence[str]) -> int:
         to_stdout([str(text).encode()])
         return 0
     except ProblemError as problem:
-        message = problem.message if isinstance(problem, UsageError) else str(problem)
-        tell(f"{name}: {message} (see `addrspace-gdb {name} --help`)")
-        return 2
+        said = str(problem).removeprefix("addrspace ").removeprefix(f"{name}: ")
+        return told_of_usage(problem if isinstance(problem, UsageError) else UsageError(name, said))
     return answered(question_of(options)._replace(report=f"{name} {line}", format="text"), options.output)
 
 
@@ -86,7 +86,7 @@ def in_shell(text: str) -> str:
     speak = for_shell("4242")
     lines = [speak(line) if speak is not None else line for line in text.splitlines()]
     shown = {line: found for line in lines if (found := _EXAMPLE.fullmatch(line)) is not None}
-    typed = {line: f"  addrspace-gdb {one[1] or one[2]} 4242{one[3]}" for line, one in shown.items()}
+    typed = {line: f"  addrspace-gdb {one[1] or one[2]} 4242{quoted(one[3])}" for line, one in shown.items()}
     column = _EXAMPLES + max((len(typed[line]) for line, one in shown.items() if one[4]), default=0)
     for line, one in shown.items():
         gap = "\n      " if column > _RIGHTMOST else " " * (column - len(typed[line]))

@@ -283,7 +283,14 @@ def _kept(found: Finding, about: Circumstances) -> str:
 def _nothing(found: Finding, about: Circumstances) -> str:
     whole = "is resident" if about.resident else "is kept"
     text = f"Nothing stands out: {sizes.size(found.whole)} {whole}"
-    return f"{text}, the largest part of it, {sizes.size(found.amount)}, is {about.largest}."
+    text += f", the largest part of it, {sizes.size(found.amount)}, is {about.largest}"
+    return f"{text}; {_LOOK.get(about.largest, '`addrspace rss --depth 4` has every part')}."
+
+
+_LOOK = {
+    kinds.GO_HEAP: "`addrspace heap` says what is in it",
+    kinds.GOROUTINE_STACKS: "`goroutine-stacks --group stack` says whose",
+}
 
 
 def _swapped(found: Finding, about: Circumstances) -> str:

@@ -58,7 +58,9 @@ def _together(found: Retained) -> str:
 
 def _deeper(found: Retained, mark: str, what: str) -> str:
     """How to see more, unless it is shown below."""
-    return "" if any(row.children for row in found.rows) else f"{mark}--depth 2 shows through {what}"
+    if any(row.children for row in found.rows):
+        return ""
+    return f"{mark}`addrspace retained --depth 2` shows through {what}"
 
 
 def _by_groups(found: Retained, whole: str) -> str:

@@ -22,6 +22,7 @@ _SHARE = 8
 _BAR = 12
 _NAME = 24  # columns of a name at least
 _LINES = 3  # of a note
+_SENTENCE = 6  # lines of what stands out
 _JOINED = 32  # columns of several names in one row
 _ALWAYS = (OBJECTS[-1], RETURNED[-1])  # shown even if nothing of them is resident
 _DEEPER = (OWN,)  # nodes below that depth whose children are shown where they are much
@@ -169,7 +170,7 @@ def balance_lines(
 ) -> Iterator[tokens.Pair]:
     """Each counter, the named steps, and the figure of the tree where they end."""
     text = "Reconciliation: the kernel's and Go's counters, step by step, to the tree's figures"
-    yield from Line(width, unicode).put(tokens.HEADING, text)
+    yield from wrapped(tokens.HEADING, text, width, unicode)
     texts = [_LEFT, *(text for one in balances for text in (_counter(one), f"  = {one.against}"))]
     texts += [f"    {step.name}" for one in balances for step in one.steps]
     room = min(max(map(cells, texts), default=0), width - _NUMBER - 2)
@@ -240,6 +241,6 @@ def sentence_lines(sentences: Sequence[str], width: int, unicode: bool = True) -
     yield from wrapped(tokens.HEADING, sentences[0], width, unicode)
     mark = "• " if unicode else "* "
     for sentence in sentences[1:]:
-        for number, part in enumerate(wrap(clean(sentence, unicode), width - 2, _LINES, unicode)):
+        for number, part in enumerate(wrap(clean(sentence, unicode), width - 2, _SENTENCE, unicode)):
             line = Line(width, unicode).put(tokens.MARK, mark if number == 0 else "").skip_to(2)
             yield from line.put(tokens.TEXT, part)

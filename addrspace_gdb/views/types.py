@@ -20,15 +20,25 @@ def verdict_line(found: Counted) -> str:
     """How much there is, and what most of it is."""
     whole = found.totals.unreached if found.unreached else found.totals.allocated
     dead = NOT_READ if found.problems else "wait for the collector"
-    what = dead if found.unreached else "are allocated"
+    one = whole.objects == 1
+    what = dead if found.unreached else "is allocated" if one else "are allocated"
     text = f"{sizes.size(whole.bytes)} in {sizes.plural(whole.objects, 'object')} {what}"
     rows = [row for row in found.rows if row.name]
     if not rows or not whole.bytes:
-        return text
+        return f"{text}."
     first = max(rows, key=lambda row: of_row(row, found.unreached).bytes)
     part = of_row(first, found.unreached).bytes
     share = sizes.share(part, whole.bytes)
-    return f"{text}; most of one {found.by}: {name_of(first)} {sizes.size(part)} ({share})"
+    text += f", the largest {found.by} is {name_of(first)} with {sizes.size(part)} ({share})"
+    return f"{text}; {_next(found)}."
+
+
+def _next(found: Counted) -> str:
+    """What to look at after it."""
+    if found.unreached:
+        return "`addrspace gc` says when they are collected"
+    by = PACKAGE if found.by == PACKAGE else TYPE
+    return f"`addrspace retained --by {by}` says what they keep"
 
 
 def of_row(row: Row, unreached: bool) -> Size:

@@ -17,7 +17,6 @@ from addrspace_gdb.views.stackparts import program
 from addrspace_gdb.views.watch_verdict import NAMES, objects, sentence, span, where
 
 _SOME = 10  # samples: of fewer the share of the time is told by the last stop
-_LINES = 6  # of the verdict
 _GAP = 2
 _LEAST_ROOM = 16  # columns for the name of what grows
 
@@ -160,7 +159,7 @@ _ENDS = {
 def ending(moment: Moment, width: int, unicode: bool) -> Iterator[tokens.Pair]:
     """The verdict, each figure at the first sample and the last, and how long the process stood still."""
     yield tokens.NEWLINE
-    yield from wrapped(tokens.HEADING, sentence(moment), width, unicode, _LINES)
+    yield from wrapped(tokens.HEADING, sentence(moment), width, unicode)
     if moment.watched.samples > 1:
         yield tokens.NEWLINE
         yield from table(_ENDING, _rows(moment.watched))

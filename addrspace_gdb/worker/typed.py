@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker import counting, propagating
+from addrspace_gdb.worker import counting, propagating, seeding
 from addrspace_gdb.worker.arrays import Ints, of_bytes, zeros
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.noting import FIRST_TAG, TAGS, Noting
@@ -52,21 +52,21 @@ class Typed:
         """First what is sure, then what roots say and where objects were allocated, what looks like an
         interface, and what may be a part of something."""
         self._closures = dict(zip(said.column("closure_pcs"), said.column("closure_shapes")))
-        self._follow(propagating.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
+        self._follow(seeding.begin_with_sure(self._graph.type_of, type_shapes, self.found), 0)
         self._follow(self._by_roots(said), 0)
         self.by_sites = [0, 0]  # objects that have their types by where some were allocated, and bytes
         sites = self._sites(said)
         self._by_sites(sites, _EARLY)
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
         conflicts = int(self.found.counts[propagating.CONFLICTS])
-        tail = propagating.by_tags(
+        tail = seeding.by_tags(
             edges.to, edges.index, notes.packed, heap, self.shapes, self._dynamic, self.found
         )
         self.found.counts[propagating.CONFLICTS] = conflicts  # what looks like an interface need not be one
         self._follow(tail, 0)
         self._follow_closures(0)
         counted = [int(one) for one in self.found.counts]
-        self._follow(propagating.to_do_again(self.found), 1)
+        self._follow(seeding.to_do_again(self.found), 1)
         self._follow_closures(1, True)
         self._by_sites(sites, _LATE)
         self.conflicts, self.misplaced = counted[:2]
@@ -74,18 +74,18 @@ class Typed:
         self.examples = _pairs(counted, propagating.FIRST_PAIR, self.conflicts)  # what is, what is said
         self.places = _pairs(counted, propagating.FIRST_PLACE, self.misplaced)  # shapes, and words in them
 
-    def _sites(self, said: Message) -> propagating.Roots:
+    def _sites(self, said: Message) -> seeding.Roots:
         values, hows, targets = (of_bytes(said.column(f"site_{name}"), "q") for name in _OF_ROOTS)
         numbers = zeros(len(values))
         objects_at(values, numbers, self._graph.heap)
-        return propagating.Roots(values, numbers, hows, targets)
+        return seeding.Roots(values, numbers, hows, targets)
 
-    def _by_sites(self, sites: propagating.Roots, late: int) -> None:
+    def _by_sites(self, sites: seeding.Roots, late: int) -> None:
         """What they say, and all that follows from it."""
         if not len(sites.values):
             return
         before = self._typed()
-        self._follow(propagating.by_sites(sites, late, self._graph.heap, self.shapes, self.found), 0)
+        self._follow(seeding.by_sites(sites, late, self._graph.heap, self.shapes, self.found), 0)
         for at, (now, then) in enumerate(zip(self._typed(), before)):
             self.by_sites[at] += now - then
 
@@ -124,8 +124,8 @@ class Typed:
         values, hows, targets = (of_bytes(said.column(f"root_{name}"), "q") for name in _OF_ROOTS)
         numbers, heap = zeros(len(values)), self._graph.heap
         objects_at(values, numbers, heap)
-        roots = propagating.Roots(values, numbers, hows, targets)
-        return int(propagating.by_roots(roots, heap, self.shapes, self.found))
+        roots = seeding.Roots(values, numbers, hows, targets)
+        return int(seeding.by_roots(roots, heap, self.shapes, self.found))
 
     def _follow(self, tail: int, loose: int) -> None:
         edges, notes, heap = self._graph.edges, self._noting.notes, self._graph.heap
@@ -148,7 +148,7 @@ class Typed:
             )
             if not self.found.counts[propagating.AGAIN]:
                 return
-            tail = propagating.all_typed(self.found, self.shapes)
+            tail = seeding.all_typed(self.found, self.shapes)
 
     def counted(self, reached: Ints) -> Dict[str, Ints]:
         """Objects and bytes by shape, four rows each, and by span of what has none, two rows each."""

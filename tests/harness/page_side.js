@@ -166,6 +166,29 @@ const side = {
     return getComputedStyle(document.body).backgroundColor;
   },
 
+  /** Texts, controls and charts above the three panes and on top of each that lie on one another. */
+  overlaps() {
+    const all = document.querySelectorAll("header *, #moments *, #findings *, .bar-of *, #tabs *");
+    const leaves = [...all].filter(
+      (one) => one.matches("input, select, button, svg") || (!one.children.length && one.textContent.trim()),
+    );
+    const shown = leaves.filter((one) => one.getClientRects().length && !one.closest("option") && !one.parentElement.closest("svg"));
+    const boxes = shown.map((one) => {
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      return one.matches("input, select, svg") ? one.getBoundingClientRect() : range.getBoundingClientRect();
+    });
+    const found = [];
+    boxes.forEach((one, at) =>
+      boxes.slice(0, at).forEach((other, before) => {
+        const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+        const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+        if (wide > 2 && high > 2) found.push([shown[before], shown[at]].map((each) => each.textContent || each.id || each.tagName));
+      }),
+    );
+    return found;
+  },
+
   /** All the text there is, hidden or not, but for what is in scripts. */
   allText() {
     return document.body.innerText + document.getElementById("notes").textContent;

@@ -65,7 +65,7 @@ def command(said: List[str], size: int) -> Command:
         return form
 
     forms = {name: drawn(name) for name in ("text", "json")}
-    return Command("x", parser, ask, forms, lambda answer: None, list)
+    return Command("x", parser, ask, forms, lambda answer: None)
 
 
 def asked(folder: Path, form: str = "text", report: Optional[str] = "x") -> Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,10 +63,29 @@ def test_what_is_compiled_stays_where_nobody_else_can_write(
     monkeypatch.delenv(compiled_folder.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = CompiledFolder()
-    assert folder.path == os.path.realpath(tmp_path / "cache" / "addrspace-gdb" / "numba")
+    assert os.path.dirname(folder.path) == os.path.realpath(tmp_path / "cache" / "addrspace-gdb" / "numba")
     assert os.stat(folder.path).st_mode & 0o777 == 0o700
     folder.close()
     assert os.path.isdir(folder.path)
+
+
+def test_each_version_of_the_worker_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba would load a kernel that has another one's old code in it. Those long unused are taken away."""
+    monkeypatch.setenv(compiled_folder.VARIABLE, str(tmp_path / "compiled"))
+    worker = shutil.copytree(compiled_folder.WORKER, tmp_path / "worker")
+    monkeypatch.setattr(compiled_folder, "WORKER", worker)
+    first = Path(CompiledFolder().path)
+    assert Path(CompiledFolder().path) == first
+    with open(worker / "spans.py", "a") as file:
+        file.write("# changed\n")
+    second = Path(CompiledFolder().path)
+    assert second != first and first.is_dir()
+    other = first.parent / "others"
+    other.mkdir()
+    for unused in (first, other):
+        os.utime(unused, (0, 0))
+    assert Path(CompiledFolder().path) == second
+    assert second.is_dir() and other.is_dir() and not first.exists()
 
 
 @pytest.mark.parametrize("writable", ["numba", "addrspace-gdb", "cache", "home"])
@@ -103,7 +123,7 @@ def test_a_link_is_judged_by_where_it_leads(tmp_path: Path, monkeypatch: pytest.
     elsewhere.mkdir()
     folders[-1].symlink_to(elsewhere)
     folder = CompiledFolder()
-    assert folder.path == os.path.realpath(elsewhere)
+    assert os.path.dirname(folder.path) == os.path.realpath(elsewhere)
     elsewhere.chmod(0o777)
     _assert_is_private(folders)
 

@@ -14,8 +14,7 @@ from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.constants import ConstantsTarget
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.mgcroots import Slots, ascending, within
-from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import (
+from addrspace_gdb.goruntime.shape import (
     DIRECTORY,
     DYNAMIC,
     MANY,
@@ -28,9 +27,8 @@ from addrspace_gdb.goruntime.typeshapes import (
     Pointer,
     Shape,
 )
-from addrspace_gdb.goruntime.typeshapes import (
-    FUNCTION as FUNCTION_SHAPE,
-)
+from addrspace_gdb.goruntime.shape import FUNCTION as FUNCTION_SHAPE
+from addrspace_gdb.goruntime.structshapes import StructShapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 from addrspace_gdb.process.kept_memory import LetGoError
 from addrspace_gdb.space.graph.statics import Said, Statics, leaders

@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("ADDRSPACE_GRAPH_PLAIN", "1")  # before the kernels are made
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.worker import propagating
+from addrspace_gdb.worker import seeding
 from addrspace_gdb.worker.graph import Graph
 from addrspace_gdb.worker.majority import commonest_shapes
 from addrspace_gdb.worker.narrowing import narrowed
@@ -178,9 +178,9 @@ def test_what_stands_before_an_object_may_say_too_little(vague: bool) -> None:
     made = typed({0: (at(1), 0), 1: (0, 0)}, [(at(0), ONE, ARRAY)])
     found, shapes = made.found, array("i", [0, -PAIR if vague else PAIR])
     found.shapes[1] = found.shapes[0] = 0
-    assert propagating.begin_with_sure(array("i", [0, 1]), shapes, found) == 1
+    assert seeding.begin_with_sure(array("i", [0, 1]), shapes, found) == 1
     heap, slots = made._graph.heap, made.shapes
-    tail = propagating.give_one(1, 0, MANY, ARRAY, heap, slots._replace(sizes=[16] * 10), found, 1)
+    tail = seeding.give_one(1, 0, MANY, ARRAY, heap, slots._replace(sizes=[16] * 10), found, 1)
     assert found.shapes[1] == (ARRAY if vague else PAIR) and tail == 1 + vague
 
 

@@ -272,6 +272,19 @@ def test_runs_count_bytes_and_overrides() -> None:
     assert not runs.splittable
 
 
+@pytest.mark.parametrize("total", [None, 0, 8, 4])
+def test_many_counts_are_those_of_each(total: Optional[int]) -> None:
+    runs, rng = PageRuns(), random.Random(3)
+    cuts = sorted(rng.sample(range(400), 40))
+    runs.extend(cuts[::2], cuts[1::2])
+    edges = sorted(rng.sample(range(420), 150))
+    starts, ends = [*edges[:-1], 500], [*edges[1:], 500]
+    assert list(runs.counts(starts, ends)) == [runs.count(*both) for both in zip(starts, ends)]
+    runs.override(200, 208, total)
+    assert list(runs.counts(starts, ends)) == [runs.count(*both) for both in zip(starts, ends)]
+    assert list(PageRuns().counts(starts, ends)) == [0] * len(starts)
+
+
 def test_every_top_byte_has_a_class() -> None:
     from addrspace_gdb.process.pagemap import _CLASSES
 

@@ -40,7 +40,8 @@ def test_what_several_roots_hold_is_said_where_it_is_most() -> None:
     found = retained(16, [])._replace(rows=rows)
     text = verdict_line(found)
     assert text.startswith("No single root keeps a tenth of the 2.0 KiB that are reachable; several ")
-    assert text.endswith(" several together keep 1.6 KiB (78.1%): --depth 2 shows through which objects.")
+    look = "`addrspace retained --depth 2` shows through which objects."
+    assert text.endswith(f" several together keep 1.6 KiB (78.1%): {look}")
     deeper = [rows[0]._replace(children=[Row(SHARED, "", Size(16, 1))]), rows[1]]
     assert verdict_line(found._replace(rows=deeper)).endswith(" several together keep 1.6 KiB (78.1%).")
     few = found._replace(rows=[Row(SHARED, "", Size(160, 5))])

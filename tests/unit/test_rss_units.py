@@ -171,7 +171,8 @@ def test_where_nothing_stands_out_that_is_said_and_what_is_most() -> None:
     name, _ = kinds.largest(root)
     about = Circumstances(True, 1, None, None, False, None, None, False, None, (), largest=name)
     said = "Nothing stands out: 8.0 MiB is resident, the largest part of it, 4.0 MiB, is "
-    assert sentence(found, about) == f"{said}code and data of the program and its libraries."
+    look = "`addrspace rss --depth 4` has every part."
+    assert sentence(found, about) == f"{said}code and data of the program and its libraries; {look}"
 
 
 def test_stacks_of_threads_stand_out_where_they_are_resident_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from addrspace_gdb.commands.values import expression_line, split_expression
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.shell.cli import main
 from addrspace_gdb.shell.processes import resolved
+from addrspace_gdb.shell.typed import ordered
 from addrspace_gdb.shell.words import WORDS, take_apart
 
 
@@ -102,6 +104,71 @@ def test_wrong_usage_is_one_line_and_status_2(
     text, errors = capfd.readouterr()
     assert text == "" and errors.startswith(f"addrspace-gdb: {said}"), errors
     assert errors.endswith(f"(see `addrspace-gdb {words[0]} --help`)\n") and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dump"], "dump: the following arguments are required: PID|CORE"),
+        (["dump", "1", "--nosuch", "a b"], "dump: unrecognized arguments: --nosuch a b"),
+        (["dump", "1", "--format", "xml"], "dump: argument --format: invalid choice: 'xml'"),
+        (["profile", "1"], "profile: argument KIND: invalid choice: '1'"),
+        (["diff", "a"], "diff: the following arguments are required: FILE"),
+        (["html", "-x"], "html: the following arguments are required"),
+        (["watch", "1", "--every", "0s"], "watch: argument --every: '0s' is not between 100ms and a year"),
+        (["completion", "tcsh"], "completion: argument shell: invalid choice: 'tcsh'"),
+        (["crash", "--nosuch"], "crash: unrecognized arguments: --nosuch"),
+    ],
+)
+def test_wrong_usage_of_what_only_the_shell_has_is_one_line_too(
+    words: List[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    text, errors = capfd.readouterr()
+    assert ended.value.code == 2 and text == "" and errors.startswith(f"addrspace-gdb: {said}"), errors
+    assert errors.endswith(f"(see `addrspace-gdb {words[0]} --help`)\n") and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "missing command"),
+        (["goroutines", "1"], "there is no command 'goroutines'; there is 'goroutine-stacks'"),
+        (["RSS"], "there is no command 'RSS'; there is 'rss'"),
+        (["a\nb"], r"there is no command 'a\nb'"),
+    ],
+)
+def test_what_is_no_command(words: List[str], said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capfd.readouterr() == ("", f"addrspace-gdb: {said} (see `addrspace-gdb --help`)\n")
+
+
+def test_a_profile_takes_the_process_first_too_and_help_is_a_word() -> None:
+    assert ordered(["profile", "17", "heap", "--limit", "3"]) == ["profile", "heap", "17", "--limit", "3"]
+    assert ordered(["profile", "heap", "heap"]) == ["profile", "heap", "heap"]
+    assert ordered(["help", "rss"]) == ["rss", "--help"] and ordered(["help"]) == ["--help"]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_shell_takes_each_example_as_it_stands(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    text = capfd.readouterr().out.partition("\n  -h, --help")[2]
+    for line in re.findall(r"^  addrspace-gdb ([^\n]*?)(?:   .*)?$", text, re.MULTILINE):
+        script = ["sh", "-uc", f"printf '%s\\n' {line}"]
+        taken = subprocess.run(script, capture_output=True, text=True, cwd="/", check=False)
+        assert (taken.stdout.splitlines(), taken.stderr) == (shlex.split(line), ""), line
+        take_apart(report(name), name, taken.stdout.splitlines()[1:])
+
+
+def test_colours_are_asked_for_as_ls_and_git_have_it() -> None:
+    made = Parser(prog="x")
+    add_look(made)
+    words = ("on", "always", "off", "never", "auto")
+    asked = [made.parse_args(["--color", word]).color for word in words]
+    assert asked == ["on", "on", "off", "off", "auto"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import List
 from addrspace_gdb.goruntime.aliases import put_aliases
 from addrspace_gdb.goruntime.debugshapes import DebugShapes
 from addrspace_gdb.goruntime.gostructs import GoStructs
-from addrspace_gdb.goruntime.typeshapes import (
+from addrspace_gdb.goruntime.shape import (
     DYNAMIC,
     EITHER,
     FUNCTION,
@@ -20,8 +20,8 @@ from addrspace_gdb.goruntime.typeshapes import (
     Named,
     Pointer,
     Shape,
-    Shapes,
 )
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.process.dwarf.gotypes import GoType
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.goruntime.rtype import Types
-from addrspace_gdb.goruntime.typeshapes import Shape
+from addrspace_gdb.goruntime.shape import Shape
 from addrspace_gdb.process.dwarf.gonames import TypeNames, package_of, with_path
 from addrspace_gdb.space.graph.kept import TYPE, Size, counted_rows, group_of, told_apart
 from addrspace_gdb.space.graph.kept import Row as Kept

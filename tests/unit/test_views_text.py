@@ -120,6 +120,12 @@ def test_wrap() -> None:
     assert wrap("x" * 30, 10, 2) == ["x" * 9 + "…"]
 
 
+def test_a_command_in_a_text_stays_in_one_line_if_it_fits() -> None:
+    text = "it is much: see `addrspace-gdb rss 4242 --depth 4`, please"
+    assert wrap(text, 44, 4) == ["it is much: see", "`addrspace-gdb rss 4242 --depth 4`, please"]
+    assert wrap(text, 20, 9)[1:3] == ["`addrspace-gdb rss", "4242 --depth 4`,"]
+
+
 def test_line_never_grows_past_its_width() -> None:
     line = Line(10).put(tokens.TEXT, "abc").skip_to(6).put(tokens.NAME, "defgh").put(tokens.TEXT, "more")
     assert render(line) == "abc   def…\n"

@@ -404,18 +404,18 @@ def test_a_file_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("time", ["0s", "99ms", "-1s", "10", "ten", "1e9h", "9999999h", "9" * 500 + "h", ""])
 @pytest.mark.parametrize("option", ["--every", "--for"])
-def test_times_that_are_none(option: str, time: str, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong(capsys, f"{option}={time}", f"argument {option}: ")
+def test_times_that_are_none(option: str, time: str, capfd: pytest.CaptureFixture[str]) -> None:
+    wrong(capfd, f"{option}={time}", f"argument {option}: ")
 
 
 @pytest.mark.parametrize("share", ["0", "-3", "101", "nan", "inf", "three", "3%%"])
-def test_shares_that_are_none(share: str, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong(capsys, f"--at-most={share}", "argument --at-most: ")
+def test_shares_that_are_none(share: str, capfd: pytest.CaptureFixture[str]) -> None:
+    wrong(capfd, f"--at-most={share}", "argument --at-most: ")
 
 
-def wrong(capsys: pytest.CaptureFixture[str], word: str, said: str) -> None:
+def wrong(capfd: pytest.CaptureFixture[str], word: str, said: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["watch", "1", word])
     assert ended.value.code == 2
-    text, errors = capsys.readouterr()
-    assert text == "" and errors.splitlines()[-1].startswith(f"addrspace-gdb watch: error: {said}")
+    text, errors = capfd.readouterr()
+    assert text == "" and errors.startswith(f"addrspace-gdb: watch: {said}") and errors.count("\n") == 1

@@ -9,7 +9,6 @@ from typing import Callable, List, Sequence, Tuple
 
 from addrspace_gdb.commands import goroutine_args
 from addrspace_gdb.commands.command import Command
-from addrspace_gdb.commands.options import LOOK
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common.problems import ProblemError
 
@@ -29,7 +28,7 @@ def offers(command: Command, session: Session, before: Sequence[str]) -> List[st
     if option in command.lists:
         known += command.lists[option](session)
     if not known and not parser.takes_value(option):
-        known = [*command.words(), *LOOK]
+        known = [*parser.words(), *command.words]
         if command.names is not None and not current.startswith("-"):
             known += command.names(session)
     begins = (current, f'"{current}')  # what is in quotes gets them

@@ -42,12 +42,13 @@ def resident_many(
     return found
 
 
-def resident_sum(residency: Residency, los: Sequence[int], his: Sequence[int]) -> Optional[int]:
-    """All of the ascending, disjoint [lo, hi) together; None if that of one is not known."""
+def resident_sum(residency: Residency, los: Sequence[int], his: Sequence[int], size: int) -> Optional[int]:
+    """All of the ascending, disjoint [lo, hi) together, which are `size` bytes; None if that of one is not
+    known."""
     runs = residency.resident_runs
     if residency.known and runs_alone(residency) and len(runs) * FEW < len(los):
         some = not_resident(runs, los, his).items()
-        return sum(his) - sum(los) - sum(his[at] - los[at] - size for at, size in some)
+        return size - sum(his[at] - los[at] - size for at, size in some)
     each = resident_many(residency, los, his, range(len(los)))
     return None if None in each else sum(filter(None, each))
 

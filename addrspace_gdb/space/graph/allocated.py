@@ -9,10 +9,11 @@ from addrspace_gdb.goruntime.allocation_sites import CHANNEL, MAP, TEXT, VALUE, 
 from addrspace_gdb.goruntime.mprof import read_some
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import RType, Types
+from addrspace_gdb.goruntime.shape import MANY, NOTHING, ONE, UNKNOWN, Direct
+from addrspace_gdb.goruntime.shape import TEXT as TEXT_SHAPE
 from addrspace_gdb.goruntime.specials import read_sampled
 from addrspace_gdb.goruntime.symtab import Symtab
-from addrspace_gdb.goruntime.typeshapes import MANY, NOTHING, ONE, UNKNOWN, Direct, Shapes
-from addrspace_gdb.goruntime.typeshapes import TEXT as TEXT_SHAPE
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.space.graph.statics import Said
 from addrspace_gdb.space.reading.whole import Reading
 

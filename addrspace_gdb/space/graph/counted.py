@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.messages import Message
-from addrspace_gdb.goruntime.typeshapes import FUNCTION, Shape
+from addrspace_gdb.goruntime.shape import FUNCTION, Shape
 from addrspace_gdb.space.graph.kept import Size, Totals, several_name, told_apart
 from addrspace_gdb.space.regions.model import TargetInfo
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
-from addrspace_gdb.goruntime.typeshapes import Shape
+from addrspace_gdb.goruntime.shape import Shape
 from addrspace_gdb.process.dwarf.gonames import with_path
 from addrspace_gdb.space.graph import owners as kinds
 from addrspace_gdb.space.graph.owners import Owner, Owners

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from addrspace_gdb.goruntime.own_objects import DEFERS, ENDED, GS, SUDOGS, TABLES, Own
+from addrspace_gdb.goruntime.shape import MANY, ONE
 from addrspace_gdb.goruntime.structshapes import StructShapes
-from addrspace_gdb.goruntime.typeshapes import MANY, ONE
 from addrspace_gdb.space.graph.statics import Said
 
 _STRUCTS = {ENDED: "runtime.g", GS: "runtime.g", SUDOGS: "runtime.sudog", DEFERS: "runtime._defer"}

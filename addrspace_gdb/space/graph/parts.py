@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Dict, NamedTuple, Optional
 
+from addrspace_gdb.goruntime.shape import Shape
 from addrspace_gdb.goruntime.typefields import TypeFields
-from addrspace_gdb.goruntime.typeshapes import Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import Shapes
 
 # What an object is, besides a value of its type: a map, what a map keeps its entries in, a channel.
 VALUE, MAP, MAP_PART, CHANNEL = "value", "map", "map part", "channel"

@@ -11,9 +11,10 @@ from addrspace_gdb.goruntime.moduledata import Module
 from addrspace_gdb.goruntime.mspan import PAGE
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.rtype import Types
+from addrspace_gdb.goruntime.shape import NOTHING, Shape
 from addrspace_gdb.goruntime.sizeclasses import class_sizes
 from addrspace_gdb.goruntime.slots import SlotReader
-from addrspace_gdb.goruntime.typeshapes import NOTHING, Shape, Shapes
+from addrspace_gdb.goruntime.typeshapes import Shapes
 from addrspace_gdb.space.graph.statics import Said
 
 _NEAR = 1 << 18  # bytes between itabs that are looked at together

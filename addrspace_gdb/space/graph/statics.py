@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequenc
 
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.goruntime.mgcroots import Slots
-from addrspace_gdb.goruntime.typeshapes import (
+from addrspace_gdb.goruntime.shape import (
     DIRECTORY,
     DYNAMIC,
     MANY,

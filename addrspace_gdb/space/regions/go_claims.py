@@ -76,7 +76,7 @@ def _stacks(go: GoView, each: bool) -> List[Claim]:
     """Stack pieces as claims; they are ascending and disjoint already."""
     if each:
         return [Claim(p.start, p.end, GOROUTINE_STACKS, p.kind, stack_label(p)) for p in go.stacks.pieces]
-    return [Claim(start, end, GOROUTINE_STACKS, kind) for start, end, kind in go.stacks.pieces.merged()]
+    return [Claim(start, end, GOROUTINE_STACKS, kind) for start, end, kind in go.stacks.unnamed[0].merged()]
 
 
 def stack_label(piece: stackpieces.Piece) -> str:
@@ -90,7 +90,7 @@ def stack_label(piece: stackpieces.Piece) -> str:
 
 def outside_claims(go: GoView) -> Iterator[Claim]:
     """g0 stacks that the heap does not hold: m0's, cgo threads', a library's own first thread's."""
-    for piece in go.stacks.outside:
+    for piece in go.stacks.unnamed[1]:
         if piece.kind in (stackpieces.SYSTEM_STACK, stackpieces.SIGNAL_STACK):
             yield Claim(piece.start, piece.end, THREAD_STACKS, piece.kind, stack_label(piece))
 

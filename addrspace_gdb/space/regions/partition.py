@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from itertools import repeat
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from addrspace_gdb.process.mappings import Mapping
 from addrspace_gdb.process.residency import Residency
@@ -26,34 +27,33 @@ def partition(
     at = 0
     for mapping in mappings:
         inside, at = cut(claims, mapping, at)
-        pending: Optional[Claim] = None
-        for claim in filled(inside, mapping, rest(mapping)):
-            if pending is None:
-                pending = claim
-            elif pending[2:] == claim[2:]:
-                pending = pending._replace(end=claim.end)
-            else:
-                regions.append(_region(pending, mapping, residency))
-                pending = claim
-        if pending is not None:
-            regions.append(_region(pending, mapping, residency))
+        regions += _regions(_joined(filled(inside, mapping, rest(mapping))), mapping, residency)
     return regions
 
 
-def _region(claim: Claim, mapping: Mapping, residency: Residency) -> Region:
-    start, end = claim.start, claim.end
-    return Region(
-        start,
-        end,
-        claim.area,
-        claim.kind,
-        claim.label,
-        mapping.permissions,
-        residency.resident(start, end),
-        residency.swapped(start, end),
-        mapping.file,
-        mapping.locked,
-    )
+def _joined(claims: Iterable[Claim]) -> Iterator[Claim]:
+    """With neighbours of one area, kind and label as one; the claims are of a mapping and leave no holes."""
+    pending: Optional[Claim] = None
+    for claim in claims:
+        if pending is None:
+            pending = claim
+        elif pending[2:] == claim[2:]:
+            pending = pending._replace(end=claim.end)
+        else:
+            yield pending
+            pending = claim
+    if pending is not None:
+        yield pending
+
+
+def _regions(claims: Iterable[Claim], mapping: Mapping, residency: Residency) -> Iterator[Region]:
+    """The claims as regions of the mapping; there may be a hundred thousand."""
+    columns = list(zip(*claims))
+    if not columns:
+        return iter(())
+    starts, ends, *_ = columns
+    common = (repeat(mapping.permissions), *residency.of_many(starts, ends), repeat(mapping.file))
+    return map(Region, *columns, *common, repeat(mapping.locked))
 
 
 def mapping_uses(mappings: Iterable[Mapping], residency: Residency) -> List[MappingUse]:

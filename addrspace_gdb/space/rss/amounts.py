@@ -18,7 +18,7 @@ def amount_of(residency: Residency, starts: array[int], ends: array[int]) -> Amo
     resident: Optional[int] = None
     swapped: Optional[int] = None
     if residency.known:
-        resident = resident_sum(residency, starts, ends)
+        resident = resident_sum(residency, starts, ends, size)
         swapped = 0
         if len(residency.swapped_runs) or not residency.swapped_runs.splittable:
             some = [residency.swapped(start, end) for start, end in zip(starts, ends)]

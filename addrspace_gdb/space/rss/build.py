@@ -6,23 +6,25 @@ from array import array
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import and_, le, lt
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
+from addrspace_gdb.common.lanes import differences
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.common.sizes import size as in_words
 from addrspace_gdb.goruntime import stackpieces
+from addrspace_gdb.goruntime.columns import chosen
 from addrspace_gdb.goruntime.own_slots import OwnSlots
 from addrspace_gdb.goruntime.persistent import PersistentOwners
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import Parts, Slots, count_slots
-from addrspace_gdb.goruntime.stack_use import live_stacks
+from addrspace_gdb.goruntime.stack_use import ascending_sps, live_stacks
 from addrspace_gdb.space.heap.summary import gather_slots, own_of, pinned_of, slots_of, swapped_own
 from addrspace_gdb.space.reading.claims import THREAD_STACK, all_claims, rest_in, stack_kind
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions import region as areas
 from addrspace_gdb.space.regions.overlay import normalise, overlay
-from addrspace_gdb.space.regions.partition import partition
+from addrspace_gdb.space.regions.partition import partition, total
 from addrspace_gdb.space.regions.region import RUNTIME, Claim, Region
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.amounts import amount_of
@@ -79,10 +81,7 @@ def rss_tree(
     """
     with no_cycle_collection():
         regions = _regions(reading, owners)
-        leaves = Leaves()
-        for region in regions:
-            kept = region.size if places.is_kept(region) else 0
-            leaves.add(places.place(region), Amount(region.size, region.resident, region.swapped, kept))
+        leaves = _leaves(regions)
         notes: List[str] = []
         _note(notes, "goroutine stacks", _split_stacks(leaves, reading))
         for kind in (areas.MAIN_STACK_KIND, THREAD_STACK):
@@ -99,6 +98,20 @@ def rss_tree(
             return RssTree(root, regions, slots, locked, notes=notes)
         live = _live_class(slots, own_of(reading, target))
         return RssTree(root, regions, slots, locked, live, pinned_of(reading, target), notes)
+
+
+def _leaves(regions: List[Region]) -> Leaves:
+    """Each region in its place, those together that differ in nothing but where they are."""
+    alike: Dict[Tuple[object, ...], List[Region]] = {}
+    for region in regions:
+        alike.setdefault((region.file, *region[2:6]), []).append(region)  # area, kind, label, permissions
+    leaves = Leaves()
+    for some in alike.values():
+        size = sum(region.size for region in some)
+        kept = size if places.is_kept(some[0]) else 0
+        there, swapped = total(one.resident for one in some), total(one.swapped for one in some)
+        leaves.add(places.place(some[0]), Amount(size, there, swapped, kept))
+    return leaves
 
 
 def _live_class(slots: Slots, own: List[OwnSlots]) -> Optional[LiveClass]:
@@ -168,25 +181,31 @@ def _inside(claims: List[Claim], around: List[Claim]) -> List[Claim]:
 
 def _split_stacks(leaves: Leaves, reading: Reading) -> Optional[str]:
     """Stacks of goroutines into what lies above their sp and what lies below."""
-    pieces = reading.go.stacks.pieces
-    mask = pieces.mask(stackpieces.GOROUTINE)
-    starts, ends = (array("Q", compress(column, mask)) for column in (pieces.starts, pieces.ends))
-    sps = _stack_pointers(reading, starts)
+    pieces, _ = reading.go.stacks.unnamed
+    live = chosen({"start": pieces.starts, "end": pieces.ends}, pieces.mask(stackpieces.GOROUTINE))
+    starts, ends = live["start"], live["end"]
+    sps = _all_sps(reading, starts, ends)
+    if sps is not None and starts:
+        ranges = {"used": (sps, ends), "unused": (starts, sps)}
+    else:
+        ranges = dict(_by_use(starts, ends, _stack_pointers(reading, starts)))
+    parts = {under(places.STACKS, name): amount_of(reading.residency, *both) for name, both in ranges.items()}
+    return leaves.split(places.STACKS_OF_GOROUTINES, parts)
+
+
+def _by_use(starts: array[int], ends: array[int], sps: array[int]) -> Iterator[Tuple[str, _Ranges]]:
+    """What of stacks is used, what is not, and those of which that is not known; sps may be anything."""
     known = bytes(map(and_, map(lt, starts, sps), map(le, sps, ends)))
-    parts: Dict[Path, Amount] = {}
     for name, lows, highs, rows in (
         ("used", sps, ends, known),
         ("unused", starts, sps, known),
         ("use not known", starts, ends, known.translate(_NOT)),
     ):
         if 1 in rows:
-            some = [
-                column if 0 not in rows else array("Q", compress(column, rows)) for column in (lows, highs)
-            ]
-            parts[under(places.STACKS, name)] = amount_of(reading.residency, *some)
-    return leaves.split(places.STACKS_OF_GOROUTINES, parts)
+            yield name, (array("Q", compress(lows, rows)), array("Q", compress(highs, rows)))
 
 
+_Ranges = Tuple["array[int]", "array[int]"]
 _NOT = bytes([1, 0]) + bytes(254)
 
 
@@ -213,6 +232,16 @@ def _split_threads(leaves: Leaves, reading: Reading, kind: str) -> Optional[str]
     columns = {name: [array("Q", part) for part in zip(*ranges)] for name, ranges in found.items() if ranges}
     parts = {under(path, name): amount_of(reading.residency, *both) for name, both in columns.items()}
     return leaves.split(path, parts)
+
+
+def _all_sps(reading: Reading, starts: array[int], ends: array[int]) -> Optional[array[int]]:
+    """The sp on each of these ascending stacks; None if they are not those of all goroutines, or not all sps
+    are on their own: else those sorted are in the order of the stacks."""
+    if reading.stack_use.unknown or reading.stack_use.goroutines != len(starts):
+        return None
+    sps = ascending_sps(reading.go.goroutines, reading.running)
+    deep = differences(sps, starts)
+    return sps if deep is not None and all(deep) and differences(ends, sps) is not None else None
 
 
 def _stack_pointers(reading: Reading, starts: array[int]) -> array[int]:

@@ -143,9 +143,10 @@ def _nothing(root: Node, whole: int) -> Finding:
     return Finding(NOTHING, amount, whole)
 
 
+GO_HEAP, GOROUTINE_STACKS = "the Go heap", "goroutine stacks"
 _GROUPS = (
-    ("the Go heap", (places.HEAP,)),
-    ("goroutine stacks", (places.STACKS,)),
+    (GO_HEAP, (places.HEAP,)),
+    (GOROUTINE_STACKS, (places.STACKS,)),
     ("the runtime's own memory", (places.RUNTIME,)),
     ("code and data of the program and its libraries", (places.PROGRAM, places.LIBRARIES)),
     ("C's heap", (places.C_HEAP,)),

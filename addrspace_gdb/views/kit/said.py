@@ -8,10 +8,11 @@ from addrspace_gdb.views.kit.text import Line, clean, wrap
 from addrspace_gdb.views.kit.tokens import PROBLEM, QUIET, Pair, TokenType
 
 _LINES = 3  # of one of them
+_MOST = 6  # lines of another text: a verdict ends with the command that leads on
 
 
 def wrapped(
-    token: TokenType, text: str, width: Optional[int], unicode: bool, lines: int = _LINES
+    token: TokenType, text: str, width: Optional[int], unicode: bool, lines: int = _MOST
 ) -> Iterator[Pair]:
     """A text in as few lines of `width` columns as it takes, at most so many; None: in one."""
     room = width or 1 << 16

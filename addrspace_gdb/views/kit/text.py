@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain
 from typing import Callable, Iterator, List, Optional
 
 from addrspace_gdb.common.escape import printable
@@ -24,6 +26,12 @@ def spoken(by: Optional[Callable[[str], str]]) -> Iterator[None]:
         _SPOKEN.reset(token)
 
 
+def as_spoken(text: str) -> str:
+    """Commands in `text` as they are typed where it is read."""
+    by = _SPOKEN.get()
+    return by(text) if by is not None else text
+
+
 def clean(text: str, unicode: bool = True) -> str:
     """`text` on one line with nothing in it that a terminal obeys; plain ASCII unless `unicode`.
 
@@ -32,8 +40,7 @@ def clean(text: str, unicode: bool = True) -> str:
     if not text.isprintable():
         text = printable(text)
     if "`" in text:
-        by = _SPOKEN.get()
-        text = by(text) if by is not None else text
+        text = as_spoken(text)
     if not unicode and not text.isascii():
         text = (
             text.replace(ellipsis(True), ellipsis(False)).encode("ascii", "backslashreplace").decode("ascii")
@@ -87,7 +94,7 @@ def clip_words(text: str, width: int, unicode: bool = True) -> str:
     if cells(text) <= width:
         return text
     dots = ellipsis(unicode)
-    words = _words(text)
+    words = _words(text, width)
     line = ""
     for word in words:
         longer = f"{line} {word}".lstrip()
@@ -113,7 +120,7 @@ def wrap(text: str, width: int, limit: int, unicode: bool = True) -> List[str]:
 
     Lines end after a comma or semicolon where that costs nothing of the text.
     """
-    words = _words(text)
+    words = _words(text, width)
     lines = _filled(words, width, limit, unicode, phrases=True)
     if lines and lines[-1].endswith(ellipsis(unicode)):
         return _filled(words, width, limit, unicode, phrases=False)
@@ -145,10 +152,14 @@ def _fitting_words(words: List[str], width: int) -> int:
     return len(words)
 
 
-def _words(text: str) -> List[str]:
-    """The words of `text`, a number and its unit as one."""
+_WORD = re.compile(r"\S*`[^`]*`\S*|\S+")
+
+
+def _words(text: str, width: int) -> List[str]:
+    """The words of `text`; a number and its unit are one, and so is `a command` that fits `width`."""
     words: List[str] = []
-    for word in text.split():
+    found = (one.split() if cells(one) > width else [one] for one in _WORD.findall(text))
+    for word in chain.from_iterable(found):
         if words and words[-1][:1].isdigit() and word.rstrip(",;.)") in UNITS:
             words[-1] += " " + word
         else:

@@ -1,7 +1,7 @@
 // The page put together: one selection, shown in every view and kept in the address bar.
 import { load } from "./data.js";
 import { PAGE, Space } from "./where.js";
-import { byId, el, fill } from "./dom.js";
+import { byId, el, fill, withCode } from "./dom.js";
 import { hex, plain, plural, size } from "./format.js";
 import { act, number, say, space, spaces, state } from "./state.js";
 import { ladder } from "./ladder.js";
@@ -58,7 +58,9 @@ function read() {
   state.address = parts.has("a") ? number(parts.get("a")) : null;
   const ends = (parts.get("r") || "").split("-").map(number);
   state.range = ends.length === 2 && ends.every((one) => one !== null) && ends[0] < ends[1] ? ends : null;
-  state.moment = Math.min(spaces.length - 1, Math.max(0, Number(parts.get("m")) || 0));
+  // At first the last one, which shows what has changed.
+  const moment = parts.has("m") ? Number(parts.get("m")) || 0 : spaces.length - 1;
+  state.moment = Math.min(spaces.length - 1, Math.max(0, moment));
   for (const name of KEPT) if (parts.has(name)) state[name] = parts.get(name);
 }
 
@@ -115,7 +117,7 @@ function head() {
   const findings = told.rss ? told.rss.findings.slice(0, 3) : [];
   fill(
     byId("findings"),
-    findings.map((one) => el("li", {}, one.sentence)),
+    findings.map((one) => el("li", {}, withCode(one.sentence))),
   );
   badge(told);
   const said = [
@@ -319,6 +321,7 @@ window.addrspace = {
   place: (address) => map.place(address),
   select: (address) => select(address, true),
   map: () => map,
+  size,
   PAGE,
 };
 

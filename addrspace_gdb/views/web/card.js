@@ -24,7 +24,12 @@ export function facts(title, rows, commands, ...more) {
   );
 }
 
-/** A button that copies a command of the debugger. */
+/** A command as it is typed where the page was made: in a debugger, or a shell. */
+function command(word, rest) {
+  return `${space().told.commands[word]} ${rest}`;
+}
+
+/** A button that copies a command. */
 function copied(command) {
   const press = el(
     "button",
@@ -87,9 +92,9 @@ export function card() {
     ]);
   const goid = stack && stack.kind === "goroutine" ? stack.owner : null;
   if (stack) rows.push(["stack", `${hex(stack.start)}-${hex(stack.end)}, ${size(stack.end - stack.start)}`]);
-  const commands = [`addrspace whereis ${at}`, `addrspace regions ${at}`];
-  if (span && !stack) commands.push(`addrspace spans ${at}`);
-  if (goid !== null) commands.push(`goroutine-stacks ${goid} --frames`);
+  const commands = [command("whereis", at), command("regions", at)];
+  if (span && !stack) commands.push(command("spans", at));
+  if (goid !== null) commands.push(command("goroutine-stacks", `${goid} --frames`));
   facts(at, rows, commands, span && span.slots ? slots(span) : null, goid === null ? null : frames(goid));
 }
 
@@ -194,8 +199,8 @@ export function range(low, high) {
     (row) => act.select(row.start),
   );
   const heap = regions.some((one) => one.area === "heap" || one.area === "goroutine-stacks");
-  const commands = [`addrspace regions ${hex(low)}`];
-  if (heap) commands.push(`addrspace spans --range ${hex(low)},${hex(high)}`);
+  const commands = [command("regions", hex(low))];
+  if (heap) commands.push(command("spans", `--range ${hex(low)},${hex(high)}`));
   const sums = [["addresses", exact(high - low)], ...(heap ? totals(low, high) : [])];
   facts(`${hex(low)}-${hex(high)}`, sums, commands, rows);
 }

@@ -18,6 +18,11 @@ export function el(tag, properties = {}, ...children) {
   return made;
 }
 
+/** A sentence, its `commands` as such. */
+export function withCode(text) {
+  return text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+}
+
 export function byId(id) {
   return document.getElementById(id);
 }

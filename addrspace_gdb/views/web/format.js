@@ -3,17 +3,21 @@
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/** Bytes as a person reads them: "1.2 MiB"; "?" where they are not known. */
+const COARSE = 4; // TiB: from here on whole units say enough
+
+/** Bytes as a person reads them, as common/sizes.py says them: "1.2 MiB"; "?" where they are not known. */
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return "?";
-  let unit = 0;
-  let amount = Math.abs(bytes);
-  while (amount >= 1024 && unit < UNITS.length - 1) {
-    amount /= 1024;
+  if (bytes < 0) return `-${size(-bytes)}`;
+  if (bytes < 1024) return `${bytes} B`;
+  let unit = 1;
+  let tenths = Math.round((bytes * 10) / 1024);
+  while (tenths >= 10240 && unit < UNITS.length - 1) {
     unit += 1;
+    tenths = Math.round((bytes * 10) / 1024 ** unit);
   }
-  const text = unit === 0 ? String(amount) : amount.toFixed(amount >= 100 ? 0 : 1);
-  return `${bytes < 0 ? "-" : ""}${text} ${UNITS[unit]}`;
+  const whole = unit >= COARSE && tenths >= 100;
+  return `${whole ? Math.round(bytes / 1024 ** unit) : (tenths / 10).toFixed(1)} ${UNITS[unit]}`;
 }
 
 /** Bytes to the byte: "1,234,567 bytes". */

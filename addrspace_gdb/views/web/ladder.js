@@ -90,7 +90,7 @@ export function ladder(parent, space, scale, chosen, say) {
   fill(parent, rows);
 
   function gapWords(gap, box) {
-    if (box.start > HALF) return "the kernel's half, and addresses that are none";
+    if (box.start > HALF) return "the kernel's half, and non-canonical addresses";
     return box === made[0] ? `${size(gap)} not mapped: nil faults here` : `${size(gap)} free`;
   }
 

@@ -13,6 +13,7 @@ from addrspace_gdb.space.reading.goroutines import GoroutineReading
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.regions.model import AddressSpace
 from addrspace_gdb.views.documents.form import addrspace_json, target_json
+from addrspace_gdb.views.kit.text import as_spoken
 from addrspace_gdb.views.web.heap import heap_part, types_part
 from addrspace_gdb.views.web.pack import Packed
 from addrspace_gdb.views.web.stacks import pieces_part, stacks_part
@@ -54,7 +55,8 @@ def moment_of(parts: Parts) -> Moment:
         "regions": regions_part(Regions(parts.space.regions), packed),
         "gc_phase": parts.reading.go.gc_phase,
         "selected": parts.space.picture.selected,
-        "rss": parts.rss,
+        "commands": commands(),
+        "rss": parts.rss and {**parts.rss, "findings": list(map(_spoken, parts.rss["findings"]))},
         "types": parts.types,
         "retained": parts.retained,
         "sites": parts.sites,
@@ -70,6 +72,19 @@ def moment_of(parts: Parts) -> Moment:
         document["pieces"] = pieces_part(parts.goroutines, packed)
     document["columns"] = packed.columns
     return Moment(document, packed)
+
+
+_COMMANDS = ("whereis", "regions", "spans", "goroutine-stacks")
+
+
+def commands() -> Dict[str, str]:
+    """How the commands that the page gives to copy are typed where it was made."""
+    names = {one: one if one == "goroutine-stacks" else f"addrspace {one}" for one in _COMMANDS}
+    return {one: as_spoken(f"`{name}`").strip("`") for one, name in names.items()}
+
+
+def _spoken(finding: Dict[str, Any]) -> Dict[str, Any]:
+    return {**finding, "sentence": as_spoken(finding["sentence"])}
 
 
 def _name(parts: Parts) -> str:
@@ -106,6 +121,7 @@ def moment_of_dump(snapshot: Snapshot) -> Moment:
         "notes": snapshot.notes,
         "problems": snapshot.problems,
         "checks": [],
+        "commands": commands(),
         "heap": None,
         "goroutine_stacks": None,
     }

@@ -1,6 +1,6 @@
 // Several moments: a slider through them, what each area did over time, and what differs from the first.
 import { el, fill } from "./dom.js";
-import { change, count, size } from "./format.js";
+import { change, count, plain, size } from "./format.js";
 import { areaColor } from "./colors.js";
 import { table } from "./table.js";
 
@@ -39,7 +39,7 @@ export function timeline(parent, spaces, now, show) {
     slider.value = String(number);
     const { told } = spaces[number];
     const when = [told.name, told.taken].filter(Boolean).join(", ");
-    name.textContent = `${number + 1} of ${spaces.length}: ${when}`;
+    name.textContent = plain(`${number + 1} of ${spaces.length}: ${when}`);
     fill(legend, chartLegend(spaces, number));
     parent
       .querySelector(".now")

@@ -9,7 +9,7 @@ from addrspace_gdb.space.moments.snapshot import Regions
 from addrspace_gdb.space.moments.watch_file import Seen
 from addrspace_gdb.views.documents.form import target_json
 from addrspace_gdb.views.watch_verdict import NAMES
-from addrspace_gdb.views.web.moment import Moment, regions_part, stamp
+from addrspace_gdb.views.web.moment import Moment, commands, regions_part, stamp
 from addrspace_gdb.views.web.pack import Packed
 
 
@@ -33,6 +33,7 @@ def moment_of_sample(seen: Seen) -> Moment:
         "notes": [],
         "problems": seen.problems,
         "checks": [],
+        "commands": commands(),
         "heap": None,
         "goroutine_stacks": None,
         "columns": packed.columns,
