@@ -158,7 +158,7 @@ def oracle_file(tmp_path: Path) -> Path:
 def sleeper(processes: Processes) -> Process:
     """A process to name."""
     started = processes.start(["sleep", "60"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while Path(f"/proc/{started.pid}/comm").read_text() != "sleep\n":  # it is still Python
         assert time.monotonic() < deadline
         time.sleep(0.01)

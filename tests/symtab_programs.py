@@ -89,7 +89,7 @@ def running(executable: Path, where: Path, level: Optional[str] = None, *argumen
             [str(executable), str(dump), str(pcs), *arguments], env=environment, stderr=errors
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not re.search(r"^State:\s+T", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE):
             assert process.poll() is None, "the program ended by itself"
             assert time.monotonic() < deadline, "the program did not stop itself"

@@ -14,6 +14,7 @@ from harness.build import Binary, Builder
 from harness.command import cli
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
+from harness.held import stop
 from harness.processes import Process, Processes
 from harness.scenes import open_core
 from harness.toolchains import Toolchain
@@ -46,6 +47,11 @@ class Pair:
             processes.start([str(binary.path), "wait"]).wait_ready() for _ in range(2)
         ]
         self.pids = [process.pid for process in self.both]
+
+    def stop(self) -> None:
+        """Stop both by a signal, so that nothing changes between two looks."""
+        for process in self.both:
+            stop(process)
 
     def scene(self) -> Scene:
         enter = [f"attach {self.pids[0]}", f"add-inferior -exec {self.binary.path}", "inferior 2"]
@@ -93,6 +99,7 @@ def root() -> bool:
 def test_pages_are_the_same_where_page_frames_are(gdb_exe: Gdb, old_pair: Pair, tmp_path: Path) -> None:
     if not root():
         pytest.skip("page frames are shown to root only")
+    old_pair.stop()
     heap = heap_address(old_pair.pids[0])
     wanted = ["0x401000", "0x0", "\"&'main.Oracle'\"", "0xffff800000000000", "\"@'main.Came'+0\""]
     document = compared(gdb_exe, old_pair, tmp_path, *wanted, *([hex(heap)] if heap else []))
@@ -184,6 +191,7 @@ plain = pagemap.PageWords.words
 pagemap.PageWords.words = lambda self, a, b: array('Q', [w & ~pagemap.FRAME for w in plain(self, a, b)])
 """
     out = tmp_path / "hidden.json"
+    pair.stop()
     shown = compared(gdb_exe, pair, tmp_path)
     ask(
         gdb_exe,

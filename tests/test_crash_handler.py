@@ -135,10 +135,10 @@ def test_a_core_that_does_not_come_costs_its_time(sleeper: Process, folder: Path
     for data in (b"", made_head(sleeper.pid)[:200]):
         os.write(write, data)
         done = subprocess.run(
-            command, stdin=read, stderr=subprocess.PIPE, timeout=20, cwd=CHECKOUT, check=False
+            command, stdin=read, stderr=subprocess.PIPE, timeout=90, cwd=CHECKOUT, check=False
         )
         assert done.returncode == 1 and b"its core does not come" in done.stderr
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60
 
 
 def test_reports_that_take_too_long_are_ended(sleeper: Process, folder: Path) -> None:
@@ -153,8 +153,8 @@ def test_reports_that_take_too_long_are_ended(sleeper: Process, folder: Path) ->
         command = [sys.executable, "-c", start + wrong + run, "crash", str(sleeper.pid)]
         command += ["--folder", str(folder), "--time", "1"]
         data = made_head(sleeper.pid)
-        done = subprocess.run(command, input=data, capture_output=True, timeout=30, check=False)
-        assert (done.returncode, time.monotonic() - began < 10) == (status, True), done.stderr
+        done = subprocess.run(command, input=data, capture_output=True, timeout=90, check=False)
+        assert (done.returncode, time.monotonic() - began < 45) == (status, True), done.stderr
     meta = meta_of(only(folder))
     assert not meta["complete"] and meta["missing"] == ["maps"] and "time was up" in meta["problems"][0]
     assert (only(folder) / "threads.txt").exists() and not list(only(folder).glob("*.part"))
@@ -237,7 +237,7 @@ def test_as_systemd_coredump_takes_it(words: str, sleeper: Process, folder: Path
     )
     os.close(opened)
     assert (done.returncode, done.stderr) == (0, b"")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not (tmp_path / "got").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (tmp_path / "got").read_bytes() == data
@@ -262,7 +262,7 @@ def test_a_handler_that_fails(sleeper: Process, folder: Path, tmp_path: Path, te
     began = time.monotonic()
     done = crash(made_head(sleeper.pid) + REST, sleeper.pid, "--folder", folder, "--forward", "--time", "1")
     assert re.search(said, done.stderr) and len(done.stderr.splitlines()) == 1
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45
 
 
 def test_nobody_to_hand_on_to(sleeper: Process, folder: Path) -> None:

@@ -202,13 +202,26 @@ def quit_while_it_runs(binary: Binary, folder: Path, number: int, way: str = "sp
     )
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        time.sleep(0.3)  # for it to come back from saying so
+        until_it_spins(process.pid)
         ctypes.CDLL(None).tgkill(process.pid, process.pid, number)  # to the thread that spins
         text = process.communicate(timeout=60)[1]
     finally:
         process.kill()
     (file,) = folder.glob("core*")
     return file, text, os.getpid()
+
+
+def until_it_spins(pid: int) -> None:
+    """Until it has come back from saying that it is ready: its main thread makes no system call then."""
+    beginning, deadline = user_ticks(pid), time.monotonic() + 90
+    while user_ticks(pid) < beginning + 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def user_ticks(pid: int) -> int:
+    """Processor time of the main thread outside the kernel (proc_pid_stat(5), utime)."""
+    return int(Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 @pytest.mark.parametrize("variant", ["plain", "stripped"])

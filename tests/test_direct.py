@@ -192,7 +192,7 @@ def test_a_process_goes_on(live: Process, option: str) -> None:
     done = cli("dump", str(live.pid), "--debugger", "none", option)
     assert done.returncode == 0 and len(done.stdout.splitlines()) > 8, done.stderr
     assert ("stopped for" in done.stderr) == (option == "--stats")
-    assert state(live.pid)[0] in "SR" and state(live.pid)[1] == "0"
+    assert state(live.pid)[0] in "SRD" and state(live.pid)[1] == "0"
 
 
 def test_it_is_done_without_where_there_is_no_gdb(live: Process, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_it_goes_on_whenever_the_command_is_ended(live: Process, number: int) ->
         said.append(running.communicate(timeout=60)[1])
         statuses.append(running.returncode)
         assert state(live.pid)[1] == "0"
-        assert state(live.pid)[0] in "SR"
+        assert state(live.pid)[0] in "SRD"
     assert set(statuses) <= {0, 128 + number, -number}, said
 
 

@@ -77,7 +77,7 @@ class Counted:
 
     def assert_goes_on(self) -> None:
         """Everything that it does is done, and it has got exactly the signals that it was sent."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             now = self.counts()
             assert now.settled and not now.failures, now

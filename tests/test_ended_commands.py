@@ -95,7 +95,7 @@ def of_ours(folder: Path) -> Iterator[str]:
 
 
 def assert_all_gone(folder: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while left := list(of_ours(folder)):
         assert time.monotonic() < deadline, left
         time.sleep(0.02)

@@ -66,7 +66,7 @@ class Dap:
         self.ask("disconnect")
         self._end.cancel()
         kill_session(self._gdb.pid)
-        self._gdb.wait(timeout=20)
+        self._gdb.wait(timeout=60)
         for stream in (self._gdb.stdin, self._gdb.stdout):
             if stream is not None:
                 stream.close()

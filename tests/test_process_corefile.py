@@ -79,7 +79,7 @@ def by_kernel(process: Child) -> Dumped:
     if pattern.startswith(("|", "/")):
         pytest.skip("the kernel's cores go elsewhere")
     maps = parse_maps(process.proc().read("maps"))
-    process.process.communicate("x", timeout=30)
+    process.process.communicate("x", timeout=90)
     cores = [path for path in process.folder.iterdir() if path.name.startswith(pattern.split("%")[0].strip())]
     if not cores:
         pytest.skip("the kernel wrote no core")

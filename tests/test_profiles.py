@@ -11,6 +11,7 @@ import pytest
 from harness.build import Binary, Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import Gdb
+from harness.held import stop
 from harness.pprof_file import Pprof, Sample, go_pprof, read_pprof
 from harness.processes import Process, Processes
 from harness.qemu import at_ready, gdbs_for
@@ -98,7 +99,7 @@ def total(profile: Pprof, index: int) -> int:
 def test_kinds_that_go_has_not(
     newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
 ) -> None:
-    live = started(processes, build_program("profiled", newest_go), tmp_path)
+    live = stop(started(processes, build_program("profiled", newest_go), tmp_path))
     path = tmp_path / "rss.pb.gz"
     ours = taken("rss", live.pid, path)
     assert total(ours, 0) == rss_of(live.pid)
@@ -155,7 +156,7 @@ def rss_of(pid: int) -> int:
 def test_folded_and_listed(
     newest_go: Toolchain, build_program: Builder, processes: Processes, tmp_path: Path
 ) -> None:
-    live = started(processes, build_program("profiled", newest_go), tmp_path)
+    live = stop(started(processes, build_program("profiled", newest_go), tmp_path))
     ours = taken("heap", live.pid, tmp_path / "ours.pb.gz")
     lines = cli("profile", "heap", live.pid, "--format", "folded").stdout.splitlines()
     folded: Dict[str, int] = {}

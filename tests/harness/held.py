@@ -24,7 +24,7 @@ def state(pid: int) -> Tuple[str, str]:
 
 def until(pid: int, wanted: str) -> None:
     """Wait for a process to be in a state."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while state(pid)[0] != wanted:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -58,7 +58,7 @@ class Process:
         return self.output[stream].decode(errors="backslashreplace")
 
     def _last_words(self) -> str:
-        status = self.popen.wait(timeout=10)
+        status = self.popen.wait(timeout=60)
         rest = self.popen.stderr.read() if self.popen.stderr else b""
         return f"status {status}, {(self.output['stderr'] + rest)[-2000:]!r}"
 
@@ -72,12 +72,14 @@ class Process:
 
         gdbserver is told to detach and lets go a moment after gdb has ended: a stop may last that long.
         """
-        for _ in range(20):
-            if self.popen.poll() is not None:
+        began = time.monotonic()
+        while self.popen.poll() is None:
+            state = self.state()
+            if state not in ("t", "T"):
+                return state not in ("Z", "X", "")
+            if time.monotonic() - began > (60 if state == "t" else 2):
                 return False
-            if self.state() not in ("t", "T"):
-                return self.state() not in ("Z", "X", "")
-            time.sleep(0.1)
+            time.sleep(0.05)
         return False
 
     def state(self) -> str:
@@ -91,7 +93,7 @@ class Process:
     def kill(self) -> None:
         """Kill it and what it started, and close its pipes."""
         kill_session(self.pid)
-        self.popen.wait(timeout=30)
+        self.popen.wait(timeout=60)
         for pipe in (self.popen.stdout, self.popen.stderr):
             if pipe:
                 pipe.close()

@@ -77,12 +77,12 @@ class _Typed:
         self.type("detach")
         self.type("quit")
         try:
-            self._gdb.wait(timeout=20)
+            self._gdb.wait(timeout=60)
         except subprocess.TimeoutExpired:
             pass
         finally:
             kill_session(self._gdb.pid)
-            self._gdb.wait(timeout=20)
+            self._gdb.wait(timeout=60)
             os.close(self._ours)
 
 
