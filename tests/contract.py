@@ -36,6 +36,7 @@ class Known(NamedTuple):
     code: Tuple[int, int]
     mappings: List[Tuple[int, int]]
     tids: List[int]  # empty: they are not looked at
+    stand: List[Tuple[int, int, int]]  # a thread's id, stack pointer and pc, as the kernel says them
     evaluates: bool
     has_proc: bool
 
@@ -138,6 +139,8 @@ def threads(target: Target, known: Known) -> None:
     same(sorted(thread.tid for thread in found), sorted(known.tids))
     same(sorted({thread.number for thread in found}), list(range(1, len(found) + 1)))
     same([thread.selected for thread in found].count(True), 1)
+    places = sorted((thread.tid, thread.sp, thread.pc) for thread in found)
+    same(places, sorted(map(tuple, known.stand)))
     for thread in found:
         true(thread.pc is not None and target.read(thread.pc, 1), thread.pc)
         true(inside(known, thread.sp), thread.sp)

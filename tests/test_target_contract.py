@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any, Iterator, List, NamedTuple, Tuple
 
@@ -82,9 +83,19 @@ def known_of(pid: int, binary: Binary) -> Known:
             code=(code["p_vaddr"] + bias, code["p_vaddr"] + bias + code["p_filesz"]),
             mappings=mappings,
             tids=[int(name) for name in os.listdir(f"/proc/{pid}/task")],
+            stand=[stand_of(pid, name) for name in os.listdir(f"/proc/{pid}/task")],
             evaluates=True,
             has_proc=True,
         )
+
+
+def stand_of(pid: int, tid: str) -> Tuple[int, int, int]:
+    """Where a thread stands that was stopped, once it does: the last two words (proc_pid_syscall(5))."""
+    deadline = time.monotonic() + 30
+    while len(words := Path(f"/proc/{pid}/task/{tid}/syscall").read_text().split()) < 3:  # "running"
+        assert time.monotonic() < deadline, words
+        time.sleep(0.01)
+    return int(tid), int(words[-2], 16), int(words[-1], 16)
 
 
 def mappings_of(pid: int, name: str = "") -> List[Tuple[int, int]]:
