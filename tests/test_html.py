@@ -417,7 +417,7 @@ def test_moments(browser: Browser, looked: Looked, tmp_path: Path) -> None:
     assert change() == "\u22124.0 KiB"
     for width in (1280, 1920, 800):
         browser.resize(width, 720)
-        assert (width, browser.ask("overlaps")) == (width, [])
+        assert (width, browser.ask("overlaps"), browser.ask("cutTables")) == (width, [], [])
     assert browser.ask("options", "#mode") == ["use", "change"]
     first = next(region for region in told["regions"] if region["area"] == "heap" and region["resident"])
     browser.ask("choose", "#wipe input", "64")

@@ -181,9 +181,25 @@ def _points(one: Comparison, width: Optional[int], unicode: bool) -> Iterator[to
         )
         for point in one.points
     ]
+    rows = _places_cut(rows, width, unicode)
     fitted = fit_last(columns, rows, width, unicode)
     cut = [(*row[:-1], clip(row[-1], cells(other[-1]), unicode)) for row, other in zip(rows, fitted)]
     yield from table(columns, cut)
+
+
+_BESIDE = 43  # columns of an address, a sign, gaps and the least of the verdict
+
+
+def _places_cut(rows: List[Tuple[str, ...]], width: Optional[int], unicode: bool) -> List[Tuple[str, ...]]:
+    """With both places cut to what `width` has for them."""
+    if width is None or not rows:
+        return rows
+    room = max(24, width - _BESIDE)
+    second = min(max(cells(row[2]) for row in rows), room // 2)
+    return [
+        (row[0], clip(row[1], room - second, unicode), clip(row[2], second, unicode), *row[3:])
+        for row in rows
+    ]
 
 
 def _second(point: Point, unicode: bool) -> str:

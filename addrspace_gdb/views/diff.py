@@ -10,11 +10,10 @@ from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, GroupC
 from addrspace_gdb.space.moments.diff_ranges import RangeChange
 from addrspace_gdb.space.moments.snapshot import Snapshot, What
 from addrspace_gdb.views.diffbox import diff_box
-from addrspace_gdb.views.goroutine_groups import fit_last
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
-from addrspace_gdb.views.kit.table import Column, table
-from addrspace_gdb.views.kit.text import Line, cells, clean, clip
+from addrspace_gdb.views.kit.table import Column, fitted, table
+from addrspace_gdb.views.kit.text import Line, clean, clip, clip_function, clip_left
 from addrspace_gdb.views.kit.units import growth, more
 from addrspace_gdb.views.memstats import paragraph
 from addrspace_gdb.views.stackparts import duration, place, program
@@ -23,6 +22,9 @@ _SECOND = 10**9
 _NONE = 1 << 16  # columns where nothing is cut
 _WITH_PLACE = 92  # columns from which a place in a file has room
 _FEW = 3  # kinds that grow fastest
+_FUNCTION = "User function"
+_COPIED = "Stacks that were copied to another address"
+_LAST = 16  # columns for the last one, at least
 _NAME, _OTHERS = 20, 78  # columns for a function at least, and for the columns beside it
 
 Row = Tuple[str, ...]
@@ -141,6 +143,7 @@ class _Look:
             ],
             rows,
             len(rows),
+            (2, 1),
         )
 
     def _kind(self, one: Change, area: str, kind: str) -> Row:
@@ -186,7 +189,7 @@ class _Look:
         ]
         found = sorted(found, key=lambda one: -one.growth("bytes"))  # what has grown most first
         rows = [_span(one) for one in found[: self._limit]]
-        yield from self._table("Spans by class", columns, rows, len(found))
+        yield from self._table("Spans by class", columns, rows, len(found), (2, 1))
 
     def goroutines(self) -> Iterator[tokens.Pair]:
         """Goroutines by the stack they share."""
@@ -204,12 +207,12 @@ class _Look:
             Column("Grown", "right", tokens.TEXT),
             Column("Stacks", "right", tokens.SIZE),
             Column("Change", "right", tokens.GROWTH),
-            Column("User function", "left", tokens.NAME),
+            Column(_FUNCTION, "left", tokens.NAME),
             Column("At", "left", tokens.QUIET),
         ]
         groups = sorted(_alike(changes.groups), key=lambda one: one.before - one.after)
         rows = [self._group(one) for one in groups[: self._limit]]
-        yield from self._table("Goroutines by stack", columns, rows, len(groups))
+        yield from self._table("Goroutines by stack", columns, rows, len(groups), (4, 6, 3))
 
     def _ungrouped(self, changes: GoroutineChanges) -> Iterator[tokens.Pair]:
         """Only numbers, where the frames are not known."""
@@ -223,10 +226,10 @@ class _Look:
     def _group(self, one: GroupChange) -> Row:
         counts = [sizes.count(n) if n else "" for n in (one.born, one.gone, one.grown)]
         name = self._clean(one.stack.function or "not known")
-        if self._width is not None:
-            name = clip(name, max(_NAME, self._width - _OTHERS), self._unicode)
-        size = sizes.size(one.size_after), growth(one.size_after - one.size_before)
         with_place = self._width is None or self._width >= _WITH_PLACE
+        if self._width is not None and with_place:
+            name = clip_function(name, max(_NAME, self._width - _OTHERS), self._unicode)
+        size = sizes.size(one.size_after), growth(one.size_after - one.size_before)
         where = self._clean(_short(one.stack.place)) if with_place else ""
         return (sizes.count(one.after), more(one.after - one.before), *counts, *size, name, where)
 
@@ -241,10 +244,10 @@ class _Look:
             Column("Is at", "left", tokens.ADDRESS),
             Column("Size", "right", tokens.SIZE),
             Column("Change", "right", tokens.GROWTH),
-            Column("User function", "left", tokens.NAME),
+            Column(_FUNCTION, "left", tokens.NAME),
         ]
         rows = [self._move(one, pointer_size) for one in (found or [])[: self._limit]]
-        yield from self._table("Stacks that were copied to another address", columns, rows, len(found or []))
+        yield from self._table(_COPIED, columns, rows, len(found or []), (5, 2))
 
     def _move(self, one: StackMove, pointer_size: int) -> Row:
         was, now = (sizes.address(n, pointer_size) for n in (one.was_lo, one.lo))
@@ -267,29 +270,33 @@ class _Look:
                 yield from line
 
     def _table(
-        self, title: str, columns: Sequence[Column], rows: List[Row], total: int
+        self, title: str, columns: Sequence[Column], rows: List[Row], total: int, giving: Sequence[int] = ()
     ) -> Iterator[tokens.Pair]:
-        """A titled table, without the columns that are empty; nothing if there is nothing to show."""
+        """A titled table, without the columns that are empty, and without those `giving` if it is too wide;
+        nothing if there is nothing to show."""
         if not rows:
             return
         yield tokens.NEWLINE
         yield from self.line().put(tokens.HEADING, title)
         kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
         chosen = [columns[at] for at in kept]
-        yield from table(chosen, self._fit(chosen, [tuple(row[at] for at in kept) for row in rows]))
+        few = [tuple(row[at] for at in kept) for row in rows]
+        yield from table(*self._fit(chosen, few, [kept.index(at) for at in giving if at in kept]))
         if total > len(rows):
             text = f"{sizes.plural(total - len(rows), 'more row')}: --limit all shows every one"
             yield from self.line().put(tokens.QUIET, text)
 
-    def _fit(self, columns: Sequence[Column], rows: List[Row]) -> List[Row]:
-        """The last cells cut: where they end in a file at their beginning, else at their end."""
-        if self._width is None:
-            return rows
-        fitted = fit_last(columns, rows, self._width, self._unicode)
-        return [
-            row if "/" in row[-1] else (*row[:-1], clip(row[-1], cells(cut[-1]), self._unicode))
-            for row, cut in zip(rows, fitted)
-        ]
+    def _fit(
+        self, columns: Sequence[Column], rows: List[Row], giving: Sequence[int]
+    ) -> Tuple[Sequence[Column], Sequence[Row]]:
+        """The last cells cut: where they end in a file at their beginning, functions where they say least."""
+        function = columns[-1].heading == _FUNCTION
+
+        def cut(text: str, width: int, unicode: bool) -> str:
+            by = clip_function if function else clip_left if "/" in text else clip
+            return by(text, width, unicode)
+
+        return fitted(columns, rows, self._width, giving, _LAST, self._unicode, cut)
 
     def _clean(self, text: str) -> str:
         return clean(text, self._unicode)

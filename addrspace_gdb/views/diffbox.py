@@ -36,6 +36,11 @@ class _Frame(NamedTuple):
     def wide(self) -> bool:
         return self.width >= _WIDE
 
+    @property
+    def narrow(self) -> bool:
+        """There is room for what has changed alone."""
+        return self.right + 3 * (1 + COLUMN) > self.width
+
     def line(self, address: Optional[int] = None) -> Line:
         text = "" if address is None else sizes.address(address, self.pointer_size)
         return (
@@ -76,7 +81,8 @@ def _top(frame: _Frame) -> Line:
     line = Line(frame.width, frame.unicode).put(tokens.QUIET, f"{'starts at':>{frame.left}} ")
     line.put(tokens.BOX, g.corners[0] + g.horizontal * _INNER + g.corners[1]).skip_to(frame.right)
     headings = ("Size", "Change", "Resident", "Change") if frame.wide else ("Size", "Change", "Resident")
-    return line.put(tokens.QUIET, "".join(f" {heading:>{COLUMN}}" for heading in headings))
+    shown = headings[1:] if frame.narrow else headings
+    return line.put(tokens.QUIET, "".join(f" {heading:>{COLUMN}}" for heading in shown))
 
 
 def _grown(heap: HeapGrowth, frame: _Frame) -> List[Line]:
@@ -104,6 +110,6 @@ def _row(row: RowChange, frame: _Frame, nested: bool) -> Line:
     if frame.wide:
         cells.append(sizes.size(change.after.resident) if not gone else "")
     cells.append(growth(change.resident))
-    frame.numbers(line, *cells)
+    frame.numbers(line, *cells[frame.narrow :])
     remark = "gone" if gone else "new" if new else ""
     return line.put(tokens.MARK, f"  {remark}" if remark else "")

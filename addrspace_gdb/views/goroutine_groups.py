@@ -12,7 +12,7 @@ from addrspace_gdb.space.goroutines.thread_stacks import MStack
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.said import wrapped
 from addrspace_gdb.views.kit.table import Column, fitted, table
-from addrspace_gdb.views.kit.text import Line, clean, clip, clip_left
+from addrspace_gdb.views.kit.text import Line, clean, clip_function, clip_left
 from addrspace_gdb.views.stackparts import frame_lines, place, waited
 
 _HEADINGS = {"function": "User function", "created-by": "Created by", "status": "State"}
@@ -60,7 +60,9 @@ def group_table(
         columns, rows = _without(columns, rows, len(columns) - 1)
     if width is not None:
         name = max(_MIN_LAST, width - _AMOUNTS)
-        rows = [(*row[:-2], *[clip(text, name, unicode) for text in row[-2:-1]], row[-1]) for row in rows]
+        rows = [
+            (*row[:-2], *[clip_function(text, name, unicode) for text in row[-2:-1]], row[-1]) for row in rows
+        ]
     yield from table(*fitted(columns, rows, width, (1, 3), _MIN_LAST, unicode, clip_left))
 
 

@@ -14,7 +14,7 @@ from addrspace_gdb.views.goroutine_rows import Shared, many_rows, of_dead
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import GAP, AlikeRows, Column, table
-from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_function, clip_left
 from addrspace_gdb.views.stackparts import bar, frame_lines, place, program, waited
 from addrspace_gdb.views.verdicts import of_goroutines, of_matches, verdict_lines
 
@@ -212,7 +212,7 @@ def fit_columns(
     room, state = _room(widths, left, width), widths[_STATE]
     function = min(widths[-2], max(_MIN_FUNCTION, room - GAP - min(widths[-1], max(line, 20))))
     place_ = max(line, room - function - GAP)
-    functions = Shared(lambda text: _clip(text, function, unicode))
+    functions = Shared(lambda text: clip_function(text, function, unicode))
     places = Shared(lambda text: _clip_place(text, place_, unicode))
     states = Shared(lambda text: clip(text, state, unicode))
     fitted = [
@@ -233,13 +233,6 @@ def _room(widths: Sequence[int], left: Sequence[int], width: int) -> int:
 
 def _widest(columns: Sequence[Column], rows: List[Tuple[str, ...]], index: int) -> int:
     return max([cells(text) for text in {row[index] for row in rows}] + [len(columns[index].heading)])
-
-
-def _clip(text: str, width: int, unicode: bool) -> str:
-    """Without as many leading folders of a path as it takes to fit."""
-    while cells(text) > width and "/" in text.partition("[")[0]:
-        text = text.partition("/")[2]
-    return clip(text, width, unicode)
 
 
 def _clip_place(text: str, width: int, unicode: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.profiles.model import Profile
 from addrspace_gdb.views.kit.table import Cells, Column, table
-from addrspace_gdb.views.kit.text import clean, clip
+from addrspace_gdb.views.kit.text import clean, clip, clip_name
 from addrspace_gdb.views.kit.tokens import NAME, QUIET, SIZE, TEXT, Pair
 
 _COLUMNS = (
@@ -122,7 +122,7 @@ def top_lines(
 
 def _clipped(rows: List[Cells], width: int, unicode: bool) -> List[Cells]:
     used = sum(2 + max(len(cell) for cell in column) for column in list(zip(*rows))[:-1]) + 4
-    return [(*row[:-1], clip(row[-1], max(20, width - used), unicode)) for row in rows]
+    return [(*row[:-1], clip_name(row[-1], max(20, width - used), unicode)) for row in rows]
 
 
 def folded(profile: Profile, value: int) -> Iterator[str]:

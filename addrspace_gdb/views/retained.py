@@ -10,7 +10,7 @@ from addrspace_gdb.space.graph.kept import OBJECT, PACKAGE, ROOT, SHARED, TYPE, 
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import glyphs
 from addrspace_gdb.views.kit.table import Column, fitted, table
-from addrspace_gdb.views.kit.text import clean
+from addrspace_gdb.views.kit.text import clean, clip_name
 
 # What objects are below that only several roots keep together, by the kind of the owner above those.
 SHARED_BY = {
@@ -140,7 +140,7 @@ def retained_table(
         Column("Objects", "right", tokens.SIZE),
         Column(found.by.capitalize(), "left", tokens.NAME),
     ]
-    yield from table(*fitted(columns, lines, width, (), _MIN_NAME, unicode))
+    yield from table(*fitted(columns, lines, width, (), _MIN_NAME, unicode, clip_name))
 
 
 def _lines(

@@ -8,7 +8,7 @@ from typing import Iterable, List, NamedTuple, Optional, Sequence
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.traceback import Frame
 from addrspace_gdb.views.kit import tokens
-from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left
+from addrspace_gdb.views.kit.text import Line, cells, clean, clip_function, clip_left
 
 BAR = 6
 _SECOND = 1_000_000_000
@@ -81,7 +81,7 @@ def frame_lines(frames: Sequence[Frame], width: Optional[int], unicode: bool, in
     folded = fold(frames)
     room = width if width is not None else 1 << 16
     names = [clean(one.frame.name or f"{one.frame.pc:#x}, not Go", unicode) for one in folded]
-    shown = [clip(name, max(24, room - indent - 44), unicode) for name in names]
+    shown = [clip_function(name, max(24, room - indent - 44), unicode) for name in names]
     most = max(map(cells, shown), default=0)
     ends = [_end(one, unicode) for one in folded]
     left = room - indent - most - 4 - max(map(cells, ends), default=0)

@@ -9,7 +9,7 @@ from addrspace_gdb.space.graph.counted import PACKAGE, TYPE, Counted, Row, Sites
 from addrspace_gdb.space.graph.kept import Size
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.table import Column, fitted, table
-from addrspace_gdb.views.kit.text import clean
+from addrspace_gdb.views.kit.text import clean, clip_name
 from addrspace_gdb.views.retained import NOT_READ
 
 _MIN_NAME = 24
@@ -69,7 +69,7 @@ def types_table(
         Column("not reached", "right", tokens.QUIET),
         Column(_TITLES.get(found.by, "Kind"), "left", tokens.NAME),
     ]
-    yield from table(*fitted(columns, lines, width, (1,), _MIN_NAME, unicode))
+    yield from table(*fitted(columns, lines, width, (1,), _MIN_NAME, unicode, clip_name))
 
 
 def _line(row: Row, whole: int, unreached: bool, unicode: bool) -> Tuple[str, str, str, str, str]:

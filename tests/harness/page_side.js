@@ -166,6 +166,12 @@ const side = {
     return getComputedStyle(document.body).backgroundColor;
   },
 
+  /** Tables that are wider than their place. */
+  cutTables() {
+    const cut = [...document.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth + 1);
+    return cut.map((one) => one.querySelector("caption").textContent);
+  },
+
   /** Texts, controls and charts above the three panes and on top of each that lie on one another. */
   overlaps() {
     const all = document.querySelectorAll("header *, #moments *, #findings *, .bar-of *, #tabs *");

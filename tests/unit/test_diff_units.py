@@ -28,6 +28,7 @@ from addrspace_gdb.views.diff import diff_text
 from addrspace_gdb.views.documents import schema as schemas
 from addrspace_gdb.views.documents.diff import diff_json
 from addrspace_gdb.views.kit.render import render
+from addrspace_gdb.views.kit.text import cells
 
 KINDS = [
     ("heap", "small objects"),
@@ -139,6 +140,34 @@ def test_what_grows_fastest_comes_first_with_its_rate() -> None:
     assert (document["seconds"], diff_json(difference(one, two))["seconds"]) == (30.0, None)
     backwards = difference(replace(one, taken=1030.0), replace(two, taken=1000.0))
     assert backwards.minutes is None
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_a_difference_fits_its_width(width: int) -> None:
+    """With rows in all tables, sizes as long as they get, and the kernel's addresses."""
+    grown = (1 << 30) - 1024
+    top = Region(2**64 - (1 << 23), 2**64 - (1 << 23) + 4096, "vdso", "vsyscall", "", "--xp", 0, None, None)
+    one = [Region(1 << 40, (1 << 40) + 4096, *KINDS[0], "", "rw-p", 4096, None, None), top]
+    two = [
+        Region(start, start + grown, *kind, "x" * 70, "rw-p", grown, None, f"/tmp/{'y' * 90}")
+        for start, kind in zip(range(1 << 41, 1 << 42, 1 << 31), KINDS)
+    ]
+    function = stack("example.com/someone/something/server.(*Connection).handleRequest")
+
+    def table(many: int) -> GoroutineTable:
+        numbers = [array("Q", range(many)), array("Q", [0] * many), array("Q", [1 << 20] * many)]
+        return GoroutineTable(numbers[0], numbers[1], numbers[2], array("I", [0] * many), [function])
+
+    spans = [[SpanClass(16, True, count, count * 8192, count)] for count in (1, 10**7)]
+    before = snapshot("a", one, goroutines=table(9), spans=spans[0])
+    after = snapshot("b", [*two, top], goroutines=table(1), spans=spans[1])
+    moments = replace(before, taken=0.0), replace(after, taken=60.0)
+    for unicode in (True, False):
+        lines = render(diff_text(difference(*moments), 20, width, unicode)).splitlines()
+        assert [line for line in lines if cells(line) > width] == []
+        titles = ("What changed", "Regions that came", "Spans by class", "Goroutines by stack")
+        assert all(any(line.startswith(title) for line in lines) for title in titles), lines
+        assert any("handleRequest" in line for line in lines)
 
 
 def test_resident_bytes_that_are_not_known_make_no_sum() -> None:

@@ -13,7 +13,17 @@ from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.render import SUGGESTED_STYLES, find_style, render
 from addrspace_gdb.views.kit.style import QuietStyle
-from addrspace_gdb.views.kit.text import Line, cells, clean, clip, clip_left, clip_words, wrap
+from addrspace_gdb.views.kit.text import (
+    Line,
+    cells,
+    clean,
+    clip,
+    clip_function,
+    clip_left,
+    clip_name,
+    clip_words,
+    wrap,
+)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +128,26 @@ def test_wrap() -> None:
     assert wrap("", 10, 3) == []
     assert wrap("anything", 10, 0) == []
     assert wrap("x" * 30, 10, 2) == ["x" * 9 + "…"]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "as_function", "as_name"),
+    [
+        ("main.work", 9, "main.work", "main.work"),
+        ("main.work", 8, "…in.work", "main.wo…"),
+        ("example.com/a/v2/server.(*Client).read", 22, "…server.(*Client).read", "…server.(*Client).read"),
+        ("example.com/a/v2/server.(*Client).read", 12, "…lient).read", "…server.(*C…"),
+        ("2 goroutines of ab.com/b-c.s", 22, "2 goroutines of …b-c.s", "2 goroutines of …b-c.s"),
+        ("map[example.com/a.K]example.com/b.V", 14, "map[…a.K]…b.V", "map[…a.K]…b.V"),
+        ("its stack cannot be read", 9, "its stac…", "its stac…"),
+    ],
+)
+def test_the_path_of_a_package_gives_way_before_its_names(
+    text: str, width: int, as_function: str, as_name: str
+) -> None:
+    assert (clip_function(text, width), clip_name(text, width)) == (as_function, as_name)
+    for clip_ in (clip_function, clip_name):
+        assert cells(clip_(text, width, False)) <= width and clip_(text, width, False).isascii()
 
 
 def test_a_command_in_a_text_stays_in_one_line_if_it_fits() -> None:

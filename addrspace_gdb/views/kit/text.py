@@ -86,6 +86,24 @@ def clip_left(text: str, width: int, unicode: bool = True) -> str:
     return dots + _fitting(text[::-1], width - len(dots))[::-1]
 
 
+# Where a package is, before its own name: `github.com/nats-io/` of `github.com/nats-io/server.(*Client).do`.
+_PATHS = re.compile(r"(?<![\w./~%-])(?:[\w.~%-]+/)+(?=[\w%-]+[.\w])")
+
+
+def clip_name(text: str, width: int, unicode: bool = True) -> str:
+    """At most `width` columns of what names functions or types: paths of packages give way first."""
+    return text if cells(text) <= width else clip(_PATHS.sub(ellipsis(unicode), text), width, unicode)
+
+
+def clip_function(text: str, width: int, unicode: bool = True) -> str:
+    """At most `width` columns of a function's name, whose end says more; a sentence loses its end."""
+    dots = ellipsis(unicode)
+    short = _PATHS.sub(dots, text)
+    if cells(text) <= width or " " in text.partition("[")[0]:
+        return clip_name(text, width, unicode)
+    return short if cells(short) <= width else clip_left(short.removeprefix(dots), width, unicode)
+
+
 def clip_words(text: str, width: int, unicode: bool = True) -> str:
     """At most `width` columns of `text`, cut between words, so that no number is cut in two.
 
