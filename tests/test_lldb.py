@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import pytest
 from harness import CHECKOUT, full_matrix
@@ -242,12 +242,14 @@ def goroutine_of(text: str) -> Tuple[str, List[str]]:
     return found.group(1), found.group(2).splitlines()
 
 
-def assert_selected(label: str, frames: List[Dict[str, str]], run: Result) -> None:
+def assert_selected(label: str, frames: List[Dict[str, Any]], run: Result) -> None:
     """lldb itself has the goroutine as its thread, with the functions that are not inlined."""
     assert f"name = '{label}'" in answer_to("thread info", run)
     functions = [frame["function"].split("(")[0] for frame in frames if frame["frame_size"]]
     backtrace = [line for line in answer_to("thread backtrace", run).splitlines() if "[synthetic]" in line]
     assert [name in line for name, line in zip(functions, backtrace)] == [True] * len(functions), backtrace
+    parked = f"{os.path.basename(frames[0]['file'])}:{frames[0]['line']}"
+    assert f" at {parked}" in backtrace[0]  # the call by which it parked, not what follows it
     assert re.search(r"(?m)^\* thread #1: tid", answer_to("thread list", run))
 
 
@@ -281,6 +283,9 @@ def test_a_parked_goroutine_as_a_thread(live: Live, lldb_exe: Lldb, tmp_path: Pa
     (frames,) = [one["frames"] for one in json.loads(out.read_text())["goroutines"]]
     label, _ = goroutine_of(answer_to("goroutine 1", run))
     assert_selected(label, frames, run)
+    before, _, answered = answer_to("goroutine 1", run).partition("[Switching to")
+    assert "stop reason" not in answered  # lldb has shown one of its threads before that, and no others
+    assert before.count("stop reason") < len(os.listdir(f"/proc/{live.process.pid}/task")) - 1
     assert f"[Current {label}]" in answer_to("goroutine", run)
     registers = re.findall(r"r[is]p = 0x0*([0-9a-f]+)", answer_to(lines[5], run))
     expected = [frames[0]["pc"], frames[0]["sp"]]
@@ -523,6 +528,17 @@ def test_an_lldb_that_is_none_or_too_old(says: str, line: str, sleeper: Process,
     lldb.chmod(0o755)
     done = cli("gc", str(sleeper.pid), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb))
     assert_refused(done, line.format(re.escape(str(lldb))))
+
+
+def test_an_lldb_that_ends_itself_is_one_line(sleeper: Process, tmp_path: Path) -> None:
+    """As lldb 23 does on some cores, with a trace of its own stack. It says what else can be done."""
+    lldb = tmp_path / "lldb"
+    said = "PLEASE submit a bug report\\nStack dump:\\n0.\\tProgram arguments: lldb\\n #0 0x10 (lldb+0x10)\\n"
+    answers = "[ $1 = --version ] && echo 'lldb version 23.1.0' && exit"
+    lldb.write_text(f"#!/bin/sh\n{answers}\nprintf '{said}' >&2\nkill -SEGV $$\n")
+    lldb.chmod(0o755)
+    done = cli("gc", str(sleeper.pid), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb))
+    assert_refused(done, "lldb was ended by signal 11; --debugger none does without it")
 
 
 # A Python that lacks an optional part, by which processes are held; of its own folder it has no debugger.

@@ -35,8 +35,11 @@ _QUIET = (
     "set print thread-events off",
     "set python print-stack message",
 )
-# gdb's own last words that say nothing of the reason.
-_NOISE = ("Error while exec", "<http", "This is a bug", "A fatal error", "debugging is not", "----", "0x")
+# gdb's own last words that say nothing of the reason, and lldb's, which has a trace of its own stack there.
+_NOISE = (
+    *("Error while exec", "<http", "This is a bug", "A fatal error", "debugging is not", "----", "0x"),
+    *("LLDB diagnostics", "Please include", "PLEASE submit", "Stack dump:", "0.\t", "#"),
+)
 
 
 class Signalled(BaseException):
@@ -135,7 +138,8 @@ class AnswerFiles:
         how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
         if status == 0:
             how = "ended without an answer"
-        return f"{self.debugger} {how}" + (f": {said[-1]}" if said else "")
+        without = "; --debugger none does without it" if status < 0 and self.debugger == "lldb" else ""
+        return f"{self.debugger} {how}" + (f": {said[-1]}" if said else "") + without
 
 
 def _lines(path: Path) -> List[str]:

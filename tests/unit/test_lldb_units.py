@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from addrspace_gdb.commands import commands
 from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
+from addrspace_gdb.debugger.lldb.interrupts import interrupted_later
 from addrspace_gdb.debugger.lldb.parameters import PARAMETERS, Parameters, help_text
 from addrspace_gdb.debugger.lldb.words import as_typed, in_lldb
 from addrspace_gdb.shell.run_lldb import version_of
@@ -104,7 +106,8 @@ def test_a_line_that_lldb_took_apart(words: List[str], typed: List[str], line: s
     assert as_typed(words, typed) == line
 
 
-SHOWN = made_up.Shown((1, 5), "goroutine 7", [0x401100, 0x402000, 0x403000], 0xC000001000, 0xC000001040)
+PCS = [0x401100, 0x402000, 0x403000]
+SHOWN = made_up.Shown((1, 5), "goroutine 7", PCS, 0xC000001000, 0xC000001040, 0x401101)
 
 
 def test_a_goroutine_has_one_thread_at_one_stop() -> None:
@@ -172,6 +175,28 @@ def test_what_lldb_calls_makes_no_call_of_its_api() -> None:
     assert one.create_thread(tid + 1000, 0) == {} and one.get_register_data(tid + 1000) == b""
     assert one.get_register_data(tid) == made_up.registers(0x401100, SHOWN.sp, SHOWN.bp)
     assert one.get_register_info() == made_up.register_info() and frames.get_description()
+
+
+def test_ctrl_c_waits_while_lldb_calls_python() -> None:
+    """What came meanwhile ends the command after it, and no later one."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    done: List[str] = []
+
+    @interrupted_later()
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        with interrupted_later():
+            done.append("again")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["whole", "again"]
 
 
 @pytest.mark.parametrize(

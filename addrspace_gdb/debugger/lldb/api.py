@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List, Optional, Sequence
 
 import lldb
@@ -10,6 +11,7 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb.made_up import FIRST
 
+_PATIENCE = 2.0  # seconds that lldb may take to handle an event
 # lldb's names of registers that the kernel's layouts call otherwise.
 _NAMES = {"eflags": "rflags"}
 
@@ -34,6 +36,24 @@ def answer_of(command: str, debugger: Any, thread: Any = None) -> str:
 
 def _one_line(text: Any) -> str:
     return " ".join(str(text or "").removeprefix("error: ").split())
+
+
+def drop_thread_events(debugger: Any) -> None:
+    """Take what was told of threads off what lldb is about to handle."""
+    listener, event = debugger.GetListener(), lldb.SBEvent()
+    while listener.PeekAtNextEvent(event) and lldb.SBThread.EventIsThreadEvent(event):
+        if listener.GetNextEvent(event) and not lldb.SBThread.EventIsThreadEvent(event):
+            listener.AddEvent(event)  # lldb was quicker: this one came behind
+            break
+
+
+def handled(debugger: Any) -> None:
+    """Wait until lldb has handled what was told it, so that what it prints of that comes first."""
+    listener, event = debugger.GetListener(), lldb.SBEvent()
+    listener.AddEvent(lldb.SBEvent(0, ""))  # nobody's: once it is gone, all before it are done
+    until = time.monotonic() + _PATIENCE
+    while listener.PeekAtNextEvent(event) and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def path_of(file: Any) -> Optional[str]:

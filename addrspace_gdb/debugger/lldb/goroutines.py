@@ -99,7 +99,7 @@ class Goroutines:
         wanted = self._session.parameters["threads"] == "on"
         if not wanted or not frames or not can_be(self._session.debugger, target.arch):
             return False
-        select(self._session.debugger, place.label, place.bp, frames)
+        select(self._session.debugger, place, frames)
         return True
 
     def _off(self) -> None:

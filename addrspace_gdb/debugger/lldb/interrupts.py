@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, List, Optional
 
 _SIZE = 512  # bytes, more than any struct sigaction
 
@@ -26,6 +26,24 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         _put_back(before)
+
+
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """Run a part of such a block in which lldb calls Python: what that raised, lldb would take for its own
+    failure. KeyboardInterrupt at the end."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came: List[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _handler() -> Optional[Any]:

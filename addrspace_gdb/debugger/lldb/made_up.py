@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 FIRST = 1 << 30  # thread ids from here on are goroutines' (PID_MAX_LIMIT is 1 << 22); lldb's have 32 bits
 ARCHITECTURES = ("amd64",)
+_LONGEST = 2.0  # seconds that one who asks beside may be kept waiting
 _NAMES = ("rax", "rbx", "rcx", "rdx", "rdi", "rsi", "rbp", "rsp") + (
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags", "cs", "fs", "gs"),
 )
@@ -33,11 +34,13 @@ class Shown(NamedTuple):
     pcs: List[int]  # of its frames, innermost first, at least one; those of callers are return addresses
     sp: int  # of the innermost frame
     bp: int  # its frame pointer; 0: not known
+    resumed: int  # the innermost pc, as if it were behind a call in any case
 
     @property
     def places(self) -> List[int]:
-        """Where its frames are: in a caller in the call, for behind it the line may be another."""
-        return [pc - (at > 0) for at, pc in enumerate(self.pcs)]
+        """Where its frames are: in the call, also the one by which it parked, for behind it the line may be
+        another."""
+        return [pc - 1 for pc in (self.resumed, *self.pcs[1:])]
 
 
 class _State:
@@ -48,6 +51,8 @@ class _State:
         self.next = count(FIRST)
         self.asked: Optional[Shown] = None  # whose frames lldb asks for
         self.asker: Optional[int] = None  # the thread of this Python on which it does
+        self.others = threading.Event()  # set: other threads are answered at once
+        self.others.set()
 
 
 STATE = _State()
@@ -76,13 +81,26 @@ def frames_are_asked_for(shown: Shown) -> Iterator[None]:
         STATE.asked = STATE.asker = None
 
 
+@contextmanager
+def others_wait() -> Iterator[None]:
+    """A block for as long as which other threads of this Python get no answer, though not for ever."""
+    STATE.others.clear()
+    try:
+        yield
+    finally:
+        STATE.others.set()
+
+
 def asked() -> Optional[Shown]:
     """Whose frames lldb asks for here; None: those of a thread that is not made up.
 
     It may ask for those of other threads at any time, on a thread of its own, and which thread it asks for
     cannot be told without a call of its API.
     """
-    return STATE.asked if STATE.asker == threading.get_ident() else None
+    if STATE.asker == threading.get_ident():
+        return STATE.asked
+    STATE.others.wait(_LONGEST)
+    return None
 
 
 def as_thread(tid: int, shown: Shown) -> Dict[str, Any]:

@@ -9,10 +9,12 @@ from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.lldb_words import path_in_lldb
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.lldb import made_up
-from addrspace_gdb.debugger.lldb.api import answer_of, version
+from addrspace_gdb.debugger.lldb.api import answer_of, drop_thread_events, handled, version
+from addrspace_gdb.debugger.lldb.interrupts import interrupted_later
 
 if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
+    from addrspace_gdb.space.goroutines.census import GoroutinePlace
 
 OLDEST = 22  # what has frame providers: lldb's own way through Go's frames ends early
 _PROVIDER = "addrspace_gdb.debugger.lldb.frame_provider"
@@ -26,15 +28,20 @@ def can_be(debugger: Any, arch: str) -> bool:
     return version() >= OLDEST and arch in made_up.ARCHITECTURES and not _is_taken(debugger)
 
 
-def select(debugger: Any, label: str, bp: int, frames: Sequence[Frame]) -> None:
+def select(debugger: Any, place: GoroutinePlace, frames: Sequence[Frame]) -> None:
     """Select a goroutine by its frames, at least one. ProblemError."""
     process = debugger.GetSelectedTarget().GetProcess()
     pcs = [one.pc for one in frames if not one.inlined]
     moment = (int(process.GetUniqueID()), int(process.GetStopID()))
-    _provide(debugger)  # first: by this lldb forgets all frames, and shows the selected thread anew
-    thread = _made(debugger, process, made_up.Shown(moment, label, pcs, frames[0].sp, bp))
+    with interrupted_later():
+        _provide(debugger)  # first: by this lldb forgets all frames
+        _select(debugger, process, made_up.Shown(moment, place.label, pcs, frames[0].sp, place.bp, place.pc))
+
+
+def _select(debugger: Any, process: Any, shown: made_up.Shown) -> None:
+    thread = _made(debugger, process, shown)
     if thread is None or not process.SetSelectedThread(thread):
-        raise ProblemError(f"lldb makes no thread of {printable(label)}")
+        raise ProblemError(f"lldb makes no thread of {printable(shown.label)}")
     thread.SetSelectedFrame(0)
 
 
@@ -85,7 +92,12 @@ def _frames_of(thread: Any, shown: made_up.Shown) -> List[int]:
 
 
 def _provide(debugger: Any) -> None:
-    """Have it ask for frames. It forgets that with the target."""
-    if _CLASS not in answer_of("target frame-provider list", debugger):
-        answer_of(f"script import {_PROVIDER}", debugger)
+    """Have it ask for frames. It forgets that with the target. Of each thread it then tells itself that the
+    frames are others, and shows it anew: it is kept busy with the first, and forgets the others."""
+    if _CLASS in answer_of("target frame-provider list", debugger):
+        return
+    answer_of(f"script import {_PROVIDER}", debugger)
+    with made_up.others_wait():
         answer_of(f"target frame-provider register -C {_CLASS}", debugger)
+        drop_thread_events(debugger)
+    handled(debugger)

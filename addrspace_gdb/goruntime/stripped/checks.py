@@ -2,13 +2,16 @@
 
 Each check says of a candidate whether the variable lies there, or None: nothing there speaks for or against
 it, as in lists that are empty, and in a process that has not begun.
+
+The process may stand still at any instruction: between two that belong together as well. What is not so then,
+only for a moment, refutes nothing.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.buildinfo import read_string
@@ -27,9 +30,11 @@ MIN_HEAP = 4 << 20  # defaultHeapMinimum, src/runtime/mgcpacer.go
 PROT_READ_WRITE = 3  # mman.h
 _BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
 _PIECE = 8192  # entries of that table that are read at once
-_CRASH_STACK = 16384  # src/runtime/proc.go, schedinit
 _MAX_COUNTER = 1 << 46  # bytes: no counter is larger
+_BEGINS = 1024  # bytes of a chunk in which something stands once it is used
 _GOIDS_OF_P = 16  # _GoidCacheBatch, src/runtime/proc.go
+
+_NEVER_EMPTY = ("allm", "allp", "gcController", "memstats", "sched")  # where there are goroutines
 
 _VERSION = re.compile(r"(go1\.\d+|devel )")
 
@@ -50,7 +55,7 @@ class Shapes:
             "debug": small_checks.debug,
             "gcCPULimiter": small_checks.limiter,
             "gcController": self._controller,
-            "gcrash": self._crash,
+            "gcrash": small_checks.crash_stack,
             "gomaxprocs": self._procs,
             "isIdleInSynctest": small_checks.idle_reasons,
             "memstats": self._memstats,
@@ -70,8 +75,8 @@ class Shapes:
         }
         self._words: Dict[str, Callable[[int, int], bool]] = {
             "allfin": lambda _, value: small_checks.is_block_of_finalizers(runtime, value),
-            "allglen": lambda _, value: value == self._slice("allgs").length,
-            "allgptr": lambda _, value: value == self._slice("allgs").data,
+            "allglen": lambda _, value: 0 <= self._slice("allgs").length - value <= 1,  # allgadd sets it last
+            "allgptr": lambda _, value: self._begins_allgs(value),
             "allm": self._allm,
             "bbuckets": lambda _, value: small_checks.is_bucket(runtime, value, small_checks.BLOCK_PROFILE),
             "buckhash": self._buckhash,
@@ -90,7 +95,7 @@ class Shapes:
         try:
             record = Record(self._runtime, type_, address)
             if not any(record.data):
-                return POSSIBLE
+                return REFUTED if name in _NEVER_EMPTY and self._has_begun() else POSSIBLE
             if name in self._words:
                 fits: Optional[bool] = self._words[name](address, self._runtime.word_at(address))
             elif name in self._checks:
@@ -100,6 +105,10 @@ class Shapes:
         except (UnreadableError, ProblemError, KeyError, ArithmeticError):  # a divisor may be 0
             return REFUTED
         return POSSIBLE if fits is None else CONFIRMED if fits else REFUTED
+
+    def _has_begun(self) -> bool:
+        """Whether there is a goroutine: schedinit (src/runtime/proc.go) has run then."""
+        return self._slice("allgs").length > 0
 
     def _small(self, name: str, address: int, value: int) -> Optional[bool]:
         """A small number confirms nothing: the address that most functions refer to is taken."""
@@ -129,7 +138,7 @@ class Shapes:
         spans = heap.slice("allspans")
         if not 0 < spans.length <= spans.capacity < _MAX_SPANS:
             return False
-        return all(map(self._is_span, self._sampled(spans)))
+        return all(map(self._is_span, filter(None, self._sampled(spans))))  # recordspan counts it first
 
     def _sampled(self, header: Slice) -> Iterator[int]:
         """Some of the elements, one by one: what only looks like a slice is refuted by the first."""
@@ -142,34 +151,45 @@ class Shapes:
         return start % PAGE == 0 and pages < _MAX_COUNTER // PAGE and span.number("state") <= MANUAL
 
     def _allgs(self, record: Record) -> bool:
-        """Goroutines have numbers of their own, known states, and stacks of whole KiB."""
+        """Goroutines have numbers of their own, known states, and stacks of whole KiB.
+
+        A g has no number yet while it is being made, which every running goroutine may be doing; and allgadd
+        counts it before it is in its place.
+        """
         header = record.slice("")
         if not 0 < header.length <= header.capacity < _MAX_SPANS:
             return False
         goids: List[int] = []
-        for pointer in self._sampled(header):
+        for pointer in filter(None, self._sampled(header)):
             g = self._runtime.record("runtime.g", pointer)
             if not self._is_g(g):
                 return False
             goids.append(g.number("goid"))
-        known = [goid for goid in goids if goid > 0]  # a g has no number yet while it is being made
-        return len(set(known)) == len(known) >= max(1, len(goids) - 1)
+        known = [goid for goid in goids if goid > 0]
+        return len(set(known)) == len(known) >= max(1, len(goids) // 2)
 
     @staticmethod
     def _is_g(g: Record) -> bool:
-        lo, hi = g.number("stack.lo"), g.number("stack.hi")
+        lo, hi = g.number("stack.lo"), g.number("stack.hi")  # one after the other where a stack is copied
         return (
-            lo % 1024 == hi % 1024 == 0 <= hi - lo < _MAX_COUNTER
+            lo % 1024 == hi % 1024 == 0
+            and abs(hi - lo) < _MAX_COUNTER
             and g.number("atomicstatus") & ~GSCAN in STATUS
         )
 
+    def _begins_allgs(self, address: int) -> bool:
+        """Also those of before allgs grew, until allgadd says where it is now."""
+        data = self._slice("allgs").data
+        return address == data or self._runtime.word_at(address) == self._runtime.word_at(data)
+
     def _allp(self, record: Record) -> bool:
+        """Every p has its index; the last ones are still to be made while procresize makes more."""
         header = record.slice("")
         if not 0 < header.length <= header.capacity <= _MAX_PS:
             return False
-        pointers = self._runtime.words(header.data, header.length, "allp")
-        ids = [self._runtime.record("runtime.p", p).number("id") for p in pointers]
-        return ids == list(range(header.length))
+        made = [p for p in self._runtime.words(header.data, header.length, "allp") if p]
+        ids = [self._runtime.record("runtime.p", p).number("id") for p in made]
+        return bool(ids) and ids == list(range(len(ids)))
 
     def _allm(self, _: int, first: int) -> bool:
         """Every m on the list has a g0 that points back to it."""
@@ -182,23 +202,30 @@ class Shapes:
         for address in self._runtime.chain(first, link, "allm", _MAX_MS):
             m = Record(self._runtime, layout, address)
             g0 = m.number("g0")
-            # An m that was just taken from the list of extra ones has no g0 of its own yet.
-            if g0 and self._runtime.record("runtime.g", g0).number("m") != address:
+            # A new m has no g0 of its own yet, and then one that does not know it (allocm).
+            if g0 and self._runtime.record("runtime.g", g0).number("m") not in (0, address):
                 return []
             found.append(address)
         return found
 
     def _sched(self, record: Record) -> bool:
-        counts = [record.number(name) for name in ("nmidle", "nmidlelocked", "mnext", "maxmcount", "npidle")]
-        header = self._slice("allgs")
+        """nmidlelocked is below 0 for as long as sysmon takes a P from a system call (retake)."""
+        idle, made, most, locked, ps = (
+            record.number(name) for name in ("nmidle", "mnext", "maxmcount", "nmidlelocked", "npidle")
+        )
         allm = self._find("allm")
         ms = self._ms(self._runtime.word_at(allm)) if allm is not None else []
-        if min(counts) < 0 or counts[2] < len(ms) or counts[3] < len(ms) or counts[4] > _MAX_PS:
+        if not 0 <= idle <= made or len(ms) > min(made, most) or abs(locked) > made or not 0 <= ps <= _MAX_PS:
             return False
-        newest = self._runtime.record("runtime.g", self._runtime.word_at(_last(header, self._runtime.word)))
         room = _GOIDS_OF_P * (self._slice("allp").capacity + 1)
-        goid = newest.number("goid")
-        return goid <= record.number("goidgen") < max(1 << 40, goid + room) and counts[0] <= counts[2]
+        goid = self._newest_goid()
+        return goid <= record.number("goidgen") < max(1 << 40, goid + room)
+
+    def _newest_goid(self) -> int:
+        """Of the last goroutine that is in its place in allgs."""
+        header, word = self._slice("allgs"), self._runtime.word
+        last = [self._runtime.word_at(header.data + i * word) for i in range(header.length)[-2:]]
+        return self._runtime.record("runtime.g", next(filter(None, reversed(last)))).number("goid")
 
     def _memstats(self, record: Record) -> bool:
         heap = self._record("mheap_")
@@ -219,44 +246,43 @@ class Shapes:
             raise KeyError(name)
         return Record(self._runtime, type_, address)
 
-    def _controller(self, record: Record) -> bool:
-        """heapMinimum is GOGC's share of 4 MiB (setGCPercent); the heap's three parts are whole pages."""
+    def _controller(self, record: Record) -> Optional[bool]:
+        """heapMinimum is GOGC's share of 4 MiB, which setGCPercent sets first; the heap's parts are pages."""
         percent, least = record.number("gcPercent"), record.number("heapMinimum")
         parts = [record.number(name) for name in ("heapInUse", "heapFree", "heapReleased")]
-        return (
-            least == least_heap(percent)
-            and all(part % PAGE == 0 and part < _MAX_COUNTER for part in parts)
-            and parts[0] > 0
-        )
+        if not parts[0] or any(part % PAGE or part >= _MAX_COUNTER for part in parts):
+            return False
+        if least == least_heap(percent):
+            return True
+        return None if least in (least_heap(-1), least_heap(-(-least * 100 // MIN_HEAP))) else False
 
-    def _crash(self, record: Record) -> bool:
-        lo, hi = record.number("stack.lo"), record.number("stack.hi")
-        return hi - lo == _CRASH_STACK
-
-    def _gc_bits(self, record: Record) -> bool:
+    def _gc_bits(self, record: Record) -> Optional[bool]:
         """Lists of arenas that know how much of them is used, and lie on pages of their own.
 
-        Spans get their bits from `next`, which becomes `current` when a cycle begins.
+        Spans get their bits from `next`, which becomes `current` when a cycle begins: one after the other, so
+        that two are the same for a moment. Several that ask for the last bits count them beyond the end.
         """
         layout = self._runtime.layout("runtime.gcBitsArena")
         heads = [record.number(name) for name in ("free", "next", "current", "previous")]
         arenas = [Record(self._runtime, layout, head) for head in heads if head]
-        if len({arena.address for arena in arenas}) != len(arenas):
-            return False
         links = [arena.number("next", "gcBitsHeader.next") for arena in arenas]
         used = [arena.number("free", "gcBitsHeader.free") for arena in arenas[bool(heads[0]) :]]
         whole = all(address % 4096 == 0 for address in (*heads, *links))
         for link in filter(None, links):
             self._runtime.word_at(link)
-        return whole and any(heads[1:3]) and all(size <= layout.size for size in used)
+        if not whole or not any(heads[1:3]) or any(size > 2 * layout.size for size in used):
+            return False
+        return True if len({arena.address for arena in arenas}) == len(arenas) else None
 
     def _lists(self, lists: List[Record]) -> Optional[bool]:
-        """mSpanLists: both ends are spans, or neither. None if all are empty."""
-        for one in lists:
-            ends = [one.number("first"), one.number("last")]
-            if (not ends[0]) != (not ends[1]) or not all(self._is_span(end) for end in ends if end):
-                return False
-        return True if any(one.number("first") for one in lists) else None
+        """mSpanLists: both ends are spans, or neither; None if all are empty.
+
+        While a span is put in or taken out one end is there without the other, which says nothing.
+        """
+        ends = [(one.number("first"), one.number("last")) for one in lists]
+        if not all(self._is_span(end) for both in ends for end in both if end):
+            return False
+        return True if any(first and last for first, last in ends) else None
 
     def _stackpool(self, record: Record) -> Optional[bool]:
         lists = [item.sub("item.span") for item in record.elements("")]
@@ -277,10 +303,11 @@ class Shapes:
         return self._lists(lists) if all(self._is_stack(f, order) for order, f in firsts if f) else False
 
     def _is_stack(self, address: int, order: int) -> bool:
-        """Whether a span is one free stack of 1 << `order` pages, or a few more."""
+        """Whether a span is one free stack of 1 << `order` pages, or a few more; since Go 1.26 half as
+        many (stacklog2, src/runtime/stack.go)."""
         span = self._runtime.record("runtime.mspan", address)
         pages = span.number("npages")
-        return pages.bit_length() - 1 == order and span.number("elemsize") == pages * PAGE
+        return pages.bit_length() in (order, order + 1) and span.number("elemsize") == pages * PAGE
 
     def _size(self, name: str) -> int:
         type_ = self._type_of(name)
@@ -333,11 +360,21 @@ class Shapes:
         return self._is_g(g) and g.number("goid") > 0
 
     def _chunks(self, _: int, first: int) -> bool:
-        """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk."""
+        """All chunks, so those of the Ps too: not the list that begins with globalAlloc's chunk.
+
+        A new chunk, of which nothing is used yet, is a P's before it is on the list (persistentalloc1).
+        """
         chain = set(self._runtime.chain(first, 0, "persistentChunks", _MAX_MS))
         pointers = self._runtime.slice_words(self._slice("allp"), "allp", _MAX_PS)
-        used = {self._runtime.record("runtime.p", p).number("palloc.base") for p in pointers}
-        return used - {0} <= chain and all(chunk % 4096 == 0 for chunk in chain)
+        used = {self._runtime.record("runtime.p", p).number("palloc.base") for p in pointers if p}
+        new = used - {0} - chain
+        return all(self._is_new(chunk, chain) for chunk in new) and all(chunk % 4096 == 0 for chunk in chain)
+
+    def _is_new(self, chunk: int, chain: Set[int]) -> bool:
+        """Whether the chunk is linked to those of `chain` at most, and nothing stands in it yet."""
+        word = self._runtime.word
+        linked = self._runtime.word_at(chunk)
+        return (not linked or linked in chain) and not any(self._runtime.target.read(chunk + word, _BEGINS))
 
     def _buckhash(self, _: int, table: int) -> bool:
         """A bucket stands in the table where its hash says."""
@@ -355,10 +392,6 @@ class Shapes:
 def least_heap(percent: int) -> int:
     """heapMinimum for GOGC's `percent`, or -1 for off, in the runtime's unsigned arithmetic."""
     return MIN_HEAP * percent % (1 << 64) // 100
-
-
-def _last(header: Slice, word: int) -> int:
-    return header.data + (header.length - 1) * word
 
 
 NAMES: Tuple[str, ...] = ("mheap_", "allgs", "allm", "allp", "sched")  # without them nothing can be shown

@@ -12,12 +12,13 @@ from addrspace_gdb.goruntime.record import Record, Runtime
 _CPU_OF_P = 10**9  # nanoseconds: capacityPerProc, src/runtime/mgclimit.go
 _FEWEST_ITABS = 512  # itabInitSize, src/runtime/iface.go
 _DRAINED = 1 << 31  # sweepDrainedMask, src/runtime/mgcsweep.go
-_CLASSES, _ALL_CLASSES = 136, 0xFFFFFFFF  # numSpanClasses, sweepClassDone
+_CLASSES, _ALL_CLASSES = 272, 0xFFFFFFFF  # numSweepClasses: twice numSpanClasses; sweepClassDone
 _NEVER = (1 << 64) - 1
 _MAX_GOAL = 1 << 46  # bytes: no goal is larger
 _BLOCKS = 4  # blocks of finalizers that are looked at
 _MAX_WORKERS = 1 << 16
 _MAX_WAITERS, _ROOTS = 1 << 28, 16  # goroutines; roots that are looked at
+_CRASH_STACK = 16384  # bytes: schedinit, src/runtime/proc.go
 _BACKLOG = 512  # bytes of printBacklog, src/runtime/print.go
 MEMORY_PROFILE, BLOCK_PROFILE, MUTEX_PROFILE = 1, 2, 3  # bucketType, src/runtime/mprof.go
 
@@ -39,10 +40,18 @@ MAX_VALUES = {
 }
 
 
-def limiter(record: Record) -> bool:
-    """gcCPULimiter: it holds a second of each P (resetCapacity, src/runtime/mgclimit.go)."""
+def limiter(record: Record) -> Optional[bool]:
+    """gcCPULimiter: it holds a second of each P, whose number it is told first, and what fills it is cut last
+    (resetCapacity, src/runtime/mgclimit.go)."""
     fill, capacity = record.number("bucket.fill"), record.number("bucket.capacity")
-    return fill <= capacity == record.number("nprocs") * _CPU_OF_P
+    if capacity % _CPU_OF_P or not 0 < capacity <= _MAX_WORKERS * _CPU_OF_P:
+        return False
+    return True if fill <= capacity == record.number("nprocs") * _CPU_OF_P else None
+
+
+def crash_stack(record: Record) -> bool:
+    """gcrash, by the size of its stack."""
+    return record.number("stack.hi") - record.number("stack.lo") == _CRASH_STACK
 
 
 def debug(record: Record) -> Optional[bool]:
@@ -122,7 +131,8 @@ def cleanups(runtime: Runtime, queue: Record) -> Optional[bool]:
 
 def semaphores(runtime: Runtime, table: Record) -> Optional[bool]:
     """semtable: a root's tree begins with a sudog that waits for an address whose hash is the root's number
-    (semTable.rootFor, src/runtime/sema.go); counts of waiters are small."""
+    (semTable.rootFor, src/runtime/sema.go); counts of waiters are small. While a tree is turned the first has
+    a parent."""
     roots = [element.sub("root") for element in table.elements("")]
     waited = [(number, root.number("treap")) for number, root in enumerate(roots) if root.number("treap")]
     if any(root.number("nwait") > _MAX_WAITERS for root in roots):
@@ -130,6 +140,6 @@ def semaphores(runtime: Runtime, table: Record) -> Optional[bool]:
     for number, first in waited[:_ROOTS]:
         sudog = runtime.record("runtime.sudog", first)
         waits_for = sudog.number("elem.vu", "elem")  # since Go 1.26 two words
-        if sudog.number("parent") or (waits_for >> 3) % len(roots) != number:
+        if (waits_for >> 3) % len(roots) != number:
             return False
     return True if waited else None

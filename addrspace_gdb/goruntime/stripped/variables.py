@@ -149,7 +149,7 @@ FIELDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
 # Functions that refer to what stands beside a variable in the code above, but not to the variable.
 OTHERS: Dict[str, Tuple[str, ...]] = {
     "extraMInUse": ("newextram", "sighandler"),
-    "gcBgMarkWorkerCount": ("flushallmcaches", "closechan", "clearpools"),
+    "gcBgMarkWorkerCount": ("flushallmcaches", "handoffp", "closechan", "clearpools"),
     "printBacklog": ("printlock", "printunlock", "pcvalue"),
     "printBacklogIndex": ("printlock", "printunlock", "pcvalue"),
 }

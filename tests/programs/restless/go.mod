@@ -1,0 +1,3 @@
+module addrspace.test/restless
+
+go 1.19
