@@ -257,6 +257,29 @@ def test_rss_says_who_keeps_most_alive(
     assert "kept" not in [one["kind"] for one in plain["findings"]]
 
 
+def test_what_only_several_roots_hold_is_named_with_the_next_step(
+    newest_go: Toolchain, build_program: Builder, processes: Processes
+) -> None:
+    live = processes.start([str(build_program("held", newest_go).path), "together"]).wait_ready()
+    os.kill(live.pid, signal.SIGSTOP)
+    text = cli("retained", str(live.pid)).stdout
+    verdict, *rest = text.split("\n\n")
+    said = re.fullmatch(
+        r"No single root keeps a tenth of the 64\.\d MiB that are reachable; several roots together hold "
+        r"main\.ledger, which keeps 64\.0 MiB \(9\d\.\d%\): "
+        r"`addrspace-gdb holders (\d+) (0x[0-9a-f]+)` says which roots\.",
+        " ".join(verdict.split()),
+    )
+    assert said and said[1] == str(live.pid), verdict
+    assert re.search(rf"64\.0 MiB.* 66  · {said[2]}  main\.ledger\n", rest[0]), rest[0]
+    roots = cli("holders", str(live.pid), said[2]).stdout
+    assert "main.first" in roots and "main.second" in roots and "goroutine" in roots
+    report = json.loads(cli("rss", str(live.pid), "--graph", "--format", "json").stdout)
+    (kept,) = [one for one in report["findings"] if one["kind"] == "kept"]
+    assert " is kept alive by main.ledger, which several roots hold, 66 objects; " in kept["sentence"]
+    assert f"`addrspace holders {int(said[2], 16):#x}`" in kept["sentence"]
+
+
 def test_nonsense_is_refused_in_one_line(newest_go: Toolchain, build_program: Builder, frozen: Any) -> None:
     live = frozen(build_program("held", newest_go).path)
     for words, why in (

@@ -20,7 +20,7 @@ from harness.command import assert_refused, cli
 from harness.debuggers import gdbs
 from harness.gdbrun import Result
 from harness.held import state, stop
-from harness.lldbs import LOADER, Lldb, oldest, run_lldb
+from harness.lldbs import LOADER, Lldb, for_lldb, oldest, run_lldb
 from harness.processes import INTERRUPTIBLE, Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.terminal import LldbTerminal
@@ -104,6 +104,7 @@ def test_a_core_is_what_is_said_without(live: Live, lldb_exe: Lldb, tmp_path: Pa
         pytest.skip("no gdb to make a core")
     core = tmp_path / "core"
     gcore(gdbs()[0], attach(live.process, live.binary), core)
+    for_lldb(core)
     compared(lldb_exe, [f"target create --core {core} {live.binary.path}"], core, tmp_path)
 
 
@@ -136,6 +137,7 @@ def test_a_file_is_what_is_written_without(live: Live, lldb_exe: Lldb, name: str
     """And a difference of a core to itself is none."""
     core, by_lldb, without_one = tmp_path / "core", tmp_path / "lldb", tmp_path / "direct"
     gcore(gdbs()[0], attach(live.process, live.binary), core)
+    for_lldb(core)
     word, *more = FILES[name].removeprefix("addrspace ").split()
     done = cli(word, *more, str(core), "--output", str(without_one), "--debugger", "none")
     lines = [f"target create --core {core} {live.binary.path}", f"{FILES[name]} --output {by_lldb}"]
@@ -292,6 +294,26 @@ def test_a_parked_goroutine_as_a_thread(live: Live, lldb_exe: Lldb, tmp_path: Pa
     assert [f"0x{number}" for number in registers] == expected
     assert [one["address"] for one in json.loads(there.read_text())["places"]] == expected
     assert state(live.process.pid)[1] == "0" and live.process.running()
+
+
+def test_frames_that_are_printed_have_lldbs_numbers_and_an_end(
+    live: Live, lldb_exe: Lldb, tmp_path: Path
+) -> None:
+    refuse_text(lldb_exe)
+    out = tmp_path / "stacks.json"
+    assert on(lldb_exe, live, f"goroutine-stacks --frames --system --format json --output {out}").status == 0
+    found = json.loads(out.read_text())["goroutines"]
+    deep = next(one for one in found if len(one["frames"]) > 100)
+    waits = [one for one in found if one["wait_reason"] in ("force gc (idle)", "GC sweep wait")]
+    inlined = next(one for one in waits if sum(not frame["frame_size"] for frame in one["frames"]) == 1)
+    lines = [f"goroutine {deep['goid']}", f"goroutine {inlined['goid']}", "thread backtrace"]
+    run = on(lldb_exe, live, *lines)
+    shown = answer_to(lines[0], run).splitlines()
+    more = len(deep["frames"]) - 40
+    assert shown[-1] == f"  ... {more:,} more frames: `goroutine-apply {deep['goid']} bt`"
+    assert sum(line.startswith("  frame #") for line in shown) == 40
+    last = answer_to(lines[1], run).splitlines()[-1].split()
+    assert last[1] == f"#{len(inlined['frames']) - 2}:" and f"frame {last[1]}" in answer_to(lines[2], run)
 
 
 def going_on(live: Live, rounds: int) -> List[str]:
@@ -509,7 +531,7 @@ def test_the_shell_asks_lldb_of_a_core(live: Live, lldb_exe: Lldb, tmp_path: Pat
     if not gdbs():
         pytest.skip("no gdb to make a core")
     gcore(gdbs()[0], attach(live.process, live.binary), tmp_path / "core")
-    (tmp_path / "core").rename(core)
+    for_lldb(tmp_path / "core").rename(core)
     found = cli("gc", str(core), "--debugger", "lldb", ADDRSPACE_LLDB=str(lldb_exe.path))
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout == cli("gc", str(core), "--debugger", "none").stdout

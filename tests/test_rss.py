@@ -301,7 +301,7 @@ def test_of_very_many_goroutines_a_sample_says_where_most_are(
     finally:
         base.release()
     parked = read_now.background.parked
-    assert parked is not None and 900 < len(parked.positions) <= 1000
+    assert parked is not None and 900 < len(parked.listing.positions) <= 1000
     (said,) = [one for one in rss.accounts_of(read_now).sentences if "stacks" in one]
     assert re.search(r"20,0\d\d goroutines, about (99|100)% of them in main\.leak", said), said
 

@@ -18,7 +18,7 @@ from harness.build import Builder
 from harness.command import cli
 from harness.debuggers import Gdb, gdbs
 from harness.gdbrun import Result, run_gdb
-from harness.lldbs import Lldb, lldbs, run_lldb
+from harness.lldbs import Lldb, for_lldb, lldbs, run_lldb
 from harness.processes import Processes
 from harness.scenes import attach, gcore, kernel_core, open_core, start
 from harness.toolchains import NEWEST, Toolchain, Unavailable, toolchain_or_skip
@@ -30,6 +30,7 @@ from addrspace_gdb.commands.session import Settings
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.debugger.direct.core_file import CoreTarget
 from addrspace_gdb.debugger.direct.session import DirectSession
+from addrspace_gdb.goruntime.stripped.target import with_runtime
 from addrspace_gdb.goruntime.versions import LATEST
 from addrspace_gdb.shell.hints import SHELL
 
@@ -57,8 +58,6 @@ ASKED: Dict[str, Sequence[str]] = {
 # Of a program that did not die, and keeps no such profiles.
 UNANSWERED = {"fault ", *(f"profile {kind}" for kind in ("heap", "allocs", "block", "mutex"))}
 OF_SEVERAL = ("snapshot", "diff", "compare")  # which take a session, or a dump
-# What is asked instead of variables where gdb knows none; without it the runtime's own are found by its code.
-NAMELESS = (r"\*\(void\*\*\)&runtime\.allgs|&?runtime\.\w+", "$sp")
 NO_JSON = ("html", "profile")
 # A snapshot knows when it was taken, and a debugger has numbers of its own for what it holds.
 FRAMES = "goroutine-apply all bt" if full_matrix() else "goroutine-apply 1-30 200-210 bt"
@@ -96,6 +95,7 @@ def subject(
     made = Subject(tmp_path / "core", binary.path, tmp_path / "dump.json", variant == "stripped")
     live = start(processes, binary, oracle_file)
     gcore(gdbs()[-1], attach(live, binary), made.core)
+    for_lldb(made.core)
     assert cli("dump", live.pid, "--format", "json", "--output", made.dump).returncode == 0
     return made
 
@@ -118,12 +118,22 @@ def answers(ask: Ask, names: Sequence[str], number: int, subject: Subject, folde
         form = "" if name in NO_JSON else "--format json "
         for more in ASKED[name]:
             words = more.replace("SELF", str(number)).replace("DUMP", str(subject.dump))
-            words = re.sub(*NAMELESS, words) if subject.stripped else words
+            words = numbers(words, subject) if subject.stripped else words
             lines.append(f"{loaded(name).name} {form}--output {folder / str(len(lines))} {words}".strip())
     ended = ask([*lines, FRAMES], folder)
     asked = [f"{name} {more}" for name in names for more in ASKED[name]]
     found = {one: (written(folder / str(at)), ended[at][0]) for at, one in enumerate(asked)}
     return {**found, FRAMES: (ended[-1][1], ended[-1][0])}
+
+
+def numbers(words: str, subject: Subject) -> str:
+    """The same without names of variables: gdb knows none; without it they are found by the code."""
+    target = with_runtime(CoreTarget(str(subject.core), str(subject.program), "", None, SHELL))
+    symbol = target.symbol("runtime.allgs")
+    assert symbol is not None
+    first = int.from_bytes(target.read(symbol.address, 8), "little")
+    words = words.replace(ALLGS, hex(first)).replace("&runtime.allgs", hex(symbol.address))
+    return words.replace("runtime.allm", "")
 
 
 def written(file: Path) -> str:
@@ -225,7 +235,7 @@ def test_why_it_died(
         pytest.skip(str(problem))
     if not gdbs():
         pytest.skip("no gdb")
-    subject = Subject(made.path, made.scene.program or tmp_path, tmp_path)
+    subject = Subject(for_lldb(made.path), made.scene.program or tmp_path, tmp_path)
     for found in compared(subject, ["fault"], tmp_path).lldbs:
         assert '"schema": "fault/1"' in found["fault "][0]
 

@@ -14,7 +14,7 @@ from harness.build import Binary, Builder
 from harness.debuggers import Gdb
 from harness.gdbrun import Scene, run_gdb
 from harness.held import state, stop, until
-from harness.lldbs import Lldb, lldbs, run_lldb
+from harness.lldbs import Lldb, for_lldb, lldbs, run_lldb
 from harness.processes import Process, Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
@@ -143,6 +143,7 @@ def test_a_core(stopped: Stopped, gdb_exe: Gdb, tmp_path: Path) -> None:
     """Without a debugger, in gdb and in lldb."""
     core = tmp_path / "core"
     scene = gcore(gdb_exe, attach(stopped.process, stopped.binary), core)
+    for_lldb(core)
     known = of_core(stopped.known, core)
     target = CoreTarget(str(core), str(stopped.binary.path), "", None, SHELL)
     assert broken(target, known) == []

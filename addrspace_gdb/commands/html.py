@@ -16,16 +16,12 @@ from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slots import SlotReader
 from addrspace_gdb.space.diagram.rows import build
-from addrspace_gdb.space.goroutines.by_frame import living
-from addrspace_gdb.space.goroutines.columns import useds
-from addrspace_gdb.space.goroutines.gather import gather_stacks
+from addrspace_gdb.space.goroutines.gather import begin_stacks, expect_stacks
 from addrspace_gdb.space.graph.counted import name_of
 from addrspace_gdb.space.heap.summary import gather_slots, heap_of
 from addrspace_gdb.space.profiles.source import time_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
-from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.space.rss.sites import Sites, sites_of
-from addrspace_gdb.target.protocol import Target
 from addrspace_gdb.views.stackparts import program
 from addrspace_gdb.views.web.moment import Moment, Parts, moment_of
 from addrspace_gdb.views.web.page import page
@@ -65,19 +61,23 @@ class Answer:
 
     def __init__(self, session: Session, types_too: bool, retained_too: bool) -> None:
         """Read everything that needs the process. ProblemError, UnreadableError."""
-        self._reading = session.reading(check=True, other_too=True)
         self._target = session.target()
+        room = expect_stacks(self._target)
+        self._reading = session.reading(check=True, other_too=True)
         self._taken = time_of(self._target) / 1e9
         self._slots: Optional[SlotReader] = None
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
+        end_stacks: Callable[[], object] = list
         if self._reading.other is None:
             runtime = Runtime(self._target, self._reading.problems)
-            # First, as what follows looks for less of them.
-            self._goroutines = self._tried("goroutines", lambda: _goroutines(self._target, self._reading))
+            self._goroutines = self._tried("goroutines", lambda: of_reading(self._target, self._reading))
+            if self._goroutines is not None:
+                end_stacks = begin_stacks(self._goroutines, room)
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
             self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
         self._read = rss.gathered(self._target, self._reading, self._goroutines)
+        end_stacks()
         self._types: Optional[types.Answer] = None
         self._graph: Optional[TypedGraph] = None
         self._retained: Optional[retained.Answer] = None
@@ -143,15 +143,6 @@ def types_of_spans(graph: TypedGraph) -> Dict[int, Optional[str]]:
     starts, shapes, known = told.column("starts"), told.column("shapes"), graph.shapes_told
     names = {one: name_of(known[one >> 1], bool(one & 1)) or None for one in set(shapes) if one >= 0}
     return {start: names[one] for start, one in zip(starts, shapes) if one >= 0}
-
-
-def _goroutines(target: Target, reading: Reading) -> GoroutineReading:
-    """With every stack read."""
-    found = of_reading(target, reading)
-    positions = living(found)
-    gather_stacks(found, positions)
-    _ = useds(found), found.stacks
-    return found
 
 
 def _as_json(command: Command, line: str) -> argparse.Namespace:

@@ -115,13 +115,13 @@ def _task(asked: Request, session: Session) -> Task:
     name, _, options = line.strip().partition(" ")
     command = commands.report(name)
     arguments = command.arguments(options)
+    if asked.format != "text":
+        arguments.format = asked.format
     graph = command.graph(arguments) if command.graph is not None else None
     if graph is not None:
         from addrspace_gdb.commands.heap_graph import prepare
 
         prepare(asked.pid, asked.core, graph == TYPED_GRAPH, name)
-    if asked.format != "text":
-        arguments.format = asked.format
     return Task(command, session, arguments)
 
 

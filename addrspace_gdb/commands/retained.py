@@ -26,6 +26,7 @@ from addrspace_gdb.space.graph.kept import (
     OBJECT,
     PACKAGE,
     ROOT,
+    SHARED,
     TYPE,
     Found,
     Node,
@@ -43,7 +44,7 @@ from addrspace_gdb.views.documents.retained import retained_json
 from addrspace_gdb.views.kit.said import said_lines, wrapped
 from addrspace_gdb.views.kit.text import Line, clean
 from addrspace_gdb.views.kit.tokens import HEADING, NEWLINE, QUIET, TEXT, Pair
-from addrspace_gdb.views.retained import retained_table, verdict_line, whole_line
+from addrspace_gdb.views.retained import VERDICT_LINES, retained_table, verdict_line, whole_line
 
 _ROWS, _CHILDREN = 20, 5
 _MAX_DEPTH = 32
@@ -51,8 +52,8 @@ _WITH_VALUE = (*WITH_VALUE, "--limit", "--depth", "--by", "--memory")
 
 _EPILOG = """\
 What a row keeps is what would be freed if it held nothing any more: its part of the dominator tree.
-What several roots hold together is in rows of its own, so that all rows add up to what is reached; --depth
-shows the objects.
+What several roots hold together is in rows of its own, so that all rows add up to what is reached; below
+large ones of these are the objects that keep most, which --depth shows of every row.
 Roots are those of Go's collector: variables, live slots of stacks by the compiler's maps, records of
 finalizers, cleanups and weak handles. With EXPR: what the object at that address keeps.
 By type or package a row is what all objects of that type keep, others in it too: such rows do not add up.
@@ -115,11 +116,23 @@ class Answer:
         rows = [self._of(one) for one in self._asked] or root_rows(graph.owners, graph.kept, graph.first)
         shown = rows[: _ROWS if limit is None and self.arguments.format != "json" else limit]
         most = _CHILDREN if limit is None else ALL if limit == ALL else max(1, limit // 4)
-        deep = deepened(shown, self._depth, graph.owners, graph.first, self._children(most), self._objects)
-        named = with_types([*deep, *rows[len(shown) :]], graph.root_type)
-        return Retained(
-            graph.reading.info, graph.totals, named, bool(self._asked), graph.notes, graph.problems
-        )
+        info, totals = graph.reading.info, graph.totals
+        found = Retained(info, totals, rows, bool(self._asked), graph.notes, graph.problems)
+
+        def deeper(some: Sequence[Row], depth: int) -> List[Row]:
+            return deepened(some, depth, graph.owners, graph.first, self._children(most), self._objects)
+
+        if self._opens_shared:
+            opened = [row.kind == SHARED and found.is_much(row) for row in shown]
+            deep = [deeper([row], 1)[0] if one else row for one, row in zip(opened, shown)]
+        else:
+            deep = deeper(shown, self._depth)
+        return found._replace(rows=with_types([*deep, *rows[len(shown) :]], graph.root_type))
+
+    @property
+    def _opens_shared(self) -> bool:
+        """Whether objects are shown only of what no single root holds: its own row says nothing of it."""
+        return not self._depth and self._graph.typed
 
     def _of_groups(self) -> Retained:
         graph, by = self._graph, self.arguments.by
@@ -171,8 +184,14 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
 
 
 def _names_objects(arguments: argparse.Namespace) -> bool:
-    """Whether types of objects are shown."""
-    return bool(arguments.by != ROOT or arguments.depth or arguments.expressions)
+    """Whether types of objects are shown: not in JSON of roots alone, which takes less memory."""
+    plain = arguments.by == ROOT and not arguments.depth and not arguments.expressions
+    return not plain or arguments.format != "json"
+
+
+def rows_by_root(graph: HeapGraph) -> Retained:
+    """What the report shows without options. ProblemError."""
+    return Answer(graph, [], parser().parse_line("")).found
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
@@ -191,7 +210,7 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
     """The verdict, the rows, and the whole."""
     found = with_paths(answer.found)
     width = look.width or 1 << 16
-    yield from wrapped(HEADING, verdict_line(found), width, look.unicode)
+    yield from wrapped(HEADING, verdict_line(found), width, look.unicode, VERDICT_LINES)
     yield NEWLINE
     limit = rows_shown(answer.arguments.limit, look.file, _ROWS)
     shown = found.rows[:limit]

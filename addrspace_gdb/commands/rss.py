@@ -7,7 +7,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional
 
-from addrspace_gdb.commands.command import PLAIN_GRAPH, Command, Look, document, drawn, first_of
+from addrspace_gdb.commands.command import TYPED_GRAPH, Command, Look, document, drawn, first_of
 from addrspace_gdb.commands.options import Parser, add_output
 from addrspace_gdb.commands.session import Session
 from addrspace_gdb.common import sizes
@@ -42,7 +42,7 @@ from addrspace_gdb.views.kit.tokens import NEWLINE, TEXT, Pair
 from addrspace_gdb.views.stackparts import program
 
 if TYPE_CHECKING:
-    from addrspace_gdb.commands.heap_graph import HeapGraph
+    from addrspace_gdb.commands.heap_graph import TypedGraph
 
 _EPILOG = """\
 Every node of the tree is the sum of its children, and the root is the sum of all mappings: resident
@@ -86,7 +86,7 @@ class Answer:
         by_class: bool,
         depth: Optional[int],
         reconcile: bool = False,
-        graph: Optional[HeapGraph] = None,
+        graph: Optional[TypedGraph] = None,
     ) -> None:
         self.read, self.by_class, self.depth, self.reconcile = read, by_class, depth, reconcile
         self._graph = graph
@@ -130,21 +130,27 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     return Answer(read, arguments.by_class, arguments.depth, arguments.reconcile, graph)
 
 
-def _graph_of(session: Session) -> HeapGraph:
-    from addrspace_gdb.commands.heap_graph import graph_of
+def _graph_of(session: Session) -> TypedGraph:
+    from addrspace_gdb.commands.heap_graph import typed_graph_of
 
-    return graph_of(session)
+    return typed_graph_of(session)
 
 
-def _keeper(graph: HeapGraph) -> Optional[Keeper]:
-    """The root that keeps most alive, by itself. ProblemError."""
-    from addrspace_gdb.space.graph.kept import SHARED, root_rows
+def _keeper(graph: TypedGraph) -> Optional[Keeper]:
+    """The root, or the object that only several hold, that keeps most alive by itself. ProblemError."""
+    from addrspace_gdb.commands.retained import rows_by_root
+    from addrspace_gdb.space.graph.kept import OBJECT, SHARED
     from addrspace_gdb.views.retained import name_of
 
-    rows = [row for row in root_rows(graph.owners, graph.kept, graph.first) if row.kind != SHARED]
+    found = rows_by_root(graph)
+    rows = [*found.suspects_shared, *(row for row in found.rows if row.kind != SHARED)]
     if not rows:
         return None
-    return Keeper(name_of(rows[0], graph.reading.info.pointer_size), *rows[0].size)
+    most = max(rows, key=lambda row: row.size.bytes)
+    name = name_of(most, graph.reading.info.pointer_size)
+    if most.kind == OBJECT and most.type:
+        name = most.type
+    return Keeper(name, *most.size, most.address if most.kind == OBJECT else None)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -248,5 +254,5 @@ COMMAND = Command(
     ask,
     {"text": drawn(draw), "json": document(as_json)},
     verdict,
-    graph=lambda arguments: PLAIN_GRAPH if arguments.graph else None,
+    graph=lambda arguments: TYPED_GRAPH if arguments.graph else None,
 )

@@ -84,6 +84,13 @@ def places(column: array[int], value: int) -> Iterator[int]:
         at = data.find(wanted, at + 1)
 
 
+def nonzero(column: Sequence[int]) -> Iterator[int]:
+    """The positions of what is not 0, ascending. Often there is nothing, which the bytes say soonest."""
+    if isinstance(column, array) and not column.tobytes().strip(b"\0"):
+        return iter(())
+    return compress(range(len(column)), column)
+
+
 def ones(mask: bytes) -> Iterator[int]:
     """The positions where `mask` has 1, ascending: quick where that is rare."""
     at = mask.find(1)

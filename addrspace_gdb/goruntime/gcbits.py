@@ -6,21 +6,24 @@ are read whole; bits that lie in none (a damaged list or pointer) are read by th
 
 from __future__ import annotations
 
+import re
+import sys
 from array import array
 from bisect import bisect_right
-from itertools import compress, repeat
-from operator import rshift
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from itertools import islice
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.record import Runtime
+from addrspace_gdb.process.kept_memory import LetGoError
+from addrspace_gdb.target.protocol import kept_of
 
 # Lists of gcBitsArenas. Chunks on `free` hold nothing of value.
 IN_USE = ("next", "current", "previous")
 EVERY_LIST = ("free", *IN_USE)
 
 _MAX_BITS = 256  # bytes of bits that one span may have: two bitmaps of 1024 slots (gc.MaxObjsPerSpan)
-_PAGE_SHIFT = 12  # chunks are mapped, in whole pages
+_TOP_SHIFT = 40  # above which bits of addresses are nearly always the same
 _SPARE = 16 << 20
 _MAX_SINGLE = 1 << 12  # reads outside the chunks
 _MAX_LOST = 1 << 8  # of them that fail before no more are tried
@@ -47,7 +50,6 @@ class GcBits:
         self._block = b""
         self._single = self._lost = 0
         self._others: Dict[Tuple[int, int], Optional[int]] = {}  # bits that lie in no chunk
-        self._all_read = False
         self._read(sorted(set(chunks(runtime, IN_USE))), spans * _MAX_BITS + _SPARE)
 
     def _read(self, found: List[Tuple[int, int]], budget: int) -> None:
@@ -106,33 +108,27 @@ class GcBits:
                 low, high, block = self._low, self._high, self._block
             yield block[address - low : address - low + size]
 
-    def gather(self, addresses: array[int], counts: Callable[[], Sequence[int]]) -> None:
-        """Read the bits of all spans that will be asked for: from then on nothing is read. `counts` gives how
-        many each has, for those that do not lie in a chunk."""
-        pages = {
-            page
-            for start, block in zip(self._starts, self._blocks)
-            for page in range(start >> _PAGE_SHIFT, (start + len(block)) >> _PAGE_SHIFT)
-        }
-        rows = self._outside(addresses, pages)
-        if rows:
-            many = counts()
-            for at in rows:
-                self.bits(addresses[at], many[at])
-        self._all_read = True
+    def gather(self, addresses: array[int]) -> None:
+        """Read what bits there may be at these addresses outside the chunks, of a process that is let
+        go before they are looked at."""
+        if kept_of(self._runtime.target) is None:
+            return
+        for place in islice(sorted(self._outside(addresses)), _MAX_SINGLE):
+            for start, size in ((place, 2 * _MAX_BITS), (place, _MAX_BITS), (place + _MAX_BITS, _MAX_BITS)):
+                try:
+                    self._runtime.target.read(start, size)
+                except UnreadableError:
+                    continue
+                if start == place and size > _MAX_BITS:
+                    break
 
-    @staticmethod
-    def _outside(addresses: array[int], pages: Set[int]) -> List[int]:
-        """Positions of the addresses whose bits may touch a page that is not among `pages`."""
-        own = array("Q", map(rshift, addresses, repeat(_PAGE_SHIFT)))
-        met = set(own)
-        outside, last = met - pages, {page for page in met if page + 1 not in pages}
-        suspects = outside | last
-        if not suspects:
-            return []
-        rows = compress(range(len(own)), map(suspects.__contains__, own))
-        ends = ((at, (addresses[at] + _MAX_BITS - 1) >> _PAGE_SHIFT) for at in rows)
-        return [at for at, end in ends if own[at] in outside or end not in pages]
+    def _outside(self, addresses: array[int]) -> Set[int]:
+        """The multiples of _MAX_BITS below those addresses from where bits may not end in the same block."""
+        places, base = _places(addresses, self._starts[0] if self._starts else 0)
+        for start, block in zip(self._starts, self._blocks):
+            first, last = -(-start // _MAX_BITS) - base, (start + len(block)) // _MAX_BITS - 2 - base
+            places.difference_update(range(max(0, first), last + 1))
+        return {(place + base) * _MAX_BITS for place in places if place + base > 0}
 
     def _find(self, address: int, size: int) -> bool:
         """Make the block with [address, address + size) the current one."""
@@ -146,7 +142,7 @@ class GcBits:
     def _alone(self, address: int, count: int) -> Optional[int]:
         key = (address, count)
         if key not in self._others:
-            self._others[key] = self._read_alone(address, count) if not self._all_read else None
+            self._others[key] = self._read_alone(address, count)
         return self._others[key]
 
     def _read_alone(self, address: int, count: int) -> Optional[int]:
@@ -155,10 +151,28 @@ class GcBits:
         self._single += 1
         try:
             raw = self._runtime.target.read(address, (count + 7) >> 3)
-        except UnreadableError:
+        except (UnreadableError, LetGoError):
             self._lost += 1
             return None
         return int.from_bytes(raw, "little") & ((1 << count) - 1)
+
+
+def _places(addresses: array[int], near: int) -> Tuple[Set[int], int]:
+    """Which multiples of _MAX_BITS are the next below the addresses, less a number, which comes with them.
+    Nearly all are in the same 1 TiB as `near`: then the middle four bytes of each say it."""
+    data, top = addresses.tobytes(), near >> _TOP_SHIFT
+    if (
+        sys.byteorder == "big"
+        or addresses.itemsize != 8
+        or (data[6::8] + data[7::8]).strip(b"\0")
+        or top > 255
+    ):
+        return {address // _MAX_BITS for address in addresses}, 0
+    base = top << _TOP_SHIFT - 8
+    found = set(array("I", data[1:] + bytes(1))[0::2]) if data else set()
+    for other in re.finditer(b"[^" + re.escape(bytes([top])) + b"]", data[5::8], re.DOTALL):
+        found.add(addresses[other.start()] // _MAX_BITS - base)
+    return found, base
 
 
 def green_tea(runtime: Runtime) -> bool:

@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.all_of_go import GoView
-from addrspace_gdb.goruntime.columns import read_columns
+from addrspace_gdb.goruntime.columns import nonzero, read_columns
 from addrspace_gdb.goruntime.record import Blocks, Runtime, Slice
 from addrspace_gdb.goruntime.sema import waiting_sudogs
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
@@ -153,8 +153,9 @@ def _timer_heap(runtime: Runtime, p: int) -> Sequence[int]:
 
 def _defers(runtime: Runtime, go: GoView) -> Iterator[int]:
     """Records of running calls that are not on the goroutine's stack, and those in the pools."""
-    rows = compress(go.goroutines.rows("defer", "lo", "hi"), go.goroutines.columns["defer"])
-    yield from _linked(runtime, "_defer", "link", [at for at, lo, hi in rows if not lo <= at < hi])
+    firsts, los, his = (go.goroutines.column(name) for name in ("defer", "lo", "hi"))
+    apart = [firsts[at] for at in nonzero(firsts) if not los[at] <= firsts[at] < his[at]]
+    yield from _linked(runtime, "_defer", "link", apart)
     for p in go.scheduler.ps:
         yield from _slice(runtime, "runtime.p", p.address, "deferpool")
     first = runtime.variable("runtime.sched").number("deferpool")

@@ -103,6 +103,8 @@ class Goroutines:
         """A byte for each position: 1 for those of dead goroutines."""
         statuses = self.columns["status"]
         numbers = {status: not is_live(status) for status in set(statuses)}
+        if not any(numbers.values()):
+            return bytes(len(statuses))
         return bytes(map(numbers.__getitem__, statuses))
 
     @cached_property

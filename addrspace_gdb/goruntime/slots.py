@@ -15,7 +15,7 @@ from itertools import compress
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.columns import Columns
+from addrspace_gdb.goruntime.columns import Columns, nonzero, pick
 from addrspace_gdb.goruntime.gcbits import GcBits, green_tea
 from addrspace_gdb.goruntime.mheap import Arenas
 from addrspace_gdb.goruntime.mspan import FAULT_CLASS, FIELDS, IN_USE, PAGE, Spans
@@ -112,17 +112,10 @@ class SlotReader:
     def gather(self) -> None:
         """Read what it takes to tell the slots of every span, so that the process may be let go."""
         spans = self._spans
-        in_use, unswept = spans["state"].tobytes().translate(_IS_IN_USE), self._unswept()
-        pinned = list(compress(range(len(spans["state"])), spans["pinner_bits"]))
-        bits = array("Q", compress(spans["alloc_bits"], in_use))
-        bits.extend(map(spans["mark_bits"].__getitem__, unswept))
-        bits.extend(map(spans["pinner_bits"].__getitem__, pinned))
-
-        def counts() -> List[int]:
-            of_spans = [*compress(spans["slots"], in_use), *map(spans["slots"].__getitem__, unswept)]
-            return [*of_spans, *(2 * spans["slots"][at] for at in pinned)]
-
-        self.gc_bits.gather(bits, counts)
+        unswept, pinned = self._unswept(), list(nonzero(spans["pinner_bits"]))
+        self.gc_bits.gather(spans["alloc_bits"])
+        self.gc_bits.gather(array("Q", pick(spans["mark_bits"], unswept)))
+        self.gc_bits.gather(array("Q", pick(spans["pinner_bits"], pinned)))
         if self.inline is None:
             return
         offset, size = self.inline
@@ -133,6 +126,8 @@ class SlotReader:
     def _unswept(self) -> List[int]:
         """Positions of the spans in use whose marks are not their allocBits yet."""
         states, sweepgens = self._spans["state"], self._spans["sweepgen"]
+        if array(sweepgens.typecode, [self.generation & _WORD]) * len(sweepgens) == sweepgens:
+            return []
         settled = self.settled_sweepgens(sweepgens)
         if settled.issuperset(sweepgens):
             return []
@@ -147,7 +142,7 @@ class SlotReader:
         """Objects that a runtime.Pinner holds: the first of two bits a slot (src/runtime/pinner.go)."""
         found = 0
         spans = self._spans
-        for at in compress(range(len(spans["state"])), spans["pinner_bits"]):
+        for at in nonzero(spans["pinner_bits"]):
             bits = self.bits(spans["pinner_bits"][at], 2 * spans["slots"][at])
             found += popcount((bits or 0) & _FIRST_OF_TWO)
         return found

@@ -32,6 +32,7 @@ _FILE = re.compile(
 )
 _PIECE = 1 << 20  # bytes that are read at once
 _MAX_COMPARED = 8  # pages by which a file is known for the mapped one where the inode does not tell
+_MAX_OPENED = 64  # mappings of files that are looked at in advance
 
 
 class _Span(NamedTuple):
@@ -85,6 +86,15 @@ class FileBacked:
         more = f"; and {len(self._reasons) - 1} more files" if len(self._reasons) > 1 else ""
         what = f"{printable(path)} is read from the process's memory, which may make pages of it resident"
         return [f"{what}: {reason}{more}"]
+
+    @property
+    def has_every_file(self) -> bool:
+        """Whether all files can be read in place of memory; False if they are very many."""
+        if len(self._spans) > _MAX_OPENED:
+            return False
+        pages = {span: self._pages_of(span) for span in self._spans}
+        opened = [one is not None and self._files.open(span, one) is not None for span, one in pages.items()]
+        return all(opened)
 
     def covers(self, address: int, size: int) -> bool:
         """Whether any of that memory is a file's."""

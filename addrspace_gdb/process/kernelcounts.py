@@ -38,10 +38,12 @@ class KernelCounts(NamedTuple):
 
 def read_kernel_counts(proc: Optional[ProcFiles], mappings: Sequence[Mapping]) -> Optional[KernelCounts]:
     """Read them of a stopped process; None where there is no /proc (cores). Costs one page table walk."""
-    if proc is None:
-        return None
-    status, rollup = _numbers(proc, "status"), _numbers(proc, "smaps_rollup")
-    shared = [rollup.get("Shared_Clean"), rollup.get("Shared_Dirty")]
+    return with_walk(count_at_once(proc, mappings), read_walk(proc)) if proc is not None else None
+
+
+def count_at_once(proc: ProcFiles, mappings: Sequence[Mapping]) -> KernelCounts:
+    """All of them but those that `with_walk` adds."""
+    status = _numbers(proc, "status")
     return KernelCounts(
         size=status.get("VmSize"),
         rss=status.get("VmRSS"),
@@ -51,15 +53,33 @@ def read_kernel_counts(proc: Optional[ProcFiles], mappings: Sequence[Mapping]) -
         swapped=status.get("VmSwap"),
         page_tables=status.get("VmPTE"),
         threads=status.get("Threads"),
-        proportional=rollup.get("Pss"),
-        shared=None if None in shared else sum(filter(None, shared)),
-        lazily_free=rollup.get("LazyFree"),
+        proportional=None,
+        shared=None,
+        lazily_free=None,
         locked=status.get("VmLck"),
-        huge=_sum(rollup, "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped"),
-        merged=rollup.get("KSM"),
+        huge=None,
+        merged=None,
         hugetlb=status.get("HugetlbPages"),
-        summed=rollup.get("Rss"),
+        summed=None,
         kinds=_kinds(proc, mappings),
+    )
+
+
+def read_walk(proc: ProcFiles) -> Dict[str, int]:
+    """What the kernel walks the page tables for."""
+    return _numbers(proc, "smaps_rollup")
+
+
+def with_walk(counts: KernelCounts, walk: Dict[str, int]) -> KernelCounts:
+    """The counts with those that `walk` has."""
+    shared = [walk.get("Shared_Clean"), walk.get("Shared_Dirty")]
+    return counts._replace(
+        proportional=walk.get("Pss"),
+        shared=None if None in shared else sum(filter(None, shared)),
+        lazily_free=walk.get("LazyFree"),
+        huge=_sum(walk, "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped"),
+        merged=walk.get("KSM"),
+        summed=walk.get("Rss"),
     )
 
 

@@ -122,7 +122,7 @@ def _by_scan(proc: ProcFiles, user: Sequence[Mapping], problems: Problems) -> Re
     residency = Residency()
     low, high = min(m.start for m in user), max(m.end for m in user)
     residency.resident_runs, residency.swapped_runs = scan(proc.path("pagemap"), low, high)
-    doubtful = list(user) if _swap_in_use(residency) else [m for m in user if _may_be_huge(m, residency)]
+    doubtful = list(user) if swap_in_use(residency) else [m for m in user if _may_be_huge(m, residency)]
     if doubtful:
         try:
             totals = parse_smaps_totals(proc.read("smaps"), problems)
@@ -133,7 +133,7 @@ def _by_scan(proc: ProcFiles, user: Sequence[Mapping], problems: Problems) -> Re
     return residency
 
 
-def _swap_in_use(residency: Residency) -> bool:
+def swap_in_use(residency: Residency) -> bool:
     """Swapped pages of shared memory have no page table entry: only smaps counts them."""
     if len(residency.swapped_runs):
         return True

@@ -223,6 +223,10 @@ class FileMemory(Protocol):
     def notes(self) -> List[str]:
         """One line if anything that has a file was read from memory."""
 
+    @property
+    def has_every_file(self) -> bool:
+        """Whether all files can be read in place of memory; False if they are very many."""
+
     def covers(self, address: int, size: int) -> bool:
         """Whether any of that memory is a file's."""
 

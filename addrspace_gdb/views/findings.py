@@ -276,6 +276,10 @@ def _kept(found: Finding, about: Circumstances) -> str:
     keeper = about.keeper
     if keeper is None:
         return f"{_much(found, about)} is kept alive by one root; see `addrspace retained`."
+    if keeper.address is not None:
+        text = f"{_much(found, about)} is kept alive by {keeper.name}, which several roots hold"
+        holders = f"`addrspace holders {keeper.address:#x}` says which"
+        return f"{text}, {sizes.plural(keeper.objects, 'object')}; {holders}."
     text = f"{_much(found, about)} is kept alive by {keeper.name} alone"
     return f"{text}, {sizes.plural(keeper.objects, 'object')}; `addrspace retained --depth 2` shows how."
 

@@ -19,9 +19,9 @@ SHARED_BY = {
     kinds.GOROUTINES: "several groups of goroutines together",
 }
 NOT_READ = "are reached by nothing that could be read"  # of objects, where there are problems
+VERDICT_LINES = 12  # at most: it ends with a command, which may not be cut
 _NAMED_FIRST = 3  # suspects
 _MIN_NAME = 24
-_SAID_LINES = 3
 _MAX_TYPE = 40  # letters of a type in the verdict
 
 
@@ -43,12 +43,35 @@ def _verdict(found: Retained) -> str:
     if not suspects:
         return f"No single root keeps a tenth of {whole}{_together(found)}."
     alone = "by itself" if len(suspects) == 1 else "each by itself"
-    named = suspects[0] if len(suspects) == 1 else f"{', '.join(suspects[:-1])} and {suspects[-1]}"
-    return f"Of {whole}, {named} alive {alone}{_deeper(found, '; ', 'what')}."
+    shared = f". S{_holding(found)}" if found.suspects_shared else ""
+    return f"Of {whole}, {_listed(suspects)} alive {alone}{_deeper(found, '; ', 'what')}{shared}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _holding(found: Retained) -> str:
+    """The objects that keep much and that only several roots hold, and how to see which."""
+    shared, size_ = found.suspects_shared[:_NAMED_FIRST], found.info.pointer_size
+    first, *more = [_object_suspect(row, found) for row in shared]
+    names = _listed([f"{first[0]}, which keeps {first[1]}", *(" ".join(one) for one in more)])
+    where = sizes.address(shared[0].address or 0, size_)
+    return f"everal roots together hold {names}: `addrspace holders {where}` says which roots"
+
+
+def _object_suspect(row: Row, found: Retained) -> Tuple[str, str]:
+    where = sizes.address(row.address or 0, found.info.pointer_size)
+    kept = f"{sizes.size(row.size.bytes)} ({sizes.share(row.size.bytes, found.totals.reached.bytes)})"
+    if row.type is None:
+        return f"an object at {where}", kept
+    return (row.type if len(row.type) <= _MAX_TYPE else f"the object at {where}"), kept
 
 
 def _together(found: Retained) -> str:
     """What is below objects that several roots hold, if it is much."""
+    if found.suspects_shared:
+        return f"; s{_holding(found)}"
     kept, whole = sum(row.size.bytes for row in found.rows if row.kind == SHARED), found.totals.reached.bytes
     if 2 * kept < whole or not whole:
         return ""
@@ -58,7 +81,8 @@ def _together(found: Retained) -> str:
 
 def _deeper(found: Retained, mark: str, what: str) -> str:
     """How to see more, unless it is shown below."""
-    if any(row.children for row in found.rows):
+    only = found.suspects or found.rows  # what several hold is shown without being asked for
+    if any(row.children for row in only):
         return ""
     return f"{mark}`addrspace retained --depth 2` shows through {what}"
 

@@ -16,6 +16,7 @@ _MIN_WHAT = 24  # columns for what is there, however narrow the rest leaves it
 _MAX_EXPRESSION = 24  # characters
 _WIDE = 120  # from here on there is room for permissions and residency
 _LINES = 3  # of one fact
+_PATH_LINES = 12  # of a path, which says nothing if it is cut
 
 
 def where_card(
@@ -34,7 +35,8 @@ def where_card(
         yield from line.put(tokens.TEXT, clean(typed, unicode))
     for name, text in facts(where, pointer_size, unicode):
         token = tokens.PROBLEM if name == "problem" else tokens.TEXT
-        for number, part in enumerate(wrap(clean(text, unicode), columns - _INDENT, _LINES, unicode)):
+        lines = _PATH_LINES if name == "held by" else _LINES
+        for number, part in enumerate(wrap(clean(text, unicode), columns - _INDENT, lines, unicode)):
             line = Line(columns, unicode).put(tokens.QUIET, "" if number else f"  {name}").skip_to(_INDENT)
             yield from line.put(token, part)
 

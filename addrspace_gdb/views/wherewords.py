@@ -159,7 +159,7 @@ def facts(where: Where, pointer_size: int, unicode: bool = False) -> Iterator[Fa
         at = sizes.address(where.held.address, pointer_size)
         yield "pointer", f"{at}: {where.held.region.area}, {what(where.held)}"
     if where.heap is not None:
-        yield from _object(where.heap, where.said, pointer_size)
+        yield from _object(where.heap, where.said, pointer_size, where.holding is None)
         if where.holding is not None:
             yield "held by", _holding(where.holding, pointer_size, unicode)
     elif where.said is not None:
@@ -200,7 +200,8 @@ def _mapping(where: Where, pointer_size: int) -> Iterator[Fact]:
     )
 
 
-def _object(found: Object, said: Optional[str], pointer_size: int) -> Iterator[Fact]:
+def _object(found: Object, said: Optional[str], pointer_size: int, more: bool) -> Iterator[Fact]:
+    """`more`: the heap's graph, which knows most types, was not asked for."""
     at = partial(sizes.address, pointer_size=pointer_size)
     low, high = found.span
     yield "arena", f"{at(found.arena)}"
@@ -221,7 +222,8 @@ def _object(found: Object, said: Optional[str], pointer_size: int) -> Iterator[F
     if found.header and found.offset is not None and found.offset < found.header:
         yield "header", "the malloc header: the address of the object's type"
     if found.type is None and said is None and found.state not in (None, "free") and not found.what:
-        yield "type", "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
+        text = "not recorded: only objects with pointers and over 512 bytes have theirs (Go 1.22)"
+        yield "type", f"{text}; --graph tells most, by what leads there" if more else text
     if found.what:
         yield "is", found.what
     for number, (name, file, line) in enumerate(found.allocated[:_CALLERS]):

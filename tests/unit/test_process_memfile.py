@@ -15,7 +15,7 @@ import pytest
 from addrspace_gdb.process import vm_readv
 from addrspace_gdb.process.mappings import parse_maps
 from addrspace_gdb.process.proc_mem import read_ranges
-from addrspace_gdb.process.vm_readv import AT_ONCE, TOGETHER, read_runs
+from addrspace_gdb.process.vm_readv import AT_ONCE, TOGETHER, Pieces, Room, read_runs
 
 PAGES = 64
 PATH = "/proc/self/mem"
@@ -84,3 +84,24 @@ def test_runs_that_cannot_be_read_are_none() -> None:
     assert found == [(0, 2, None)]
     assert not list(read_runs(os.getpid(), array("Q"), array("Q"), array("Q", [0])))
     assert list(read_runs(1 << 22, addresses[:1], array("Q", [64]), array("Q", [0, 64]))) == [(0, 1, None)]
+
+
+def test_pieces_are_copied_as_far_as_there_is_room() -> None:
+    chance = random.Random(6)
+    memory = ctypes.create_string_buffer(chance.randbytes(1 << 16), 1 << 16)
+    start = ctypes.addressof(memory)
+    sizes = array("Q", (chance.choice([8, 40, 304]) for _ in range(3 * AT_ONCE + 7)))
+    offsets = [chance.randrange((1 << 16) - size) for size in sizes]
+    addresses = array("Q", map(start.__add__, offsets))
+    wanted = b"".join(memory.raw[at : at + size] for at, size in zip(offsets, sizes))
+    every = Pieces(os.getpid(), addresses, sizes, Room(1 << 30, 1 << 16))
+    assert every.missed == [] and every.count == len(sizes) and bytes(every.data)[: len(wanted)] == wanted
+    two = sum(sizes[: 2 * AT_ONCE])
+    some = Pieces(os.getpid(), addresses, sizes, Room(two, two))
+    assert some.missed == [] and some.count == 2 * AT_ONCE and bytes(some.data)[:two] == wanted[:two]
+    none = Pieces(os.getpid(), addresses, sizes, Room(7))
+    assert none.count == 0 and none.missed == []
+    addresses[AT_ONCE + 1] = 4096
+    broken = Pieces(os.getpid(), addresses, sizes, Room(1 << 30, 1 << 16))
+    assert broken.missed == [(AT_ONCE, 2 * AT_ONCE)]
+    assert bytes(broken.data)[two : len(wanted)] == wanted[two:]

@@ -132,6 +132,7 @@ def test_a_core_that_becomes_shorter_is_unreadable_there(tmp_path: Path) -> None
 ALLOWED: Dict[Tuple[str, str], str] = {
     ("process/regular.py", "os.open"): "it is the one way",
     ("process/proc_mem.py", "os.open"): "/proc/PID/mem",
+    ("process/vm_readv.py", "mmap.mmap"): "memory of our own, of no file",
     ("process/file_backed.py", "os.open"): "a file that a process has mapped, with the checks of regular.py",
     ("process/file_backed.py", "self._files.open"): "the one above",
     ("process/pagemap.py", "open"): "/proc/PID/pagemap, for the ioctl",

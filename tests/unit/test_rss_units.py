@@ -205,6 +205,11 @@ def test_who_keeps_most_alive_comes_first() -> None:
         "400.0 MiB (36.3% of RSS) is kept alive by main.cache alone, 7,000 objects; `addrspace retained "
         "--depth 2` shows how."
     )
+    about = about._replace(keeper=Keeper("main.Server", 400 * MIB, 7000, 0xC000))
+    assert sentence(kept[0], about) == (
+        "400.0 MiB (36.3% of RSS) is kept alive by main.Server, which several roots hold, 7,000 objects; "
+        "`addrspace holders 0xc000` says which."
+    )
 
 
 @pytest.mark.parametrize(

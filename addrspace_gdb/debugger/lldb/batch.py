@@ -18,8 +18,10 @@ import lldb
 from addrspace_gdb.commands.once import Visit, answer
 from addrspace_gdb.common import request
 from addrspace_gdb.common.escape import printable
-from addrspace_gdb.common.problems import ProblemError, problem_of
+from addrspace_gdb.common.problems import ProblemError, UnreadableError, problem_of
 from addrspace_gdb.common.request import Request
+from addrspace_gdb.debugger.direct.of_process import ProcessTarget
+from addrspace_gdb.debugger.direct.session import DirectSession
 from addrspace_gdb.debugger.lldb.api import answer_of
 from addrspace_gdb.debugger.lldb.session import LldbSession
 from addrspace_gdb.debugger.lldb.target import Given
@@ -65,6 +67,7 @@ def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:
         _open_core(target, asked.core or "")
         ask()
         return Visit(time.monotonic() - started, None)
+    _prepare(asked.pid, session)
     attached = time.monotonic()
     process = _attach(target, asked.pid)
     try:
@@ -75,6 +78,14 @@ def _visit(asked: Request, session: _Session, ask: Callable[[], None]) -> Visit:
         mark(keeper.DETACHED)
     now = time.monotonic()
     return Visit(now - started, now - attached)
+
+
+def _prepare(pid: int, session: _Session) -> None:
+    """Read symbols and layouts while the process runs: they are kept for whoever reads these files again."""
+    try:
+        DirectSession(ProcessTarget(pid, None, SHELL), session.settings, "").prepare()
+    except (ProblemError, UnreadableError):
+        pass  # who attaches says what is wrong
 
 
 def _attach(target: Any, pid: int) -> Any:

@@ -14,6 +14,7 @@ from addrspace_gdb.commands.goroutine_args import Apply, parse_apply, parse_sele
 from addrspace_gdb.commands.options import HelpRequested
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
+from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.debugger.lldb.api import answer_of, threads_of
 from addrspace_gdb.debugger.lldb.help_texts import APPLY_HELP, HELP
 from addrspace_gdb.debugger.lldb.session import LldbSession
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from addrspace_gdb.goruntime.frames import Frame
     from addrspace_gdb.space.goroutines.census import Census, GoroutinePlace
 
+_SHOWN = 40  # frames of a goroutine that is selected
 _BACKTRACE = re.compile(r"(?:bt|backtrace|thread backtrace)(?:\s+(?:-c\s+)?(\d+))?")
 
 
@@ -88,7 +90,10 @@ class Goroutines:
         frames = census.frames(goid)
         switched = self._enter(census, place, frames)
         first = f"[Switching to {described(place)}]" if switched else place.label
-        self._session.write([f"{first}\n", *frame_lines(frames)])
+        lines = frame_lines(frames, as_lldbs=switched and place.thread is None)
+        more = len(lines) - _SHOWN
+        rest = [f"  ... {plural(more, 'more frame')}: `goroutine-apply {goid} bt`\n"] if more > 0 else []
+        self._session.write([f"{first}\n", *lines[:_SHOWN], *rest])
 
     def _enter(self, census: Census, place: GoroutinePlace, frames: List[Frame]) -> bool:
         """Select a goroutine, as a thread; whether that can be."""
@@ -147,14 +152,17 @@ def described(place: GoroutinePlace) -> str:
     return place.label if place.thread is None else f"{place.label} on thread {place.thread.number}"
 
 
-def frame_lines(frames: List[Frame]) -> List[str]:
-    """A line for each, as lldb prints frames."""
-    made = []
-    for number, frame in enumerate(frames):
+def frame_lines(frames: List[Frame], as_lldbs: bool = False) -> List[str]:
+    """A line for each, as lldb prints frames. `as_lldbs`: numbered as those of the thread that a goroutine
+    became, where an inlined call is in its caller's frame."""
+    made: List[str] = []
+    number = 0
+    for frame in frames:
         name = printable(frame.name or "code that is not Go") + (" [inlined]" if frame.inlined else "")
         at = f" at {printable(place_of(frame.file, frame.line))}" if frame.line else ""
         problem = f" ({printable(frame.problem)})" if frame.problem else ""
         made.append(f"  frame #{number}: {frame.pc:#018x} {name}{at}{problem}\n")
+        number += not (as_lldbs and frame.inlined)
     return made
 
 

@@ -10,15 +10,15 @@ usage: goroutine
        goroutine --off
        goroutine GOID|all CMD
 
-The frames of a goroutine are printed. Of one that runs on a thread, or is in a
-system call on one, the thread is selected. One that is parked becomes a thread
-of lldb's (22 and newer, on amd64), in a core too: `bt`, `up`, `frame select`
-work there, without inlined calls; no register is written. It is gone when the
-process has run, and is for looking only: a step there lets the process run.
-After `addrspace set threads off`, and where lldb can make no thread, the text
-is all. For the first one lldb also prints its threads, by itself. `goroutine
---off` and `thread select N` return to the threads. The last form is that of
-`goroutine-apply`.
+The innermost 40 frames of a goroutine are printed. Of one that runs on a
+thread, or is in a system call on one, the thread is selected. One that is
+parked becomes a thread of lldb's (22 and newer, on amd64), in a core too: `bt`,
+`up`, `frame select` work there, without inlined calls, by the printed numbers;
+no register is written. It is gone when the process has run, and is for looking
+only: a step there lets the process run. After `addrspace set threads off`, and
+where lldb can make no thread, the text is all. For the first one lldb also
+prints one of its threads, by itself. `goroutine --off` and `thread select N`
+return to the threads. The last form is that of `goroutine-apply`.
 """
 APPLY_HELP = """\
 Run a command of lldb for goroutines.

@@ -32,6 +32,8 @@ _BUCKETS = 179999  # buckHashSize, src/runtime/mprof.go
 _PIECE = 8192  # entries of that table that are read at once
 _MAX_COUNTER = 1 << 46  # bytes: no counter is larger
 _BEGINS = 1024  # bytes of a chunk in which something stands once it is used
+USUAL_THREADS = 10000  # sched.maxmcount, unless debug.SetMaxThreads was called (src/runtime/proc.go)
+_MOVING_MS = 16  # at most, usually
 _GOIDS_OF_P = 16  # _GoidCacheBatch, src/runtime/proc.go
 
 _NEVER_EMPTY = ("allm", "allp", "gcController", "memstats", "sched")  # where there are goroutines
@@ -208,8 +210,11 @@ class Shapes:
             found.append(address)
         return found
 
-    def _sched(self, record: Record) -> bool:
-        """nmidlelocked is below 0 for as long as sysmon takes a P from a system call (retake)."""
+    def _sched(self, record: Record) -> Optional[bool]:
+        """nmidlelocked is below 0 for as long as sysmon takes a P from a system call (retake).
+
+        What stands a few fields before it may look like all of this, and has a time for the limit of threads.
+        """
         idle, made, most, locked, ps = (
             record.number(name) for name in ("nmidle", "mnext", "maxmcount", "nmidlelocked", "npidle")
         )
@@ -219,7 +224,12 @@ class Shapes:
             return False
         room = _GOIDS_OF_P * (self._slice("allp").capacity + 1)
         goid = self._newest_goid()
-        return goid <= record.number("goidgen") < max(1 << 40, goid + room)
+        if not goid <= record.number("goidgen") < max(1 << 40, goid + room):
+            return False
+        if most == USUAL_THREADS:
+            return True
+        begun = made - record.number("nmfreed") - len(ms)  # that begin or end, or m0, which only waits
+        return None if abs(begun) <= _MOVING_MS else False
 
     def _newest_goid(self) -> int:
         """Of the last goroutine that is in its place in allgs."""

@@ -14,7 +14,7 @@ from itertools import accumulate, chain, compress
 from operator import and_, lt, sub
 from typing import Callable, Dict, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
-from addrspace_gdb.goruntime.columns import pick
+from addrspace_gdb.goruntime.columns import nonzero, pick
 from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
@@ -36,15 +36,11 @@ class Alike(NamedTuple):
 
 def alike(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Alike], List[int]]:
     """Those that are simply parked with a sound stack, together; and the positions of all others."""
-    if sys.byteorder != reading.runtime.order:
+    mask = parked(reading, positions)
+    if mask is None:
         return [], list(positions)
-    columns = (reading.goroutines.columns[name] for name in ("lo", "hi", "sp", "pc", "status", "syscallsp"))
-    los, his, sps, pcs, statuses, calls = (pick(column, positions) for column in columns)
-    plain = {status: is_plain(status) for status in set(statuses)}
-    mask = bytearray(map(and_, map(plain.__getitem__, statuses), map(lt, los, sps)))
+    pcs, sps, his = (pick(reading.goroutines.columns[name], positions) for name in ("pc", "sp", "hi"))
     rows, word = range(len(mask)), reading.runtime.word
-    for row in chain(compress(rows, calls), _odd_rows(sps, word), _live_rows(reading, positions)):
-        mask[row] = 0
     found: Dict[Tuple[int, int], List[int]] = defaultdict(list)
     for row, key in compress(zip(rows, zip(pcs, map(sub, his, sps))), mask):
         found[key].append(row)
@@ -58,11 +54,29 @@ def alike(reading: GoroutineReading, positions: Sequence[int]) -> Tuple[List[Ali
     return together, list(compress(positions, mask.translate(_NOT)))
 
 
+def parked(reading: GoroutineReading, positions: Sequence[int]) -> Optional[bytearray]:
+    """1 for those that are simply parked, with their sp above the low end of the stack; None where this
+    machine's order of bytes is not theirs."""
+    if sys.byteorder != reading.runtime.order:
+        return None
+    columns = (reading.goroutines.columns[name] for name in ("lo", "sp", "status", "syscallsp"))
+    los, sps, statuses, calls = (pick(column, positions) for column in columns)
+    plain = {status: is_plain(status) for status in set(statuses)}
+    if all(plain.values()):
+        mask = bytearray(map(lt, los, sps))
+    else:
+        mask = bytearray(map(and_, map(plain.__getitem__, statuses), map(lt, los, sps)))
+    for row in chain(nonzero(calls), odd_rows(sps, reading.runtime.word), _live_rows(reading, positions)):
+        mask[row] = 0
+    return mask
+
+
 _NOT = bytes([1, 0]) + bytes(254)
 
 
-def _odd_rows(sps: Sequence[int], word: int) -> Iterator[int]:
-    """Where a stack pointer is no multiple of a word: hardly ever, which their lowest bytes say soonest."""
+def odd_rows(sps: Sequence[int], word: int) -> Iterator[int]:
+    """Where a stack pointer, or a size, is no multiple of a word: hardly ever, which their lowest bytes say
+    soonest."""
     column = sps if isinstance(sps, array) else array("Q", sps)
     data, step = column.tobytes(), column.itemsize
     lowest = data[0 if sys.byteorder == "little" else step - 1 :: step]

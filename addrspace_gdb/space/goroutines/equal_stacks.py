@@ -17,8 +17,9 @@ from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
-from addrspace_gdb.process.vm_readv import TOGETHER
+from addrspace_gdb.process.vm_readv import TOGETHER, Room
 from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
+from addrspace_gdb.space.goroutines.stack_copies import Copies, copies_of
 from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
@@ -119,10 +120,42 @@ class Fold:
         self._numbers = array("I", bytes(4 * len(reading.goroutines)))  # by position; 0: not looked at
         self._apart: Set[int] = set()  # positions of those that are not simply parked
         self._taker: Optional[Taker] = None
+        self._copies: Optional[Copies] = None  # stacks that are not looked at yet
+
+    def copy(self, room: Optional[Room] = None) -> bool:
+        """Begin to copy the stacks of all goroutines, which `copied` must end while the process stands still;
+        False if that is no way to read them, or there are few."""
+        self._copies = copies_of(self._reading, room)
+        return self._copies is not None
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether there are stacks that are to be looked at when the process runs again."""
+        return self._copies is not None
+
+    def copied(self) -> None:
+        """Wait for the copies, and look at what lives and is not among them: the others need the process
+        no more."""
+        copies, self._copies = self._copies, None
+        assert copies is not None
+        for positions in copies.lacking(self._reading.goroutines.dead):
+            self.add(positions)
+        self._copies = copies
+
+    def _look_at_copies(self) -> None:
+        copies, self._copies = self._copies, None
+        if copies is None:
+            return
+        self._taker = None
+        tried: Dict[Tuple[int, int], List[Tuple[Path, int]]] = {}
+        for block in copies.blocks():
+            self._together(block, tried.setdefault((block.of.pc, block.of.size), []))
+        self.add(range(len(self._numbers)))  # what is left are the dead
 
     def add(self, positions: Sequence[int], taker: Optional[Taker] = None) -> None:
         """Look at those goroutines, which takes the process. The `taker` gets those that were not looked at
         before, and share a walk."""
+        self._look_at_copies()
         numbers = self._numbers
         if 0 not in pick(numbers, positions):
             return
@@ -133,6 +166,8 @@ class Fold:
             self._put(Same(at, walk(self._reading, at), False))
         self._apart.update(apart)
         self._taker = taker
+        if not together:
+            return
         small = [one for one in together if one.size <= TOGETHER]
         blocks = side_by_side(self._reading, small)
         if blocks is None:
@@ -192,6 +227,7 @@ class Fold:
 
     def of(self, positions: Sequence[int]) -> Iterator[Same]:
         """What those goroutines have, which were looked at."""
+        self._look_at_copies()
         walks, numbers = self._walks, self._numbers
         for at in self._ordered(positions):
             yield Same(at, *walks[numbers[at]])
@@ -205,10 +241,12 @@ class Fold:
 
     def knows(self, positions: Sequence[int]) -> bool:
         """Whether those goroutines were looked at."""
+        self._look_at_copies()
         return bool(positions) and 0 not in pick(self._numbers, positions)
 
     def one(self, at: int) -> Same:
         """What a goroutine has that was looked at: nothing if the other end of its stack is garbage."""
+        self._look_at_copies()
         lo, hi = self._los[at], self._his[at]
         if not 0 < lo <= hi <= lo + MAX_STACK:
             return Same(at, walk(self._reading, at), False)
@@ -216,6 +254,7 @@ class Fold:
 
     def alike(self, positions: Sequence[int]) -> List[Equal]:
         """The same, with those together that share a walk, in the order of their first ones."""
+        self._look_at_copies()
         found: Dict[int, List[int]] = defaultdict(list)
         numbers = self._numbers
         for at in self._ordered(positions):

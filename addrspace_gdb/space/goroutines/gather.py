@@ -6,18 +6,20 @@ little things of single goroutines: `target.kept` remembers what is read here an
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Callable, Optional, Sequence
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.goruntime.columns import pick, places
 from addrspace_gdb.goruntime.labels import read_labels
+from addrspace_gdb.process.vm_readv import Room
 from addrspace_gdb.space.goroutines.columns import odd
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.listing import Listing, put_users, system_of
+from addrspace_gdb.space.goroutines.stack_copies import room_for
 from addrspace_gdb.space.goroutines.user_frame import NOWHERE, Users
 from addrspace_gdb.space.goroutines.walk import start_of, walk
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
-from addrspace_gdb.target.protocol import kept_of
+from addrspace_gdb.target.protocol import Target, kept_of
 
 
 def gather_list(listing: Listing, positions: Sequence[int]) -> None:
@@ -74,6 +76,35 @@ def gather_stacks(reading: GoroutineReading, positions: Sequence[int]) -> None:
     if kept_of(reading.runtime.target) is not None:
         with no_cycle_collection():
             fold_of(reading).add(positions)
-            system_of(reading)
-            for at in reading.live:
-                start_of(reading, at)
+            _gather_starts(reading)
+
+
+def expect_stacks(target: Target) -> Optional[Room]:
+    """Make room for the stacks of all goroutines, before anything is read: for `begin_stacks`."""
+    return room_for(target) if kept_of(target) is not None else None
+
+
+def begin_stacks(reading: GoroutineReading, room: Optional[Room] = None) -> Callable[[], None]:
+    """Begin to read the stacks of all goroutines, beside whatever else is read; the function that is to be
+    called when the process is about to be let go. Frames are found when it runs again."""
+    kept = kept_of(reading.runtime.target) is not None
+    fold = fold_of(reading)
+    with no_cycle_collection():
+        copying = kept and fold.copy(room)
+
+    def end() -> None:
+        with no_cycle_collection():
+            if copying:
+                fold.copied()
+            elif kept:
+                fold.add(range(len(reading.goroutines)))
+            if kept:
+                _gather_starts(reading)
+
+    return end
+
+
+def _gather_starts(reading: GoroutineReading) -> None:
+    system_of(reading)
+    for at in reading.live:
+        start_of(reading, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import compress
+from itertools import chain, compress
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -161,8 +161,8 @@ def _of_goids(reading: GoroutineReading, which: Chosen, of_status: Sequence[int]
 def system_of(reading: GoroutineReading) -> List[int]:
     """Positions of the runtime's own goroutines."""
     starts = reading.goroutines.column("startpc")
-    own = {pc for pc in set(starts) if _system(reading, pc)}
-    found = compress(range(len(starts)), map(own.__contains__, starts))
+    own = [pc for pc in set(starts) if _system(reading, pc)]
+    found = sorted(chain.from_iterable(places(starts, pc) for pc in own))
     return [at for at in found if is_system(reading, at)]
 
 

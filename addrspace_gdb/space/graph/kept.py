@@ -78,12 +78,18 @@ class Retained(NamedTuple):
     @property
     def suspects(self) -> List[Row]:
         """The rows that keep a tenth of what is reached, or more."""
-        whole = self.totals.reached.bytes
-        return [
-            row
-            for row in self.rows
-            if row.kind not in (SHARED, UNTYPED) and row.size.bytes * 100 >= whole * _SUSPECT > 0
-        ]
+        return [row for row in self.rows if row.kind not in (SHARED, UNTYPED) and self.is_much(row)]
+
+    @property
+    def suspects_shared(self) -> List[Row]:
+        """The objects that do so and that only several roots hold, as far as they are among the rows."""
+        below = [one for row in self.rows if row.kind == SHARED for one in row.children]
+        found = [one for one in below if one.kind == OBJECT and self.is_much(one)]
+        return sorted(found, key=lambda row: (-row.size.bytes, row.address or 0))
+
+    def is_much(self, row: Row) -> bool:
+        """Whether a row keeps a tenth."""
+        return row.size.bytes * 100 >= self.totals.reached.bytes * _SUSPECT > 0
 
 
 Sizes = Callable[[int], Size]  # by the number of an owner

@@ -6,12 +6,11 @@ import os
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import compress
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
-from addrspace_gdb.common.later import Later
 from addrspace_gdb.common.problems import ProblemError, Problems
 from addrspace_gdb.common.progress import Progress
 from addrspace_gdb.goruntime import symtab
@@ -26,7 +25,7 @@ from addrspace_gdb.goruntime.traceback import Unwinder
 from addrspace_gdb.process.allocators import Allocator, loaded_allocator
 from addrspace_gdb.process.elfsymbols import symbol_tables
 from addrspace_gdb.process.geometry import Geometry, geometry
-from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory, read_kernel_counts
+from addrspace_gdb.process.kernelcounts import KernelCounts, locks_memory
 from addrspace_gdb.process.libc import libc_ranges
 from addrspace_gdb.process.linker import find_r_debug, linker_ranges
 from addrspace_gdb.process.mappings import Mapping, add, parse_smaps_totals, with_flags
@@ -38,11 +37,12 @@ from addrspace_gdb.space.reading.forked import forked
 from addrspace_gdb.space.reading.go_program import require_go
 from addrspace_gdb.space.reading.opening import Opening
 from addrspace_gdb.space.reading.other_go import other_go
+from addrspace_gdb.space.reading.page_tables import PageTables
 from addrspace_gdb.space.reading.signals import before_signals
 from addrspace_gdb.space.regions.image_claims import Loaded, anonymous_tails, find_images, other_runtimes
 from addrspace_gdb.space.regions.model import GoroutineCounts, TargetInfo
 from addrspace_gdb.space.regions.runtime_mappings import INFERRED, runtime_mappings
-from addrspace_gdb.target.protocol import ProcFiles, Target, Thread
+from addrspace_gdb.target.protocol import Target, Thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +129,12 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     core, page_size = opening.core, opening.page_size
     mappings, proc, inferred = opening.listed
     # First of all: reading the target's memory makes more of its files resident, and require_go may.
-    begun = Later(partial(proc.read, "smaps")) if check and proc is not None and proc.local else None
+    pages = PageTables(proc, check)
     residency = read_residency(proc, mappings, page_size, problems, target.byte_order)
     check = check and not residency.emulated
-    kernel = read_kernel_counts(proc, mappings) if check else None
-    text = _smaps(proc, begun, problems) if check or (not residency.emulated and locks_memory(proc)) else None
-    smaps = parse_smaps_totals(text, problems) if check and text is not None else None
-    mappings = with_flags(mappings, text) if text is not None else mappings
+    if check:
+        pages.count(target, mappings, residency)
+    listed = None if check or residency.emulated or not locks_memory(proc) else pages.smaps(problems)
     other = other_go(opening)
     if other is None:
         require_go(opening, other)
@@ -163,9 +162,10 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
     made = go_mappings(Runtime(target, problems), go.spans, page_size)
     of_others = [(s.start, s.end) for s in stacks] + [one.pages(page_size) for one in made]
     libc = _libc(target, mappings, go, loaded, of_others, page_size, cut_short)
+    text = pages.smaps(problems) if check else listed
     reading = Reading(
         info=opening.info,
-        mappings=mappings,
+        mappings=with_flags(mappings, text) if text is not None else mappings,
         residency=residency,
         go=go,
         loaded=loaded,
@@ -182,8 +182,8 @@ def _read(target: Target, check: bool, progress: Progress) -> Reading:
         cleaning=sum(1 for _ in running_cleanups(Runtime(target, problems), go.goroutines, tables, system)),
         functions=sum(max(0, m.slice("ftab").length - 1) for m in modules),
         selected=_selected(threads, go, tables),
-        smaps=smaps,
-        kernel=kernel,
+        smaps=parse_smaps_totals(text, problems) if check and text is not None else None,
+        kernel=pages.counts if check else None,
         inferred=inferred,
         other=other,
         in_motion=unsettled(Sources(Runtime(target, Problems()), go.scheduler))
@@ -206,20 +206,6 @@ class _Before:
     def __call__(self, m: M, thread: Thread) -> Optional[int]:
         found = before_signals(Unwinder(self._tables), self._target, thread, m.gsignal_stack[1])
         return found.sp if found is not None else None
-
-
-def _smaps(proc: Optional[ProcFiles], begun: Optional[Later[bytes]], problems: Problems) -> Optional[bytes]:
-    """What the kernel says of each mapping, for which it goes through all page tables once more; `begun` if
-    that was begun already, beside other walks of them."""
-    if proc is None:
-        return None
-    try:
-        return begun.found if begun is not None else proc.read("smaps")
-    except OSError as error:
-        problems.add(
-            f"{proc.path('smaps')} cannot be read ({error.strerror or error}): resident bytes are not checked"
-        )
-        return None
 
 
 def _has_libc(loaded: Loaded, cgo: bool) -> bool:

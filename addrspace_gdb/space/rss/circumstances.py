@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from random import Random
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,6 +19,7 @@ from addrspace_gdb.process.memory_cgroup import MemoryLimit, read_memory_limit
 from addrspace_gdb.process.threads import CACHED, MAIN_THREAD, STACK, ThreadStack
 from addrspace_gdb.space.counters.collector import GCState, read_gc
 from addrspace_gdb.space.goroutines.chosen import Chosen
+from addrspace_gdb.space.goroutines.equal_stacks import fold_of
 from addrspace_gdb.space.goroutines.listing import Listing, choose, find_users, system_of
 from addrspace_gdb.space.goroutines.queued import Queued, read_queued
 from addrspace_gdb.space.reading.goroutines import GoroutineReading, of_reading
@@ -78,11 +80,12 @@ class ThreadUse(NamedTuple):
 
 
 class Keeper(NamedTuple):
-    """A variable, or goroutines, and what they alone keep alive."""
+    """A variable, or goroutines, or an object that several roots hold, and what is kept alive by it alone."""
 
     name: str
     bytes: int
     objects: int
+    address: Optional[int] = None  # of such an object
 
 
 class Circumstances(NamedTuple):
@@ -114,12 +117,34 @@ class Circumstances(NamedTuple):
     keeper: Optional[Keeper] = None  # the root that keeps most of the heap alive
 
 
+class Parked:
+    """Goroutines with the user's frames, of many a sample: looked at when somebody asks."""
+
+    def __init__(self, reading: GoroutineReading) -> None:
+        self._reading = reading
+
+    @cached_property
+    def listing(self) -> Listing:
+        """Which they are."""
+        many = len(self._reading.goroutines) > EXACT
+        listing = _sampled(self._reading) if many else choose(self._reading, Chosen(system=False))
+        find_users(listing, listing.positions)
+        return listing
+
+    @cached_property
+    def makers(self) -> Dict[int, str]:
+        """The functions of the commonest go statements, by the pc of these."""
+        gopcs = self._reading.goroutines.columns["gopc"]
+        common = Counter(map(gopcs.__getitem__, self.listing.positions)).most_common(_MAKERS)
+        creators = ((pc, self._reading.unwinder.creator(pc, 0)) for pc, _ in common)
+        return {pc: creator.name for pc, creator in creators if creator is not None}
+
+
 class Background(NamedTuple):
     """What sentences may mention, read while the process stands still."""
 
     gc: Optional[GCState]
-    parked: Optional[Listing]  # goroutines with the user's frames, of many a sample; None: not needed
-    makers: Dict[int, str]  # functions by the pc of their go statement
+    parked: Optional[Parked]  # None: not needed
     sites: Optional[Sites]  # of the heap profile; None: not needed, or there are no samples
     queued: Queued
     group: Optional[MemoryLimit] = None
@@ -148,10 +173,12 @@ def gather_background(
             pass
     queued, group = read_queued(target, reading, goroutines), read_memory_limit(target.proc_files())
     if goroutines is None:
-        return Background(gc, None, {}, None, queued, group)
-    parked = _parked(goroutines) if has_stacks else None
+        return Background(gc, None, None, queued, group)
+    parked = Parked(goroutines) if has_stacks else None
+    if parked is not None and not fold_of(goroutines).has_copies:
+        _ = parked.makers
     sites = _sites(target, goroutines, memory) if memory is not None and heap >= SMALLEST else None
-    return Background(gc, parked, _makers(parked) if parked is not None else {}, sites, queued, group)
+    return Background(gc, parked, sites, queued, group)
 
 
 def _sites(target: Target, goroutines: GoroutineReading, memory: Buckets) -> Optional[Sites]:
@@ -159,21 +186,6 @@ def _sites(target: Target, goroutines: GoroutineReading, memory: Buckets) -> Opt
         return read_sites(Runtime(target, Problems()), memory, goroutines.unwinder)
     except (UnreadableError, ProblemError, KeyError):
         return None
-
-
-def _makers(listing: Listing) -> Dict[int, str]:
-    """The functions of the commonest go statements."""
-    gopcs = listing.reading.goroutines.columns["gopc"]
-    common = Counter(map(gopcs.__getitem__, listing.positions)).most_common(_MAKERS)
-    creators = ((pc, listing.reading.unwinder.creator(pc, 0)) for pc, _ in common)
-    return {pc: creator.name for pc, creator in creators if creator is not None}
-
-
-def _parked(goroutines: GoroutineReading) -> Listing:
-    many = len(goroutines.goroutines) > EXACT
-    listing = _sampled(goroutines) if many else choose(goroutines, Chosen(system=False))
-    find_users(listing, listing.positions)
-    return listing
 
 
 def _sampled(reading: GoroutineReading) -> Listing:
@@ -281,9 +293,9 @@ def _gc_values(gc: GCState) -> Dict[str, Optional[int]]:
 
 def busiest_of(read: Background) -> Optional[Busiest]:
     """The user's function in which most goroutines are, what most of those do, and who made them."""
-    listing = read.parked
-    if listing is None:
+    if read.parked is None:
         return None
+    listing, makers = read.parked.listing, read.parked.makers
     users = listing.users.of(listing.positions)
     functions = Counter(spot.function for spot in users)
     (function, many), *_ = functions.most_common(1) or [(None, 0)]
@@ -294,6 +306,6 @@ def busiest_of(read: Background) -> Optional[Busiest]:
     pick = (map(columns[name].__getitem__, there) for name in ("status", "waitreason"))
     (state, _), *_ = Counter(zip(*pick)).most_common(1)
     sample = len(listing.reading.goroutines) > EXACT
-    (maker, made), *_ = Counter(read.makers.get(columns["gopc"][at]) for at in there).most_common(1)
+    (maker, made), *_ = Counter(makers.get(columns["gopc"][at]) for at in there).most_common(1)
     made_by = maker if 2 * made >= many else None
     return Busiest(many, len(users), sample, function, state_text(listing.reading.reasons, *state), made_by)

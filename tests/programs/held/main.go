@@ -61,6 +61,11 @@ var (
 
 var hoard [][]byte // with an argument
 
+// Two variables and a goroutine hold what this has, with another argument.
+type ledger struct{ pages [][]byte }
+
+var first, second *ledger
+
 var (
 	kept    []any
 	inside  *uint64
@@ -160,8 +165,16 @@ func main() {
 		go serve(r)
 	}
 	waiting.Wait()
+	pages := [][]byte{}
 	for i := 0; len(os.Args) > 1 && i < 64; i++ {
-		hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
+		pages = append(pages, bytes.Repeat([]byte{1}, 1<<20))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "together" {
+		first = &ledger{pages}
+		second = first
+		go func(l *ledger) { <-block; fmt.Println(l.pages) }(first)
+	} else {
+		hoard = pages
 	}
 	fmt.Println("ready")
 	time.Sleep(time.Hour) // nobody else can run, which would be a deadlock
