@@ -18,6 +18,8 @@ from addrspace_gdb.goruntime.record import Record, Runtime
 from addrspace_gdb.goruntime.stripped.checks import MIN_HEAP, PROT_READ_WRITE, USUAL_THREADS, Find, least_heap
 
 _PIECE, _MAX_SEARCHED = 1 << 16, 1 << 26  # bytes that are read at once, and in all
+_PAGE = 1 << 12
+_ZEROES = bytes(_PAGE)
 _MAX_GOROUTINES, _MAX_PS = 1 << 25, 1 << 12
 _MAX_FOUND = 4096  # places
 _DAMAGE = (UnreadableError, ProblemError, KeyError, ArithmeticError)  # a divisor may be 0
@@ -28,6 +30,19 @@ class _Words(NamedTuple):
 
     start: int
     words: array[int]
+
+
+def written(data: bytearray) -> List[Tuple[int, int]]:
+    """Where in it, from and to, something else than zeroes stands, by pages, and a page before and behind it:
+    what is looked for may have words that are 0."""
+    found: List[Tuple[int, int]] = []
+    for at in range(0, len(data), _PAGE):
+        if not data.startswith(_ZEROES[: len(data) - at], at):
+            begin, end = max(0, at - _PAGE), min(len(data), at + 2 * _PAGE)
+            if found and begin <= found[-1][1]:
+                begin, _ = found.pop()
+            found.append((begin, end))
+    return found
 
 
 class Scan:
@@ -65,24 +80,26 @@ class Scan:
             return []
 
     def _data(self) -> List[_Words]:
+        """All of it but for zeroes: a bss may be tens of megabytes that nobody has written to."""
         if not self._read:
             start, end = self._module.data
-            start, end, data = start & -8, min(end, start + _MAX_SEARCHED), b""
+            end = min(end, start + _MAX_SEARCHED)
+            start, data = start & -8, bytearray()
             for at in range(start, end, _PIECE):
                 try:
                     data += self._runtime.target.read(at, min(_PIECE, end - at) & -8)
                 except UnreadableError:
                     self._add(start, data)
-                    data, start = b"", at + _PIECE
+                    data, start = bytearray(), at + _PIECE
             self._add(start, data)
         return self._read
 
-    def _add(self, start: int, data: bytes) -> None:
-        words = array("Q" if self._runtime.word == 8 else "I", data)
-        if self._runtime.order == "big":
-            words.byteswap()
-        if words:
-            self._read.append(_Words(start, words))
+    def _add(self, start: int, data: bytearray) -> None:
+        for begin, end in written(data):
+            words = array("Q" if self._runtime.word == 8 else "I", bytes(data[begin:end]))
+            if self._runtime.order == "big":
+                words.byteswap()
+            self._read.append(_Words(start + begin, words))
 
     def _each(self) -> Iterator[Tuple[int, int]]:
         """Address and value of every word that is not 0."""
