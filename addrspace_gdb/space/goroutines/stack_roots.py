@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.common.problems import UnreadableError
+from addrspace_gdb.goruntime.proc import GSCAN, SYSCALL
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of, walk_of
 from addrspace_gdb.space.goroutines.stack_columns import Numbered, StackColumns
@@ -214,8 +215,10 @@ class StackRoots:
             return []
 
     def _registers(self, at: int, live: Live) -> List[int]:
-        """The registers of the thread that runs it, as far as they are its own."""
-        if live.thread is None or not runs(self._reading, at):
+        """The registers of the thread that runs it, as far as they are its own. In a system call none is:
+        what it left there is stale, and the collector looks at its stack alone."""
+        status = self._reading.goroutines.columns["status"][at] & ~GSCAN
+        if live.thread is None or status == SYSCALL or not runs(self._reading, at):
             return []
         if live.on == "signal":
             before = before_signals(
