@@ -104,6 +104,8 @@ class Task:
         self._pieces: Optional[List[str]] = None  # of the text, once it was drawn
         if self._output is not None:
             OutputFile(self._output)
+        elif arguments.format == "html" and session.settings.terminal:
+            raise ProblemError("html: name a file for the page: --output FILE")
 
     def ask(self) -> None:
         """Everything that needs the process. ProblemError and UnreadableError if there is no answer."""

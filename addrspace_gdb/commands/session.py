@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     color: bool
     style: str
     height: Optional[int] = None  # lines of the terminal; None: it is none, or may scroll
+    terminal: bool = False  # what is written stands on one, as it is
 
 
 class Session(Protocol):

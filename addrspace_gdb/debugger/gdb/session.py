@@ -99,7 +99,7 @@ class GdbSession:
     def settings(self) -> Settings:
         """Width, characters and colour as the parameters, gdb and the terminal say now."""
         style = gdb.parameter("addrspace style")
-        return Settings(_width(), _unicode(), _color(), str(style or "quiet"), rows())
+        return Settings(_width(), _unicode(), _color(), str(style or "quiet"), rows(), to_a_person())
 
     def target(self) -> Target:
         """The selected inferior."""

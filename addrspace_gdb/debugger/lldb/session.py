@@ -99,7 +99,8 @@ class LldbSession:
     def settings(self) -> Settings:
         """Width, characters and colour as the parameters, lldb and the terminal say now."""
         chosen = self.parameters
-        return Settings(self._width(), self._unicode(), self._color(), chosen["style"])
+        looked_at = os.isatty(1)
+        return Settings(self._width(), self._unicode(), self._color(), chosen["style"], terminal=looked_at)
 
     def _width(self) -> int:
         wanted = int(self.parameters["width"])
