@@ -462,11 +462,19 @@ def test_nonsense_is_one_line_and_status_1(gdb_exe: Gdb, stopped: Scene, argumen
     assert NONSENSE[arguments] in line
 
 
-@pytest.mark.parametrize(
-    "arguments", [["1", "--format", "yaml"], ["--nonsense", "1"], ["1", "2"], ["1", "--width", "x"], []]
-)
-def test_nonsense_in_the_shell_is_status_2(arguments: List[str]) -> None:
-    done = dump(*arguments)
+SHELL_NONSENSE = {
+    "1 --format yaml": "argument --format: invalid choice: 'yaml'",
+    "--nonsense 1": "unrecognized arguments: --nonsense",
+    "1 2": "unrecognized arguments: 2",
+    "1 --width x": "argument --width: 'x' is not a number",
+    "": "the following arguments are required: PID|CORE",
+}
+
+
+@pytest.mark.parametrize("arguments", SHELL_NONSENSE, ids=repr)
+def test_nonsense_in_the_shell_is_one_line_and_status_2(arguments: str) -> None:
+    done = dump(*arguments.split())
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: addrspace-gdb ")
-    assert re.match(r"addrspace-gdb( dump)?: error: ", done.stderr.splitlines()[-1])
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"addrspace-gdb: dump: {SHELL_NONSENSE[arguments]}"), line
+    assert line.endswith(" (see `addrspace-gdb dump --help`)"), line

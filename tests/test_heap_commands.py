@@ -92,6 +92,12 @@ def test_heap_in_text(core: Core, tmp_path: Path) -> None:
         f"0x{int(one['address'], 16):012x}" for one in biggest
     ]
     assert f"{len(document['large']) - 3} more large objects" in large
+    types = {one["address"]: one["type"] for one in document["large"] if not one["noscan"]}
+    assert "*main.pointers" in types.values()  # of arrays that the program made of them
+    assert None not in types.values() and all(
+        one["type"] is None for one in document["large"] if one["noscan"]
+    )
+    assert large.splitlines()[0].endswith("Type") == any(one["type"] for one in biggest)
     assert pages.startswith("Page map") and "█ objects" in pages
     (ascii_text,) = core.ask("set addrspace unicode off", "addrspace heap")[1:]
     assert ascii_text.isascii() and "# objects" in ascii_text

@@ -252,7 +252,7 @@ def test_rss_says_who_keeps_most_alive(
     jsonschema.validate(document, schema("rss/1"))
     (kept,) = [one for one in document["findings"] if one["kind"] == "kept"]
     assert kept["bytes"] >= 64 << 20
-    assert " is kept alive by main.hoard alone, 65 objects; " in kept["sentence"]
+    assert " is kept alive by main.hoard ([][]uint8) alone, 65 objects; " in kept["sentence"]
     plain = json.loads(cli("rss", str(live.pid), "--format", "json").stdout)
     assert "kept" not in [one["kind"] for one in plain["findings"]]
 

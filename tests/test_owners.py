@@ -294,9 +294,13 @@ def test_pinned_objects_are_counted(running: Start) -> None:
     records = node(live, "Go", "runtime", "records of single objects", "finalizer records")
     assert 100_000 * 40 <= records["size"] < 100_000 * 80  # each Pinner has a finalizer
     assert records["resident"] > 100_000 * 40
-    found = re.search(r"allocated in main\.pinned \(pins\.go:\d+\) about ([0-9.]+) MiB", first)
+    # An estimate by samples: where it is above what is resident the share stands alone.
+    found = re.search(
+        r"allocated in main\.pinned \(pins\.go:\d+\) about (?:([0-9.]+) MiB, )?([0-9.]+)%", first
+    )
     assert found, first
-    assert 100_000 * 1024 / 1.5 < float(found.group(1)) * MIB < 100_000 * 1024 * 1.5
+    assert float(found[2]) > 66
+    assert found[1] is None or 100_000 * 1024 / 1.5 < float(found[1]) * MIB < 100_000 * 1024 * 1.5
 
 
 def test_of_a_healthy_process_it_is_said_what_is_most(running: Start, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_the_verdict_names_what_leaks(
     watch = watched(process, tmp_path, "--width", "1000", number=number)
     lines, (cause, said) = watch.lines(), LEAKS[mode]
     verdict = lines[-1]["verdict"]
-    assert (verdict["end"], verdict["cause"]) == ("interrupted", cause), verdict
+    assert (verdict["end"], verdict["course"], verdict["cause"]) == ("interrupted", "grows", cause), verdict
     assert re.match(rf"The growth, \d[\d.]* [KMG]iB a minute, is {said}", verdict["sentence"]), verdict
     assert verdict["sentence"] in watch.told()
     assert_sound(lines)
@@ -159,6 +159,14 @@ def test_a_steady_program_does_not_grow(program: Binary, processes: Processes, t
         "No growth: RSS stayed "
     )
     assert "\nNo growth: RSS stayed " in watch.told()
+
+
+def test_a_step_is_no_growth(program: Binary, processes: Processes, tmp_path: Path) -> None:
+    watch = watched(started(processes, program, "once"), tmp_path, "--width", "1000")
+    verdict = watch.lines()[-1]["verdict"]
+    assert (verdict["course"], verdict["cause"]) == ("rose", None), watch.told()
+    assert re.match(r"No growth that goes on: RSS rose (once, )?by 2\d\.\d MiB ", verdict["sentence"])
+    assert " and has stood still since, between " in watch.told()
 
 
 def test_its_figures_are_those_of_rss(program: Binary, processes: Processes, tmp_path: Path) -> None:

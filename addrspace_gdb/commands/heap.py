@@ -13,6 +13,7 @@ from addrspace_gdb.commands.values import limit_value, rows_shown
 from addrspace_gdb.common.sizes import plural
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.slotcount import ClassSlots
+from addrspace_gdb.space.heap.large_types import large_types
 from addrspace_gdb.space.heap.page_map import page_map
 from addrspace_gdb.space.heap.summary import Heap, gather_slots, heap_of
 from addrspace_gdb.space.reading.whole import Reading
@@ -70,10 +71,16 @@ class Answer:
     """A heap that was read, and what of it is asked for; the rest is worked out when that is shown."""
 
     def __init__(
-        self, reading: Reading, target: Target, arguments: argparse.Namespace, sites: Optional[Sites]
+        self,
+        reading: Reading,
+        target: Target,
+        arguments: argparse.Namespace,
+        sites: Optional[Sites],
+        types: Dict[int, str],
     ) -> None:
         self._reading, self._target, self.arguments = reading, target, arguments
         self._sites = sites
+        self.types = types  # of large objects, by where they start
 
     @property
     def sites(self) -> Optional[Sites]:
@@ -93,12 +100,13 @@ def ask(session: Session, arguments: argparse.Namespace) -> Answer:
     """Read the heap of the selected inferior."""
     reading, target = session.reading(), session.target()
     gather_slots(reading, target)
-    return Answer(reading, target, arguments, sites_of(Runtime(target, reading.problems)))
+    sites = sites_of(Runtime(target, reading.problems))
+    return Answer(reading, target, arguments, sites, large_types(reading, target))
 
 
 def as_json(answer: Answer) -> Dict[str, Any]:
     """heap/1."""
-    return heap_json(answer.heap, answer.sites)
+    return heap_json(answer.heap, answer.sites, answer.types)
 
 
 def verdict(answer: Answer) -> Optional[str]:
@@ -125,7 +133,9 @@ def draw(answer: Answer, look: Look) -> Iterator[Pair]:
         yield from _sizes(heap, rows_shown(arguments.limit, look.file or bool(only), _CLASSES), look)
     if (arguments.large or not only) and heap.slots.large:
         yield from _gap(only)
-        yield from _large(heap, rows_shown(arguments.limit, look.file, 25 if only else _LARGE), look)
+        yield from _large(
+            heap, rows_shown(arguments.limit, look.file, 25 if only else _LARGE), look, answer.types
+        )
     if arguments.free or not only:
         yield from _gap(only)
         yield from free_table(heap.free, look.unicode, heap.info.pointer_size)
@@ -149,9 +159,9 @@ def _sizes(heap: Heap, limit: int, look: Look) -> Iterator[Pair]:
     yield from _more(len(heap.slots.classes) - len(classes), "size class", "size classes", "--sizes", look)
 
 
-def _large(heap: Heap, limit: int, look: Look) -> Iterator[Pair]:
+def _large(heap: Heap, limit: int, look: Look, types: Dict[int, str]) -> Iterator[Pair]:
     shown = heap.slots.large[:limit]
-    yield from large_table(shown, heap.info.pointer_size)
+    yield from large_table(shown, heap.info.pointer_size, types, look.width, look.unicode)
     rest = len(heap.slots.large) - len(shown)
     yield from _more(rest, "large object", "large objects", "--large --limit all", look)
 

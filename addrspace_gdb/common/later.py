@@ -10,13 +10,19 @@ Made = TypeVar("Made")
 
 
 class Later(Generic[Made]):
-    """What `work` returns, begun at once; when it is wanted where there is to be no thread more."""
+    """What `work` returns, begun at once; when it is wanted where there is to be no thread more, or without
+    `beside`."""
 
-    def __init__(self, work: Callable[[], Made]) -> None:
+    def __init__(self, work: Callable[[], Made], beside: bool = True) -> None:
         self._work: Optional[Callable[[], Made]] = work  # None: it was done
         self._found: List[Made] = []
         self._error: Optional[BaseException] = None
-        self._thread: Optional[threading.Thread] = threading.Thread(target=self._beside, daemon=True)
+        self._thread: Optional[threading.Thread] = None
+        if beside:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._beside, daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # a limit of processes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Mapping, Optional, Sequence, Tuple
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.goruntime.mspan import PAGE
@@ -171,14 +171,23 @@ def _class_row(one: ClassSlots, damaged: bool) -> Tuple[str, ...]:
     )
 
 
-def large_table(large: Sequence[Large], pointer_size: int = 8) -> Iterator[tokens.Pair]:
-    """One row a large object."""
+def large_table(
+    large: Sequence[Large],
+    pointer_size: int = 8,
+    types: Optional[Mapping[int, str]] = None,
+    width: Optional[int] = None,
+    unicode: bool = True,
+) -> Iterator[tokens.Pair]:
+    """One row a large object; `types` are names by where objects start."""
+    named = types or {}
+    told = any(one.start in named for one in large)
     columns = [
         Column("Large object", "left", tokens.ADDRESS),
         Column("Size", "right", tokens.SIZE),
         Column("Span", "right", tokens.SIZE),
         Column("", "left", tokens.QUIET),
         Column("State", "left", tokens.TEXT),
+        *([Column("Type", "left", tokens.NAME)] if told else []),
     ]
     words = {"live": "survived the last GC", "since": "allocated since", "dead": "dead, not swept yet"}
     rows = [
@@ -188,9 +197,12 @@ def large_table(large: Sequence[Large], pointer_size: int = 8) -> Iterator[token
             sizes.size(one.size),
             "user arena" if one.user else "noscan" if one.noscan else "scan",
             words.get(one.part, one.part),
+            *([clean(named.get(one.start, ""), unicode)] if told else []),
         )
         for one in large
     ]
+    if told:
+        columns, rows = fitted(columns, rows, width, (2,), 16, unicode, clip_left)
     yield from table(columns, rows)
 
 

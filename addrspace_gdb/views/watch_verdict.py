@@ -7,6 +7,7 @@ from typing import Callable, Dict, NamedTuple, Optional
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.moments import sampled
+from addrspace_gdb.space.moments.course import ROSE, Course
 from addrspace_gdb.space.moments.watched import CrowdGrowth, Moment, ObjectGrowth, Watched
 from addrspace_gdb.views.stackparts import duration
 
@@ -44,6 +45,8 @@ def sentence(moment: Moment) -> str:
     if watched.samples < 2:
         return f"One sample only: {_now(watched)}. What grows is seen from the second one on."
     cause = watched.cause
+    if watched.may_be_garbage:
+        return f"{_unsure(moment)}.{_besides(watched, sampled.IN_USE)}"
     if cause is None:
         return f"{_steady(watched)}.{_besides(watched, None)}"
     rss, part = watched.trend(sampled.RSS), watched.trend(cause)
@@ -93,7 +96,41 @@ def _steady(watched: Watched) -> str:
         return f"Which pages are in memory is not known, so whether it grows cannot be said ({many})"
     ends = sizes.size(low), sizes.size(high)
     stayed = f"at {ends[0]}" if ends[0] == ends[1] else f"between {ends[0]} and {ends[1]}"
+    went = watched.course(sampled.RSS)
+    if watched.samples == 2 and low != high:
+        return f"Whether RSS grows is seen from the third sample on: it is {stayed} ({many})"
+    if went.kind == ROSE:
+        return f"No growth that goes on: RSS {_rose(went)}, {stayed} ({many})"
     return f"No growth: RSS stayed {stayed} ({many})"
+
+
+def _rose(went: Course) -> str:
+    """ "rose once, by 24.0 MiB at about 1m30s, and has stood still since"."""
+    when = (
+        f"once, by {sizes.size(went.rise)} at about" if went.at_once else f"by {sizes.size(went.rise)} until"
+    )
+    return f"rose {when} {span(went.ended)}, and has stood still since"
+
+
+def _unsure(moment: Moment) -> str:
+    """What is said of a heap that rises between two collections."""
+    watched, pid = moment.watched, moment.info.pid
+    many = "one collection only has" if watched.collections else "no collection has"
+    rss = watched.trend(sampled.RSS)
+    return (
+        f"Whether it grows cannot be said yet: RSS rose by {sizes.size(rss.growth)} in heap objects"
+        f"{_made_of(watched)}, but {many} completed meanwhile, and it may be garbage;"
+        f" `addrspace-gdb gc {pid}` says when the next one comes"
+    )
+
+
+def _made_of(watched: Watched) -> str:
+    """What is most of the heap that grows, and who allocated it: begins with a comma."""
+    what = f", most of it {objects(watched.objects)}" if watched.objects is not None else ""
+    if watched.site is not None:
+        function, place = watched.site.site
+        what += f", allocated in {function} ({os.path.basename(place)})"
+    return what
 
 
 def _besides(watched: Watched, cause: Optional[str]) -> str:
@@ -122,21 +159,12 @@ def _goroutines(moment: Moment, cause: str) -> _Cause:
 
 def _heap(moment: Moment, cause: str) -> _Cause:
     watched, pid = moment.watched, moment.info.pid
-    what = f", most of it {objects(watched.objects)}" if watched.objects is not None else ""
-    if watched.site is not None:
-        function, place = watched.site.site
-        what += f", allocated in {function} ({os.path.basename(place)})"
     if watched.live_grows:
         rest = f": it survives the collector; `addrspace-gdb retained {pid}` says what keeps it"
-    elif not watched.collections:
-        rest = (
-            ": no collection has completed meanwhile, and it may be garbage; "
-            f"`addrspace-gdb gc {pid}` says when the next one comes"
-        )
     else:
         look = f"`addrspace-gdb gc {pid}` says how far the heap goes"
         rest = f": most of it does not survive the collector; {look}"
-    return _Cause("heap objects", what + rest)
+    return _Cause("heap objects", _made_of(watched) + rest)
 
 
 def _plain(moment: Moment, cause: str) -> _Cause:

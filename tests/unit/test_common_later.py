@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import List
 
 import pytest
 
@@ -62,3 +63,11 @@ def test_what_goes_wrong_later_is_raised_where_it_is_wanted() -> None:
     for _ in range(2):
         with pytest.raises(ProblemError, match="^no$"):
             later.found  # noqa: B018
+
+
+def test_without_beside_it_is_done_when_it_is_wanted() -> None:
+    done: List[int] = []
+    later = Later(lambda: done.append(threading.get_ident()), beside=False)
+    assert done == []
+    later.end()
+    assert later.found is None and done == [threading.get_ident()]

@@ -157,6 +157,15 @@ def test_large_objects_say_what_they_are() -> None:
     ]
 
 
+def test_types_of_large_objects_stand_where_they_are_known() -> None:
+    objects = [Large(0xC000100000 + (at << 20), 1 << 20, 1 << 20, False, False, "live") for at in range(2)]
+    lines = render(large_table(objects, 8, {0xC000200000: "main.Huge"}, 100)).splitlines()
+    assert lines[0].endswith("Type") and lines[2].endswith("  main.Huge")
+    assert "Type" not in render(large_table(objects, 8, {1: "main.Huge"}, 100))
+    long = render(large_table(objects, 8, {0xC000200000: "main.Pair[" + "x" * 99 + "]"}, 80))
+    assert all(len(line) <= 80 for line in long.splitlines())
+
+
 def test_values_of_options() -> None:
     assert [size_value(text) for text in ("8192", "8KiB", "1M", "3B")] == [8192, 8192, 1 << 20, 3]
     assert limit_value("all") == ALL and limit_value("7") == 7 and limit_value("007") == 7

@@ -24,6 +24,7 @@ from addrspace_gdb.common.line_file import LineFile
 from addrspace_gdb.common.problems import ProblemError
 from addrspace_gdb.shell.cli import main
 from addrspace_gdb.space.moments import sampled
+from addrspace_gdb.space.moments.course import GROWS, Point, course
 from addrspace_gdb.space.moments.sampled import PARTS, Crowd, Sample
 from addrspace_gdb.space.moments.trends import Timeline, Trend, Trends
 from addrspace_gdb.space.moments.watched import INTERRUPTED, TIME, Held, Moment, Watched
@@ -168,7 +169,7 @@ def test_what_goroutines_hold_in_the_heap_is_theirs() -> None:
         "The growth, 72.0 MiB a minute, is goroutines in main.(*client).watch (chan receive), 33.3% of it: "
     )
     much = [
-        sample(goroutines=100 + 60 * n, stacks=(10 + n) * MIB, heap_in_use=(10 + 50 * n) * MIB)
+        sample(goroutines=100 + 60 * n, stacks=(10 + n) * MIB, heap_in_use=(10 + 50 * n) * MIB, cycles=n)
         for n in range(5)
     ]
     assert moment(much).watched.cause == "heap_in_use"
@@ -182,12 +183,12 @@ def test_live_objects_and_garbage_are_told_apart() -> None:
         "objects": lambda n: {64: MIB, 1024: n * MIB},
         "sites": lambda n: {("main.f", "/x/a.go:9"): n * MIB},
     }
-    leak = sentence(moment(rising("heap_in_use", 7, 5 * MIB, live=lambda n: (10 + 5 * n) * MIB, **of)))
+    live = {"live": lambda n: (10 + 5 * n) * MIB, "cycles": lambda n: n}
+    leak = sentence(moment(rising("heap_in_use", 7, 5 * MIB, **live, **of)))
     assert leak == (
         "The growth, 30.0 MiB a minute, is heap objects, most of it objects of 1.0 KiB, allocated in main.f"
         " (a.go:9): it survives the collector; `addrspace-gdb retained 42` says what keeps it."
     )
-    assert "no collection has completed meanwhile" in sentence(moment(rising("heap_in_use")))
     swept = sentence(moment(rising("heap_in_use", cycles=lambda n: n)))
     assert "most of it does not survive the collector" in swept
 
@@ -217,12 +218,88 @@ def test_what_stands_or_only_swings_does_not_grow() -> None:
     assert sentence(found) == "No growth: RSS stayed between 100.0 MiB and 124.0 MiB (33 samples in 5m20s)."
     assert moment(rising("c_heap", step=1000)).watched.cause is None  # less than 1 MiB
     assert moment(rising("c_heap", step=-MIB)).watched.cause is None
-    grown = [sample(live=(10 + n) * MIB) for n in range(9)]
+    grown = [sample(live=(10 + n) * MIB, cycles=n) for n in range(9)]
     assert "No growth" in sentence(moment(grown)) and "But what survives" in sentence(moment(grown))
     leak = [sample(goroutines=100 + 50 * n) for n in range(9)]
     assert sentence(moment(leak)).endswith(
         " But goroutines grow, 300 more a minute, in main.(*client).watch."
     )
+
+
+def test_a_heap_between_two_collections_is_not_known_to_grow() -> None:
+    counts: Dict[str, Callable[[int], int]] = {
+        "no collection has completed": lambda _: 7,
+        "one collection only has completed": lambda n: 7 + int(n > 3),
+    }
+    for said, cycles in counts.items():
+        found = moment(rising("heap_in_use", cycles=cycles), TIME)
+        assert sentence(found) == (
+            "Whether it grows cannot be said yet: RSS rose by 30.0 MiB in heap objects, but"
+            f" {said} meanwhile, and it may be garbage; `addrspace-gdb gc 42` says when the next one comes."
+        )
+        verdict = watched_json(found, "x")["verdict"]
+        assert (verdict["course"], verdict["cause"]) == (None, None)
+
+
+def rss(*amounts: int) -> List[Sample]:
+    """Samples of a program whose heap has so many MiB in use, and a collection between any two."""
+    return [sample(heap_in_use=one * MIB, cycles=number) for number, one in enumerate(amounts)]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "kind", "said"),
+    [
+        ((10, 10, 10, 34, 34, 34, 34), "rose", "rose once, by 24.0 MiB at about 30s, and"),
+        ((10, 34, 34), "rose", "rose once, by 24.0 MiB at about 10s, and"),
+        ((10, 20, 30, 34, 34, 34, 34, 34), "rose", "rose by 24.0 MiB until 30s, and"),
+        ((10, 20, 30), "grows", "The growth, 60.0 MiB a minute, is heap objects"),
+        ((10, 30, 20), "stands", "RSS stayed between 100.0 MiB and 120.0 MiB"),
+        ((10, 10, 34), "stands", "No growth: RSS stayed between 100.0 MiB and 124.0 MiB"),
+        ((10, 30), None, "Whether RSS grows is seen from the third sample on: it is "),
+        ((60, 50, 40, 30, 20, 10), "stands", "RSS stayed between 100.0 MiB and 150.0 MiB"),
+        ((10, 10, 10, 10, 20, 30, 40, 50, 60, 70), "grows", "The growth, "),
+        (tuple(range(10, 60, 2)), "grows", "The growth, 12.0 MiB a minute, is heap objects"),
+        (tuple(10 + n + 24 * (n % 4) // 3 for n in range(40)), "grows", "The growth, "),
+        (tuple(10 + 24 * (n % 7) // 3 for n in range(19)), "stands", "No growth: "),
+        ((10, 18, 26, 34, 10, 18, 26, 34), "stands", "No growth: "),
+        ((10, 18, 26, 34, 14, 22, 30, 38), "stands", "No growth: "),
+    ],
+)  # fmt: skip
+def test_growth_is_what_goes_on(amounts: Tuple[int, ...], kind: Optional[str], said: str) -> None:
+    found = moment(rss(*amounts), TIME)
+    assert said in sentence(found)
+    verdict = watched_json(found, "x")["verdict"]
+    assert (verdict["course"], verdict["cause"]) == (kind, "heap_in_use" if kind == "grows" else None)
+
+
+def course_of(amounts: Sequence[int]) -> str:
+    return course([Point(float(at), one, one) for at, one in enumerate(amounts)], 10).kind
+
+
+def test_a_saw_tooth_has_no_growth_wherever_it_is_looked_at() -> None:
+    for period in (2, 3, 5, 8, 13, 30):
+        for shift in range(period):
+            for count in range(2 * period, 4 * period):
+                teeth = [600 * ((n + shift) % period) // period for n in range(count)]
+                assert course_of(teeth) != GROWS, (period, shift, count)
+                if count >= 3 * period:
+                    rising = [one + 800 * n // period for n, one in enumerate(teeth)]
+                    assert course_of(rising) == GROWS, (period, shift, count)
+
+
+def test_a_long_watch_keeps_the_lows_and_highs() -> None:
+    steady = [sample(c_heap=(10 + 8 * (n % 4)) * MIB) for n in range(3000)]
+    leak = [sample(c_heap=(10 + 8 * (n % 4)) * MIB + (n << 16)) for n in range(3000)]
+    assert (moment(steady).watched.cause, moment(leak).watched.cause) == (None, "c_heap")
+
+
+def test_another_part_that_grows_is_seen_beside_a_heap_that_swings() -> None:
+    found = moment([
+        sample(heap_in_use=(10 + 40 * (n % 5)) * MIB, heap_free=(210 - 40 * (n % 5)) * MIB,
+               c_heap=(10 + n) * MIB, cycles=n // 5)
+        for n in range(14)
+    ])  # fmt: skip
+    assert found.watched.cause == "c_heap"
 
 
 def test_one_sample_says_nothing_of_growth() -> None:

@@ -232,10 +232,11 @@ class Shapes:
         return None if abs(begun) <= _MOVING_MS else False
 
     def _newest_goid(self) -> int:
-        """Of the last goroutine that is in its place in allgs."""
+        """Of the last goroutine that is in its place in allgs; 0 if none is."""
         header, word = self._slice("allgs"), self._runtime.word
         last = [self._runtime.word_at(header.data + i * word) for i in range(header.length)[-2:]]
-        return self._runtime.record("runtime.g", next(filter(None, reversed(last)))).number("goid")
+        newest = next(filter(None, reversed(last)), 0)
+        return self._runtime.record("runtime.g", newest).number("goid") if newest else 0
 
     def _memstats(self, record: Record) -> bool:
         heap = self._record("mheap_")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from addrspace_gdb.space.moments.course import GROWS, STANDS, Course, Series, course
 from addrspace_gdb.space.moments.sampled import (
     COUNTS,
     FIGURES,
@@ -25,7 +26,8 @@ from addrspace_gdb.space.regions.model import TargetInfo
 _LEAST = 1 << 20  # bytes: a rise of less is none
 _LEAST_SHARE = 0.01  # of what there was
 _LEAST_COUNT = 10  # goroutines or threads
-_FIT = 0.7  # of the line through the samples, for a rise to be one
+_LEAST_SAMPLES = 3  # of two a step and a growth look the same
+_LEAST_CYCLES = 2  # collections: of fewer it is not known what survives the next one
 Site = Tuple[str, str]  # a function, and FILE:LINE
 
 
@@ -56,6 +58,7 @@ class Watched:
     def __init__(self) -> None:
         self._lines: Dict[str, Timeline] = {name: Timeline() for name in FIGURES}
         self._trends = {name: Trend(line) for name, line in self._lines.items()}
+        self._series = {name: Series() for name in FIGURES}
         self._crowds: Trends[CrowdKey] = Trends()
         self._objects: Trends[int] = Trends()
         self._sites: Trends[Site] = Trends()
@@ -75,6 +78,8 @@ class Watched:
             if value is not None:
                 self._lines[name].tick(at)
                 self._trends[name].add(value)
+                if name != LIVE or self._collected(sample.cycles):
+                    self._series[name].add(at, value)
         self._crowds.add(at, sample.crowds)
         self._objects.add(at, sample.objects)
         self._sites.add(at, sample.sites)
@@ -89,6 +94,10 @@ class Watched:
         if rss is not None:
             self.lowest = rss if self.lowest is None else min(self.lowest, rss)
             self.highest = rss if self.highest is None else max(self.highest, rss)
+
+    def _collected(self, cycles: Optional[int]) -> bool:
+        """Whether one was completed since the sample before: only then what survived is another amount."""
+        return cycles is None or not self._cycles or cycles != self._cycles[-1]
 
     def _name(self, key: CrowdKey, crowd: Crowd) -> None:
         self._names.pop(key, None)
@@ -138,26 +147,50 @@ class Watched:
                 found[makers] += self.last.crowds[key]
         return found.most_common()
 
+    def course(self, name: str) -> Course:
+        """How a figure went. A rise of less than 1 MiB, of 10 goroutines or threads, or of 1 % is none."""
+        least = max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * self._trends[name].first)
+        return course(self._series[name].points, least)
+
     def grows(self, name: str) -> bool:
-        """Whether a figure rises for more than it varies. Bytes: by 1 MiB and 1 %; counts: by 10 and 1 %."""
-        trend = self._trends[name]
-        least = max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * trend.first)
-        return trend.rise >= least and trend.growth > 0 and trend.fit >= _FIT
+        """Whether a figure rises, and goes on to."""
+        return self._trends[name].rise > 0 and self.course(name).grows
 
     @property
-    def cause(self) -> Optional[str]:
-        """Which of PARTS is most of the growth; None where RSS does not grow.
+    def largest_rise(self) -> Optional[str]:
+        """Which of PARTS is most of what RSS has risen by; None where it does not grow.
 
         Goroutines that pile up take more than stacks: if those grow with RSS, and what they have in the heap
         is not several times as much, they are the cause.
         """
-        if self.samples < 2 or not self.grows(RSS):
+        if not self.grows(RSS):
             return None
-        most = max(PARTS, key=lambda name: self._trends[name].rise)
+        parts = [name for name in PARTS if self.grows(name)] or PARTS
+        most = max(parts, key=lambda name: self._trends[name].rise)
         stacks = self._trends[STACKS].rise
         if most == IN_USE and self.grows(GOROUTINES) and stacks * _HELD >= self._trends[IN_USE].rise:
             return STACKS
         return most if self._trends[most].rise > 0 else None
+
+    @property
+    def may_be_garbage(self) -> bool:
+        """Whether what has risen is the heap, between two collections: the next one may take it all."""
+        few = self.collections is not None and self.collections < _LEAST_CYCLES
+        return few and self.largest_rise == IN_USE
+
+    @property
+    def cause(self) -> Optional[str]:
+        """Which of PARTS is most of the growth; None where RSS does not grow, or that is not known."""
+        return None if self.may_be_garbage else self.largest_rise
+
+    @property
+    def rss_course(self) -> Optional[str]:
+        """One of COURSES; None: whether it grows is not known."""
+        known = self._series[RSS].points and self.samples >= _LEAST_SAMPLES and not self.may_be_garbage
+        if not known:
+            return None
+        found = self.course(RSS).kind
+        return found if found != GROWS or self.cause is not None else STANDS
 
     @property
     def live_grows(self) -> bool:

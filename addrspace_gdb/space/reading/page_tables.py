@@ -14,27 +14,27 @@ from addrspace_gdb.target.protocol import MapsFiles, ProcFiles, Target
 
 
 class PageTables:
-    """smaps and the kernel's counts. With `check` they are begun at once, in threads, of a process of this
-    machine: reading its memory may make more of it resident."""
+    """smaps and the kernel's counts. With `check` they are begun at once, of a process of this machine in
+    threads; of another they are read by `count`."""
 
     def __init__(self, proc: Optional[ProcFiles], check: bool) -> None:
         self._proc = proc
         self._smaps: Optional[Later[bytes]] = None
         self._walk: Optional[Later[Dict[str, int]]] = None
         self._counts: Optional[KernelCounts] = None
-        if check and proc is not None and proc.local:
-            self._smaps, self._walk = Later(partial(proc.read, "smaps")), Later(partial(read_walk, proc))
+        if check and proc is not None:
+            self._smaps = Later(partial(proc.read, "smaps"), beside=proc.local)
+            self._walk = Later(partial(read_walk, proc), beside=proc.local)
 
     def count(self, target: Target, mappings: Sequence[Mapping], residency: Residency) -> None:
-        """Read what takes no walk. From now on the process's memory may be read: unless that leaves its pages
-        as they are, this waits for the walks."""
+        """Read what takes no walk. From now on the process's memory may be read, which may make more of it
+        resident: unless that leaves its pages as they are, the walks are over when this returns."""
         if self._proc is None:
             return
         self._counts = count_at_once(self._proc, mappings)
-        if self._walk is None:
-            self._counts = with_walk(self._counts, read_walk(self._proc))
-        elif not _leaves_pages(target, residency):
-            self._walk.end()
+        if not (self._proc.local and _leaves_pages(target, residency)):
+            if self._walk is not None:
+                self._walk.end()
             if self._smaps is not None:
                 self._smaps.end()
 

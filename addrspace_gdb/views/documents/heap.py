@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from addrspace_gdb.goruntime.slotcount import ClassSlots, Large, Parts
 from addrspace_gdb.space.heap.pages import ArenaUse
@@ -15,8 +15,10 @@ HEAP_SCHEMA = "heap/1"
 ARENAS_SCHEMA = "arenas/1"
 
 
-def heap_json(heap: Heap, sites: Optional[Sites] = None) -> Dict[str, Any]:
-    """Everything `addrspace heap` knows."""
+def heap_json(
+    heap: Heap, sites: Optional[Sites] = None, types: Optional[Mapping[int, str]] = None
+) -> Dict[str, Any]:
+    """Everything `addrspace heap` knows; `types` are names of large objects' types, by where those start."""
     slots = heap.slots
     return {
         "schema": HEAP_SCHEMA,
@@ -31,7 +33,7 @@ def heap_json(heap: Heap, sites: Optional[Sites] = None) -> Dict[str, Any]:
         "resident": parts_json(slots.resident),
         "runtime_objects": [one._asdict() for one in heap.own],
         "classes": [_class(one) for one in slots.classes],
-        "large": [_large(one) for one in slots.large],
+        "large": [_large(one, (types or {}).get(one.start)) for one in slots.large],
         "sites": None if sites is None else [_site(one) for one in sites.top],
         "free_runs": _free(heap),
         "arenas": [arena_json(arena) for arena in heap.arenas],
@@ -67,7 +69,7 @@ def _site(one: Site) -> Dict[str, Any]:
     return {**place, "bytes": one.size, "of": one.whole}
 
 
-def _large(one: Large) -> Dict[str, Any]:
+def _large(one: Large, type_: Optional[str]) -> Dict[str, Any]:
     return {
         "address": hex(one.start),
         "size": one.used,
@@ -75,6 +77,7 @@ def _large(one: Large) -> Dict[str, Any]:
         "noscan": one.noscan,
         "user_arena": one.user,
         "state": one.part,
+        "type": type_,
     }
 
 

@@ -20,7 +20,7 @@ def watched_line(moment: Moment, sentence: Optional[str]) -> str:
 def watched_json(moment: Moment, sentence: Optional[str]) -> Dict[str, Any]:
     """watch/1. All lines are alike; `verdict` is null but in the last one."""
     watched, held, last = moment.watched, moment.held, moment.watched.last
-    verdict = {"end": moment.end, "cause": watched.cause, "sentence": sentence}
+    verdict = {"end": moment.end, "course": watched.rss_course, "cause": watched.cause, "sentence": sentence}
     return {
         "schema": SCHEMA,
         "target": target_json(moment.info),

@@ -3,7 +3,7 @@
 //
 //	leaks MODE
 //
-// MODE is goroutines, heap, large, c, mapped or nothing. It says "ready" when it can be asked.
+// MODE is goroutines, heap, large, c, mapped, once (the third time only) or nothing. It says "ready" when it can be asked.
 package main
 
 /*
@@ -79,8 +79,12 @@ func remember() {
 	}
 }
 
-func leak(mode string) {
+func leak(mode string, number int) {
 	switch mode {
+	case "once":
+		for i := 0; number == 3 && i < 6; i++ {
+			remember()
+		}
 	case "goroutines":
 		subscribe(portion / 8192)
 	case "heap":
@@ -115,7 +119,7 @@ func main() {
 	fmt.Println("ready")
 	for number := 1; ; number++ {
 		<-asked
-		leak(os.Args[1])
+		leak(os.Args[1], number)
 		fmt.Printf("leaked %d\n", number)
 	}
 }
