@@ -69,14 +69,17 @@ class Answer:
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
         end_stacks: Callable[[], object] = list
+        runtime = Runtime(self._target, self._reading.problems)
         if self._reading.other is None:
-            runtime = Runtime(self._target, self._reading.problems)
             self._goroutines = self._tried("goroutines", lambda: of_reading(self._target, self._reading))
             if self._goroutines is not None:
                 end_stacks = begin_stacks(self._goroutines, room)
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
-            self._sites = self._tried("allocation sites", lambda: sites_of(runtime))
         self._read = rss.gathered(self._target, self._reading, self._goroutines)
+        if self._reading.other is None:
+            self._sites = self._read.background.sites or self._tried(
+                "allocation sites", lambda: sites_of(runtime, self._read.owners.memory)
+            )
         end_stacks()
         self._types: Optional[types.Answer] = None
         self._graph: Optional[TypedGraph] = None

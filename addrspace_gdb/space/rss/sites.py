@@ -47,10 +47,12 @@ class Sites(NamedTuple):
         return [site for site in self.top if site.size * _SMALLEST >= self.total][:2]
 
 
-def sites_of(runtime: Runtime) -> Optional[Sites]:
-    """As `read_sites`, of the heap profile that is read for it; None where there is none."""
+def sites_of(runtime: Runtime, memory: Optional[Buckets] = None) -> Optional[Sites]:
+    """As `read_sites`, of the heap profile, which is read for it unless it was read; None where there is
+    none."""
     try:
-        memory = next((one for one in read_buckets(runtime) if one.sizes), None)
+        if memory is None:
+            memory = next((one for one in read_buckets(runtime) if one.sizes), None)
         tables = symtab.load(runtime.target, runtime.problems)
         return read_sites(runtime, memory, Unwinder(tables)) if memory is not None else None
     except (UnreadableError, ProblemError, KeyError):
