@@ -301,6 +301,17 @@ STOPS: Dict[str, Tuple[str, List[str]]] = {
 }
 
 
+def test_before_there_is_a_heap_it_has_no_objects(newest_go: Toolchain, build_program: Builder) -> None:
+    if not gdbs():
+        pytest.skip("no gdb")
+    binary = build_program("shapes", newest_go)
+    asked = ["addrspace types", "addrspace retained"]
+    asked += ["addrspace holders 0xc000000000", "goroutine-stacks --leaked"]
+    run = run_gdb(gdbs()[0], asked, Scene("live", binary.path, ["starti x"], ("kill",)), load=True)
+    said = "addrspace: there is no heap yet: the runtime has not been initialised"
+    assert (run.stdout + run.stderr).count(said) == len(asked), run.stdout + run.stderr
+
+
 @pytest.mark.parametrize("stop", STOPS)
 def test_a_process_is_shown_wherever_it_stands(
     gdb_exe: Gdb, go: Toolchain, build_program: Builder, tmp_path: Path, stop: str

@@ -64,6 +64,9 @@ class HeapGraph:
         self._use = use
         self.reading, self.target = session.reading(), session.target()
         self._runtime = Runtime(self.target, self.reading.problems)
+        go = self.reading.go
+        if not (go.spans.total or go.arenas.arenas or self.reading.problems):
+            raise ProblemError("there is no heap yet: the runtime has not been initialised")
         self.minor = go_minor(self.target)
         self._names: Dict[int, Optional[str]] = {0: None}  # of types, by address
         self._functions: Dict[int, Optional[str]] = {}  # by address
