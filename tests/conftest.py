@@ -22,6 +22,7 @@ from harness.toolchains import OLD, Toolchain, Unavailable, selected_versions, t
 pytest.register_assert_rewrite("invariants")
 
 STRIPPED = "stripped"
+GDB = "gdb_exe"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +36,7 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     matrix_table.mark(items)
     if full_matrix():
         return
+    _in_turns(items)
     _thin(items)
     skip = pytest.mark.skip(reason="ADDRSPACE_MATRIX=1 runs it")
     for item in items:
@@ -42,10 +44,28 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def _in_turns(items: Sequence[pytest.Item]) -> None:
+    """What differs in the gdb alone is run with one of them, each in its turn; in modules with EVERY_GDB, whose
+    subject is gdb itself, with all."""
+    alike: Dict[Tuple[object, ...], List[pytest.Function]] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or getattr(item.module, "EVERY_GDB", False):
+            continue
+        if GDB in getattr(getattr(item, "callspec", None), "params", {}):
+            values = (value for value in _values(item) if value[0] != GDB)
+            alike.setdefault((item.nodeid.partition("[")[0], *values), []).append(item)
+    for number, some in enumerate(alike.values()):
+        for turn, item in enumerate(some):
+            if turn != number % len(some):
+                item.add_marker(pytest.mark.matrix)
+
+
 def _thin(items: Sequence[pytest.Item]) -> None:
     """Of a module with EACH_ONCE only so many tests that each value of each parameter has its turn."""
     by_test: Dict[str, List[pytest.Function]] = {}
     for item in items:
+        if item.get_closest_marker("matrix"):
+            continue
         if isinstance(item, pytest.Function) and getattr(item.module, "EACH_ONCE", False):
             by_test.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for left in by_test.values():

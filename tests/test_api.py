@@ -13,6 +13,7 @@ from harness.scenes import launch_to_breakpoint
 from harness.toolchains import Toolchain
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
+EVERY_GDB = True
 SCRIPT = """
 import json
 import gdb

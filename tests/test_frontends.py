@@ -19,6 +19,7 @@ from harness.terminal import Terminal
 from harness.toolchains import Toolchain
 
 EACH_ONCE = True  # not every combination: tests/conftest.py
+EVERY_GDB = True
 EARLIER = [word for line in (*EARLY, f"source {LOADER}") for word in ("-iex", line)]
 
 

@@ -28,6 +28,8 @@ from addrspace_gdb.goruntime.stripped.target import with_runtime
 from addrspace_gdb.shell.hints import SHELL
 from addrspace_gdb.target.protocol import Target
 
+EVERY_GDB = True
+
 SIDE = Path(__file__).with_name("contract_side.py")
 LLDB_SIDE = Path(__file__).with_name("contract_lldb.py")
 
