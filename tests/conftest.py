@@ -45,8 +45,8 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
 
 
 def _in_turns(items: Sequence[pytest.Item]) -> None:
-    """What differs in the gdb alone is run with one of them, each in its turn; in modules with EVERY_GDB, whose
-    subject is gdb itself, with all."""
+    """What differs in the gdb alone is run with one of them, each in its turn; with all in modules with
+    EVERY_GDB, whose subject is gdb itself."""
     alike: Dict[Tuple[object, ...], List[pytest.Function]] = {}
     for item in items:
         if not isinstance(item, pytest.Function) or getattr(item.module, "EVERY_GDB", False):
