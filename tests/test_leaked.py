@@ -14,7 +14,7 @@ from harness import full_matrix, leakprofile
 from harness.build import Builder
 from harness.command import assert_refused, cli
 from harness.debuggers import Gdb
-from harness.gdbrun import run_gdb
+from harness.gdbrun import Scene, run_gdb
 from harness.held import stop
 from harness.leakprofile import Held, leaked_in
 from harness.processes import Process, Processes
@@ -128,6 +128,30 @@ def test_gdb_says_the_same_and_again_in_one_session(
     assert f"1 of {many} goroutines can never run again; it keeps 1.0 MiB of the heap" in run.stdout, said
     assert f"\n{many} goroutines can never run again; they keep 1.0 MiB of the heap" in run.stdout
     assert 'no goroutine has the status or wait reason "leaked"' in run.stderr  # the collector found none
+
+
+def test_what_a_system_call_left_in_registers_is_no_root(
+    newest_go: Toolchain, build_program: Builder, gdb_exe: Gdb, tmp_path: Path
+) -> None:
+    """Of the goroutine that says "ready": Go has no register that a callee must keep."""
+    binary, heap, found = build_program("leaked", newest_go), tmp_path / "heap.json", tmp_path / "leaked.json"
+    enter = ["catch syscall write", "condition 1 $rdi == 1", "run </dev/null >/dev/null"]
+    lines = [
+        f"addrspace heap --format json --output {heap}",
+        f"python large = json.load(open({str(heap)!r}))['large']",
+        "python gdb.execute('set $r12 = ' + [one['address'] for one in large if one['size'] == 1 << 20][0])",
+        f"goroutine-stacks --leaked --function leakHolding --format json --output {found}",
+        "goroutine-stacks 1",
+        'printf "r12 is %p\\n", $r12',
+    ]
+    run = run_gdb(
+        gdb_exe, ["python import json", *lines], Scene("live", binary.path, enter, ("kill",)), load=True
+    )
+    (block,) = (one for one in json.loads(heap.read_text())["large"] if one["size"] == 1 << 20)
+    assert f"r12 is {block['address']}\n" in run.stdout
+    assert re.search(r"\bgoroutine 1 .*\bsyscall\b", run.stdout), run.stdout
+    (held,) = json.loads(found.read_text())["goroutines"]
+    assert held["keeps"]["bytes"] >= 1 << 20
 
 
 def test_text_begins_with_the_verdict(
