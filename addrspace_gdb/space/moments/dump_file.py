@@ -121,19 +121,18 @@ def _wrong(reason: str) -> NoReturn:
 
 
 def _target(found: Any) -> TargetInfo:
-    if (
-        not isinstance(found, dict)
-        or found.get("kind") not in _KINDS
-        or found.get("pointer_size") not in (4, 8)
-    ):
+    if not isinstance(found, dict) or found.get("kind") not in _KINDS:
         _wrong("its target is not one")
+    pointer_size = _number(found.get("pointer_size"), "target.pointer_size")
+    if pointer_size not in (4, 8):
+        _wrong("target.pointer_size is no size of a pointer")
     words = [_text(found.get(name), f"target.{name}", none=True) for name in ("executable", "go_version")]
     pid = _number(found["pid"], "target.pid") if found.get("pid") is not None else None
     arch = _text(found.get("arch"), "target.arch") or "?"
     page_size = _number(found.get("page_size"), "target.page_size")
     if not 0 < page_size <= 1 << 30 or page_size & (page_size - 1):
         _wrong("target.page_size is no size of a page")
-    return TargetInfo(found["kind"], pid, words[0], None, arch, found["pointer_size"], page_size, words[1])
+    return TargetInfo(found["kind"], pid, words[0], None, arch, pointer_size, page_size, words[1])
 
 
 def _list(found: Any, what: str, most: int) -> Iterator[Any]:
