@@ -42,11 +42,13 @@ class Later(Generic[Made]):
             self._error = error
 
     def end(self) -> None:
-        """Wait until it is done, or has failed."""
+        """Wait until it is done, or has failed. Ctrl-C, where it is done here, is raised at once."""
         if self._thread is not None:
             self._thread.join()
-        else:
-            self._do()
+            return
+        self._do()
+        if self._error is not None and not isinstance(self._error, Exception):
+            raise self._error
 
     @property
     def found(self) -> Made:

@@ -71,3 +71,11 @@ def test_without_beside_it_is_done_when_it_is_wanted() -> None:
     assert done == []
     later.end()
     assert later.found is None and done == [threading.get_ident()]
+
+
+def test_ctrl_c_where_it_is_done_is_raised_there() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Later(interrupted, beside=False).end()
