@@ -6,7 +6,7 @@ from array import array
 from heapq import nlargest
 from itertools import compress
 from operator import and_
-from typing import Dict, List
+from typing import Dict
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
@@ -30,9 +30,10 @@ def large_types(reading: Reading, target: Target) -> Dict[int, str]:
         layout = runtime.layout("runtime.mspan")
         if not layout.has("largeType"):
             return {}
-        spans = reading.go.spans
-        wanted = _largest(reading)
-        rows = read_columns(runtime, array("Q", wanted), layout, {"type": "largeType"}, "large objects")
+        starts = _largest(reading)
+        rows = read_columns(
+            runtime, array("Q", sorted(starts)), layout, {"type": "largeType"}, "large objects"
+        )
         types = Types(runtime, modules(target, Problems()))
         names: Dict[int, str] = {}
         for address in list(dict.fromkeys(filter(None, rows["type"])))[:_NAMES]:
@@ -41,16 +42,13 @@ def large_types(reading: Reading, target: Target) -> Dict[int, str]:
                 names[address] = found.name
     except (ProblemError, UnreadableError, KeyError):
         return {}
-    named = {mspan: names[one] for mspan, one in zip(rows["address"], rows["type"]) if one in names}
-    starts = zip(spans.columns["address"], spans.columns["start"])
-    return {start: named[mspan] for mspan, start in starts if mspan in named} if named else {}
+    return {starts[mspan]: names[one] for mspan, one in zip(rows["address"], rows["type"]) if one in names}
 
 
-def _largest(reading: Reading) -> List[int]:
-    """The mspans of the largest objects that may have pointers, ascending."""
-    spans = reading.go.spans
-    columns = spans.columns
+def _largest(reading: Reading) -> Dict[int, int]:
+    """Where the largest objects that may have pointers start, by their mspans."""
+    columns = reading.go.spans.columns
     states = columns["state"].tobytes().translate(_IS_IN_USE)
     mask = columns["spanclass"].tobytes().translate(_IS_LARGE)
-    sized = compress(zip(columns["pages"], columns["address"]), map(and_, mask, states))
-    return sorted(address for _, address in nlargest(_MOST, sized))
+    sized = compress(zip(columns["pages"], columns["address"], columns["start"]), map(and_, mask, states))
+    return {address: start for _, address, start in nlargest(_MOST, sized)}
