@@ -30,6 +30,8 @@ from addrspace_gdb.common.files import OutputFile
 from addrspace_gdb.common.problems import CUT, ProblemError, UnreadableError
 from addrspace_gdb.process.mapping_list import missing_of
 
+NO_FILE_FOR_A_PAGE = "html: name a file for the page: --output FILE"
+
 
 class Look(NamedTuple):
     """How an answer is to look."""
@@ -105,7 +107,7 @@ class Task:
         if self._output is not None:
             OutputFile(self._output)
         elif arguments.format == "html" and session.settings.terminal:
-            raise ProblemError("html: name a file for the page: --output FILE")
+            raise ProblemError(NO_FILE_FOR_A_PAGE)
 
     def ask(self) -> None:
         """Everything that needs the process. ProblemError and UnreadableError if there is no answer."""

@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any, List
 
+from addrspace_gdb.commands.command import NO_FILE_FOR_A_PAGE
 from addrspace_gdb.commands.spoken import for_shell
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.files import OutputFile
@@ -50,7 +51,7 @@ def add_html(commands: Any) -> None:
 def html(options: argparse.Namespace) -> int:
     """Carry it out; returns 0 or 1."""
     if options.output is None and stdout_is_terminal():
-        raise ProblemError("html: name a file for the page: --output FILE")
+        raise ProblemError(NO_FILE_FOR_A_PAGE)
     if all(map(_is_dump, options.targets)):
         return _of_dumps(options)
     if len(options.targets) > 1:
