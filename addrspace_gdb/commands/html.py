@@ -69,7 +69,6 @@ class Answer:
         self._goroutines: Optional[GoroutineReading] = None
         self._sites: Optional[Sites] = None
         end_stacks: Callable[[], object] = list
-        runtime = Runtime(self._target, self._reading.problems)
         if self._reading.other is None:
             self._goroutines = self._tried("goroutines", lambda: of_reading(self._target, self._reading))
             if self._goroutines is not None:
@@ -77,6 +76,7 @@ class Answer:
             self._slots = self._tried("heap", lambda: gather_slots(self._reading, self._target))
         self._read = rss.gathered(self._target, self._reading, self._goroutines)
         if self._reading.other is None:
+            runtime = Runtime(self._target, self._reading.problems)
             self._sites = self._read.background.sites or self._tried(
                 "allocation sites", lambda: sites_of(runtime, self._read.owners.memory)
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import List, NamedTuple, Sequence
 
 STANDS, ROSE, GROWS = "stands", "rose", "grows"
-COURSES = (STANDS, ROSE, GROWS)
 
 _LEAST_POINTS = 3  # of fewer a step and a growth look the same
 _GOES_ON = 0.2  # of the whole rise: what each part of the time must add
@@ -29,9 +28,8 @@ class Point(NamedTuple):
 class Course(NamedTuple):
     """How a figure went."""
 
-    kind: str  # one of COURSES
+    kind: str  # STANDS, ROSE or GROWS
     rise: int = 0  # from the level at first to that at the end
-    begun: float = 0.0  # the last time that it was at the first level
     ended: float = 0.0  # the first time that it was at the last level
     at_once: bool = False  # there is nothing between the two
 
@@ -73,7 +71,7 @@ def course(points: Sequence[Point], least: float) -> Course:
         return Course(STANDS)
     begin, end, rise = points[0].at, points[-1].at, points[-1].high - points[0].low
     if _goes_on(points, least):
-        return Course(GROWS, rise, begin, end)
+        return Course(GROWS, rise, end)
     if rise < least:
         return Course(STANDS)
     begun = max(one.at for one in points if one.low <= points[0].low + _REACHED * rise)
@@ -81,7 +79,7 @@ def course(points: Sequence[Point], least: float) -> Course:
     if _varies(before) > _FLAT * rise:
         return Course(STANDS)
     if begun <= (begin + end) / 2 and _goes_on(points[len(before) - 1 :], least):
-        return Course(GROWS, rise, begun, end)
+        return Course(GROWS, rise, end)
     return _stands(points, begun)
 
 
@@ -127,7 +125,7 @@ def _stands(points: Sequence[Point], begun: float) -> Course:
     if ended <= begun or len(after) < 2 or _varies(after) > _FLAT * rise:
         return Course(STANDS)
     between = any(begun < one.at < ended for one in points)
-    return Course(ROSE, rise, begun, ended, not between)
+    return Course(ROSE, rise, ended, not between)
 
 
 def _varies(points: Sequence[Point]) -> int:

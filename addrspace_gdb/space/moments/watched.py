@@ -185,7 +185,7 @@ class Watched:
 
     @property
     def rss_course(self) -> Optional[str]:
-        """One of COURSES; None: whether it grows is not known."""
+        """The kind of its course; None: whether it grows is not known."""
         known = self._series[RSS].points and self.samples >= _LEAST_SAMPLES and not self.may_be_garbage
         if not known:
             return None
