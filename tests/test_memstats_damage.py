@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -37,10 +38,8 @@ def test_targeted_damage_is_survived(pristine: Pristine, tmp_path: Path) -> None
     assert_all_well(pristine.fuzz(tmp_path, skip=1, step=2 * TARGETED, commands=COMMANDS), 40)
 
 
-def damaged(
-    core: Pristine, folder: Path, writes: List[Tuple[str, int]]
-) -> Tuple[Dict[str, Any], Dict[str, Any], str]:
-    """Both documents after 64-bit words at those expressions were overwritten in a copy of the core."""
+def overwriting(core: Pristine, folder: Path, writes: List[Tuple[str, int]]) -> Tuple[Path, Path]:
+    """A copy of the core, and gdb's script that overwrites 64-bit words of it at those expressions."""
     copy = folder / "core"
     lines = ["import gdb, struct", "gdb.execute('set language c')", f"core = open({str(copy)!r}, 'r+b')"]
     for expression, value in writes:
@@ -53,6 +52,14 @@ def damaged(
     script = folder / "damage.py"
     script.write_text("\n".join(lines) + "\n")
     copy.write_bytes(core.core.read_bytes())
+    return copy, script
+
+
+def damaged(
+    core: Pristine, folder: Path, writes: List[Tuple[str, int]]
+) -> Tuple[Dict[str, Any], Dict[str, Any], str]:
+    """Both documents after 64-bit words at those expressions were overwritten in a copy of the core."""
+    copy, script = overwriting(core, folder, writes)
     ask = [f"addrspace {name} --format json --output {folder / name}" for name in ("memstats", "gc")]
     show = [f"source {SIDE}", f"source {script}"]
     show += [f"tell {line}" for line in [*ask, "addrspace memstats", "addrspace gc"]]
@@ -100,3 +107,26 @@ def test_memory_that_cannot_be_read(pristine: Pristine, tmp_path: Path) -> None:
     assert row["walked"] is None or row["agrees"] is False
     assert memstats["memstats"]["HeapInuse"]["agrees"] is True
     assert "mbuckets" in text
+
+
+def test_free_stacks_that_cannot_be(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    """A span of the pool that is as large as an address space is left out of the sum, in one line."""
+    first = "'runtime.stackpool'[0].item.span.first"
+    copy, script = overwriting(pristine, tmp_path, [(f"&{first}->npages", 1 << 39)])
+    scene = Scene("core", pristine.binary.path, [f"core-file {copy}"])
+    run = run_gdb(gdbs()[0], ["goroutine-stacks", f"source {script}", "goroutine-stacks"], scene, load=True)
+    before, after = re.findall(r"^  free +([\d.]+) KiB +in the stack pools", run.stdout, re.MULTILINE)
+    assert 0 <= float(after) < float(before)
+    assert "free stacks: 1 spans hold impossible sizes; left out" in run.stderr
+
+
+def test_bytes_of_stacks_that_cannot_be(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
+    """The runtime's counter is unknown then, and a line says why."""
+    copy, script = overwriting(
+        pristine, tmp_path, [("&'runtime.memstats'.heapStats.stats[0].inStacks", 1 << 62)]
+    )
+    scene = Scene("core", pristine.binary.path, [f"core-file {copy}"])
+    run = run_gdb(gdbs()[0], [f"source {script}", "goroutine-stacks"], scene, load=True)
+    assert re.search(r"Stacks in use +\?", run.stdout), run.stdout
+    (line,) = [line for line in run.stderr.splitlines() if "inStacks is 0x4" in line]
+    assert line.startswith("addrspace: memstats.heapStats: ")

@@ -11,8 +11,9 @@ import pytest
 from addrspace_gdb.goruntime import mspan
 from addrspace_gdb.goruntime.mspan import FIELDS, PAGE, Spans
 from addrspace_gdb.goruntime.proc import DEAD, WAITING, Goroutines, M, Scheduler
-from addrspace_gdb.goruntime.stack import POOL_SPAN, Stacks, no_stacks
+from addrspace_gdb.goruntime.stack import Stacks, no_stacks
 from addrspace_gdb.goruntime.stackpieces import SIGNAL_STACK
+from addrspace_gdb.goruntime.stackpool import POOL_SPAN
 
 Row = Tuple[int, int, int, int]  # lo, hi, status, goid
 BASE = 0xC000_0000_0000

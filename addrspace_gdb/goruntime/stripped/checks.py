@@ -18,7 +18,7 @@ from addrspace_gdb.goruntime.buildinfo import read_string
 from addrspace_gdb.goruntime.mspan import MANUAL, PAGE
 from addrspace_gdb.goruntime.proc import GSCAN, STATUS
 from addrspace_gdb.goruntime.record import Record, Runtime, Slice
-from addrspace_gdb.goruntime.stack import SMALLEST_STACK
+from addrspace_gdb.goruntime.stackpool import SMALLEST_STACK
 from addrspace_gdb.goruntime.stripped import small_checks
 from addrspace_gdb.goruntime.stripped.variables import CONFIRMED, POSSIBLE, REFUTED
 from addrspace_gdb.target.layout import Type
