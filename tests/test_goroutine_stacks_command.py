@@ -296,7 +296,8 @@ def test_damage_is_said_in_the_row(gdb_exe: Gdb, parked: Scene) -> None:
     assert "0x1234 is in no Go function" in framed and "sp 0x1 is outside" in framed
     assert "is in no Go function" in groups and "is outside its stack" in groups
     assert "(frames not unwound)" in total and "(sp not known)" in total and "exactly MemStats" in total
-    document = json.loads(far[far.index("{") :])
+    document = json.loads(far[far.index("{") : far.rindex("}") + 1])
+    assert "goroutine stacks: 1 of" in far[far.rindex("}") :]
     jsonschema.validate(document, schema("goroutine-stacks/1"))
     damaged = {g["goid"]: g for g in document["goroutines"]}
     assert damaged[four]["wait_reason"] == "unknown wait reason" and damaged[four]["problem"] is None

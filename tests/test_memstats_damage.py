@@ -130,3 +130,34 @@ def test_bytes_of_stacks_that_cannot_be(pristine: Pristine, tmp_path: Path) -> N
     assert re.search(r"Stacks in use +\?", run.stdout), run.stdout
     (line,) = [line for line in run.stderr.splitlines() if "inStacks is 0x4" in line]
     assert line.startswith("addrspace: memstats.heapStats: ")
+
+
+SPANS, STACKS = "spans: 1 of [\\d,]+ hold impossible", "goroutine stacks: 1 of [\\d,]+ have impossible bounds"
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "told"),
+    [
+        ("'runtime.mheap_'.allspans.array[20]->npages", 1 << 39, SPANS),
+        ("'runtime.mheap_'.allspans.array[20]->startAddr", 1 << 52, SPANS),
+        ("'runtime.allgs'.array[3]->stack.lo", 1 << 33, STACKS),
+        ("'runtime.allgs'.array[3]->stack.hi", 1 << 52, STACKS),
+    ],
+)
+def test_sizes_that_cannot_be(
+    pristine: Pristine,  # noqa: F811
+    tmp_path: Path,
+    word: str,
+    value: int,
+    told: str,
+) -> None:
+    """Every command leaves out what damage made larger than an address space, says so, and shows the rest."""
+    copy, script = overwriting(pristine, tmp_path, [(f"&{word}", value)])
+    scene = Scene("core", pristine.binary.path, [f"core-file {copy}"])
+    names = ["heap", "rss", "spans", "memstats", "types", "regions heap"]
+    commands = ["goroutine-stacks --by-frame", *(f"addrspace {name}" for name in names)]
+    run = run_gdb(gdbs()[0], [f"source {script}", *commands], scene, load=True)
+    said = [line for line in run.stderr.splitlines() if line.startswith("addrspace: ")]
+    told_by = sum(re.search(told, line) is not None for line in said)
+    assert told_by >= len(names), said  # memstats may tell of a sum first that is wrong for it
+    assert len(run.stdout) > 5000 and not re.search(r"[\d.]+ [TPE]iB", run.stdout), run.stdout

@@ -25,7 +25,8 @@ PAGE = 1 << PAGE_SHIFT
 DEAD, IN_USE, MANUAL = 0, 1, 2
 _STATES = bytes((DEAD, IN_USE, MANUAL))
 
-_MAX_PAGES = 1 << 40  # of one span: more are garbage
+# Bits that no start of a span has: heapAddrBits (src/runtime/malloc.go) is 48 on every 64-bit Linux.
+_MISPLACED = PAGE - 1 | 0xFFFF << 48
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
 
 _MAP = 1 << 13  # pages that one map of pages is of: those of an arena
@@ -246,7 +247,8 @@ _IS_IN_USE = _ones((SMALL, LARGE, USER_ARENA))
 
 def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     """Read every span that mheap_.allspans lists. `grown` is how many bytes the heap has grown to: there
-    cannot be more spans than pages."""
+    cannot be more spans than pages, nor a span of more; chunks of user arenas, which are beside it, are
+    smaller than an arena (src/runtime/arena.go)."""
     layout = runtime.layout("runtime.mspan")
     header: Slice = heap.slice("allspans")
     listed = runtime.slice_words(header, "mheap_.allspans", grown // PAGE + _SPARE)
@@ -259,7 +261,7 @@ def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     states = columns["state"].tobytes()
     odd = len(states.translate(None, _STATES))
     live = chosen(columns, states.translate(_IS_LIVE))
-    unsound = _unsound(live)
+    unsound = _unsound(live, max(grown // PAGE, _MAP))
     if unsound:
         odd += len(unsound)
         mask = bytearray(b"\1") * len(live["address"])
@@ -273,17 +275,14 @@ def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
     return spans
 
 
-def _unsound(columns: Columns) -> List[int]:
-    """Positions of the spans that cannot be where they say."""
+def _unsound(columns: Columns, most: int) -> List[int]:
+    """Positions of the spans that cannot be where they say, or have more than `most` pages."""
     starts, pages = columns["start"], columns["pages"]
-    if not starts or (all(starts) and not any(map((PAGE - 1).__and__, starts)) and _possible(pages)):
+    sized = bool(pages) and 0 < min(pages) <= max(pages) <= most
+    if not starts or (sized and all(starts) and not any(map(_MISPLACED.__and__, starts))):
         return []
     rows = enumerate(zip(starts, pages))
-    return [at for at, (start, n) in rows if start & (PAGE - 1) or not 0 < n < _MAX_PAGES or start == 0]
-
-
-def _possible(pages: Sequence[int]) -> bool:
-    return 0 < min(pages) <= max(pages) < _MAX_PAGES
+    return [at for at, (start, n) in rows if start & _MISPLACED or not 0 < n <= most or start == 0]
 
 
 def _covered(starts: Sequence[int], pages: Sequence[int], kinds: bytes) -> Optional[List[Run]]:

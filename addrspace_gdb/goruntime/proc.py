@@ -13,6 +13,7 @@ from itertools import compress
 from operator import not_
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from addrspace_gdb.common import lanes
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime.columns import Columns, read_columns
 from addrspace_gdb.goruntime.g0bounds import within_mappings
@@ -25,6 +26,9 @@ from addrspace_gdb.target.layout import Located, Type
 GSCAN = 0x1000  # _Gscan: the collector is scanning the stack; the status proper is in the other bits
 _MAX_PS = 1 << 16
 _MAX_GOROUTINES = 1 << 25
+# Stacks double, and newstack (src/runtime/stack.go) throws beyond maxstackceiling, which is 2,000,000,000
+# whatever debug.SetMaxStack says.
+MAX_STACK = 1 << 30
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
 
@@ -71,9 +75,13 @@ _FIELDS = {
 class Goroutines:
     """Every g of runtime.allgs, dead ones too, as parallel columns in order of the g's address."""
 
-    def __init__(self, columns: Optional[Columns] = None) -> None:
+    def __init__(
+        self, columns: Optional[Columns] = None, misplaced: Optional[Dict[int, Tuple[int, int]]] = None
+    ) -> None:
         empty = {name: array("Q") for name in ("address", *_FIELDS)}
         self.columns: Columns = empty if columns is None else columns
+        # What damage made of the bounds of stacks, by position; their columns have 0 for both.
+        self.misplaced = misplaced or {}
 
     def __len__(self) -> int:
         return len(self.columns["address"])
@@ -158,7 +166,26 @@ def read_goroutines(runtime: Runtime, grown: Optional[int] = None) -> Goroutines
     columns = read_columns(runtime, _listed(runtime, addresses), layout, fields, "goroutines")
     for name in left_out:
         columns[name] = array("Q", bytes(8 * len(columns["address"])))
-    return Goroutines(columns)
+    return Goroutines(columns, _misplaced(runtime, columns))
+
+
+def _misplaced(runtime: Runtime, columns: Columns) -> Dict[int, Tuple[int, int]]:
+    """Takes from the columns the stacks that cannot be where they say, and tells of them."""
+    los, his = columns["lo"], columns["hi"]
+    sizes = lanes.differences(lanes.wide(his), lanes.wide(los))
+    if sizes is not None and max(sizes, default=0) <= MAX_STACK:
+        return {}
+    rows = enumerate(zip(los, his))
+    found = {at: (lo, hi) for at, (lo, hi) in rows if not 0 <= hi - lo <= MAX_STACK}
+    for at in found:
+        los[at] = his[at] = 0
+    if found:
+        at, (lo, hi) = next(iter(found.items()))
+        which = f"goroutine {columns['goid'][at]}: {lo:#x}-{hi:#x}"
+        runtime.problems.add(
+            f"goroutine stacks: {len(found)} of {len(los)} have impossible bounds ({which}); left out"
+        )
+    return found
 
 
 def is_live(status: int) -> bool:

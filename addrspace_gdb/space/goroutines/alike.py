@@ -15,9 +15,9 @@ from operator import and_, lt, sub
 from typing import Callable, Dict, Iterator, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime.columns import nonzero, pick
+from addrspace_gdb.goruntime.proc import MAX_STACK
 from addrspace_gdb.goruntime.record import Runtime, direct_pid
 from addrspace_gdb.process.vm_readv import TOGETHER, is_there, read_runs
-from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain
 from addrspace_gdb.space.reading.goroutines import GoroutineReading
 

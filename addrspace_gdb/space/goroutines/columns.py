@@ -13,9 +13,8 @@ from operator import ge, le, lt, sub
 from typing import Dict, Optional, Sequence, Set, Tuple
 
 from addrspace_gdb.goruntime.columns import pick
-from addrspace_gdb.goruntime.proc import is_live
+from addrspace_gdb.goruntime.proc import MAX_STACK, is_live
 from addrspace_gdb.space.goroutines.residency import FEW, not_resident, resident_many, runs_alone
-from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.walk import is_plain, start_of
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading

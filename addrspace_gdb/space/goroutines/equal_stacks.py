@@ -16,11 +16,12 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Se
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.pclntab import SP_WRITE, TOP_FRAME
+from addrspace_gdb.goruntime.proc import MAX_STACK
 from addrspace_gdb.goruntime.traceback import Stack, Unwinder, Walk
 from addrspace_gdb.process.vm_readv import TOGETHER, Room
 from addrspace_gdb.space.goroutines.alike import Path, SideBySide, alike, side_by_side
 from addrspace_gdb.space.goroutines.stack_copies import Copies, copies_of
-from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK, Wanted, blocks
+from addrspace_gdb.space.goroutines.stack_reads import Wanted, blocks
 from addrspace_gdb.space.goroutines.walk import walk
 from addrspace_gdb.space.reading.cached import once
 from addrspace_gdb.space.reading.goroutines import GoroutineReading

@@ -10,7 +10,6 @@ from addrspace_gdb.target.protocol import Target
 
 _GAP = 8192  # a read call costs as much as reading this much more
 _RUN = 1 << 20  # bytes: larger reads are slower, their memory is new each time
-MAX_STACK = 1 << 30  # debug.SetMaxStack's default on 64-bit: no stack is larger
 
 Read = Callable[[int, int], bytes]
 Wanted = Tuple[int, int, int]  # start, end, whose

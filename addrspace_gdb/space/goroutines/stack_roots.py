@@ -15,12 +15,11 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 from addrspace_gdb.common.gcpause import no_cycle_collection
 from addrspace_gdb.common.messages import Column
 from addrspace_gdb.common.problems import UnreadableError
-from addrspace_gdb.goruntime.proc import GSCAN, SYSCALL
+from addrspace_gdb.goruntime.proc import GSCAN, MAX_STACK, SYSCALL
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.goroutines.equal_stacks import fold_of, walk_of
 from addrspace_gdb.space.goroutines.stack_columns import Numbered, StackColumns
 from addrspace_gdb.space.goroutines.stack_plans import NO_PLACE, Place, Plan, Plans
-from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.goroutines.stack_records import StackRecords
 from addrspace_gdb.space.goroutines.walk import start_of
 from addrspace_gdb.space.reading.goroutines import GoroutineReading

@@ -6,11 +6,10 @@ from typing import FrozenSet, NamedTuple, Optional
 
 from addrspace_gdb.common.problems import UnreadableError
 from addrspace_gdb.goruntime import funcid
-from addrspace_gdb.goruntime.proc import GSCAN, RUNNING, is_live, status_word
+from addrspace_gdb.goruntime.proc import GSCAN, MAX_STACK, RUNNING, is_live, status_word
 from addrspace_gdb.goruntime.traceback import Registers, Saved, Stack, Walk
 from addrspace_gdb.goruntime.waitreason import state_text, wait_reason
 from addrspace_gdb.space.goroutines.chosen import GoroutineState
-from addrspace_gdb.space.goroutines.stack_reads import MAX_STACK
 from addrspace_gdb.space.reading.signals import before_signals
 from addrspace_gdb.space.reading.walkable import Live, Walkable, runs
 
@@ -62,6 +61,7 @@ def start_of(reading: Walkable, at: int) -> Start:
     if found.problem:
         return found
     if not 0 < lo < hi or hi - lo > MAX_STACK:
+        lo, hi = reading.goroutines.misplaced.get(at, (lo, hi))
         return found._replace(problem="it has no stack" if lo == hi else f"bad stack bounds {lo:#x}-{hi:#x}")
     if not lo < found.sp <= hi:
         return found._replace(problem=f"sp {found.sp:#x} is outside its stack")
