@@ -89,11 +89,11 @@ def test_runs_that_cannot_be_read_are_none() -> None:
 def test_pieces_are_copied_as_far_as_there_is_room() -> None:
     chance = random.Random(6)
     memory = ctypes.create_string_buffer(chance.randbytes(1 << 16), 1 << 16)
-    start = ctypes.addressof(memory)
+    start, raw = ctypes.addressof(memory), memory.raw
     sizes = array("Q", (chance.choice([8, 40, 304]) for _ in range(3 * AT_ONCE + 7)))
     offsets = [chance.randrange((1 << 16) - size) for size in sizes]
     addresses = array("Q", map(start.__add__, offsets))
-    wanted = b"".join(memory.raw[at : at + size] for at, size in zip(offsets, sizes))
+    wanted = b"".join(raw[at : at + size] for at, size in zip(offsets, sizes))
     every = Pieces(os.getpid(), addresses, sizes, Room(1 << 30, 1 << 16))
     assert every.missed == [] and every.count == len(sizes) and bytes(every.data)[: len(wanted)] == wanted
     two = sum(sizes[: 2 * AT_ONCE])
