@@ -293,3 +293,6 @@ def test_yama(scope: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precheck, "_is_not_dumpable", lambda pid, owner: False)
     line = precheck._missing(1, str(NOBODY), str(NOBODY))
     assert line.startswith(f"kernel.yama.ptrace_scope = {scope} {why}")
+    monkeypatch.setattr(precheck, "_may_trace", lambda: True)
+    of_root = precheck._missing(1, "0", "0")
+    assert of_root == line if scope == "3" else "a sandbox or security module" in of_root

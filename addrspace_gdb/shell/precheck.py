@@ -66,11 +66,13 @@ def _missing(pid: int, owner: str, own: str) -> str:
         return f"it belongs to user id {owner}; run as that user, or as root"
     if _in_user_namespace():
         return "it is outside of the user namespace of addrspace-gdb; run that outside too"
-    if own == "0":
+    scope = _word("/proc/sys/kernel/yama/ptrace_scope")
+    if own == "0" and not _may_trace():
         return "root lacks the capability SYS_PTRACE here (docker run --cap-add SYS_PTRACE)"
+    if own == "0":
+        return _BY_SCOPE["3"] if scope == "3" else _FORBIDDEN
     if _is_not_dumpable(pid, owner):
         return "it has forbidden that (PR_SET_DUMPABLE), or was started with more rights; run as root"
-    scope = _word("/proc/sys/kernel/yama/ptrace_scope")
     return _BY_SCOPE.get(scope, "run as root, or with the capability SYS_PTRACE")
 
 
@@ -79,6 +81,18 @@ _BY_SCOPE = {
     "2": "kernel.yama.ptrace_scope = 2 wants the capability SYS_PTRACE; run with sudo",
     "3": "kernel.yama.ptrace_scope = 3 forbids it to everybody until the next boot",
 }
+
+
+_FORBIDDEN = (
+    "a sandbox or security module (SELinux, AppArmor, Landlock) forbids it to root too; run outside of it"
+)
+_SYS_PTRACE = 19  # include/uapi/linux/capability.h
+
+
+def _may_trace() -> bool:
+    """Whether this process has the capability SYS_PTRACE."""
+    effective = (status_of("/proc/self/status") or {}).get("CapEff", "0")
+    return bool(int(effective, 16) >> _SYS_PTRACE & 1)
 
 
 def _in_user_namespace() -> bool:
