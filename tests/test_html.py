@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
@@ -411,8 +412,13 @@ def test_moments(browser: Browser, looked: Looked, tmp_path: Path) -> None:
         return next(str(row[4]) for row in browser.ask("rows") if row[0] == "heap")
 
     assert "3 of 3" in browser.text("#moments output") and change() == "\u22124.0 KiB"  # what is looked for
+    less_by = browser.text("#findings")
+    assert re.fullmatch(
+        r"Resident memory shrank by 4\.0 KiB since .*, to [\d.]+ MiB: the Go heap by 4\.0 KiB\.", less_by
+    )
     browser.ask("choose", "#moments input", "0")
     assert "1 of 3" in browser.text("#moments output") and change() == ""
+    assert browser.text("#findings") == ""
     browser.ask("choose", "#moments input", "2")
     assert change() == "\u22124.0 KiB"
     for width in (1280, 1920, 800):

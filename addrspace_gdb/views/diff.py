@@ -9,6 +9,7 @@ from addrspace_gdb.space.moments.diff import Change, ClassChange, Difference
 from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, GroupChange, StackMove
 from addrspace_gdb.space.moments.diff_ranges import RangeChange
 from addrspace_gdb.space.moments.snapshot import Snapshot, What
+from addrspace_gdb.views.diff_sentence import sentence
 from addrspace_gdb.views.diffbox import diff_box
 from addrspace_gdb.views.kit import tokens
 from addrspace_gdb.views.kit.glyphs import Glyphs, glyphs
@@ -37,7 +38,7 @@ def diff_text(
     look = _Look(diff, limit, width, unicode)
     yield from look.title()
     if diff.anything:
-        for line in [*look.totals(), *look.fastest()]:
+        for line in [*look.verdict(), *look.totals(), *look.fastest()]:
             yield from line
         if diff.memory:
             yield tokens.NEWLINE
@@ -74,6 +75,10 @@ class _Look:
         else:
             facts += [f"{_process(before)} {arrow} {_process(after)}"]
         return self.line().put(tokens.HEADING, self._g.dot.join(map(self._clean, facts)))
+
+    def verdict(self) -> Iterator[Line]:
+        """What the change is, in one sentence."""
+        return paragraph("", sentence(self._diff), self._width or _NONE, self._unicode)
 
     def totals(self) -> Iterator[Line]:
         """How much all of it has grown."""

@@ -25,6 +25,7 @@ from addrspace_gdb.space.moments.snapshot import GoroutineTable, Moments, Region
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.views.diff import diff_text
+from addrspace_gdb.views.diff_sentence import sentence
 from addrspace_gdb.views.documents import schema as schemas
 from addrspace_gdb.views.documents.diff import diff_json
 from addrspace_gdb.views.kit.render import render
@@ -106,6 +107,50 @@ def test_a_difference_of_a_moment_with_itself_is_nothing() -> None:
     assert not diff.anything and not diff.flows and not diff.ranges
     text = render(diff_text(diff, 20))
     assert "nothing has changed" in text and "┌" not in text
+
+
+def stacks_of(many: int, resident: Optional[int]) -> Snapshot:
+    """Goroutines with a page of stack each, some heap that does not change, and something mapped."""
+    first = [Region(1 << 30, (1 << 30) + 8192, "heap", "small objects", "", "rw-p", 8192, None, None)]
+    first.append(
+        Region(1 << 20, (1 << 20) + (1 << 12), "foreign", "mapping", "", "rw-p", resident, None, None)
+    )
+    for number in range(many):
+        start = (1 << 32) + (number << 12)
+        first.append(
+            Region(
+                start, start + 4096, "goroutine-stacks", "goroutine", "", "rw-p", 4096, None, f"g{number + 1}"
+            )
+        )
+    goids = array("Q", range(1, many + 1))
+    los = array("Q", ((1 << 32) + (goid - 1 << 12) for goid in goids))
+    his = array("Q", (lo + 4096 for lo in los))
+    which = array("I", bytes(4 * many))
+    return snapshot("s", first, goroutines=GoroutineTable(goids, los, his, which, [stack("main.f")]))
+
+
+def test_the_change_is_one_sentence() -> None:
+    few, many = stacks_of(1, 0), stacks_of(33, 0)
+    told = (
+        "Resident memory grew by 128.0 KiB, to 140.0 KiB: goroutine stacks by 128.0 KiB (32 more goroutines)."
+    )
+    assert sentence(difference(few, many)) == told
+    assert render(diff_text(difference(few, many), 20, None)).splitlines()[1] == told
+    assert diff_json(difference(few, many))["sentence"] == told
+    less = sentence(difference(many, few))
+    assert less.startswith(
+        "Resident memory shrank by 128.0 KiB, to 12.0 KiB: goroutine stacks by 128.0 KiB ("
+    )
+    assert less.endswith(" (32 fewer goroutines).")
+    assert sentence(difference(few, few)) == "Resident memory is as large as before: 12.0 KiB."
+    unknown = difference(stacks_of(1, None), stacks_of(2, None))
+    assert sentence(unknown).startswith(
+        "Mapped memory grew by 4.0 KiB, to 20.0 KiB: goroutine stacks by 4.0 KiB"
+    )
+    other = replace(many, target=INFO._replace(pid=4243))
+    assert sentence(difference(few, other)).startswith(
+        "The second's resident memory is 140.0 KiB, 128.0 KiB more than the first's: goroutine stacks by"
+    )
 
 
 def stack(function: str) -> StackKey:

@@ -8,6 +8,7 @@ from addrspace_gdb.space.moments.diff import Bytes, Change, ClassChange, Differe
 from addrspace_gdb.space.moments.diff_goroutines import GoroutineChanges, GroupChange, StackMove
 from addrspace_gdb.space.moments.diff_ranges import Flow, Kind, RangeChange
 from addrspace_gdb.space.moments.snapshot import Snapshot, What
+from addrspace_gdb.views.diff_sentence import sentence
 from addrspace_gdb.views.documents.form import target_json
 
 SCHEMA = "diff/1"
@@ -22,6 +23,7 @@ def diff_json(diff: Difference) -> Dict[str, Any]:
         "after": moment_json(after),
         "same_process": diff.same_process,
         "seconds": None if diff.minutes is None else round(60 * diff.minutes, 3),
+        "sentence": sentence(diff),
         "total": _bytes(diff.total),
         "areas": [{"area": one.area, **_bytes(one)} for one in diff.areas],
         "kinds": [{"area": one.area, "kind": one.kind, **_bytes(one)} for one in diff.kinds],

@@ -7,7 +7,7 @@ import { act, number, say, space, spaces, state } from "./state.js";
 import { ladder } from "./ladder.js";
 import { MODES } from "./modes.js";
 import { PageMap } from "./pagemap.js";
-import { changes, timeline } from "./moments.js";
+import { changes, timeline, whatGrew } from "./moments.js";
 import { card, range } from "./card.js";
 import { litWords } from "./lit.js";
 import { goroutines, resident, retained } from "./trees.js";
@@ -114,10 +114,11 @@ function head() {
     byId("facts"),
     facts.filter(Boolean).map((fact) => el("li", {}, fact)),
   );
-  const findings = told.rss ? told.rss.findings.slice(0, 3) : [];
+  const findings = told.rss ? told.rss.findings.slice(0, 3).map((one) => one.sentence) : [];
+  if (state.moment > 0 && !findings.length) findings.push(whatGrew(spaces[0], space()));
   fill(
     byId("findings"),
-    findings.map((one) => el("li", {}, withCode(one.sentence))),
+    findings.map((text) => el("li", {}, withCode(text))),
   );
   badge(told);
   const said = [

@@ -117,6 +117,42 @@ function chartLegend(spaces, now) {
     );
 }
 
+// As views/diff_sentence.py names them.
+const GREW = {
+  "shared-libs": "shared libraries",
+  heap: "the Go heap",
+  "goroutine-stacks": "goroutine stacks",
+  runtime: "Go's runtime",
+  "thread-stacks": "thread stacks",
+  vdso: "the vDSO",
+  "mapped-files": "mapped files",
+  foreign: "other memory",
+};
+
+/** By how much memory has grown between two moments, and what that is, as `addrspace diff` says it. */
+export function whatGrew(first, second) {
+  const known = [first, second].every(({ told }) => told.areas.every((one) => one.resident !== null));
+  const bytes = (one) => (known ? one.resident : one.size);
+  const areas = joined(
+    first.told.areas,
+    second.told.areas,
+    (one) => one.area,
+    (one) => [bytes(one) || 0],
+  ).map((row) => ({ area: row.key, grown: row.now[0] - row.then[0], now: row.now[0] }));
+  const total = areas.reduce((sum, one) => sum + one.grown, 0);
+  const now = size(areas.reduce((sum, one) => sum + one.now, 0));
+  const what = known ? "Resident memory" : "Mapped memory";
+  if (!total) return `${what} is as large as in ${first.name}: ${now}.`;
+  const sign = Math.sign(total);
+  const parts = areas
+    .filter((one) => one.grown * sign * 10 >= Math.abs(total))
+    .sort((one, other) => sign * (other.grown - one.grown))
+    .slice(0, 3)
+    .map((one) => `${GREW[one.area] || one.area} by ${size(Math.abs(one.grown))}`);
+  const course = `${sign > 0 ? "grew" : "shrank"} by ${size(Math.abs(total))} since ${first.name}, to ${now}`;
+  return `${what} ${course}${parts.length ? `: ${parts.join(", ")}` : ""}.`;
+}
+
 /** What differs between two moments, as tables. */
 export function changes(first, second) {
   const byArea = joined(
