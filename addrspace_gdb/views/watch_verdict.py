@@ -101,6 +101,10 @@ def _steady(watched: Watched) -> str:
         return f"Whether RSS grows is seen from the third sample on: it is {stayed} ({many})"
     if went.kind == ROSE:
         return f"No growth that goes on: RSS {_rose(went)}, {stayed} ({many})"
+    if watched.climbed:
+        rss = watched.trend(sampled.RSS)
+        rose = f"RSS rose from {sizes.size(rss.first)} to {sizes.size(rss.last)}"
+        return f"{rose}, but unevenly: whether it goes on cannot be said yet ({many})"
     return f"No growth: RSS stayed {stayed} ({many})"
 
 

@@ -83,13 +83,19 @@ def course(points: Sequence[Point], least: float) -> Course:
     return _stands(points, begun)
 
 
+def climbed(points: Sequence[Point], least: float) -> bool:
+    """Whether it has risen and not come down again, though not so evenly that it goes on for certain."""
+    if len(points) < _LEAST_POINTS or points[-1].low - points[0].high < least:
+        return False
+    first, second = map(_lowest, _parts(points, 2))
+    return second - first >= _FLAT * _varies(points)
+
+
 def _goes_on(points: Sequence[Point], least: float) -> bool:
     """Whether the lows and the highs rise from each third of the time to the next, and from half to half."""
     if len(points) < _LEAST_POINTS:
         return False
     thirds, halves = _parts(points, 3), _parts(points, 2)
-    if not all((*thirds, *halves)):
-        return False
     for level in (_lowest, _highest):
         first, second, third = map(level, thirds)
         whole = third - first
@@ -101,12 +107,15 @@ def _goes_on(points: Sequence[Point], least: float) -> bool:
 
 
 def _parts(points: Sequence[Point], count: int) -> List[List[Point]]:
-    """The points of equal parts of the time."""
+    """The points of equal parts of the time; of equal numbers where nothing was measured in one of those."""
     begin, length = points[0].at, (points[-1].at - points[0].at) / count
     parts: List[List[Point]] = [[] for _ in range(count)]
     for one in points:
         parts[min(count - 1, int((one.at - begin) / length)) if length > 0 else 0].append(one)
-    return parts
+    if all(parts):
+        return parts
+    many = len(points)
+    return [list(points[many * at // count : many * (at + 1) // count]) for at in range(count)]
 
 
 def _lowest(points: Sequence[Point]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.space.moments.course import GROWS, STANDS, Course, Series, course
+from addrspace_gdb.space.moments.course import GROWS, STANDS, Course, Series, climbed, course
 from addrspace_gdb.space.moments.sampled import (
     COUNTS,
     FIGURES,
@@ -149,8 +149,15 @@ class Watched:
 
     def course(self, name: str) -> Course:
         """How a figure went. A rise of less than 1 MiB, of 10 goroutines or threads, or of 1 % is none."""
-        least = max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * self._trends[name].first)
-        return course(self._series[name].points, least)
+        return course(self._series[name].points, self._least(name))
+
+    def _least(self, name: str) -> float:
+        return max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * self._trends[name].first)
+
+    @property
+    def climbed(self) -> bool:
+        """Whether RSS has risen, and it cannot be said whether it goes on."""
+        return climbed(self._series[RSS].points, self._least(RSS))
 
     def grows(self, name: str) -> bool:
         """Whether a figure rises, and goes on to."""
@@ -196,7 +203,7 @@ class Watched:
     def live_grows(self) -> bool:
         """Whether it is what survives collections that grows, and not what waits for the next one."""
         live, used = self._trends[LIVE], self._trends[IN_USE]
-        return self.grows(LIVE) and 2 * live.rise >= used.rise
+        return live.rise > 0 and 2 * live.rise >= used.rise
 
 
 _NOBODY = Crowd(None, "", None, None)
