@@ -25,8 +25,8 @@ _SHARE = 10  # those that are a tenth of the change at least
 
 
 def sentence(diff: Difference) -> str:
-    """ "Resident memory grew by 4.0 MiB, to 9.0 MiB: the Go heap by 3.0 MiB, ..."; where residency is not known
-    what is mapped counts."""
+    """ "Resident memory grew by 4.0 MiB, to 9.0 MiB: the Go heap by 3.0 MiB, ..."; what is mapped counts
+    where residency is not known."""
     total, same = diff.total, diff.same_process
     known = total.resident is not None
     what = "resident memory" if known else "mapped memory"
