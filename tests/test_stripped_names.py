@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Dict, Tuple
 
 import pytest
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from goroutine_frames import FRAME, between, marked
 from harness.build import Binary, Builder
 from harness.debuggers import Gdb
-from harness.gdbrun import run_gdb
+from harness.gdbrun import Scene, run_gdb
 from harness.processes import Processes
 from harness.scenes import attach, gcore, start
 from harness.toolchains import Toolchain
@@ -123,3 +124,21 @@ def test_the_file_is_one_of_symbols(newest_go: Toolchain, build_program: Builder
     symbols = list(made.get_section_by_name(".symtab").iter_symbols())[1:]
     assert [(s.name, s["st_value"], s["st_size"]) for s in symbols] == named[:2]
     assert all(made.get_section(s["st_shndx"]).name == ".text" for s in symbols)
+
+
+@pytest.mark.parametrize("name", [b".noptrdata\0", b".data\0"])
+def test_damaged_names_of_sections_are_not_handed_on(
+    gdb_exe: Gdb, newest_go: Toolchain, build_program: Builder, tmp_path: Path, name: bytes
+) -> None:
+    """gdb would warn of each section that our file of names has not, in the bytes that the damage left."""
+    program = build_program("shapes", newest_go, "stripped").path
+    data = program.read_bytes()
+    at = data.rindex(b"\0" + name) + 2
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(data[:at] + b"\xff\x01" + data[at + 2 :])
+    damaged.chmod(0o755)
+    with open(damaged, "rb") as file, pytest.raises(ELFError, match="damaged name"):
+        symbol_file(file, [])
+    process = [f"run {tmp_path / 'oracle'} >/dev/null", "print $current_goid()"]
+    run = run_gdb(gdb_exe, process, Scene("live", damaged, [], ["kill"]), load=True)
+    assert "$1 = " in run.stdout and "not found in" not in run.stdout + run.stderr, run.stderr

@@ -40,9 +40,10 @@ def symbol_file(program: IO[bytes], functions: Iterable[Function], text: Optiona
     """A file with the sections of the program, all of them empty, and a symbol for each function in them.
 
     `text`: where its section .text is, if the addresses of functions are those of a process. A debugger
-    matches the file with the program by the sections and the entry point. ELFError, or another error of
-    elftools, if the program's own headers are damaged.
+    matches the file with the program by the sections and the entry point, and tells of sections that it does
+    not find. ELFError, or another error of elftools, if the program's own headers are damaged.
     """
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     elf = ELFFile(program)
@@ -50,7 +51,9 @@ def symbol_file(program: IO[bytes], functions: Iterable[Function], text: Optiona
     sections = [_Section("", 0, 0, 0, 0)]
     for section in elf.iter_sections():
         flags = section["sh_flags"]
-        if flags & SHF_ALLOC and section.name:
+        if flags & SHF_ALLOC:
+            if not (section.name.isascii() and section.name.isprintable() and section.name):
+                raise ELFError(f"a section has a damaged name: {section.name!r}")
             sections.append(_Section(section.name, SHT_NOBITS, flags, section["sh_addr"], section["sh_size"]))
     if text is not None:
         by = elf.get_section_by_name(".text")["sh_addr"] - text
