@@ -30,6 +30,13 @@ def differences(highs: array[int], lows: array[int]) -> Optional[array[int]]:
     return found if found is not None and not any(map(_is_large, (found, lows))) else None
 
 
+def below(column: array[int], width: int) -> bool:
+    """Whether every number has at most so many bytes."""
+    data = column.tobytes()
+    planes = (_plane(data, at) for at in range(width, _LANE))
+    return all(plane.count(0) == len(plane) for plane in planes)
+
+
 def unequal(some: array[int], others: array[int]) -> array[int]:
     """Not 0 where some[i] is not others[i]."""
     return _column(_whole(some) ^ _whole(others), len(some))

@@ -29,6 +29,7 @@ _MAX_GOROUTINES = 1 << 25
 # Stacks double, and newstack (src/runtime/stack.go) throws beyond maxstackceiling, which is 2,000,000,000
 # whatever debug.SetMaxStack says.
 MAX_STACK = 1 << 30
+_USUAL_STACK = 3  # bytes of the number that says how large it is: below 16 MiB
 DEAD, DEAD_EXTRA = 6, 11
 RUNNING, SYSCALL, WAITING, LEAKED, COPYSTACK = 2, 3, 4, 10, 8
 
@@ -173,7 +174,7 @@ def _misplaced(runtime: Runtime, columns: Columns) -> Dict[int, Tuple[int, int]]
     """Takes from the columns the stacks that cannot be where they say, and tells of them."""
     los, his = columns["lo"], columns["hi"]
     sizes = lanes.differences(lanes.wide(his), lanes.wide(los))
-    if sizes is not None and max(sizes, default=0) <= MAX_STACK:
+    if sizes is not None and (lanes.below(sizes, _USUAL_STACK) or max(sizes) <= MAX_STACK):
         return {}
     rows = enumerate(zip(los, his))
     found = {at: (lo, hi) for at, (lo, hi) in rows if not 0 <= hi - lo <= MAX_STACK}

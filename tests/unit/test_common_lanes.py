@@ -83,3 +83,10 @@ def test_nothing_at_all() -> None:
 
 def test_columns_of_smaller_numbers_are_widened() -> None:
     assert lanes.wide(array("I", [1, 2])) == array("Q", [1, 2])
+
+
+def test_numbers_of_so_many_bytes() -> None:
+    assert lanes.below(array("Q"), 1) and lanes.below(array("Q", [0, 255]), 1)
+    assert not lanes.below(array("Q", [0, 256, 1]), 1) and lanes.below(array("Q", [0, 65535]), 2)
+    for bits in range(64):
+        assert lanes.below(array("Q", [1, 1 << bits, 2]), 3) == (bits < 24)
