@@ -7,18 +7,20 @@ It is given the open memory of the process or the open core, so it needs no righ
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.commands import compiled_folder
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
 from addrspace_gdb.common.escape import printable
 from addrspace_gdb.common.messages import ClosedError, Column, Message, receive, send
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.progress import Progress
 
 PYTHON = "ADDRSPACE_PYTHON"  # in the environment: the worker's interpreter
 _ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from addrspace_gdb.worker.__main__ import main; sys.exit(main())"
 )
+_MOMENT = 0.2  # seconds between two looks at whether it has an answer
 _INSTALLED = ("site-packages", "dist-packages")
 
 Serve = Callable[[Message], Tuple[Dict[str, object], Dict[str, Column]]]
@@ -84,6 +87,7 @@ class Engine:
         finally:
             theirs.close()
         self._owed = 0  # answers that nobody waited for
+        self.progress: Optional[Callable[[], ContextManager[Progress]]] = None  # told while it works
         if source is not None:
             self.give(source)
 
@@ -125,6 +129,7 @@ class Engine:
             if meanwhile is not None:
                 meanwhile()
             while True:
+                self._wait()
                 said = self._receive()
                 self._owed = 0
                 if "problem" in said.header:
@@ -138,6 +143,15 @@ class Engine:
         except KeyboardInterrupt:  # it would answer to the next question
             self.close()
             raise
+
+    def _wait(self) -> None:
+        """Until it says something, of which nothing has been read yet."""
+        answers = self._process.stdout
+        if self.progress is None or answers is None:
+            return
+        with self.progress() as progress:
+            while not select.select([answers], [], [], _MOMENT)[0]:
+                progress.step("the heap's graph")
 
     def _receive(self) -> Message:
         assert self._process.stdout is not None

@@ -71,6 +71,7 @@ class HeapGraph:
         self._names: Dict[int, Optional[str]] = {0: None}  # of types, by address
         self._functions: Dict[int, Optional[str]] = {}  # by address
         self._engine, source = _started(self.target)
+        self._engine.progress = session.progress
         self._read(source)
 
     def _read(self, source: Source) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List
+from typing import Iterator, List
 
 import pytest
 
 from addrspace_gdb.commands import compiled_folder, engine
 from addrspace_gdb.commands.compiled_folder import CompiledFolder
 from addrspace_gdb.commands.engine import Engine, Source
+from addrspace_gdb.common import progress
 from addrspace_gdb.common.folders import PREFIX
 from addrspace_gdb.common.problems import ProblemError
+from addrspace_gdb.common.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +39,29 @@ def answered() -> None:
         assert worker.ask({"do": "warm", "order": "little"}, {}).header == {"compiled": False}
     finally:
         worker.close()
+
+
+def test_who_waits_for_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes to compile the kernels, or to find who keeps what, may be many seconds."""
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {shlex.quote(sys.executable)} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv(engine.PYTHON, str(slow))
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    shown: List[str] = []
+
+    @contextmanager
+    def telling() -> Iterator[Progress]:
+        yield (one := Progress(shown.append))
+        one.finish()
+
+    worker = Engine(Source(None, None))
+    worker.progress = telling
+    try:
+        assert worker.ask({"do": "warm", "order": "little"}, {}).header == {"compiled": False}
+    finally:
+        worker.close()
+    assert shown[0] == "reading the heap's graph ..." and shown[-1] == ""
 
 
 def test_no_module_comes_from_the_environment_or_a_folder(
