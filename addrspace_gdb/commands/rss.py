@@ -241,7 +241,7 @@ def _head(reading: Reading, tree: RssTree, width: int, unicode: bool) -> Iterato
     if tree.root.resident is None:
         said.append(
             'A core does not record residency. "Kept" is memory that the process had not returned to the OS'
-            " (reservations excluded)."
+            " (without reservations, and files mapped for reading)."
         )
     for text in said:
         for part in wrap(text, width, 2, unicode):

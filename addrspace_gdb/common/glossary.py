@@ -33,7 +33,8 @@ TERMS = (
     ),
     Term(
         "kept",
-        "what the process has and did not return to the OS, reservations excluded: all that a core can tell",
+        "what the process has and did not return to the OS, without reservations and files that are mapped"
+        " for reading: all that a core can tell",
         "Sys - HeapReleased",
         ("rss/1 kept",),
     ),

@@ -9,6 +9,7 @@ import pytest
 
 from addrspace_gdb.goruntime.persistent import runs
 from addrspace_gdb.process.kernelcounts import read_kernel_counts
+from addrspace_gdb.space.regions.region import Region
 from addrspace_gdb.space.rss import findings as kinds
 from addrspace_gdb.space.rss import places as places
 from addrspace_gdb.space.rss.balances import HUGE, Balance, Step
@@ -348,3 +349,21 @@ def test_kernel_counts_are_bytes_and_what_is_not_said_is_not_known() -> None:
     gone = read_kernel_counts(Files(), [])
     assert gone is not None and set(gone) == {None}
     assert read_kernel_counts(None, []) is None
+
+
+@pytest.mark.parametrize(
+    ("area", "kind", "permissions", "file", "kept"),
+    [
+        ("mapped-files", "file", "r--s", "/data/db", False),  # etcd maps 10 GiB of which it reads a little
+        ("mapped-files", "file", "r--", "/data/db", False),  # as a core has it
+        ("mapped-files", "file", "rw-p", "/data/db", True),
+        ("shared-libs", "code", "r-xp", "/lib/libc.so.6", True),
+        ("foreign", "mapping", "rw-p", None, True),
+        ("foreign", "mapping", "---p", None, False),
+        ("heap", "returned pages", "rw-p", None, False),
+    ],
+)
+def test_what_a_process_keeps(
+    area: str, kind: str, permissions: str, file: Optional[str], kept: bool
+) -> None:
+    assert places.is_kept(Region(0, 4096, area, kind, "", permissions, None, None, file)) is kept

@@ -169,7 +169,10 @@ def _file(region: Region) -> str:
 
 
 def is_kept(region: Region) -> bool:
-    """Whether the process may use it: neither only reserved (no access) nor returned to the OS."""
+    """Whether the process may use it and has it: neither only reserved (no access) nor returned to the OS,
+    nor a file that it can only read there, whose pages the kernel brings and takes as it likes."""
     if region.kind in _GIVEN_BACK:
+        return False
+    if region.area == areas.MAPPED_FILES and "w" not in region.permissions:
         return False
     return region.file is not None or region.permissions[:3] not in NO_ACCESS

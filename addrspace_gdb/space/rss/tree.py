@@ -20,7 +20,7 @@ class Amount(NamedTuple):
     size: int = 0  # of address space
     resident: Optional[int] = 0
     swapped: Optional[int] = 0
-    kept: int = 0  # of the size what is neither only reserved nor returned to the OS
+    kept: int = 0  # of the size what is neither only reserved nor returned to the OS, nor a file to read
 
     def plus(self, other: Amount) -> Amount:
         """The sum; unknown as soon as one is."""
