@@ -197,6 +197,8 @@ class Watched:
         if not known:
             return None
         found = self.course(RSS).kind
+        if found == STANDS and self.climbed:
+            return None
         return found if found != GROWS or self.cause is not None else STANDS
 
     @property
