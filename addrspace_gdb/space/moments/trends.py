@@ -3,7 +3,6 @@ takes no more memory than one of a minute."""
 
 from __future__ import annotations
 
-import math
 from typing import Dict, Generic, Hashable, Iterator, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 MINUTE = 60.0
@@ -32,13 +31,13 @@ class Timeline:
 class Trend:
     """One figure at the samples of a timeline: 0 at those where it is not met."""
 
-    __slots__ = ("_last", "_met", "_products", "_squares", "_timeline", "_total", "first")
+    __slots__ = ("_last", "_met", "_products", "_timeline", "_total", "first")
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self.first = 0
         self._last, self._met = 0, 0
-        self._total = self._products = self._squares = 0.0
+        self._total = self._products = 0.0
 
     def add(self, value: int) -> None:
         """What it is at the sample that the timeline had last."""
@@ -48,7 +47,6 @@ class Trend:
         self._last, self._met = value, line.count
         self._total += value
         self._products += value * line.at
-        self._squares += float(value) * value
 
     @property
     def last(self) -> int:
@@ -76,14 +74,6 @@ class Trend:
         return self.slope * self._timeline.at
 
     @property
-    def fit(self) -> float:
-        """How well the line fits, from 0 to 1 (the absolute correlation); 0 where nothing changed."""
-        own = self._timeline.count * self._squares - self._total * self._total
-        if own <= 0 or self._timeline.spread <= 0:
-            return 0.0
-        return min(1.0, abs(self._common) / math.sqrt(own * self._timeline.spread))
-
-    @property
     def _common(self) -> float:
         return self._timeline.count * self._products - self._timeline.total * self._total
 
@@ -98,7 +88,6 @@ class Leader(NamedTuple):
     growth: int
     per_minute: float
     rise: float
-    fit: float
 
 
 class Trends(Generic[Key]):
@@ -139,4 +128,4 @@ class Trends(Generic[Key]):
         if not grown:
             return None
         key, most = max(grown, key=lambda one: one[1].slope)
-        return key, Leader(most.last, most.growth, most.per_minute, most.rise, most.fit)
+        return key, Leader(most.last, most.growth, most.per_minute, most.rise)
