@@ -93,7 +93,7 @@ def test_heap_in_text(core: Core, tmp_path: Path) -> None:
     ]
     assert f"{len(document['large']) - 3} more large objects" in large
     types = {one["address"]: one["type"] for one in document["large"] if not one["noscan"]}
-    assert "*main.pointers" in types.values()  # of arrays that the program made of them
+    assert "[...]*main.pointers" in types.values()  # as `addrspace types` has it
     assert None not in types.values() and all(
         one["type"] is None for one in document["large"] if one["noscan"]
     )

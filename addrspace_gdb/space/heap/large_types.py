@@ -6,14 +6,14 @@ from array import array
 from heapq import nlargest
 from itertools import compress
 from operator import and_
-from typing import Dict
+from typing import Dict, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
 from addrspace_gdb.goruntime.moduledata import modules
-from addrspace_gdb.goruntime.mspan import IN_USE
+from addrspace_gdb.goruntime.mspan import IN_USE, PAGE
 from addrspace_gdb.goruntime.record import Runtime
-from addrspace_gdb.goruntime.rtype import Types
+from addrspace_gdb.goruntime.rtype import RType, Types
 from addrspace_gdb.space.reading.whole import Reading
 from addrspace_gdb.target.protocol import Target
 
@@ -23,8 +23,8 @@ _IS_LARGE, _IS_IN_USE = (bytes(number == wanted for number in range(256)) for wa
 
 
 def large_types(reading: Reading, target: Target) -> Dict[int, str]:
-    """Names of the types of the largest large objects, by where they start; for an array made by `make` that
-    of its element. Objects without pointers have none, nor have any before Go 1.22."""
+    """Names of the types of the largest large objects, by where they start; of an array made by `make` as
+    "[...]T". Objects without pointers have none, nor have any before Go 1.22."""
     runtime = Runtime(target, Problems())
     try:
         layout = runtime.layout("runtime.mspan")
@@ -35,20 +35,29 @@ def large_types(reading: Reading, target: Target) -> Dict[int, str]:
             runtime, array("Q", sorted(starts)), layout, {"type": "largeType"}, "large objects"
         )
         types = Types(runtime, modules(target, Problems()))
-        names: Dict[int, str] = {}
+        names: Dict[int, RType] = {}
         for address in list(dict.fromkeys(filter(None, rows["type"])))[:_NAMES]:
             found = types.at(address)
             if found is not None:
-                names[address] = found.name
+                names[address] = found
     except (ProblemError, UnreadableError, KeyError):
         return {}
-    return {starts[mspan]: names[one] for mspan, one in zip(rows["address"], rows["type"]) if one in names}
+    return {
+        start: _named(names[one], size)
+        for (start, size), one in zip(map(starts.__getitem__, rows["address"]), rows["type"])
+        if one in names
+    }
 
 
-def _largest(reading: Reading) -> Dict[int, int]:
-    """Where the largest objects that may have pointers start, by their mspans."""
+def _named(type_: RType, size: int) -> str:
+    """The type of an object in a span of `size` bytes, which may have room for several values."""
+    return f"[...]{type_.name}" if 0 < 2 * type_.size <= size else type_.name
+
+
+def _largest(reading: Reading) -> Dict[int, Tuple[int, int]]:
+    """Start and bytes of the spans of the largest objects that may have pointers, by their mspans."""
     columns = reading.go.spans.columns
     states = columns["state"].tobytes().translate(_IS_IN_USE)
     mask = columns["spanclass"].tobytes().translate(_IS_LARGE)
     sized = compress(zip(columns["pages"], columns["address"], columns["start"]), map(and_, mask, states))
-    return {address: start for _, address, start in nlargest(_MOST, sized)}
+    return {address: (start, pages * PAGE) for pages, address, start in nlargest(_MOST, sized)}
