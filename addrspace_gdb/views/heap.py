@@ -202,7 +202,7 @@ def large_table(
         for one in large
     ]
     if told:
-        columns, rows = fitted(columns, rows, width, (2,), 16, unicode, clip_left)
+        columns, rows = fitted(columns, rows, width, (2,), 12, unicode, clip_left)
     yield from table(columns, rows)
 
 
