@@ -34,7 +34,7 @@ ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 COMMANDS: Tuple[Tuple[List[str], List[str]], ...] = (
     (["retained"], []),
     (["types"], ["--format", "json", "-o", "OUT"]),
-    (["holders"], ["&'main.cache'", "--format", "json", "-o", "OUT"]),
+    (["holders"], ["main.cache", "--format", "json", "-o", "OUT"]),
     (["profile", "retained"], ["-o", "OUT"]),
     (["profile", "goroutine"], ["--format", "folded"]),
     (["html"], ["--types", "--retained", "-o", "OUT"]),

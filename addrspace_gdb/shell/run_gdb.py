@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -19,6 +21,7 @@ from addrspace_gdb.common.request import Request
 from addrspace_gdb.common.streams import say, show_line, stderr_is_terminal, tell
 from addrspace_gdb.shell.keeper import Ending, Job, Keeper
 
+_MOMENT = 0.001  # seconds
 LOADER = Path(__file__).resolve().parents[1] / "load.py"
 
 # Before anything is loaded: no network, no scripts of strangers, no questions, no decoration.
@@ -60,6 +63,22 @@ def catch_signals() -> None:
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handle)
+    sys.unraisablehook = _not_raised
+
+
+def _not_raised(lost: sys.UnraisableHookArgs) -> None:
+    """What comes while the interpreter itself calls something, as at the end of an import or an object, is
+    not raised there but shown: a signal is sent once more instead, a moment later."""
+    if issubclass(lost.exc_type, (Signalled, KeyboardInterrupt)):
+        number = lost.exc_value.number if isinstance(lost.exc_value, Signalled) else signal.SIGINT
+        _thread.start_new_thread(_send_again, (number,))
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _send_again(number: int) -> None:
+    time.sleep(_MOMENT)
+    os.kill(os.getpid(), number)
 
 
 def find_gdb(wanted: Optional[str]) -> Optional[str]:
