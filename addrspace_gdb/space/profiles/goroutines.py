@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime import funcid
 from addrspace_gdb.goruntime.callers import Callers
+from addrspace_gdb.goruntime.columns import pick
 from addrspace_gdb.goruntime.labels import read_pairs
 from addrspace_gdb.goruntime.traceback import Walk
 from addrspace_gdb.space.goroutines.by_frame import living
@@ -47,9 +49,9 @@ class GoroutineProfile:
         with_labels = _Labels(reading)
         for walk, positions in profiled_stacks(reading):
             stack = tuple(logical_stack(source.callers, walk, depth))
-            for at in positions:
-                one = Alike(stack, with_labels.of(at))
-                self._counted[one] = self._counted.get(one, 0) + 1
+            for labels, count in with_labels.of(positions):
+                one = Alike(stack, labels)
+                self._counted[one] = self._counted.get(one, 0) + count
         source.learn(pc for one in self._counted for pc in one.stack)
 
     @cached_property
@@ -102,14 +104,15 @@ class _Labels:
         self._reading, self._pointers = reading, reading.goroutines.column("labels")
         self._known: Dict[int, Optional[Pairs]] = {0: None}
 
-    def of(self, at: int) -> Optional[Pairs]:
-        """In the order in which Go writes them; those of a map, which has none, by their keys."""
-        pointer = self._pointers[at]
-        if pointer not in self._known:
-            self._known[pointer] = tuple(
-                read_pairs(self._reading.runtime, pointer, self._reading.tables.minor)
-            )
-        return self._known[pointer]
+    def of(self, positions: Sequence[int]) -> Iterator[Tuple[Optional[Pairs], int]]:
+        """Those that goroutines have, and how many of them have them; in the order in which Go writes them,
+        those of a map, which has none, by their keys."""
+        for pointer, count in Counter(pick(self._pointers, positions)).items():
+            if pointer not in self._known:
+                self._known[pointer] = tuple(
+                    read_pairs(self._reading.runtime, pointer, self._reading.tables.minor)
+                )
+            yield self._known[pointer], count
 
 
 def _key(one: Alike) -> str:
