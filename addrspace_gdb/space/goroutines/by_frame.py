@@ -7,6 +7,8 @@ at the low end of each stack, and the stacks that no goroutine runs on.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import compress
+from operator import not_
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.gcpause import no_cycle_collection
@@ -73,7 +75,8 @@ def by_frame(reading: GoroutineReading) -> ByFrame:
 
 def living(reading: GoroutineReading) -> List[int]:
     """Positions of the goroutines that exist."""
-    return [at for at, status in enumerate(reading.goroutines.column("status")) if is_live(status)]
+    dead = reading.goroutines.dead
+    return list(compress(range(len(dead)), map(not_, dead))) if any(dead) else list(range(len(dead)))
 
 
 def _pieces(stacks: Stacks) -> List[Tuple[str, int, int]]:
