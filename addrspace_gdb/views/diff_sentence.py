@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.moments.diff import Change, Difference
@@ -40,16 +40,20 @@ def sentence(diff: Difference) -> str:
         course = f"{'grew' if grew else 'shrank'} by {change}, to {now}"
     else:
         course = f"is {now}, {change} {'more' if grew else 'less'} than the first's"
-    parts = ", ".join(_parts(diff))
+    parts = ", ".join(_parts(diff, known))
     return f"{what} {course}{': ' if parts else ''}{parts}."
 
 
-def _parts(diff: Difference) -> Iterator[str]:
-    """What changed most the same way, each with its bytes."""
+def _parts(diff: Difference, known: bool) -> Iterator[str]:
+    """What changed most the same way, each with its bytes: resident ones if those of all are known, else
+    mapped ones."""
     sign = 1 if diff.total.growth > 0 else -1
-    moved: List[Change] = sorted(diff.areas, key=lambda one: -sign * one.growth)
-    for one in moved[:_MOST]:
-        change = sign * one.growth
+
+    def moved(one: Change) -> int:
+        return sign * ((one.resident or 0) if known else one.size)
+
+    for one in sorted(diff.areas, key=moved, reverse=True)[:_MOST]:
+        change = moved(one)
         if change * _SHARE < abs(diff.total.growth):
             return
         area = one.area or ""
@@ -61,5 +65,4 @@ def _with(diff: Difference, area: str, sign: int) -> str:
     many = diff.goroutines.after - diff.goroutines.before if diff.goroutines is not None else 0
     if area != region.GOROUTINE_STACKS or sign * many <= 0:
         return ""
-    which = "more" if sign > 0 else "fewer"
-    return f" ({abs(many):,} {which} {'goroutine' if abs(many) == 1 else 'goroutines'})"
+    return f" ({sizes.plural(abs(many), 'more goroutine' if sign > 0 else 'fewer goroutine')})"

@@ -147,6 +147,11 @@ def test_the_change_is_one_sentence() -> None:
     assert sentence(unknown).startswith(
         "Mapped memory grew by 4.0 KiB, to 20.0 KiB: goroutine stacks by 4.0 KiB"
     )
+    large = snapshot(
+        "large", [Region(1 << 30, (1 << 30) + (1 << 20), "heap", "small objects", "", "rw-p", 0, None, None)]
+    )
+    not_known = difference(stacks_of(1, None), replace(large, goroutines=None))
+    assert "the Go heap by 1016.0 KiB" in sentence(not_known)  # mapped, as the whole: resident are 8 KiB less
     other = replace(many, target=INFO._replace(pid=4243))
     assert sentence(difference(few, other)).startswith(
         "The second's resident memory is 140.0 KiB, 128.0 KiB more than the first's: goroutine stacks by"
