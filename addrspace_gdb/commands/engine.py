@@ -29,7 +29,7 @@ _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from addrspace_gdb.worker.__main__ import main; sys.exit(main())"
 )
-_MOMENT = 0.2  # seconds between two looks at whether it has an answer
+_MOMENT = 200  # milliseconds between two looks at whether it has an answer
 _INSTALLED = ("site-packages", "dist-packages")
 
 Serve = Callable[[Message], Tuple[Dict[str, object], Dict[str, Column]]]
@@ -149,8 +149,10 @@ class Engine:
         answers = self._process.stdout
         if self.progress is None or answers is None:
             return
+        ready = select.poll()  # a debugger may have more files open than `select` can count
+        ready.register(answers, select.POLLIN)
         with self.progress() as progress:
-            while not select.select([answers], [], [], _MOMENT)[0]:
+            while not ready.poll(_MOMENT):
                 progress.step("the heap's graph")
 
     def _receive(self) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -55,12 +56,18 @@ def test_who_waits_for_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         yield (one := Progress(shown.append))
         one.finish()
 
+    wide = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, wide[1]), wide[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]  # as a debugger of many files has
     worker = Engine(Source(None, None))
     worker.progress = telling
     try:
         assert worker.ask({"do": "warm", "order": "little"}, {}).header == {"compiled": False}
     finally:
         worker.close()
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, wide)
     assert shown[0] == "reading the heap's graph ..." and shown[-1] == ""
 
 
