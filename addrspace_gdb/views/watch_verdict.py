@@ -7,7 +7,7 @@ from typing import Callable, Dict, NamedTuple, Optional
 
 from addrspace_gdb.common import sizes
 from addrspace_gdb.space.moments import sampled
-from addrspace_gdb.space.moments.course import ROSE, Course
+from addrspace_gdb.space.moments.course import ROSE, UNEVEN, Course
 from addrspace_gdb.space.moments.watched import CrowdGrowth, Moment, ObjectGrowth, Watched
 from addrspace_gdb.views.stackparts import duration
 
@@ -101,7 +101,7 @@ def _steady(watched: Watched) -> str:
         return f"Whether RSS grows is seen from the third sample on: it is {stayed} ({many})"
     if went.kind == ROSE:
         return f"No growth that goes on: RSS {_rose(went)}, {stayed} ({many})"
-    if watched.climbed:
+    if went.kind == UNEVEN:
         rss = watched.trend(sampled.RSS)
         rose = f"RSS rose from {sizes.size(rss.first)} to {sizes.size(rss.last)}"
         return f"{rose}, but unevenly: whether it goes on cannot be said yet ({many})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import List, NamedTuple, Sequence
 
-STANDS, ROSE, GROWS = "stands", "rose", "grows"
+STANDS, ROSE, GROWS, UNEVEN = "stands", "rose", "grows", "uneven"
 
 _LEAST_POINTS = 3  # of fewer a step and a growth look the same
 _GOES_ON = 0.2  # of the whole rise: what each part of the time must add
@@ -28,7 +28,7 @@ class Point(NamedTuple):
 class Course(NamedTuple):
     """How a figure went."""
 
-    kind: str  # STANDS, ROSE or GROWS
+    kind: str  # STANDS, ROSE, GROWS, or UNEVEN: it rose, and whether it goes on is not certain
     rise: int = 0  # from the level at first to that at the end
     ended: float = 0.0  # the first time that it was at the last level
     at_once: bool = False  # there is nothing between the two
@@ -67,6 +67,11 @@ def _merged(one: Point, other: Point) -> Point:
 
 def course(points: Sequence[Point], least: float) -> Course:
     """How the figure went; a rise of less than `least` is none."""
+    found = _course(points, least)
+    return Course(UNEVEN) if found.kind == STANDS and _climbed(points, least) else found
+
+
+def _course(points: Sequence[Point], least: float) -> Course:
     if len(points) < _LEAST_POINTS:
         return Course(STANDS)
     begin, end, rise = points[0].at, points[-1].at, points[-1].high - points[0].low
@@ -83,8 +88,8 @@ def course(points: Sequence[Point], least: float) -> Course:
     return _stands(points, begun)
 
 
-def climbed(points: Sequence[Point], least: float) -> bool:
-    """Whether it has risen and not come down again, though not so evenly that it goes on for certain."""
+def _climbed(points: Sequence[Point], least: float) -> bool:
+    """Whether it has risen and not come down again."""
     if len(points) < _LEAST_POINTS or points[-1].low - points[0].high < least:
         return False
     first, second = map(_lowest, _parts(points, 2))

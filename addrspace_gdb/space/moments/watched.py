@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from addrspace_gdb.space.moments.course import GROWS, STANDS, Course, Series, climbed, course
+from addrspace_gdb.space.moments.course import GROWS, STANDS, UNEVEN, Course, Series, course
 from addrspace_gdb.space.moments.sampled import (
     COUNTS,
     FIGURES,
@@ -149,15 +149,8 @@ class Watched:
 
     def course(self, name: str) -> Course:
         """How a figure went. A rise of less than 1 MiB, of 10 goroutines or threads, or of 1 % is none."""
-        return course(self._series[name].points, self._least(name))
-
-    def _least(self, name: str) -> float:
-        return max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * self._trends[name].first)
-
-    @property
-    def climbed(self) -> bool:
-        """Whether RSS has risen, and it cannot be said whether it goes on."""
-        return climbed(self._series[RSS].points, self._least(RSS))
+        least = max(_LEAST_COUNT if name in COUNTS else _LEAST, _LEAST_SHARE * self._trends[name].first)
+        return course(self._series[name].points, least)
 
     def grows(self, name: str) -> bool:
         """Whether a figure rises, and goes on to."""
@@ -197,7 +190,7 @@ class Watched:
         if not known:
             return None
         found = self.course(RSS).kind
-        if found == STANDS and self.climbed:
+        if found == UNEVEN:
             return None
         return found if found != GROWS or self.cause is not None else STANDS
 
