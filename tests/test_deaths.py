@@ -257,10 +257,8 @@ def test_a_goroutine_that_asks_for_the_time_has_its_frames(
         folder = tmp_path / str(attempt)
         folder.mkdir()
         file, text, _ = quit_while_it_runs(binary, folder, signal.SIGQUIT, "clock")
-        if re.search(
-            r"^goroutine 1 .*\[running", text, re.MULTILINE
-        ):  # 3 of 120 times Go had just preempted it
-            break
+        if re.search(r"^goroutine 1 .*\[running", text, re.MULTILINE):
+            break  # 3 of 120 times Go had just preempted it
     told = said(text)
     document, _ = ask(gdb, open_core(file, binary.path), tmp_path)
     assert signal_wrong(told, document) == [] and goroutine_wrong(told, document) == []

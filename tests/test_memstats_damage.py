@@ -1,4 +1,5 @@
-"""`addrspace memstats` and `addrspace gc` on damaged cores: a row says what is wrong, the rest stands."""
+"""Damaged cores: a row of `addrspace memstats` or `addrspace gc` says what is wrong, sizes that cannot be are
+left out of every command, and the rest stands."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def differences(highs: array[int], lows: array[int]) -> Optional[array[int]]:
         return array("Q")
     gap = _whole(highs) - _whole(lows)
     found = _column(gap, len(highs)) if gap >= 0 else None
-    return found if found is not None and not any(map(_is_large, (found, lows))) else None
+    return found if found is not None and below(found, _LANE - 1) and below(lows, _LANE - 1) else None
 
 
 def below(column: array[int], width: int) -> bool:
@@ -116,12 +116,6 @@ def _place(at: int) -> int:
 def _plane(data: bytes, at: int) -> bytes:
     """That byte of each number."""
     return data[_place(at) :: _LANE]
-
-
-def _is_large(column: array[int]) -> bool:
-    """Whether one of the numbers is 2**56 or more."""
-    plane = _plane(column.tobytes(), _LANE - 1)
-    return plane.count(0) < len(plane)
 
 
 _EXPONENTS = [

@@ -278,8 +278,9 @@ def read_spans(runtime: Runtime, heap: Record, grown: int) -> Spans:
 def _unsound(columns: Columns, most: int) -> List[int]:
     """Positions of the spans that cannot be where they say, or have more than `most` pages."""
     starts, pages = columns["start"], columns["pages"]
-    sized = bool(pages) and 0 < min(pages) <= max(pages) <= most
-    if not starts or (sized and all(starts) and not any(map(_MISPLACED.__and__, starts))):
+    if not starts:
+        return []
+    if 0 < min(pages) <= max(pages) <= most and all(starts) and not any(map(_MISPLACED.__and__, starts)):
         return []
     rows = enumerate(zip(starts, pages))
     return [at for at, (start, n) in rows if start & _MISPLACED or not 0 < n <= most or start == 0]

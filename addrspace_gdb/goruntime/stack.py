@@ -38,7 +38,7 @@ from addrspace_gdb.goruntime.stackpieces import (
     cut,
     with_others,
 )
-from addrspace_gdb.goruntime.stackpool import FreeStacks, may_have
+from addrspace_gdb.goruntime.stackpool import POOL_SPAN, SMALLEST_STACK, FreeStacks
 
 
 class _Lists(NamedTuple):
@@ -139,7 +139,7 @@ class Stacks:
             if span.start < reach:
                 odd += 1
                 continue
-            if not may_have(span.size, span.element):
+            if not _may_have(span.size, span.element):
                 odd += 1
                 span = span._replace(element=span.size, free_list=0)
             made.append(span)
@@ -156,13 +156,18 @@ class Stacks:
 _BY_DEATH = bytes.maketrans(b"\0\1", bytes((KINDS.index(GOROUTINE), KINDS.index(DEAD_GOROUTINE))))
 
 
+def _may_have(size: int, element: int) -> bool:
+    """Whether a span of `size` bytes may be of stacks of `element` bytes."""
+    return (size == POOL_SPAN and element >= SMALLEST_STACK) or element == size
+
+
 def read_stacks(runtime: Runtime, spans: Spans, goroutines: Goroutines, scheduler: Scheduler) -> Stacks:
     """Read what it takes to attribute every byte of the manual spans."""
     work, cached, large = _work_buffers(runtime), _cached(runtime, scheduler), _free_large(runtime)
     pool = {
         span.address: _follow(runtime, span)
         for span in spans.with_free_list()
-        if span.address not in large and may_have(span.size, span.element)
+        if span.address not in large and _may_have(span.size, span.element)
     }
     stacks = Stacks(spans, _Lists(work, large, cached, pool), goroutines, scheduler)
     runtime.problems.later(stacks.damage)

@@ -32,11 +32,6 @@ class FreeStacks(NamedTuple):
         return self.pool + self.caches + self.large
 
 
-def may_have(size: int, element: int) -> bool:
-    """Whether a span of `size` bytes may be of stacks of `element` bytes."""
-    return (size == POOL_SPAN and element >= SMALLEST_STACK) or element == size
-
-
 def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     """Add up runtime.stackpool, the Ps' mcache.stackcache and runtime.stackLarge; spans that cannot be of
     stacks are left out and told."""
@@ -48,13 +43,17 @@ def read_free_stacks(runtime: Runtime, scheduler: Scheduler) -> FreeStacks:
     ):
         for size, allocated, element in _spans(runtime, item.number("item.span.first"), "stackpool"):
             free = size - allocated * element
-            sound = size == POOL_SPAN and may_have(size, element) and free >= 0
-            pool, odd = pool + sound * free, odd + (not sound)
+            if size == POOL_SPAN and element >= SMALLEST_STACK and free >= 0:
+                pool += free
+            else:
+                odd += 1
     stacks = runtime.variable("runtime.stackLarge") if runtime.has("runtime.stackLarge") else None
     for order, listed in enumerate(stacks.elements("free") if stacks is not None else ()):
         for size, _, element in _spans(runtime, listed.number("first"), "stackLarge.free"):
-            sound = size == element and size >> PAGE_SHIFT >> order == 1  # stacklog2
-            large, odd = large + sound * size, odd + (not sound)
+            if size == element and size >> PAGE_SHIFT >> order == 1:  # stacklog2
+                large += size
+            else:
+                odd += 1
     if odd:
         runtime.problems.add(f"free stacks: {odd} spans hold impossible sizes; left out")
     return FreeStacks(pool, caches, large)

@@ -21,7 +21,7 @@ from addrspace_gdb.common.request import Request
 from addrspace_gdb.common.streams import say, show_line, stderr_is_terminal, tell
 from addrspace_gdb.shell.keeper import Ending, Job, Keeper
 
-_MOMENT = 0.001  # seconds
+_MOMENT = 0.001  # seconds until a signal is sent again
 LOADER = Path(__file__).resolve().parents[1] / "load.py"
 
 # Before anything is loaded: no network, no scripts of strangers, no questions, no decoration.
@@ -54,8 +54,7 @@ class Signalled(BaseException):
 
 
 def catch_signals() -> None:
-    """From now on SIGTERM and SIGHUP raise `Signalled`, and SIGINT KeyboardInterrupt, unless they are
-    ignored (nohup)."""
+    """From now on SIGTERM, SIGHUP and SIGINT raise `Signalled`, unless they are ignored (nohup)."""
 
     def handle(number: int, _frame: Optional[FrameType]) -> None:
         raise Signalled(number)
@@ -69,9 +68,8 @@ def catch_signals() -> None:
 def _not_raised(lost: sys.UnraisableHookArgs) -> None:
     """What comes while the interpreter itself calls something, as at the end of an import or an object, is
     not raised there but shown: a signal is sent once more instead, a moment later."""
-    if issubclass(lost.exc_type, (Signalled, KeyboardInterrupt)):
-        number = lost.exc_value.number if isinstance(lost.exc_value, Signalled) else signal.SIGINT
-        _thread.start_new_thread(_send_again, (number,))
+    if isinstance(lost.exc_value, Signalled):
+        _thread.start_new_thread(_send_again, (lost.exc_value.number,))
     else:
         sys.__unraisablehook__(lost)
 

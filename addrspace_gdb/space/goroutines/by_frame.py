@@ -76,7 +76,7 @@ def by_frame(reading: GoroutineReading) -> ByFrame:
 def living(reading: GoroutineReading) -> List[int]:
     """Positions of the goroutines that exist."""
     dead = reading.goroutines.dead
-    return list(compress(range(len(dead)), map(not_, dead))) if any(dead) else list(range(len(dead)))
+    return list(compress(range(len(dead)), map(not_, dead)))
 
 
 def _pieces(stacks: Stacks) -> List[Tuple[str, int, int]]:

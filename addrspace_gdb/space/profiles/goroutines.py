@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from itertools import compress
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from addrspace_gdb.goruntime import funcid
@@ -70,14 +69,12 @@ class GoroutineProfile:
 def profiled_stacks(reading: GoroutineReading) -> Iterator[Tuple[Walk, Sequence[int]]]:
     """The stacks of the user's goroutines, with the positions of those that have each."""
     system = set(system_of(reading))
-    column = reading.goroutines.column("syscallsp")
-    in_calls = set(compress(range(len(column)), column))
-    everybody = living(reading)
-    apart = system.union(in_calls)
-    for equal in equal_stacks(reading, [at for at in everybody if at not in apart] if apart else everybody):
+    waiting = [at for at in living(reading) if at not in system]
+    in_calls = reading.goroutines.column("syscallsp")
+    for equal in equal_stacks(reading, [at for at in waiting if not in_calls[at]]):
         yield equal.walk, equal.positions
-    for at in everybody if in_calls else ():
-        if at in in_calls and at not in system:
+    for at in waiting:
+        if in_calls[at]:
             yield walk_saved(reading, at), [at]
 
 
