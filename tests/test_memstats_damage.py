@@ -124,11 +124,13 @@ def test_free_stacks_that_cannot_be(pristine: Pristine, tmp_path: Path) -> None:
 def test_bytes_of_stacks_that_cannot_be(pristine: Pristine, tmp_path: Path) -> None:  # noqa: F811
     """The runtime's counter is unknown then, and a line says why."""
     copy, script = overwriting(
-        pristine, tmp_path, [("&'runtime.memstats'.heapStats.stats[0].inStacks", 1 << 62)]
+        pristine, tmp_path, [("&'runtime.memstats'.heapStats.stats[0].inStacks", 1 << 50)]
     )
     scene = Scene("core", pristine.binary.path, [f"core-file {copy}"])
-    run = run_gdb(gdbs()[0], [f"source {script}", "goroutine-stacks"], scene, load=True)
+    commands = ["goroutine-stacks", "addrspace memstats StackInuse"]
+    run = run_gdb(gdbs()[0], [f"source {script}", *commands], scene, load=True)
     assert re.search(r"Stacks in use +\?", run.stdout), run.stdout
+    assert "the counter holds 1,125,899,9" in run.stdout + run.stderr, run.stdout  # both find it impossible
     (line,) = [line for line in run.stderr.splitlines() if "inStacks is 0x4" in line]
     assert line.startswith("addrspace: memstats.heapStats: ")
 

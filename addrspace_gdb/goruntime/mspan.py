@@ -25,8 +25,8 @@ PAGE = 1 << PAGE_SHIFT
 DEAD, IN_USE, MANUAL = 0, 1, 2
 _STATES = bytes((DEAD, IN_USE, MANUAL))
 
-# Bits that no start of a span has: heapAddrBits (src/runtime/malloc.go) is 48 on every 64-bit Linux.
-_MISPLACED = PAGE - 1 | 0xFFFF << 48
+ADDRESS_BITS = 48  # heapAddrBits (src/runtime/malloc.go) on every 64-bit Linux
+_MISPLACED = PAGE - 1 | (1 << 64) - (1 << ADDRESS_BITS)  # bits that no start of a span has
 _SPARE = 4096  # mspan objects beyond the pages there are now (a heap never shrinks)
 
 _MAP = 1 << 13  # pages that one map of pages is of: those of an arena

@@ -6,7 +6,7 @@ from typing import Iterator, NamedTuple, Optional, Tuple
 
 from addrspace_gdb.common.problems import ProblemError, UnreadableError
 from addrspace_gdb.goruntime.columns import read_columns
-from addrspace_gdb.goruntime.mspan import FIELDS
+from addrspace_gdb.goruntime.mspan import ADDRESS_BITS, FIELDS
 from addrspace_gdb.goruntime.proc import Scheduler
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.goruntime.sizeclasses import PAGE_SHIFT
@@ -16,7 +16,6 @@ SMALLEST_STACK = 1 << 11  # fixedStack on Linux: stackMin, src/runtime/stack.go
 
 _FIELDS = {name: FIELDS[name] for name in ("pages", "allocated", "element")}
 _MAX_CACHE = 1 << 24  # bytes in one P's list; _StackCacheSize is 32 KiB
-_ADDRESS_BITS = 57  # of the widest user half there is: amd64 with five levels of page tables
 
 
 class FreeStacks(NamedTuple):
@@ -70,13 +69,13 @@ def _spans(runtime: Runtime, first: int, what: str) -> Iterator[Tuple[int, int, 
 
 def stack_in_use(runtime: Runtime) -> Optional[int]:
     """MemStats.StackInuse: the three generations of heapStats.inStacks added up (src/runtime/mstats.go);
-    None if it cannot be read, or is more than an address space."""
+    None if it cannot be read, or is more than there are addresses of a heap."""
     try:
         stats = runtime.variable("runtime.memstats")
         found = sum(one.number("inStacks") for one in stats.elements("heapStats.stats")) & ((1 << 64) - 1)
     except (UnreadableError, ProblemError, KeyError):
         return None
-    if found >> _ADDRESS_BITS:
+    if found >> ADDRESS_BITS:
         runtime.problems.add(f"memstats.heapStats: inStacks is {found:#x}, which is no size; left out")
         return None
     return found

@@ -10,6 +10,7 @@ from addrspace_gdb.common.problems import ProblemError, Problems, UnreadableErro
 from addrspace_gdb.goruntime import mstats
 from addrspace_gdb.goruntime.in_motion import unsettled
 from addrspace_gdb.goruntime.metrics import metrics
+from addrspace_gdb.goruntime.mspan import ADDRESS_BITS
 from addrspace_gdb.goruntime.mstats import BySize, Field, Sources
 from addrspace_gdb.goruntime.record import Runtime
 from addrspace_gdb.space.counters.walks import Walked, recount, unowned
@@ -18,7 +19,7 @@ from addrspace_gdb.space.regions.image_claims import other_runtimes
 from addrspace_gdb.space.regions.model import TargetInfo
 from addrspace_gdb.target.protocol import Target
 
-_MAX_HEAP = 1 << 48  # bytes of address space that a process can have
+_MAX_HEAP = 1 << ADDRESS_BITS  # bytes of address space that a process can have
 _MAX_BY_UNIT = {
     mstats.BYTES: _MAX_HEAP,
     mstats.SIGNED_BYTES: _MAX_HEAP,
